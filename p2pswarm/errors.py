@@ -1,0 +1,105 @@
+"""One tree of blame: whose fault it was decides what happens next.
+
+```
+P2PSwarmError
+├── RemoteError                 somebody else broke a rule or does not answer
+│   ├── FormatError             bytes that are not what they claim to be
+│   │   ├── BencodeError        not bencode, or beyond the caps
+│   │   └── MetainfoError       bencode, but not a torrent we accept
+│   ├── RemoteProtocolError     a peer broke the protocol: drop the connection
+│   └── TrackerError            a tracker refused, failed or cannot be reached
+├── LocalProtocolError          we were about to break the protocol: a bug of ours
+└── HostError                   the user's machine or request is in the way
+    ├── DiskError               a file cannot be read or written (errno kept)
+    │   └── DiskFullError       no room (ENOSPC, EDQUOT): waits until there is some
+    ├── TargetExistsError       the target holds something that is not this torrent's
+    ├── InUseError              another process works on the same download
+    └── PortTakenError          the named port cannot be bound
+```
+
+The text of every error is one line written for the person who reads it.
+"""
+
+__all__ = [
+    "BencodeError",
+    "DiskError",
+    "DiskFullError",
+    "FormatError",
+    "HostError",
+    "InUseError",
+    "LocalProtocolError",
+    "MetainfoError",
+    "P2PSwarmError",
+    "PortTakenError",
+    "RemoteError",
+    "RemoteProtocolError",
+    "TargetExistsError",
+    "TrackerError",
+]
+
+
+class P2PSwarmError(Exception):
+    """The root: everything this project raises on purpose."""
+
+
+class RemoteError(P2PSwarmError):
+    """Somebody else's fault."""
+
+
+class FormatError(RemoteError):
+    """Bytes that are not what they claim to be."""
+
+
+class BencodeError(FormatError):
+    """Not bencode, or bencode beyond the caps on depth, size and tokens."""
+
+
+class MetainfoError(FormatError):
+    """Bencode, but not a torrent that can be accepted."""
+
+
+class RemoteProtocolError(RemoteError):
+    """A peer broke the protocol; its connection is dropped."""
+
+
+class TrackerError(RemoteError):
+    """A tracker refused, failed or could not be reached.
+
+    `retry_in` is what BEP 31 allows it to say: seconds, `inf` for never, None when it said nothing.
+    """
+
+    def __init__(self, text: str, retry_in: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_in = retry_in
+
+
+class LocalProtocolError(P2PSwarmError):
+    """We were about to break the protocol: a bug of ours."""
+
+
+class HostError(P2PSwarmError):
+    """The user's machine or request is in the way."""
+
+
+class DiskError(HostError):
+    """A file cannot be read or written; `errno` tells why (0 when the system did not)."""
+
+    def __init__(self, text: str, errno: int = 0) -> None:
+        super().__init__(text)
+        self.errno = errno
+
+
+class DiskFullError(DiskError):
+    """No room on the disk, or the quota is used up."""
+
+
+class TargetExistsError(HostError):
+    """The target holds something that is not this torrent's."""
+
+
+class InUseError(HostError):
+    """Another process works on the same download."""
+
+
+class PortTakenError(HostError):
+    """The named port cannot be bound."""
