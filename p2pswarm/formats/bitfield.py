@@ -12,10 +12,10 @@ __all__ = ["Bitfield"]
 
 
 class Bitfield(bitarray):
-    """`field[piece]` is 0 or 1; `count()`, `all()` and the operators `& | ~` are bitarray's own."""
+    """`field[piece]` is 0 or 1; `count()`, `all()` and the operators `& | ~` are bitarray's own.
 
-    def __new__(cls, pieces: int = 0) -> Self:
-        return super().__new__(cls, pieces, endian="big")
+    `Bitfield(n)` is `n` pieces, none of them had. Big-endian, as bitarrays are by default.
+    """
 
     @classmethod
     def full(cls, pieces: int) -> Self:

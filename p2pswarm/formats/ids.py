@@ -1,9 +1,12 @@
 """The small values everybody passes around: info-hashes, peer ids, addresses, piece numbers."""
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple, NewType, Self
+
+from typing_extensions import override
 
 from p2pswarm.errors import FormatError
 
@@ -40,6 +43,9 @@ _CLIENTS = {
 }
 
 
+_HOST = re.compile(r"[^\s/@\\\[\]\x00-\x1f\x7f]+")
+
+
 class InfoHash(bytes):
     """The name of a swarm: SHA-1 of the raw `info` dictionary (BEP 3), 20 bytes."""
 
@@ -50,6 +56,7 @@ class InfoHash(bytes):
             raise FormatError(f"an info-hash has 20 bytes, this has {len(value)}")
         return super().__new__(cls, value)
 
+    @override
     def __repr__(self) -> str:
         return f"InfoHash({self.hex()})"
 
@@ -78,6 +85,7 @@ class PeerId(bytes):
             return f"{name} {'.'.join(self[3:7].decode('ascii'))}"
         return "unknown"
 
+    @override
     def __repr__(self) -> str:
         return f"PeerId({self.client}, {self[8:].hex()})"
 
@@ -97,7 +105,7 @@ class Address(NamedTuple):
         elif ":" in host:
             raise FormatError(f"write the IPv6 address in {text!r} as [address]:port")
         number = digits if digits.isascii() and digits.isdigit() and len(digits) <= 5 else ""
-        if not colon or not host or not number or not 0 < int(number) < 65536:
+        if not colon or not _HOST.fullmatch(host) or not number or not 0 < int(number) < 65536:
             raise FormatError(f"{text!r} is not HOST:PORT")
         return cls(host, int(number))
 
@@ -125,6 +133,7 @@ class Address(NamedTuple):
         ip = self.ip
         return self if ip is None else Address(str(ip), self.port)
 
+    @override
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
