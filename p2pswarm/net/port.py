@@ -1,0 +1,140 @@
+"""The one port of a node: who knocks is sniffed and routed, and from here we dial.
+
+A stranger has ten seconds to say who it is and what it wants; until then it costs a socket and a timer,
+and when too many stand at the door the one that waited longest is sent away.
+"""
+
+import asyncio
+import errno
+import logging
+from collections.abc import Callable
+
+from p2pswarm.errors import PortTakenError, RemoteProtocolError
+from p2pswarm.formats.ids import Address
+from p2pswarm.net.stream import Conversation, Stream
+from p2pswarm.wire.framer import Framer, Scratch
+from p2pswarm.wire.sniff import Guest, SniffFramer
+
+__all__ = ["DEFAULT_PORT", "Port"]
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PORT = 46881  # outside 6881-6889, which some networks slow down
+TRIES = 100  # ports tried from there on when none was named
+DOOR_TIME = 10.0  # seconds a stranger may take for its handshake
+MOST_AT_DOOR = 1000
+BACKLOG = 1024
+
+
+class Port:
+    """A listener and a dialer on one address. `open` before use, `close` at the end."""
+
+    def __init__(self, host: str, port: int | None) -> None:
+        self.host = host
+        self.number = port or 0
+        self.scratch = Scratch()
+        self._wish = port
+        self._routes: dict[Guest, Callable[[Stream], None]] = {}
+        self._at_door: dict[Stream, asyncio.TimerHandle] = {}
+        self._server: asyncio.Server | None = None
+
+    def route(self, guest: Guest, welcome: Callable[[Stream], None]) -> None:
+        """Who takes care of this kind of guest."""
+        self._routes[guest] = welcome
+
+    async def open(self) -> None:
+        """Listen. Raises PortTakenError when the named port, or every default one, is in use."""
+        wishes = range(DEFAULT_PORT, DEFAULT_PORT + TRIES) if self._wish is None else [self._wish]
+        loop = asyncio.get_running_loop()
+        for number in wishes:
+            try:
+                self._server = await loop.create_server(
+                    self._knock, self.host, number, backlog=BACKLOG
+                )
+            except OSError as error:
+                self._cannot_listen(number, error)
+            else:
+                self.number = self._server.sockets[0].getsockname()[1]
+                return
+        raise PortTakenError(f"no free port from {DEFAULT_PORT} to {wishes[-1]} on {self.host}")
+
+    def _cannot_listen(self, number: int, error: OSError) -> None:
+        if error.errno != errno.EADDRINUSE:
+            reason = error.strerror or str(error)
+            raise PortTakenError(f"cannot listen on {Address(self.host, number)}: {reason}")
+        if self._wish is not None:
+            raise PortTakenError(f"port {number} on {self.host} is in use") from error
+
+    async def dial(self, address: Address, framer: Framer, conversation: Conversation) -> Stream:
+        """Connect. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        _, stream = await loop.create_connection(
+            lambda: Stream(framer, conversation),
+            address.host,
+            address.port,
+            local_addr=(self.bound, 0) if self.bound else None,
+        )
+        return stream
+
+    @property
+    def bound(self) -> str | None:
+        """The one address we use, so that both directions show the same; None when any will do."""
+        ip = Address(self.host, self.number).ip
+        return None if ip is None or ip.is_unspecified else self.host
+
+    def admitted(self, stream: Stream) -> None:
+        """The guest has said who it is; the door's clock stops."""
+        timer = self._at_door.pop(stream, None)
+        if timer is not None:
+            timer.cancel()
+
+    async def close(self) -> None:
+        """Stop listening and send away who still stands at the door."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        for stream in list(self._at_door):
+            stream.close()
+        if server is not None:
+            await server.wait_closed()
+
+    def _knock(self) -> Stream:
+        loop = asyncio.get_running_loop()
+        knocking = _Knocking(self)
+        stream = Stream(SniffFramer(self.scratch), knocking)
+        knocking.stream = stream
+        late = RemoteProtocolError(f"no handshake within {DOOR_TIME:.0f} s")
+        self._at_door[stream] = loop.call_later(DOOR_TIME, stream.close, late)
+        if len(self._at_door) > MOST_AT_DOOR:
+            oldest = next(iter(self._at_door))
+            oldest.close(RemoteProtocolError("too many at the door"))
+        return stream
+
+    def welcome(self, guest: Guest, stream: Stream) -> None:
+        """Hand a sniffed guest on. Raises RemoteProtocolError when nobody takes care of its kind."""
+        if guest not in self._routes:
+            raise RemoteProtocolError(f"no {guest.name} here")
+        self._routes[guest](stream)
+
+
+class _Knocking:
+    """The conversation while nobody knows who it is."""
+
+    stream: Stream
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+
+    def got(self, message: object) -> None:
+        if isinstance(message, Guest):
+            self._port.welcome(message, self.stream)
+
+    def caught_up(self) -> None:
+        """There is nothing to answer yet."""
+
+    def drained(self) -> None:
+        """Nothing was sent."""
+
+    def closed(self, reason: Exception | None) -> None:
+        self._port.admitted(self.stream)
+        log.debug("%s left at the door: %s", self.stream.remote, reason)

@@ -1,0 +1,371 @@
+"""The peer protocol: handshake and messages of BEP 3, 6 (fast) and 10 (extended), both directions.
+
+One class per message: its number, its fields, how it is written. Reading is the framer's work: it cuts
+the stream at the length prefixes, and for a block it asks the *landing* where the bytes belong and copies
+them there, so that a block is touched once between the socket and the piece it is part of. This is one of
+the four rooms that carry the speed; `_cut` and `_land` run for every block.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from struct import Struct
+from typing import ClassVar
+
+from typing_extensions import override
+
+from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.formats.ids import InfoHash, PeerId, PieceIndex
+from p2pswarm.wire.framer import CuttingFramer, Scratch
+
+__all__ = [
+    "HANDSHAKE",
+    "MAX_MESSAGE",
+    "AllowedFast",
+    "BitfieldMessage",
+    "Cancel",
+    "Choke",
+    "Extended",
+    "HandshakeFramer",
+    "Have",
+    "HaveAll",
+    "HaveNone",
+    "Hello",
+    "Ident",
+    "Interested",
+    "KeepAlive",
+    "Landing",
+    "NotInterested",
+    "PeerFramer",
+    "Piece",
+    "PortMessage",
+    "Reject",
+    "Request",
+    "Reserved",
+    "Suggest",
+    "Unchoke",
+    "Unknown",
+    "encode_requests",
+    "piece_head",
+]
+
+HANDSHAKE = b"\x13BitTorrent protocol"
+
+# Bytes after the length prefix. A bitfield of 2 097 152 pieces, the most we accept, has 262 145.
+MAX_MESSAGE = 300 << 10
+
+Landing = Callable[[PieceIndex, int, int], memoryview | None]
+"""piece, begin, length -> where these bytes go, or None when nobody wants them."""
+
+_LENGTH = Struct(">I")
+_BARE = Struct(">IB")
+_ONE = Struct(">IBI")
+_THREE = Struct(">IBIII")
+_PIECE = Struct(">IBII")
+_U32 = Struct(">I")
+_TWO_U32 = Struct(">II")
+_THREE_U32 = Struct(">III")
+
+
+class Reserved(bytes):
+    """The eight reserved bytes of a handshake: what the sender can do."""
+
+    __slots__ = ()
+
+    @classmethod
+    def ours(cls) -> "Reserved":
+        """BEP 10 (extension protocol) and BEP 6 (fast extension)."""
+        return cls(b"\0\0\0\0\0\x10\0\x04")
+
+    @property
+    def extended(self) -> bool:
+        return bool(self[5] & 0x10)
+
+    @property
+    def fast(self) -> bool:
+        return bool(self[7] & 0x04)
+
+
+@dataclass(slots=True)
+class Hello:
+    """The first 48 bytes of a handshake; an acceptor may answer as soon as it has them."""
+
+    reserved: Reserved
+    info_hash: InfoHash
+
+    def encode(self) -> bytes:
+        return HANDSHAKE + self.reserved + self.info_hash
+
+
+@dataclass(slots=True)
+class Ident:
+    """The last 20 bytes of a handshake; some peers send them only after they got our Hello."""
+
+    peer_id: PeerId
+
+    def encode(self) -> bytes:
+        return bytes(self.peer_id)
+
+
+@dataclass(slots=True)
+class KeepAlive:
+    """Nothing, sent so that the connection is not taken for dead."""
+
+    def encode(self) -> bytes:
+        return b"\0\0\0\0"
+
+
+@dataclass(slots=True)
+class _Bare:
+    """A message that is only its number."""
+
+    number: ClassVar[int]
+
+    def encode(self) -> bytes:
+        return _BARE.pack(1, self.number)
+
+
+class Choke(_Bare):
+    """The sender will not answer requests."""
+
+    number = 0
+
+
+class Unchoke(_Bare):
+    """The sender answers requests from now on."""
+
+    number = 1
+
+
+class Interested(_Bare):
+    """The sender would ask for blocks if it were unchoked."""
+
+    number = 2
+
+
+class NotInterested(_Bare):
+    """The sender wants nothing the receiver has."""
+
+    number = 3
+
+
+class HaveAll(_Bare):
+    """BEP 6: instead of a bitfield that is all ones."""
+
+    number = 14
+
+
+class HaveNone(_Bare):
+    """BEP 6: instead of a bitfield that is all zeros."""
+
+    number = 15
+
+
+@dataclass(slots=True)
+class _OnePiece:
+    """A message about one piece."""
+
+    number: ClassVar[int]
+    piece: PieceIndex
+
+    def encode(self) -> bytes:
+        return _ONE.pack(5, self.number, self.piece)
+
+
+class Have(_OnePiece):
+    """The sender now has this piece, verified."""
+
+    number = 4
+
+
+class Suggest(_OnePiece):
+    """BEP 6: this piece would be cheap for the sender to serve."""
+
+    number = 13
+
+
+class AllowedFast(_OnePiece):
+    """BEP 6: this piece may be asked for even while choked."""
+
+    number = 17
+
+
+@dataclass(slots=True)
+class _OneBlock:
+    """A message about a range of bytes inside one piece."""
+
+    number: ClassVar[int]
+    piece: PieceIndex
+    begin: int
+    length: int
+
+    def encode(self) -> bytes:
+        return _THREE.pack(13, self.number, self.piece, self.begin, self.length)
+
+
+class Request(_OneBlock):
+    """The sender wants this block."""
+
+    number = 6
+
+
+class Cancel(_OneBlock):
+    """The sender does not want this block any more."""
+
+    number = 8
+
+
+class Reject(_OneBlock):
+    """BEP 6: this request will not be answered with a piece."""
+
+    number = 16
+
+
+@dataclass(slots=True)
+class BitfieldMessage:
+    """Which pieces the sender has; raw, because only the torrent knows how many there are."""
+
+    data: bytes
+
+    def encode(self) -> bytes:
+        return _BARE.pack(1 + len(self.data), 5) + self.data
+
+
+@dataclass(slots=True)
+class Piece:
+    """A block arrived. Its bytes lie where the landing said; `landed` is False when nobody wanted them."""
+
+    piece: PieceIndex
+    begin: int
+    length: int
+    landed: bool
+
+
+@dataclass(slots=True)
+class PortMessage:
+    """BEP 5: the UDP port of the sender's DHT node."""
+
+    port: int
+
+    def encode(self) -> bytes:
+        return _BARE.pack(3, 9) + self.port.to_bytes(2, "big")
+
+
+@dataclass(slots=True)
+class Extended:
+    """BEP 10: `id` 0 is the extended handshake, others are the receiver's own numbers."""
+
+    id: int
+    payload: bytes
+
+    def encode(self) -> bytes:
+        return _BARE.pack(2 + len(self.payload), 20) + bytes((self.id,)) + self.payload
+
+
+@dataclass(slots=True)
+class Unknown:
+    """A message number nobody told us about; ignored, as BEP 3's successors expect."""
+
+    number: int
+
+
+def piece_head(piece: int, begin: int, length: int) -> bytes:
+    """The 13 bytes before a block on the wire."""
+    return _PIECE.pack(9 + length, 7, piece, begin)
+
+
+def encode_requests(requests: Sequence[tuple[int, int, int]]) -> bytes:
+    """Many Requests (piece, begin, length) in one string of bytes, for one send."""
+    pack = _THREE.pack
+    return b"".join([pack(13, 6, *request) for request in requests])
+
+
+class HandshakeFramer(CuttingFramer):
+    """Cuts a Hello and an Ident; what follows stays unread for the PeerFramer."""
+
+    def __init__(self, scratch: Scratch | None = None) -> None:
+        super().__init__(scratch)
+        self._greeted = False
+        self._done = False
+
+    @override
+    def _cut(self, view: memoryview, into: list[object]) -> int:
+        """Raises RemoteProtocolError as soon as the bytes cannot be a handshake."""
+        used = 0
+        if not self._greeted:
+            start = view[: len(HANDSHAKE)].tobytes()
+            if not HANDSHAKE.startswith(start):
+                raise RemoteProtocolError("not a BitTorrent handshake")
+            if len(view) < 48:
+                return 0
+            into.append(Hello(Reserved(view[20:28]), InfoHash(view[28:48].tobytes())))
+            self._greeted, used = True, 48
+        if not self._done and len(view) >= used + 20:
+            into.append(Ident(PeerId(view[used : used + 20].tobytes())))
+            self._done, used = True, used + 20
+        return used
+
+
+class PeerFramer(CuttingFramer):
+    """Everything after the handshake."""
+
+    def __init__(self, landing: Landing, scratch: Scratch | None = None) -> None:
+        super().__init__(scratch)
+        self._landing = landing
+
+    @override
+    def _cut(self, view: memoryview, into: list[object]) -> int:
+        at, end = 0, len(view)
+        length_at = _LENGTH.unpack_from
+        while end - at >= 4:
+            length = length_at(view, at)[0]
+            if length > MAX_MESSAGE:
+                raise RemoteProtocolError(f"a message of {length} bytes")
+            stop = at + 4 + length
+            if stop > end:
+                break
+            if length == 0:
+                into.append(KeepAlive())
+            elif view[at + 4] == 7:
+                into.append(self._land(view, at + 5, stop))
+            else:
+                into.append(_read(view[at + 4], view[at + 5 : stop]))
+            at = stop
+        return at
+
+    def _land(self, view: memoryview, at: int, stop: int) -> Piece:
+        length = stop - at - 8
+        if length < 0:
+            raise RemoteProtocolError("a piece message without its numbers")
+        piece, begin = _TWO_U32.unpack_from(view, at)
+        hole = self._landing(piece, begin, length)
+        if hole is None:
+            return Piece(piece, begin, length, landed=False)
+        hole[:] = view[at + 8 : stop]
+        return Piece(piece, begin, length, landed=True)
+
+
+_BARE_KINDS = {kind.number: kind for kind in (Choke, Unchoke, Interested, NotInterested)} | {
+    kind.number: kind for kind in (HaveAll, HaveNone)
+}
+_PIECE_KINDS = {kind.number: kind for kind in (Have, Suggest, AllowedFast)}
+_BLOCK_KINDS = {kind.number: kind for kind in (Request, Cancel, Reject)}
+
+
+def _read(number: int, body: memoryview) -> object:
+    """One message other than a block. Raises RemoteProtocolError for a body of the wrong length."""
+    size = len(body)
+    if number in _PIECE_KINDS and size == 4:
+        return _PIECE_KINDS[number](PieceIndex(_U32.unpack(body)[0]))
+    if number in _BLOCK_KINDS and size == 12:
+        return _BLOCK_KINDS[number](*_THREE_U32.unpack(body))
+    if number in _BARE_KINDS and size == 0:
+        return _BARE_KINDS[number]()
+    if number == 5:
+        return BitfieldMessage(body.tobytes())
+    if number == 20 and size >= 1:
+        return Extended(body[0], body[1:].tobytes())
+    if number == 9 and size == 2:
+        return PortMessage(int.from_bytes(body, "big"))
+    if number in _PIECE_KINDS or number in _BLOCK_KINDS or number in _BARE_KINDS | {9: 0, 20: 0}:
+        raise RemoteProtocolError(f"message {number} with {size} bytes")
+    return Unknown(number)
