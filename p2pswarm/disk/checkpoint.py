@@ -1,0 +1,151 @@
+"""A checkpoint as bytes: what `.resume` holds, and how it gets there in one piece.
+
+Bencoded, with a SHA-1 over all of it, so that a bit that flipped on the disk is noticed and never claims a
+piece.
+"""
+
+import os
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, Self
+
+from p2pswarm.disk.handles import disk_error, write_all
+from p2pswarm.disk.storage import FileStat
+from p2pswarm.errors import FormatError
+from p2pswarm.formats import bencode
+from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.ids import InfoHash
+
+__all__ = ["CHANGED", "Checkpoint", "read_file", "write_file"]
+
+VERSION = 1
+_MAX_SIZE = 64 << 20  # bytes; a million files need 16 MiB
+_STAT = struct.Struct(">qq")  # bytes, or -1 where no file was; nanoseconds
+_INT64 = (1 << 63) - 1
+
+CHANGED = FileStat(0, _INT64)
+"""Stands for a file that was found changed and is not verified yet: no file ever looks like this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The pieces that are safe on the disk, how each file looked, and the bytes carried in all sessions."""
+
+    pieces: Bitfield
+    files: list[FileStat | None]
+    uploaded: int
+    downloaded: int
+
+    def encode(self, info_hash: InfoHash, target: bytes) -> bytes:
+        body = bencode.encode(
+            {
+                b"downloaded": self.downloaded,
+                b"files": b"".join(map(_pack, self.files)),
+                b"info_hash": bytes(info_hash),
+                b"pieces": self.pieces.to_wire(),
+                b"target": target,
+                b"uploaded": self.uploaded,
+                b"version": VERSION,
+            }
+        )
+        return bencode.encode({b"body": body, b"sha1": _sha1(body)})
+
+    @classmethod
+    def decode(
+        cls, data: bytes, info_hash: InfoHash, target: bytes, *, pieces: int, files: int
+    ) -> Self:
+        """Read one of this download, which has so many pieces and files.
+
+        Raises FormatError, whose text says why these bytes are none.
+        """
+        outer = _dictionary(data)
+        body = _need(outer, b"body", bytes)
+        if _sha1(body) != outer.get(b"sha1"):
+            raise FormatError("it is damaged")
+        inner = _dictionary(body)
+        if inner.get(b"version") != VERSION:
+            raise FormatError("another version of this program wrote it")
+        if inner.get(b"info_hash") != info_hash or inner.get(b"target") != target:
+            raise FormatError("it belongs to another download")
+        return cls(
+            Bitfield.from_wire(_need(inner, b"pieces", bytes), pieces),
+            _unpack(_need(inner, b"files", bytes), files),
+            _need(inner, b"uploaded", int),
+            _need(inner, b"downloaded", int),
+        )
+
+
+def read_file(path: Path) -> tuple[bytes, int]:
+    """All of a small file, and its mtime in nanoseconds. Raises FormatError, also for want of a file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_SIZE), os.fstat(file.fileno()).st_mtime_ns
+    except FileNotFoundError as error:
+        raise FormatError("there is none") from error
+    except OSError as error:
+        raise FormatError(f"it cannot be read: {error.strerror}") from error
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Replace a file in one step that survives a power cut: before it the old one is whole, after it the
+    new one. Raises DiskError, DiskFullError; then one of them is there."""
+    fresh = path.with_name(path.name + ".new")
+    try:
+        _write_synced(fresh, data)
+        fresh.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):  # the first error is the one to tell
+            fresh.unlink(missing_ok=True)
+        raise disk_error("write", path, error) from error
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(path, flags, 0o666)
+    try:
+        write_all(fd, 0, memoryview(data))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sync_folder(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _sha1(data: bytes) -> bytes:
+    return sha1(data, usedforsecurity=False).digest()
+
+
+def _dictionary(data: bytes) -> dict[bytes, Any]:
+    value = bencode.decode(data, max_size=_MAX_SIZE)
+    if not isinstance(value, dict):
+        raise FormatError("it is something else")
+    return value
+
+
+def _need(values: dict[bytes, Any], key: bytes, kind: type) -> Any:
+    value = values.get(key)
+    if not isinstance(value, kind):
+        raise FormatError(f"it has no {key.decode()}")
+    return value
+
+
+def _pack(stat: FileStat | None) -> bytes:
+    if stat is None:
+        return _STAT.pack(-1, 0)
+    return _STAT.pack(stat.size, max(-_INT64, min(stat.mtime_ns, _INT64)))
+
+
+def _unpack(data: bytes, files: int) -> list[FileStat | None]:
+    if len(data) != files * _STAT.size:
+        raise FormatError(f"its list of files has {len(data)} bytes for {files} files")
+    return [FileStat(*pair) if pair[0] >= 0 else None for pair in _STAT.iter_unpack(data)]

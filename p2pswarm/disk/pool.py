@@ -1,0 +1,256 @@
+"""Where disk jobs run: one hop or none. The fourth of the fast rooms.
+
+A thread hop costs little for a piece and much for a block; on few cores, hashing and writing a small piece
+right on the loop is fastest, as long as the disk keeps up. `Pace` decides that for each storage, so one
+slow disk never stops the loop and never slows the torrents on another one. Reads first ask the page cache.
+
+The hot verbs, `store` and `read`, take a callback, and a job that runs on the loop calls it before the verb
+returns: a caller is ready for that. The buffer belongs to the pool from the call until the callback.
+With `threads=0` everything runs at once where it is called, which is what simulations want.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from hashlib import sha1
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
+
+from p2pswarm.disk.check import Check
+from p2pswarm.disk.storage import Storage
+from p2pswarm.disk.workers import Job, Workers, attempt
+from p2pswarm.errors import DiskError
+from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.ids import BLOCK, PieceIndex
+
+if TYPE_CHECKING:
+    from p2pswarm.formats.metainfo import Metainfo
+
+__all__ = ["DiskPool", "Pace", "Stored"]
+
+T = TypeVar("T")
+
+SMALL = 1 << 20  # bytes; hashing these takes 0.7 ms of the loop's time
+FAST = 0.001  # seconds a small write may take on average to stay on the loop
+SLOW = 0.005  # seconds; one of these on the loop is one too many
+PENALTY = 30.0  # seconds in threads after it
+CHUNK = 256 << 10  # bytes a check reads at once: they stay in the processor's cache until hashed
+SLICE = (
+    8 << 20
+)  # bytes a check reads in one job, so that pieces of others need not wait for its end
+TELL_EVERY = 0.1  # seconds between two calls of a check's progress
+
+
+class Stored(NamedTuple):
+    """What became of a piece: `ok` says that it is verified and written.
+
+    `digests` are the SHA-1 of its blocks, given when asked for and whenever the piece is bad.
+    """
+
+    ok: bool
+    digests: list[bytes] | None
+
+
+class Pace:
+    """Whether the next job runs here on the loop: it does while recent ones were quick.
+
+    Nothing runs here until one was measured in a thread.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._average = inf  # seconds
+        self._not_before = -inf
+
+    def here(self, size: int) -> bool:
+        return size <= SMALL and self._average < FAST and self._clock() >= self._not_before
+
+    def took(self, seconds: float, *, here: bool) -> None:
+        if self._average == inf:
+            self._average = seconds
+        self._average += (seconds - self._average) / 8
+        if here and seconds > SLOW:
+            self._not_before = self._clock() + PENALTY
+
+
+class DiskPool:
+    """Runs the jobs of all torrents of one node. Created inside a running loop."""
+
+    def __init__(self, *, threads: int = 4, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._inline = not threads
+        self._at_once = max(1, threads)  # jobs of one check
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._workers = Workers(threads)
+        self._writes: WeakKeyDictionary[Storage, Pace] = WeakKeyDictionary()
+        self._reads: WeakKeyDictionary[Storage, Pace] = WeakKeyDictionary()
+
+    def store(
+        self,
+        storage: Storage,
+        offset: int,
+        data: memoryview,
+        expected: bytes,
+        done: Callable[[Stored | DiskError], None],
+        *,
+        note: Callable[[], None] | None = None,
+        digests: bool = False,
+    ) -> None:
+        """Hash a whole piece; if its SHA-1 is `expected`, write it and then call `note`, in one job.
+
+        `note` (the journal) runs where the job runs, never before the data is written. `done` is called
+        on the loop: with a DiskError when the write or the note failed.
+        """
+        job = partial(_store, storage, offset, data, expected, note, digests, self._clock)
+        pace = self._pace(self._writes, storage)
+        self._go(self._inline or pace.here(len(data)), job, pace, done)
+
+    def read(
+        self,
+        storage: Storage,
+        offset: int,
+        into: memoryview,
+        done: Callable[[DiskError | None], None],
+    ) -> None:
+        """Fill `into`; `done` is called on the loop, with None when it is filled."""
+        try:
+            cached = storage.nowait and storage.read_into(offset, into, wait=False)
+        except DiskError as error:
+            done(error)
+            return
+        if cached:
+            done(None)
+            return
+        job = partial(_read, storage, offset, into, self._clock)
+        pace = self._pace(self._reads, storage)
+        quick = not storage.nowait and pace.here(len(into))
+        self._go(self._inline or quick, job, pace, done)
+
+    async def run(self, job: Callable[..., T], *args: Any) -> T:
+        """Any other blocking job. When the caller is cancelled the job still runs to its end."""
+        result: T = await self._submit(partial(job, *args))
+        return result
+
+    async def check(
+        self,
+        storage: Storage,
+        metainfo: "Metainfo",
+        pieces: Iterable[PieceIndex],
+        progress: Callable[[int], None],
+    ) -> Bitfield:
+        """Read and hash `pieces`; which of them are good. All threads, 256 KiB of memory for each.
+
+        What is missing, short or unreadable is not had, never an error. `progress` is called on the loop,
+        at most ten times a second and at the end, with how many are checked. When the caller is cancelled
+        the threads stop at the next chunk. Raises DiskError when the files cannot be looked at.
+        """
+        check = Check(storage, metainfo, pieces)
+        await self.run(check.skip_missing)
+        running = {self._submit(check.work) for _ in range(self._at_once)}
+        told = self._clock()
+        try:
+            while running:
+                finished, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for slice_ in finished:
+                    if check.got(slice_.result()):
+                        running.add(self._submit(check.work))
+                if self._clock() - told >= TELL_EVERY:
+                    told = self._clock()
+                    progress(check.checked)
+        finally:
+            check.stop()
+            if running:
+                await asyncio.wait(running)
+        progress(check.checked)
+        return check.good
+
+    async def aclose(self) -> None:
+        """Wait for the jobs that run or wait; no new ones are taken. May be called twice."""
+        await self._workers.aclose()
+
+    def _pace(self, paces: WeakKeyDictionary[Storage, Pace], storage: Storage) -> Pace:
+        pace = paces.get(storage)
+        if pace is None:
+            pace = paces[storage] = Pace(self._clock)
+        return pace
+
+    def _go(self, here: bool, job: Job, pace: Pace, done: Callable[[Any], None]) -> None:
+        deliver = partial(_finish, pace, here, done)
+        if here:
+            deliver(*attempt(job))
+        else:
+            self._workers.put(job, deliver)
+
+    def _submit(self, job: Job) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        if self._inline:
+            _settle(future, *attempt(job))
+        else:
+            self._workers.put(job, partial(_settle, future))
+        return future
+
+
+def _store(
+    storage: Storage,
+    offset: int,
+    data: memoryview,
+    expected: bytes,
+    note: Callable[[], None] | None,
+    digests: bool,
+    clock: Callable[[], float],
+) -> tuple[Stored, float | None]:
+    """The result, and the seconds the disk took; None when it was not asked. Raises DiskError."""
+    if _sha1(data) != expected:
+        return Stored(False, _block_digests(data)), None
+    start = clock()
+    storage.write(offset, data)
+    if note is not None:
+        note()
+    seconds = clock() - start
+    return Stored(True, _block_digests(data) if digests else None), seconds
+
+
+def _read(
+    storage: Storage, offset: int, into: memoryview, clock: Callable[[], float]
+) -> tuple[None, float]:
+    start = clock()
+    storage.read_into(offset, into)
+    return None, clock() - start
+
+
+def _finish(
+    pace: Pace,
+    here: bool,
+    done: Callable[[Any], None],
+    outcome: tuple[Any, float | None] | None,
+    error: Exception | None,
+) -> None:
+    """Tell `done` what became of a job; a bug in the job is raised here, on the loop."""
+    if outcome is not None:
+        value, seconds = outcome
+        if seconds is not None:
+            pace.took(seconds, here=here)
+        done(value)
+    elif isinstance(error, DiskError):
+        done(error)
+    elif error is not None:
+        raise error
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    if future.cancelled():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+def _sha1(data: memoryview) -> bytes:
+    return sha1(data, usedforsecurity=False).digest()
+
+
+def _block_digests(data: memoryview) -> list[bytes]:
+    return [_sha1(data[at : at + BLOCK]) for at in range(0, len(data), BLOCK)]

@@ -1,0 +1,345 @@
+"""Where the bytes of a torrent are kept: plain synchronous files, or memory for tests.
+
+Called by `DiskPool` only, from the loop or from several disk threads at once; errors come out as
+DiskError, foreign ones stop here. Files are sparse: the first write gives a file its full length, blocks
+appear as pieces arrive. The one hard thing: a file that was there once and is gone or shorter later is an
+error and never made anew, because its pieces are counted as had.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from typing_extensions import override
+
+from p2pswarm.disk.handles import (
+    FILE_FLAGS,
+    OpenFiles,
+    disk_error,
+    open_beneath,
+    open_folder,
+    write_all,
+)
+from p2pswarm.disk.layout import Layout
+from p2pswarm.errors import DiskError
+
+if TYPE_CHECKING:
+    from p2pswarm.formats.metainfo import File
+
+__all__ = ["PAD", "FileStat", "FileStorage", "MemoryStorage", "Storage"]
+
+_NOWAIT = getattr(os, "RWF_NOWAIT", 0)  # Linux only
+_NO_NOWAIT = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}  # tmpfs says the first
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+_fdatasync = getattr(os, "fdatasync", os.fsync)  # macOS has only the second
+
+
+class FileStat(NamedTuple):
+    """What tells that a file was changed: bytes, and nanoseconds since 1970."""
+
+    size: int
+    mtime_ns: int
+
+
+PAD = FileStat(0, 0)
+"""What stands for a pad file (BEP 47): nothing on the disk, and it never changes."""
+
+
+class Storage(Protocol):
+    """The bytes of one torrent; offsets count from its first byte."""
+
+    @property
+    def nowait(self) -> bool:
+        """Whether `read_into(wait=False)` can tell what is cached; False once it turned out it cannot."""
+
+    def prepare(self) -> None:
+        """Create folders and empty files. May be called again. Raises DiskError."""
+
+    def write(self, offset: int, data: memoryview | bytearray | bytes) -> None:
+        """Write all of `data`. Raises DiskError, DiskFullError; then any part of it may be written."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly these bytes. Raises DiskError, also when a file is shorter than it should be."""
+
+    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
+        """Fill `into`. With `wait=False` only from open files and the page cache: False says it would
+        have to wait, and `into` holds anything. Raises DiskError as `read` does."""
+
+    def stats(self) -> list[FileStat | None]:
+        """One for each file: None where none is, `PAD` for a pad file. Raises DiskError."""
+
+    def sync(self) -> None:
+        """Return when all that was written before the call is on the disk. Raises DiskError."""
+
+    def close(self) -> None:
+        """Close the files; one that a thread still uses closes when that is over."""
+
+
+class MemoryStorage:
+    """Files in memory, for tests and simulations; one file of `total` bytes unless told `lengths`."""
+
+    nowait = True
+
+    def __init__(self, total: int, lengths: Sequence[int] = ()) -> None:
+        self._data = bytearray(total)
+        self._lengths = lengths or [total]
+        self._mtime = 0
+
+    def prepare(self) -> None:
+        """Nothing to create."""
+
+    def write(self, offset: int, data: memoryview | bytearray | bytes) -> None:
+        self._check(offset, len(data))
+        self._data[offset : offset + len(data)] = data
+        self._mtime += 1
+
+    def read(self, offset: int, length: int) -> bytes:
+        self._check(offset, length)
+        return bytes(self._data[offset : offset + length])
+
+    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
+        into[:] = self.read(offset, len(into))
+        return True
+
+    def stats(self) -> list[FileStat | None]:
+        return [FileStat(length, self._mtime) for length in self._lengths]
+
+    def sync(self) -> None:
+        """Memory is as safe as it gets."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _check(self, offset: int, length: int) -> None:
+        if offset < 0 or length < 0 or offset + length > len(self._data):
+            raise ValueError(f"bytes {offset} to {offset + length} of {len(self._data)}")
+
+
+class FileStorage:
+    """Real files; `root.joinpath(*file.path)` is where each one lies.
+
+    Writable, it creates what is missing and refuses symbolic links inside `root`. Not writable, it reads
+    what the user already has, wherever links lead. At most `max_open` files stay open.
+    """
+
+    def __init__(
+        self, root: Path, files: Sequence["File"], *, writable: bool, max_open: int = 128
+    ) -> None:
+        for file in files:
+            _check_path(file.path)
+        self._root = root
+        self._files = files
+        self._writable = writable
+        self._layout = Layout([file.length for file in files])
+        self._open = OpenFiles(self._open_file, max_open)
+        self._seen: set[int] = set()  # files that had their full length at some time
+        self.nowait = bool(_NOWAIT)
+
+    @override
+    def __repr__(self) -> str:
+        mode = "rw" if self._writable else "ro"
+        return f"<FileStorage {self._root} {mode} {len(self._files)} files, {len(self._open)} open>"
+
+    def prepare(self) -> None:
+        if not self._writable:
+            return
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error("create", self._root, error) from error
+        for folders in sorted({file.path[:-1] for file in self._files if not file.pad}):
+            self._make_folder(folders)
+        for number, file in enumerate(self._files):
+            if not file.length and not file.pad:
+                os.close(self._open_file(number, writing=True))
+
+    def write(self, offset: int, data: memoryview | bytearray | bytes) -> None:
+        view = memoryview(data)
+        spans = self._layout.spans(offset, len(view))
+        if len(spans) == 1:
+            self._write_part(spans[0].file, spans[0].offset, view)
+            return
+        at = 0
+        for file, start, length in spans:
+            self._write_part(file, start, view[at : at + length])
+            at += length
+
+    def read(self, offset: int, length: int) -> bytes:
+        data = bytearray(length)
+        self.read_into(offset, memoryview(data))
+        return bytes(data)
+
+    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
+        read = self._read_part if wait else self._peek_part
+        spans = self._layout.spans(offset, len(into))
+        if len(spans) == 1:
+            return read(spans[0].file, spans[0].offset, into)
+        at = 0
+        for file, start, length in spans:
+            if not read(file, start, into[at : at + length]):
+                return False
+            at += length
+        return True
+
+    def stats(self) -> list[FileStat | None]:
+        return [self._stat(number) for number in range(len(self._files))]
+
+    def sync(self) -> None:
+        """A file whose sync failed counts as written still, and its clean pages are dropped: the kernel
+        forgets what it could not write, so the next read has to show what is really on the disk."""
+        written = self._open.take_written()
+        try:
+            for file in sorted(written):
+                self._sync_file(file)
+                written.discard(file)
+        finally:
+            self._open.put_back_written(written)
+
+    def close(self) -> None:
+        self._open.close()
+
+    def _path(self, number: int) -> Path:
+        return self._root.joinpath(*self._files[number].path)
+
+    def _write_part(self, number: int, at: int, data: memoryview) -> None:
+        if self._files[number].pad:
+            return
+        if not self._writable:
+            text = f"cannot write {self._path(number)}: it is shared read-only"
+            raise DiskError(text, errno.EROFS)
+        handle = self._open.acquire(number, writing=True)
+        try:
+            write_all(handle.fd, at, data)
+        except OSError as error:
+            raise disk_error("write", self._path(number), error) from error
+        finally:
+            self._open.release(handle, wrote=True)
+
+    def _read_part(self, number: int, at: int, into: memoryview) -> bool:
+        if self._files[number].pad:
+            into[:] = bytes(len(into))
+            return True
+        handle = self._open.acquire(number, writing=False)
+        try:
+            got = _read_all(handle.fd, at, into)
+        except OSError as error:
+            raise disk_error("read", self._path(number), error) from error
+        finally:
+            self._open.release(handle, wrote=False)
+        if got < len(into):
+            raise _short(self._path(number))
+        return True
+
+    def _peek_part(self, number: int, at: int, into: memoryview) -> bool:
+        if self._files[number].pad:
+            return self._read_part(number, at, into)
+        handle = self._open.acquire_if_open(number)
+        if handle is None:  # opening may wait for the disk
+            return False
+        try:
+            return os.preadv(handle.fd, [into], at, _NOWAIT) == len(into)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_NOWAIT:
+                raise disk_error("read", self._path(number), error) from error
+            self.nowait = False
+            return False
+        finally:
+            self._open.release(handle, wrote=False)
+
+    def _sync_file(self, number: int) -> None:
+        handle = self._open.acquire(number, writing=True)
+        try:
+            _fdatasync(handle.fd)
+        except OSError as error:
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(handle.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            raise disk_error("sync", self._path(number), error) from error
+        finally:
+            self._open.release(handle, wrote=False)
+
+    def _stat(self, number: int) -> FileStat | None:
+        if self._files[number].pad:
+            return PAD
+        path = self._path(number)
+        try:
+            found = path.stat(follow_symlinks=not self._writable)
+        except OSError as error:
+            if error.errno in _GONE:
+                return None
+            raise disk_error("look at", path, error) from error
+        return FileStat(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+    def _make_folder(self, folders: tuple[str, ...]) -> None:
+        try:
+            os.close(open_folder(self._root, folders, create=True))
+        except OSError as error:
+            raise disk_error("create", self._root.joinpath(*folders), error) from error
+
+    def _open_file(self, number: int, writing: bool) -> int:
+        """Raises DiskError."""
+        # Asked before the file is looked at: another thread may be making it now.
+        seen = number in self._seen
+        try:
+            fd = self._open_descriptor(number, writing, create=writing and not seen)
+        except OSError as error:
+            raise disk_error("open", self._path(number), error) from error
+        try:
+            self._vet(number, fd, writing, seen)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _open_descriptor(self, number: int, writing: bool, *, create: bool) -> int:
+        if not self._writable:
+            return os.open(self._path(number), os.O_RDONLY | FILE_FLAGS)
+        flags = os.O_RDWR if writing else os.O_RDONLY
+        return open_beneath(self._root, self._files[number].path, flags, create=create)
+
+    def _vet(self, number: int, fd: int, writing: bool, seen: bool) -> None:
+        """Only a regular file will do, and one that is written has its full length."""
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise DiskError(f"{self._path(number)} is not a regular file")
+        if not writing:
+            return
+        if found.st_size < self._files[number].length:
+            if seen:
+                raise _short(self._path(number))
+            self._lengthen(number, fd)
+        self._seen.add(number)
+
+    def _lengthen(self, number: int, fd: int) -> None:
+        try:
+            os.ftruncate(fd, self._files[number].length)
+        except OSError as error:
+            raise disk_error("create", self._path(number), error) from error
+
+
+def _check_path(path: Sequence[str]) -> None:
+    """The last line of defence; `formats.metainfo` gives only safe names. Raises ValueError."""
+    for name in path:
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise ValueError(f"the path {path!r} is not safe")
+    if not path:
+        raise ValueError("a file without a name")
+
+
+def _read_all(fd: int, at: int, into: memoryview) -> int:
+    """How many bytes there were; less than asked means the file ends."""
+    got = 0
+    while got < len(into):
+        n = os.preadv(fd, [into[got:]], at + got)
+        if not n:
+            break
+        got += n
+    return got
+
+
+def _short(path: Path) -> DiskError:
+    return DiskError(f"{path} is shorter than it should be")
