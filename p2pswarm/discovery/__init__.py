@@ -1,0 +1,1 @@
+"""Who has it? Sources of addresses for one torrent, and the HTTP client they ask with."""

@@ -1,0 +1,215 @@
+"""Our client as HTTP client: one GET at a time against strangers who may be hostile.
+
+A tracker's URL comes out of somebody's torrent, so whoever wrote it chooses whom we talk to. Hence: only
+http and https, certificates verified, no proxy from the environment, no cookies, no connection kept (a
+kept one would answer for a name that points elsewhere by now). A name is looked up once per request and
+the connection goes to what was found. Nobody on the Internet may send us on into the local network, and
+on our own machine only the paths of a tracker are asked (libtorrent's `ssrf_mitigation`). Bodies are
+counted before and after they are unpacked, so a gzip bomb ends at the limit.
+"""
+
+import asyncio
+import zlib
+from contextvars import ContextVar
+from enum import IntEnum
+from http import HTTPStatus
+from ipaddress import ip_address
+from socket import AF_UNSPEC, AddressFamily
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from typing_extensions import override
+from yarl import URL
+
+from p2pswarm.errors import TrackerError
+from p2pswarm.formats.ids import Address
+from p2pswarm.wire.tracker import MAX_REPLY
+
+__all__ = ["HttpFetch", "Zone", "zone_of"]
+
+USER_AGENT = "p2pswarm/0.1"
+CONNECT_TIMEOUT = 10.0  # seconds
+_MAX_REDIRECTS = 3
+_AT_ONCE = 50  # requests; libtorrent's number: a thousand torrents must not start in one moment
+_GZIP_OR_ZLIB = 47  # zlib's window bits for "whichever of the two the header says"
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Zone(IntEnum):
+    """How near a server is; the nearer, the more it trusts whoever asks."""
+
+    INTERNET = 0
+    LOCAL_NETWORK = 1
+    THIS_MACHINE = 2
+
+
+def zone_of(host: str) -> Zone:
+    """How near an IP address is."""
+    ip = Address(host, 0).ip
+    if ip is None or ip.is_global:
+        return Zone.INTERNET
+    return Zone.THIS_MACHINE if ip.is_loopback or ip.is_unspecified else Zone.LOCAL_NETWORK
+
+
+_found: ContextVar[list[ResolveResult]] = ContextVar("_found")
+
+
+class _AlreadyFound(AbstractResolver):
+    """Answers with what this request has looked up, whatever a second look would say."""
+
+    @override
+    async def resolve(
+        self, host: str, port: int = 0, family: AddressFamily = AF_UNSPEC
+    ) -> list[ResolveResult]:
+        return _found.get()
+
+    @override
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class HttpFetch:
+    """One lazily opened client session; `fetch(url, timeout)` asks a tracker, `get` anybody."""
+
+    def __init__(self, names: AbstractResolver | None = None, *, bind: str | None = None) -> None:
+        """`bind` is the local address to ask from, so that a tracker sees us where we listen."""
+        self._names = names
+        self._local = (bind, 0) if bind else None
+        self._session: aiohttp.ClientSession | None = None
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def __call__(self, url: str, seconds: float) -> bytes:
+        """A tracker's answer, at most 1 MiB. Raises TrackerError."""
+        return await self.get(url, seconds, tracker=True)
+
+    async def get(
+        self, url: str, seconds: float = 30.0, *, limit: int = MAX_REPLY, tracker: bool = False
+    ) -> bytes:
+        """The body of a 200 answer of at most `limit` bytes. Raises TrackerError.
+
+        `seconds` count from the moment when fewer than fifty other requests are under way.
+        `tracker` confines the request to a tracker's paths when the server is this machine.
+        """
+        target = _parse(url)
+        async with self._slots:
+            try:
+                async with asyncio.timeout(seconds):
+                    return await self._follow(target, limit, tracker)
+            except TimeoutError as error:
+                raise TrackerError(f"no answer within {seconds:g} s") from error
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                raise TrackerError(_in_words(error)) from error
+
+    async def aclose(self) -> None:
+        """May be called twice; a later request opens a new session."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def _follow(self, url: URL, limit: int, tracker: bool) -> bytes:
+        farthest = Zone.THIS_MACHINE
+        for _ in range(1 + _MAX_REDIRECTS):
+            zones = await self._look_up(url)
+            _refuse_trespass(url, max(zones), farthest, tracker)
+            farthest = min(farthest, *zones)
+            async with self._open().get(url, allow_redirects=False) as response:
+                if response.status not in _REDIRECTS:
+                    return await _body(response, limit)
+                location = URL(response.headers.get("Location", ""), encoded=True)
+                url = _parse(str(url.join(location)))
+        raise TrackerError(f"redirected more than {_MAX_REDIRECTS} times")
+
+    async def _look_up(self, url: URL) -> set[Zone]:
+        """Find the host's addresses for this request, and how near they are."""
+        host, port = url.host or "", url.port or 0
+        if host.replace(".", "").isdigit() or ":" in host:
+            return {zone_of(str(ip_address(host)))}  # ValueError for 2130706433, 127.1 and the like
+        if self._names is None:
+            self._names = aiohttp.DefaultResolver()
+        places = await self._names.resolve(host, port, AF_UNSPEC)
+        _found.set(places)
+        return {zone_of(place["host"]) for place in places} or {Zone.INTERNET}
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                resolver=_AlreadyFound(),
+                use_dns_cache=False,
+                force_close=True,
+                limit=_AT_ONCE,
+                local_addr=self._local,
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+                headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+
+def _parse(url: str) -> URL:
+    """The URL with its escapes as they are. Raises TrackerError."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise TrackerError("not a URL: it has characters that need escaping")
+    try:
+        target = URL(url, encoded=True)
+        port = target.port
+    except ValueError as error:
+        raise TrackerError("not a URL") from error
+    if target.scheme not in ("http", "https") or not target.host or not port:
+        raise TrackerError("not an http or https URL with a host")
+    return target
+
+
+def _refuse_trespass(url: URL, nearest: Zone, farthest: Zone, tracker: bool) -> None:
+    if nearest > farthest:
+        raise TrackerError("redirected into a nearer network: refused")
+    paths = ("/announce", "/scrape")
+    if tracker and nearest is Zone.THIS_MACHINE and not url.raw_path.startswith(paths):
+        raise TrackerError("a tracker on this machine must have a path that begins with /announce")
+
+
+async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    if response.status != HTTPStatus.OK:
+        raise TrackerError(f"the server answered with HTTP status {response.status}")
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise TrackerError(f"the answer has more than {limit} bytes")
+    return _unpack(bytes(body), response.headers.get("Content-Encoding", "identity").lower(), limit)
+
+
+def _unpack(body: bytes, encoding: str, limit: int) -> bytes:
+    if encoding == "identity":
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise TrackerError("the answer has an encoding that was not asked for")
+    unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        plain = unpacker.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise TrackerError("the answer is not the gzip it claims to be") from error
+    if len(plain) > limit:
+        raise TrackerError(f"the answer has more than {limit} bytes")
+    if not unpacker.eof:
+        raise TrackerError("the answer's gzip is cut short")
+    return plain
+
+
+def _in_words(error: Exception) -> str:
+    """One line without the URL, which may hold a passkey."""
+    match error:
+        case aiohttp.ClientSSLError():
+            return "the server's certificate is not valid for it"
+        case aiohttp.ServerDisconnectedError():
+            return "the server closed the connection without an answer"
+        case OSError():
+            return f"cannot be reached: {error.strerror or 'no connection'}"
+        case aiohttp.ClientError():
+            return f"the answer is not proper HTTP ({type(error).__name__})"
+        case _:
+            return "not a URL that can be asked"

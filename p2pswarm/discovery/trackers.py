@@ -1,0 +1,341 @@
+"""The HTTP trackers of one torrent: whom to announce to, when, and what they said.
+
+BEP 12 orders trackers in tiers. All tiers are announced to at once, as every client of today offers; inside
+a tier the trackers are asked in turn until one names somebody, and one that works moves to the front. A
+tracker that answers and names nobody, or names peers that do not help (`need_more`), is no reason not to
+ask the next one of its tier: it may be wrong, or lie.
+
+Each tracker keeps its own times. It is asked again after its interval; earlier, but not before its
+`min interval`, when the torrent is short of peers; after a failure it rests, longer each time. Nothing
+else makes us ask, so a tracker that lies cannot make us hammer anybody.
+
+One announce per tracker is sent, over the family that the connection has; `ipv6=` (BEP 7) is not sent,
+because trackers must not believe it.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from random import Random
+from urllib.parse import urlsplit
+
+from typing_extensions import override
+
+from p2pswarm.discovery.source import Progress
+from p2pswarm.errors import FormatError, TrackerError
+from p2pswarm.formats.ids import Address, InfoHash, PeerId
+from p2pswarm.wire.tracker import Announce, Event, Reply, Scrape, ScrapeReply
+
+__all__ = ["Fetch", "TrackerStatus", "Trackers", "backoff", "scrape"]
+
+Fetch = Callable[[str, float], Awaitable[bytes]]
+"""URL, seconds -> the body of the answer; raises TrackerError. The only door to the network."""
+
+NUMWANT = 200  # what libtorrent asks for
+MAX_TRACKERS = 100  # of one torrent: a longer list is a way to make us knock at strangers' doors
+_TIMEOUT = 30.0  # seconds for one announce, libtorrent's total
+_FAREWELL = 2.0  # seconds for all `stopped` together, qBittorrent's number
+_LEAST_BETWEEN = 120  # seconds, Transmission's floor where a tracker names no minimum
+_TRY_THEM = 10.0  # seconds in which named peers get a chance before we say that they do not help
+_LONGEST_REST = 1800.0  # seconds
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerStatus:
+    """What a person wants to see of a tracker; times are seconds from now.
+
+    `state` is one of "working", "failed", "updating", "unsupported", "not contacted".
+    """
+
+    url: str
+    tier: int
+    state: str
+    seeds: int | None
+    leechers: int | None
+    peers: int | None
+    next_announce: float | None
+    failures: int
+    message: str
+
+
+def backoff(failures: int, dice: Random) -> float:
+    """Seconds to rest after this many failures in a row: 5, 15, 45 … 1800, and up to a fifth more."""
+    return min(5.0 * 3.0 ** min(failures - 1, 6), _LONGEST_REST) * dice.uniform(1.0, 1.2)
+
+
+async def scrape(fetch: Fetch, announce_url: str, info_hashes: Sequence[InfoHash]) -> ScrapeReply:
+    """Ask a tracker how big swarms are (BEP 48). Raises TrackerError, FormatError."""
+    return ScrapeReply.decode(await fetch(Scrape(info_hashes).url(announce_url), _TIMEOUT))
+
+
+class _Tracker:
+    """One tracker's memory. Waits for nothing, decides only when it may be asked again and with what.
+
+    `knows_us`: it may list us, so it is owed a `stopped`. `left` is what it was told last (None before
+    it heard `started`), so `completed` is owed when that was more than nothing and nothing is left now.
+    """
+
+    def __init__(self, url: str, tier: int) -> None:
+        self.url, self.tier = url, tier
+        self.supported = _is_http(url)
+        self.busy = self.knows_us = False
+        self.left: int | None = None
+        self.reply: Reply | None = None
+        self.named = 0
+        self.failures = 0
+        self.message = "" if self.supported else "only http and https trackers are supported"
+        self.answered = -math.inf
+        self._regular = self._earliest = -math.inf
+
+    def event(self, left: int) -> Event:
+        if self.left is None:
+            return Event.STARTED
+        return Event.COMPLETED if self.left > 0 and left == 0 else Event.NONE
+
+    def due(self, left: int, hungry_since: float) -> float:
+        """When it may be asked next, on the clock of `answered`."""
+        if self.failures == 0:
+            if self.event(left) is Event.COMPLETED:
+                return -math.inf
+            if hungry_since > self.answered:
+                return self._earliest
+        return self._regular
+
+    def suffices_until(self, hungry_since: float) -> float:
+        """Until when nobody behind it in its tier needs to be asked."""
+        if self.failures or not self.named:
+            return -math.inf
+        return self.answered + _TRY_THEM if hungry_since > self.answered else math.inf
+
+    def succeeded(self, reply: Reply, named: int, left: int, now: float) -> None:
+        least = reply.min_interval or min(reply.interval, _LEAST_BETWEEN)
+        reply.trackerid = reply.trackerid or self.trackerid
+        self.reply, self.named, self.left = reply, named, left
+        self.failures, self.message = 0, reply.warning
+        self.answered, self._earliest = now, now + least
+        self._regular = now + max(reply.interval, least)
+
+    def failed(self, error: TrackerError, now: float, dice: Random) -> None:
+        self.failures += 1
+        self.message = str(error)
+        self._regular = now + max(backoff(self.failures, dice), error.retry_in or 0.0)
+        self.knows_us = self.left is not None
+
+    @property
+    def trackerid(self) -> bytes:
+        return self.reply.trackerid if self.reply else b""
+
+    def status(self, now: float) -> TrackerStatus:
+        reply, rest = self.reply, self._regular - now
+        return TrackerStatus(
+            url=self.url,
+            tier=self.tier,
+            state=self._state(),
+            seeds=reply.complete if reply else None,
+            leechers=reply.incomplete if reply else None,
+            peers=self.named if reply else None,
+            next_announce=max(rest, 0.0) if math.isfinite(rest) else None,
+            failures=self.failures,
+            message=self.message,
+        )
+
+    def _state(self) -> str:
+        if not self.supported:
+            return "unsupported"
+        if self.busy:
+            return "updating"
+        if self.failures:
+            return "failed"
+        return "working" if self.reply else "not contacted"
+
+    @override
+    def __repr__(self) -> str:
+        # Without path and query: they may hold a passkey, and this line goes into logs.
+        return f"<Tracker {urlsplit(self.url).netloc!r} {self._state()} failures {self.failures}>"
+
+
+class Trackers:
+    """The trackers of one torrent as a source of peers.
+
+    `key`, 32 bits, proves to a tracker that we are still we when our address changes: one for the whole
+    session. `port` is asked before each announce, `told` hears of every answer and every failure.
+    """
+
+    def __init__(
+        self,
+        tiers: Sequence[Sequence[str]],
+        info_hash: InfoHash,
+        me: PeerId,
+        port: Callable[[], int],
+        *,
+        fetch: Fetch,
+        dice: Random,
+        clock: Callable[[], float] = time.monotonic,
+        key: int | None = None,
+        numwant: int = NUMWANT,
+        told: Callable[[str, Reply | TrackerError], None] | None = None,
+    ) -> None:
+        self._info_hash, self._me, self._port = info_hash, me, port
+        self._fetch, self._dice, self._clock = fetch, dice, clock
+        self._key = b"%08X" % (dice.getrandbits(32) if key is None else key)
+        self._numwant = numwant
+        self.told = told
+        self._all = _each_once(tiers)
+        self._tiers = _shuffled(self._all, dice)
+        self._progress: Callable[[], Progress] = lambda: Progress(0, 0, 0)
+        self._found: Callable[[Address], None] = lambda address: None
+        self._hungry_since = -math.inf
+        self._news = asyncio.Event()
+        self._leaving = asyncio.Event()
+
+    async def run(self, progress: Callable[[], Progress], found: Callable[[Address], None]) -> None:
+        """Announce to every tier by its trackers' own times until `leave()` or cancellation."""
+        self._progress, self._found = progress, found
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(self._keep(tier)) for tier in self._tiers]
+            await self._leaving.wait()
+            for tier in running:
+                tier.cancel()
+
+    def need_more(self) -> None:
+        """The torrent is short of peers: ask earlier, and further down the tiers."""
+        self._hungry_since = self._clock()
+        self._news.set()
+
+    def completed(self) -> None:
+        """Nothing is left: tell the trackers now."""
+        self._news.set()
+
+    async def leave(self) -> None:
+        """Say `stopped` to every tracker that may know us: best effort, two seconds in all."""
+        self._leaving.set()
+        parting = [tracker for tracker in self._all if tracker.knows_us]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL), asyncio.TaskGroup() as tasks:
+                for tracker in parting:
+                    tasks.create_task(self._part(tracker))
+
+    def status(self) -> tuple[TrackerStatus, ...]:
+        now = self._clock()
+        return tuple(tracker.status(now) for tracker in self._all)
+
+    async def _keep(self, tier: list[_Tracker]) -> None:
+        while True:
+            tracker, until = self._whose_turn(tier)
+            if tracker is None:
+                await self._rest(until)
+            elif await self._ask(tracker):
+                tier.remove(tracker)
+                tier.insert(0, tracker)
+
+    def _whose_turn(self, tier: Sequence[_Tracker]) -> tuple[_Tracker | None, float]:
+        """The tracker to ask now, or None and the moment to look again."""
+        now, left = self._clock(), self._progress().left
+        until = math.inf
+        for tracker in tier:
+            due = tracker.due(left, self._hungry_since)
+            if due <= now:
+                return tracker, now
+            until = min(until, due)
+            enough = tracker.suffices_until(self._hungry_since)
+            if enough > now:
+                return None, min(until, enough)
+        return None, until
+
+    async def _rest(self, until: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if math.isinf(until) else until - self._clock()):
+                await self._news.wait()
+        self._news.clear()
+
+    async def _ask(self, tracker: _Tracker) -> bool:
+        """One announce; True when it was answered."""
+        progress = self._progress()
+        tracker.busy = tracker.knows_us = True
+        try:
+            reply = await self._announce(tracker, progress, tracker.event(progress.left))
+        except (TrackerError, FormatError) as error:
+            refusal = error if isinstance(error, TrackerError) else TrackerError(str(error))
+            tracker.failed(refusal, self._clock(), self._dice)
+            _log.debug("%r: %s", tracker, refusal)
+            self._tell(tracker, refusal)
+            return False
+        finally:
+            tracker.busy = False
+        others = self._others(reply)
+        tracker.succeeded(reply, len(others), progress.left, self._clock())
+        _log.debug("%r named %d peers", tracker, len(others))
+        self._tell(tracker, reply)
+        for address in others:
+            self._found(address)
+        return True
+
+    async def _announce(self, tracker: _Tracker, progress: Progress, event: Event) -> Reply:
+        stopped = event is Event.STOPPED
+        question = Announce(
+            self._info_hash,
+            self._me,
+            self._port(),
+            uploaded=progress.uploaded,
+            downloaded=progress.downloaded,
+            left=progress.left,
+            event=event,
+            numwant=0 if stopped else self._numwant,
+            key=self._key,
+            trackerid=tracker.trackerid,
+        )
+        url = question.url(tracker.url)
+        return Reply.decode(await self._fetch(url, _FAREWELL if stopped else _TIMEOUT))
+
+    async def _part(self, tracker: _Tracker) -> None:
+        tracker.knows_us = False
+        try:
+            await self._announce(tracker, self._progress(), Event.STOPPED)
+        except (TrackerError, FormatError) as error:
+            _log.debug("%r did not hear our good-bye: %s", tracker, error)
+
+    def _others(self, reply: Reply) -> list[Address]:
+        """The peers without ourselves, as far as the tracker says who we are."""
+        if not reply.external_ip:
+            return reply.addresses()
+        myself = Address(str(ip_address(reply.external_ip)), self._port()).normal
+        return [address for address in reply.addresses() if address != myself]
+
+    def _tell(self, tracker: _Tracker, news: Reply | TrackerError) -> None:
+        if self.told is not None:
+            self.told(tracker.url, news)
+
+
+def _each_once(tiers: Sequence[Sequence[str]]) -> list[_Tracker]:
+    """The first MAX_TRACKERS of a torrent, doubles left out."""
+    seen: dict[str, int] = {}
+    for number, tier in enumerate(tiers):
+        for url in tier:
+            if len(seen) < MAX_TRACKERS:
+                seen.setdefault(url, number)
+    return [_Tracker(url, number) for url, number in seen.items()]
+
+
+def _shuffled(trackers: Sequence[_Tracker], dice: Random) -> list[list[_Tracker]]:
+    """The tiers of those we can talk to, each in random order (BEP 12)."""
+    tiers: dict[int, list[_Tracker]] = {}
+    for tracker in trackers:
+        if tracker.supported:
+            tiers.setdefault(tracker.tier, []).append(tracker)
+    for tier in tiers.values():
+        dice.shuffle(tier)
+    return list(tiers.values())
+
+
+def _is_http(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme.lower() in ("http", "https")
+    except ValueError:
+        return False

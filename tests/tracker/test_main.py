@@ -1,0 +1,159 @@
+"""The program: its options in this process, its life and death in one of its own."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tracker import __main__ as program
+from tracker.config import TrackerSettings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result]:
+    """Parse a command line; instead of serving, print the settings."""
+
+    async def show(settings: TrackerSettings) -> None:
+        program.typer.echo(repr(settings))
+
+    monkeypatch.setattr(program, "_run", show)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limit: None)
+    return lambda *words, **env: CliRunner().invoke(program.app, words, env=env)
+
+
+def test_the_defaults_are_those_of_the_settings(run: Callable[..., Result]) -> None:
+    assert run().output.strip() == repr(TrackerSettings())
+
+
+def test_flag_before_variable_before_file(run: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "p2pswarm").mkdir()
+    file = tmp_path / "p2pswarm" / "tracker.toml"
+    file.write_text('host = "127.0.0.9"\nport = 1000\ninterval = 10\nallow_ip = true\n')
+    result = run("--port", "3000", P2PSWARM_TRACKER_PORT="2000", P2PSWARM_TRACKER_INTERVAL="20")
+    expected = TrackerSettings(host="127.0.0.9", port=3000, interval=20, allow_ip=True)
+    assert result.output.strip() == repr(expected)
+
+
+def test_every_setting_is_a_flag(run: Callable[..., Result], tmp_path: Path) -> None:
+    given = {
+        "host": "::1",
+        "port": "1",
+        "interval": "5",
+        "torrents": str(tmp_path),
+        "trusted-proxy": "10.0.0.0/8,::1/128",
+        "max-swarms": "2",
+        "max-peers": "3",
+        "max-per-address": "4",
+        "patience": "1.5",
+    }
+    result = run(
+        "--allow-ip", *(word for flag, value in given.items() for word in (f"--{flag}", value))
+    )
+    assert result.output.strip() == repr(
+        TrackerSettings("::1", 1, 5, tmp_path, True, "10.0.0.0/8,::1/128", 2, 3, 4, 1.5)
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--port", "65536"),
+        ("--port", "x"),
+        ("--interval", "0"),
+        ("--interval", "86401"),
+        ("--patience", "0"),
+        ("--max-swarms", "0"),
+        ("--torrents", "/does/not/exist"),
+        ("--trusted-proxy", "everybody"),
+        ("--config", "/does/not/exist.toml"),
+        ("--nonsense",),
+    ],
+)
+def test_what_cannot_be_is_a_usage_error(
+    run: Callable[..., Result], words: tuple[str, ...]
+) -> None:
+    assert run(*words).exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["port = ", "prot = 5", "[tracker]\nport = 5", "\xff"])
+def test_a_bad_file_is_a_usage_error(run: Callable[..., Result], tmp_path: Path, text: str) -> None:
+    file = tmp_path / "x.toml"
+    file.write_bytes(text.encode("latin-1"))
+    assert run("--config", str(file)).exit_code == 2
+
+
+def test_help_has_an_example(run: Callable[..., Result]) -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "Example: p2pswarm-tracker" in result.output
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    programs: list[subprocess.Popen[str]] = []
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(tmp_path)}
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "tracker", "--host", "127.0.0.1", *words]
+        pipe = subprocess.PIPE
+        programs.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env))
+        return programs[-1]
+
+    yield start
+    for each in programs:
+        each.kill()
+        each.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_where_it_is_and_stops_when_told(
+    started: Callable[..., subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    tracker = started("--port", "0")
+    assert tracker.stdout is not None
+    url = tracker.stdout.readline().strip()
+    assert url.startswith("http://127.0.0.1:")
+    with urlopen(url.replace("/announce", "/health")) as answer:
+        assert answer.read() == b"ok\n"
+    start = time.monotonic()
+    tracker.send_signal(number)
+    out, err = tracker.communicate(timeout=5)
+    assert (tracker.returncode, out, err) == (0, "", "")
+    assert time.monotonic() - start < 3
+
+
+def test_a_taken_port_is_one_clear_line(started: Callable[..., subprocess.Popen[str]]) -> None:
+    first = started("--port", "0")
+    assert first.stdout is not None
+    port = first.stdout.readline().strip().removesuffix("/announce").rpartition(":")[2]
+    second = started("--port", port)
+    out, err = second.communicate(timeout=10)
+    assert (second.returncode, out) == (1, "")
+    assert err == f"p2pswarm-tracker: port {port} on 127.0.0.1 is taken\n"
+
+
+def test_the_limit_of_open_files_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limit: asked.append(limit))
+    unlimited = resource.RLIM_INFINITY
+    for limits in [
+        (1024, 4096),
+        (1024, unlimited),
+        (1024, 1 << 20),
+        (4096, 4096),
+        (unlimited, unlimited),
+    ]:
+        monkeypatch.setattr(resource, "getrlimit", lambda which, limits=limits: limits)
+        program._allow_many_connections()
+    assert asked == [(4096, 4096), (65536, unlimited), (65536, 1 << 20)]

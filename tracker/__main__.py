@@ -1,0 +1,153 @@
+"""`p2pswarm-tracker`, also `python -m tracker`: the service as a program.
+
+Every field of `TrackerSettings` is a flag, a variable `P2PSWARM_TRACKER_…` and a key of the file
+`$XDG_CONFIG_HOME/p2pswarm/tracker.toml`; the flag wins over the variable, the variable over the file.
+Standard output carries one line, the announce URL, once the service listens. SIGTERM and SIGINT end it; a
+second one at once.
+"""
+
+import asyncio
+import logging
+import resource
+import signal
+import tomllib
+from collections.abc import Callable
+from dataclasses import Field, fields
+from importlib import import_module
+from importlib.util import find_spec
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+from platformdirs import user_config_path
+
+from p2pswarm.errors import HostError
+from tracker.app import TrackerService
+from tracker.config import TrackerSettings
+
+__all__ = ["main"]
+
+_MANY_FILES = 65_536
+_EXAMPLE = "Example: p2pswarm-tracker --port 6969 --interval 900 --torrents ./torrents"
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def _serve(config: Path | None, **values: Any) -> None:
+    """Run a BitTorrent tracker: it introduces the peers of a swarm to each other, and hosts torrents."""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        settings = TrackerSettings(**values)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    _allow_many_connections()
+    try:
+        with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+            runner.run(_run(settings))
+    except HostError as error:
+        typer.echo(f"p2pswarm-tracker: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+async def _run(settings: TrackerSettings) -> None:
+    service = TrackerService(settings)
+    await service.start()
+    try:
+        typer.echo(service.url)
+        await _until_told_to_stop()
+    finally:
+        await service.aclose()
+
+
+async def _until_told_to_stop() -> None:
+    """Wait for the first signal; the second finds the usual handlers again, and ends us at once."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+    for number in signals:
+        loop.remove_signal_handler(number)
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """The file's values become the defaults of all other options. Nobody needs to have a file."""
+    file = path or user_config_path("p2pswarm") / "tracker.toml"
+    try:
+        table = tomllib.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        if path is not None:
+            raise typer.BadParameter(f"{file} does not exist") from None
+        return path
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{file}: {error}") from error
+    known = {field.name for field in fields(TrackerSettings)}
+    for unknown in table.keys() - known:
+        raise typer.BadParameter(f"{file}: there is no option {unknown!r}")
+    context.default_map = table
+    return path
+
+
+def _signature() -> Signature:
+    """The settings as typer reads options: one parameter each, and `--config` before them."""
+    config = typer.Option(
+        "--config",
+        envvar="P2PSWARM_TRACKER_CONFIG",
+        metavar="PATH",
+        is_eager=True,
+        callback=_read_config,
+        help="read options from this TOML file; by default p2pswarm/tracker.toml in the configuration folder",
+    )
+    first = Parameter(
+        "config", Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Path | None, config]
+    )
+    kinds = get_type_hints(TrackerSettings)
+    others = [_parameter(field, kinds[field.name]) for field in fields(TrackerSettings)]
+    return Signature([first, *others])
+
+
+def _parameter(setting: Field[Any], kind: Any) -> Parameter:
+    flag = "--" + setting.name.replace("_", "-")
+    option = typer.Option(
+        f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
+        envvar=f"P2PSWARM_TRACKER_{setting.name.upper()}",
+        metavar=setting.metadata["unit"] or None,
+        help=setting.metadata["help"],
+    )
+    return Parameter(
+        setting.name,
+        Parameter.KEYWORD_ONLY,
+        default=setting.default,
+        annotation=Annotated[kind, option],
+    )
+
+
+_serve.__signature__ = _signature()  # type: ignore[attr-defined]
+app.command(epilog=_EXAMPLE)(_serve)
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, where it is installed."""
+    if find_spec("uvloop") is None:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
+    return factory
+
+
+def _allow_many_connections() -> None:
+    """Raise the limit of open files as far as we may: five thousand idle strangers must not fill it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MANY_FILES if hard == resource.RLIM_INFINITY else min(_MANY_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def main() -> None:
+    app(prog_name="p2pswarm-tracker")
+
+
+if __name__ == "__main__":
+    main()

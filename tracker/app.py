@@ -1,0 +1,220 @@
+"""The tracker as an HTTP service: from a request to the policy and the store, and back.
+
+It stands on aiohttp's low-level server: one handler, one look at the path, no routing, no middleware,
+because `/announce` is nearly everything that is asked. No task runs in the background either. Who has
+gone silent is forgotten by whoever asks next, at most once a second; while nobody asks, nothing grows.
+
+Bad questions are answered with 200 and a bencoded `failure reason`, as BEP 3 wants it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from random import Random
+from urllib.parse import quote, unquote
+
+from aiohttp import web
+
+from p2pswarm.errors import RemoteProtocolError, TrackerError
+from p2pswarm.wire.tracker import Announce, Scrape, ScrapeReply, encode_failure
+from tracker import pages
+from tracker.config import TrackerSettings
+from tracker.connections import Connection, PatientServer, bencoded
+from tracker.listening import bind, is_every_address, own_address
+from tracker.logic import IP, Policy
+from tracker.stats import Tally
+from tracker.store import Limits, PeerStore
+from tracker.store.memory import MemoryStore
+from tracker.torrents import Library
+
+__all__ = ["TrackerService"]
+
+_BACKLOG = 1024
+_SWEEP_EVERY = 1.0  # seconds
+
+_log = logging.getLogger(__name__)
+
+
+class TrackerService:
+    """A tracker to embed: after `await start()` clients announce to `url`; `aclose()` may be called twice."""
+
+    def __init__(
+        self,
+        settings: TrackerSettings | None = None,
+        *,
+        store: PeerStore | None = None,
+        dice: Random | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings or TrackerSettings()
+        self._clock, self._started = clock, clock()
+        dice = dice or Random()
+        self._store = store or MemoryStore(_limits(self.settings), dice)
+        self._policy = Policy(
+            self.settings.interval,
+            dice,
+            allow_ip=self.settings.allow_ip,
+            trusted=self.settings.proxies,
+        )
+        self._library = Library(self.settings.torrents)
+        self._library_free = asyncio.Lock()
+        self._tally = Tally()
+        self._next_sweep = 0.0
+        self._server: PatientServer | None = None
+        self._listener: asyncio.Server | None = None
+        self.port = 0
+        self._base = ""
+
+    async def start(self) -> None:
+        """Listen. Raises PortTakenError when the named port is taken, HostError for a host not ours."""
+        place = await asyncio.to_thread(bind, self.settings.host, self.settings.port)
+        self.port = place.getsockname()[1]
+        self._base = _base_url(self.settings.host, self.port)
+        self._server = PatientServer(self._handle, self.settings.patience)
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._server, sock=place, backlog=_BACKLOG)
+        _log.info("listening on %s:%d", self.settings.host, self.port)
+
+    async def aclose(self) -> None:
+        """Stop listening, let answers under way out, forget everybody."""
+        listener, self._listener = self._listener, None
+        if listener is not None and self._server is not None:
+            listener.close()
+            await self._server.aclose()
+            await self._store.aclose()
+
+    @property
+    def url(self) -> str:
+        """Where clients announce; this machine's own address where we listen on all of them."""
+        return f"{self._base}/announce"
+
+    def host(self, name: str, data: bytes) -> str:
+        """Offer a torrent from memory at `/t/NAME.torrent`; its URL.
+
+        Raises BencodeError or MetainfoError when it is none, ValueError for a name that is a path.
+        """
+        return f"{self._base}/t/{quote(self._library.host(name, data), safe='')}"
+
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
+        response = await self._answer(request)
+        body = response.body
+        assert self._server is not None
+        assert isinstance(request.protocol, Connection)
+        self._server.answered(request.protocol, len(body) if isinstance(body, bytes) else 0)
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        path, _, query = request.raw_path.partition("?")
+        if not path.startswith("/"):  # a whole URL, as proxies are asked
+            path, query = request.rel_url.raw_path, request.rel_url.raw_query_string
+        if request.method not in ("GET", "HEAD"):
+            return web.Response(status=405, text="only GET\n", headers={"Allow": "GET, HEAD"})
+        if path in ("/announce", "/scrape"):
+            return await self._ask(request, path, query.encode("utf-8", "surrogateescape"))
+        match path:
+            case "/":
+                return web.Response(body=await self._home(), headers=pages.HEADERS)
+            case "/health":
+                return web.Response(text="ok\n")
+            case "/stats":
+                return web.json_response(await self._report())
+            case "/t/" | "/t":
+                return web.Response(body=await self._index(), headers=pages.HEADERS)
+            case _ if path.startswith("/t/"):
+                return await self._torrent(path.removeprefix("/t/"))
+            case _:
+                return _nothing_here()
+
+    async def _ask(self, request: web.BaseRequest, path: str, query: bytes) -> web.Response:
+        """A client's question; a bad one is told what is wrong with it."""
+        await self._sweep()
+        try:
+            if path == "/scrape":
+                return bencoded(await self._scrape(query))
+            return bencoded(await self._announce(query, self._caller(request)))
+        except RemoteProtocolError as error:
+            self._tally.refused += 1
+            return bencoded(encode_failure(TrackerError(str(error))))
+
+    async def _announce(self, query: bytes, caller: IP) -> bytes:
+        announce = Announce.from_query(query)
+        self._tally.announces += 1
+        swarm = await self._store.announce(
+            announce.info_hash,
+            self._policy.peer(announce, caller),
+            announce.event,
+            self._policy.want(announce),
+            self._clock(),
+        )
+        reply = self._policy.reply(announce, swarm, caller)
+        return reply.encode(compact=announce.compact, no_peer_id=announce.no_peer_id)
+
+    async def _scrape(self, query: bytes) -> bytes:
+        asked = Scrape.from_query(query).info_hashes
+        self._tally.scrapes += 1
+        counts = await self._store.scrape(asked)
+        return ScrapeReply(dict(zip(asked, counts, strict=True))).encode()
+
+    def _caller(self, request: web.BaseRequest) -> IP:
+        forwarded = None
+        if self.settings.proxies:
+            forwarded = ",".join(request.headers.getall("X-Forwarded-For", ())) or None
+        return self._policy.caller(request.remote or "", forwarded)
+
+    async def _sweep(self) -> None:
+        now = self._clock()
+        if now >= self._next_sweep:
+            self._next_sweep = now + _SWEEP_EVERY
+            await self._store.expire(now - self._policy.forget_after)
+
+    async def _report(self) -> dict[str, int | float]:
+        await self._sweep()
+        assert self._server is not None
+        self._tally.dropped = self._server.dropped
+        totals, uptime = await self._store.totals(), self._clock() - self._started
+        return self._tally.report(totals, uptime, len(self._server.connections))
+
+    async def _home(self) -> bytes:
+        return pages.home(self.url, await self._report()).encode()
+
+    async def _index(self) -> bytes:
+        async with self._library_free:
+            offers = await asyncio.to_thread(self._library.index)
+        await self._sweep()
+        counts = await self._store.scrape([hosted.info_hash for hosted in offers])
+        return pages.index(list(zip(offers, counts, strict=True))).encode()
+
+    async def _torrent(self, escaped: str) -> web.Response:
+        try:
+            name = unquote(escaped, errors="strict")
+        except UnicodeDecodeError:
+            return _nothing_here()
+        async with self._library_free:
+            data = await asyncio.to_thread(self._library.data, name)
+        if data is None:
+            return _nothing_here()
+        headers = {
+            "Content-Type": "application/x-bittorrent",
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return web.Response(body=data, headers=headers)
+
+
+def _limits(settings: TrackerSettings) -> Limits:
+    return Limits(
+        swarms=settings.max_swarms,
+        peers=2 * settings.max_swarms,
+        peers_per_swarm=settings.max_peers,
+        per_host=settings.max_per_address,
+    )
+
+
+def _base_url(host: str, port: int) -> str:
+    host = own_address() if is_every_address(host) else host
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _nothing_here() -> web.Response:
+    return web.Response(status=404, text="there is nothing here\n")
