@@ -1,0 +1,258 @@
+"""The composition root: everything is built and joined here.
+
+A node has one port, one pool of disk threads, one budget of memory and any number of torrents. Two nodes
+live happily in one process: nothing in this project is global.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from typing_extensions import override
+
+from p2pswarm.config import Settings
+from p2pswarm.discovery.fetch import HttpFetch
+from p2pswarm.discovery.trackers import Trackers
+from p2pswarm.disk.locate import Place, locate
+from p2pswarm.disk.pool import DiskPool
+from p2pswarm.disk.resume import Resume
+from p2pswarm.disk.storage import FileStorage
+from p2pswarm.errors import HostError, TargetExistsError
+from p2pswarm.formats.bencode import MAX_SIZE
+from p2pswarm.formats.ids import Address, InfoHash, PeerId
+from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.net.port import Port
+from p2pswarm.net.rate import Limiter
+from p2pswarm.net.stream import Stream
+from p2pswarm.swarm.blocks import BufferPool
+from p2pswarm.swarm.data import TorrentData
+from p2pswarm.swarm.dialer import Surroundings
+from p2pswarm.swarm.greeting import Answering, Greeted
+from p2pswarm.swarm.status import Status
+from p2pswarm.swarm.torrent import Torrent
+from p2pswarm.wire.peer import HandshakeFramer
+from p2pswarm.wire.sniff import Guest
+
+__all__ = ["Node", "NodeStatus"]
+
+log = logging.getLogger(__name__)
+
+# Bytes of blocks read and not yet taken by the kernel, all peers together: 64 runs of half a megabyte.
+READ_BUDGET = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A snapshot of the whole node."""
+
+    port: int
+    peer_id: PeerId
+    torrents: tuple[Status, ...]
+
+
+class Node:
+    """`async with Node() as node: torrent = await node.add("x.torrent")`."""
+
+    def __init__(self, settings: Settings | None = None, *, dice: Random | None = None) -> None:
+        self.settings = settings or Settings()
+        self._dice = dice or Random()
+        self.me = PeerId.new(self._dice)
+        self._port = Port(self.settings.bind, self.settings.port)
+        self._port.route(Guest.PEER_WIRE, self._greet)
+        self._torrents: dict[InfoHash, Torrent] = {}
+        self._runs: dict[InfoHash, asyncio.Task[None]] = {}
+        self._pieces = BufferPool(self.settings.memory)
+        self._reads = BufferPool(READ_BUDGET)
+        self._disk: DiskPool | None = None
+        self._fetch: HttpFetch | None = None
+        self._key = self._dice.getrandbits(32)
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def port(self) -> int:
+        """Where we listen; known once the node is open."""
+        return self._port.number
+
+    @property
+    def torrents(self) -> Mapping[InfoHash, Torrent]:
+        return MappingProxyType(self._torrents)
+
+    def status(self) -> NodeStatus:
+        torrents = tuple(torrent.status() for torrent in self._torrents.values())
+        return NodeStatus(self.port, self.me, torrents)
+
+    async def open(self) -> None:
+        """Listen. Raises PortTakenError."""
+        loop = asyncio.get_running_loop()
+        self._disk = DiskPool(threads=self.settings.disk_threads)
+        self._fetch = HttpFetch(bind=self._port.bound)
+        self._down = Limiter(self.settings.down_limit, loop.time, loop.call_later)
+        self._up = Limiter(self.settings.up_limit, loop.time, loop.call_later)
+        await self._port.open()
+
+    async def aclose(self) -> None:
+        """Tell trackers, note what we have, close everything. May be called twice; takes at most 3 s."""
+        await asyncio.gather(*(self.remove(torrent) for torrent in list(self._torrents.values())))
+        await self._port.close()
+        if self._fetch is not None:
+            await self._fetch.aclose()
+        if self._disk is not None:
+            await self._disk.aclose()
+
+    async def add(
+        self,
+        source: Metainfo | Path | str | bytes,
+        *,
+        save_to: Path | None = None,
+        data: Path | None = None,
+        peers: Sequence[Address] = (),
+    ) -> Torrent:
+        """Start a torrent.
+
+        `source` is a parsed torrent, the bytes of one, a path, or an http(s) URL. It is downloaded into the
+        folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
+        Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), InUseError, HostError.
+        """
+        if self._disk is None or self._fetch is None:
+            raise HostError("the node is not open: use `async with Node()`")
+        metainfo = await self._metainfo(source, self._disk, self._fetch)
+        if metainfo.info_hash in self._torrents:
+            raise HostError(f"{metainfo.name} is in this node already")
+        root, files, path = _where(metainfo, save_to or Path(), data)
+        folder = self.settings.data_dir / "resume"
+        resume = await self._disk.run(Resume.open, folder, metainfo.info_hash, path)
+        if metainfo.info_hash in self._torrents:  # somebody else added it while we waited
+            resume.close()
+            raise HostError(f"{metainfo.name} is in this node already")
+        torrent_data = TorrentData(
+            metainfo,
+            FileStorage(root, files, writable=data is None),
+            self._disk,
+            resume,
+            writable=data is None,
+            dice=self._dice,
+        )
+        trackers = Trackers(
+            metainfo.trackers,
+            metainfo.info_hash,
+            self.me,
+            lambda: self.port,
+            fetch=self._fetch,
+            dice=self._dice,
+            clock=asyncio.get_running_loop().time,
+            key=self._key,
+        )
+        torrent = Torrent(metainfo, torrent_data, path, trackers, self._surroundings())
+        for address in peers:
+            torrent.add_peer(address)
+        self._torrents[metainfo.info_hash] = torrent
+        run = self._runs[metainfo.info_hash] = asyncio.create_task(torrent.run())
+        run.add_done_callback(lambda run: _report_bug(torrent, run))
+        return torrent
+
+    async def remove(self, torrent: Torrent) -> None:
+        """Stop it and forget it; its files stay."""
+        run = self._runs.pop(torrent.info_hash, None)
+        if run is None:
+            return
+        run.cancel()
+        await asyncio.wait([run])
+        await torrent.close()
+        self._torrents.pop(torrent.info_hash, None)
+
+    async def _metainfo(
+        self, source: Metainfo | Path | str | bytes, disk: DiskPool, fetch: HttpFetch
+    ) -> Metainfo:
+        if isinstance(source, Metainfo):
+            return source
+        if isinstance(source, str) and _is_url(source):
+            source = await fetch.get(source, limit=MAX_SIZE)
+        if isinstance(source, bytes):
+            return Metainfo.from_bytes(source)
+        return await disk.run(Metainfo.from_file, Path(source))
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            port=self._port,
+            me=self.me,
+            down=self._down,
+            up=self._up,
+            pieces=self._pieces,
+            reads=self._reads,
+            dice=self._dice,
+            clock=asyncio.get_running_loop().time,
+            upload_slots=self.settings.upload_slots,
+            max_peers=self.settings.max_peers,
+            has_room=self._has_room,
+        )
+
+    def _has_room(self) -> bool:
+        connections = sum(len(torrent.peers) for torrent in self._torrents.values())
+        return connections < self.settings.max_connections
+
+    def _greet(self, stream: Stream) -> None:
+        """Somebody speaks BitTorrent; what about, its handshake will say."""
+        answering = Answering(
+            stream, self.me, self._host_of(stream), lambda _: self._port.admitted(stream)
+        )
+        stream.switch(HandshakeFramer(self._port.scratch), answering)
+
+    def _host_of(self, stream: Stream) -> Callable[[InfoHash], Callable[[Greeted], None] | None]:
+        def find(info_hash: InfoHash) -> Callable[[Greeted], None] | None:
+            torrent = self._torrents.get(info_hash)
+            return None if torrent is None or not self._has_room() else welcome_to(torrent)
+
+        def welcome_to(torrent: Torrent) -> Callable[[Greeted], None]:
+            def welcome(who: Greeted) -> None:
+                self._port.admitted(stream)
+                torrent.welcome(who)
+
+            return welcome
+
+        return find
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Node {self.settings.bind}:{self.port} torrents {len(self._torrents)}>"
+
+
+def _is_url(text: str) -> bool:
+    return text.lower().startswith(("http://", "https://"))
+
+
+def _report_bug(torrent: Torrent, run: asyncio.Task[None]) -> None:
+    """A torrent's task ends by being cancelled; anything else is a bug of ours, and nobody may wait on."""
+    error = None if run.cancelled() else run.exception()
+    if isinstance(error, Exception):
+        log.error("%s: a bug in p2pswarm", torrent.metainfo.name, exc_info=error)
+        torrent.fail(error)
+
+
+def _where(metainfo: Metainfo, save_to: Path, data: Path | None) -> Place:
+    """Raises TargetExistsError when something else has the name, HostError when there is no data."""
+    if data is None:
+        target = save_to / metainfo.name
+        if target.exists() and target.is_dir() == metainfo.single_file:
+            kind = "folder" if target.is_dir() else "file"
+            raise TargetExistsError(f"{target} exists and is a {kind}")
+        return Place(save_to, metainfo.files, target)
+    place = locate(metainfo, data)
+    if not data.exists() or (data.is_dir() and place.path.is_dir() == metainfo.single_file):
+        raise HostError(f"{data if metainfo.single_file else data / metainfo.name} does not exist")
+    return place

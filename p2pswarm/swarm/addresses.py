@@ -1,0 +1,138 @@
+"""Whom we know, whom we tried, whom we banned: the addresses of one torrent.
+
+Anybody can put an address into a tracker's list, so an address that never completed a handshake is dialed
+at most once in ten minutes, however often it is named; one that was a peer before is tried again sooner.
+Addresses that the user named are trusted and tried first, for as long as it takes. Sans-IO.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from p2pswarm.formats.ids import Address, PeerId
+
+__all__ = ["AddressBook"]
+
+MOST_KNOWN = 3000  # libtorrent's peer list
+STRANGER_EVERY = 600.0  # seconds between dials to an address that never proved to be a peer
+FRIEND_EVERY = 5.0  # seconds times the number of failures in a row, for one that did
+FRIEND_AT_MOST = 300.0
+BRIEF = 5.0  # seconds: a peer that leaves sooner has no place for us, so ask it less and less often
+GIVE_UP = 12  # failures in a row; from then on one try each time that somebody names it
+MOST_RESTING = 20_000  # forgotten addresses of which we still know when they may be dialed again
+MOST_BANS_PER_HOST = 3  # then the host itself is banned: several peers behind one address are legal
+
+
+@dataclass(slots=True)
+class _Known:
+    trusted: bool = False
+    proven: bool = False  # a handshake was completed
+    failures: int = 0
+    next_dial: float = 0.0
+    dialed: float = float("-inf")  # when last
+    brief: int = 0  # connections in a row that ended as soon as they were made
+    busy: bool = False  # dialing or connected
+
+    def is_due(self, now: float) -> bool:
+        return not self.busy and self.next_dial <= now and (self.trusted or self.failures < GIVE_UP)
+
+
+class AddressBook:
+    """Knows at most 3000 strangers and what the user named. Times are seconds of any steady clock."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Address, _Known] = OrderedDict()  # in the order of dialing
+        self._resting: dict[Address, float] = {}  # forgotten, but not to be dialed before
+        self._banned: set[Address] = set()
+        self._banned_ids: set[PeerId] = set()
+        self._bans: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def add(self, address: Address, now: float, *, trusted: bool = False) -> None:
+        """Somebody says that a peer is there."""
+        address = address.normal
+        if not address.dialable or self.is_banned(address):
+            return
+        known = self._known.get(address)
+        if known is None:
+            if not trusted and not self._has_place_for(address, now):
+                return
+            known = self._known[address] = _Known(next_dial=now)
+        known.failures = min(known.failures, GIVE_UP - 1)
+        if trusted and not known.trusted:
+            known.trusted, known.next_dial = True, now
+            self._known.move_to_end(address, last=False)
+
+    def due(self, now: float, most: int) -> list[Address]:
+        """Up to `most` addresses to dial now; they count as busy until `failed` or `left`."""
+        due: list[Address] = []
+        for address, known in self._known.items():
+            if len(due) >= most:
+                break
+            if known.is_due(now):
+                known.busy, known.dialed = True, now
+                due.append(address)
+        return due
+
+    def greeted(self, address: Address) -> None:
+        """A handshake with it was completed."""
+        known = self._known.get(address)
+        if known is not None:
+            known.proven, known.failures, known.busy = True, 0, True
+
+    def failed(self, address: Address, now: float) -> None:
+        """Nobody answered there, or nobody we can talk to."""
+        known = self._known.get(address)
+        if known is None:
+            return
+        known.busy = False
+        known.failures += 1
+        known.next_dial = now + self._pause(known)
+
+    def left(self, address: Address, now: float, *, useful: bool) -> None:
+        """A connection ended. A peer from whom nothing more is wanted is not dialed again soon."""
+        known = self._known.get(address)
+        if known is not None:
+            known.busy = False
+            known.brief = known.brief + 1 if now - known.dialed < BRIEF else 0
+            soon = min(FRIEND_EVERY * 2 ** min(known.brief, 10), FRIEND_AT_MOST)
+            known.next_dial = now + (soon if useful else STRANGER_EVERY)
+
+    def ban(self, address: Address, peer_id: PeerId) -> None:
+        """It sent us bad data, proven."""
+        address = address.normal
+        self._banned.add(address)
+        self._banned_ids.add(peer_id)
+        self._bans[address.host] = self._bans.get(address.host, 0) + 1
+        self._known.pop(address, None)
+
+    def is_banned(self, address: Address, peer_id: PeerId | None = None) -> bool:
+        return (
+            address in self._banned
+            or peer_id in self._banned_ids
+            or self._bans.get(address.host, 0) >= MOST_BANS_PER_HOST
+        )
+
+    def _pause(self, known: _Known) -> float:
+        if known.proven or known.trusted:
+            return min(FRIEND_EVERY * known.failures, FRIEND_AT_MOST)
+        return STRANGER_EVERY
+
+    def _has_place_for(self, address: Address, now: float) -> bool:
+        while self._resting and next(iter(self._resting.values())) <= now:
+            del self._resting[next(iter(self._resting))]
+        if self._resting.get(address, now) > now:
+            return False
+        return len(self._known) < MOST_KNOWN or self._forget_one()
+
+    def _forget_one(self) -> bool:
+        """Make room by dropping the oldest address that is of no use; how long it rests is remembered."""
+        if len(self._resting) >= MOST_RESTING:
+            return False
+        for address, known in self._known.items():
+            if not known.busy and not known.trusted and known.failures:
+                del self._known[address]
+                self._resting[address] = known.next_dial
+                return True
+        return False

@@ -1,0 +1,176 @@
+"""What a torrent has on the disk: its files, what is known of them after a restart, and their changes.
+
+Nothing is called ours before it was verified. After a restart the resume data says which pieces were
+verified and whether their files are still as they were; whatever is in doubt is read and hashed again.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from random import Random
+
+from p2pswarm.disk.layout import Layout
+from p2pswarm.disk.pool import DiskPool, Stored
+from p2pswarm.disk.resume import Resume
+from p2pswarm.disk.storage import FileStat, Storage
+from p2pswarm.errors import DiskError, HostError, TargetExistsError
+from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.ids import PieceIndex
+from p2pswarm.formats.metainfo import Metainfo
+
+__all__ = ["TorrentData"]
+
+log = logging.getLogger(__name__)
+
+# Bytes that a checkpoint at the end may still have to flush; more is left to the journal, because
+# stopping must not take long.
+FLUSH_AT_END = 64 << 20
+
+
+class TorrentData:
+    """Storage, resume data and disk pool of one torrent, used from the loop's thread."""
+
+    def __init__(
+        self,
+        metainfo: Metainfo,
+        storage: Storage,
+        disk: DiskPool,
+        resume: Resume,
+        *,
+        writable: bool,
+        dice: Random,
+    ) -> None:
+        self.writable = writable
+        self.downloaded_before = self.uploaded_before = 0
+        self._metainfo = metainfo
+        self._storage = storage
+        self._disk = disk
+        self._resume = resume
+        self._dice = dice
+        self._layout = Layout([file.length for file in metainfo.files])
+        self._stats: list[FileStat | None] = []
+        self._unflushed = 0
+
+    async def load(self, progress: Callable[[int, int], None]) -> Bitfield:
+        """Which pieces are ours. Raises TargetExistsError, DiskError."""
+        stats = await self._disk.run(self._storage.stats)
+        self._stats = stats
+        meta = self._metainfo
+        saved = self._resume.load(
+            self._layout, meta.piece_length, meta.piece_count, stats, self._dice
+        )
+        if saved is not None:
+            self.downloaded_before, self.uploaded_before = saved.downloaded, saved.uploaded
+            doubtful = sorted({*saved.to_verify, *saved.sample})
+            good = await self.check(doubtful, progress)
+            if all(good[piece] for piece in saved.sample):
+                return saved.trusted | good
+            log.warning("%s: the files are not what they were, checking all", meta.name)
+            return await self.check(range(meta.piece_count), progress)
+        if not any(stat is not None and stat.size for stat in stats):
+            return Bitfield(meta.piece_count)
+        return await self._adopt(stats, progress)
+
+    async def _adopt(
+        self, stats: list[FileStat | None], progress: Callable[[int, int], None]
+    ) -> Bitfield:
+        """Files are there that we know nothing of. Raises TargetExistsError when they are not ours."""
+        for file, stat in zip(self._metainfo.files, stats, strict=True):
+            if self.writable and stat is not None and stat.size > file.length:
+                raise TargetExistsError(f"{'/'.join(file.path)} exists and is larger than expected")
+        have = await self.check(range(self._metainfo.piece_count), progress)
+        if self.writable and not have.any():
+            name = self._metainfo.name
+            raise TargetExistsError(f"{name} exists, and nothing in it is of this torrent")
+        return have
+
+    async def check(self, pieces: Iterable[int], progress: Callable[[int, int], None]) -> Bitfield:
+        """Read and hash these; set are the good ones. A missing file is simply not good."""
+        chosen = [PieceIndex(piece) for piece in pieces]
+        if not chosen:
+            return Bitfield(self._metainfo.piece_count)
+        progress(0, len(chosen))
+        return await self._disk.check(
+            self._storage, self._metainfo, chosen, lambda done: progress(done, len(chosen))
+        )
+
+    async def prepare(self, have: Bitfield) -> None:
+        """Folders and empty files, then a first note, so that after a crash we know the files for ours.
+
+        Raises DiskError.
+        """
+        if self.writable:
+            await self._disk.run(self._storage.prepare)
+        await self.checkpoint(have, 0, 0)
+
+    def store(
+        self,
+        piece: PieceIndex,
+        data: memoryview,
+        done: Callable[[Stored | DiskError], None],
+        *,
+        digests: bool,
+    ) -> None:
+        """Verify, write, note, in this order; `done` may be called before this returns."""
+        self._unflushed += len(data)
+        self._disk.store(
+            self._storage,
+            piece * self._metainfo.piece_length,
+            data,
+            self._metainfo.piece_hash(piece),
+            done,
+            note=lambda: self._resume.note(piece),
+            digests=digests,
+        )
+
+    def read(self, offset: int, into: memoryview, done: Callable[[DiskError | None], None]) -> None:
+        self._disk.read(self._storage, offset, into, done)
+
+    async def checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> None:
+        """Make what we have survive a power cut. Raises DiskError."""
+        self._unflushed = 0
+        await self._disk.run(
+            lambda: self._resume.checkpoint(
+                have,
+                self._storage,
+                uploaded=self.uploaded_before + uploaded,
+                downloaded=self.downloaded_before + downloaded,
+            )
+        )
+
+    def unsynced(self, have: Bitfield) -> Bitfield:
+        """After a checkpoint that failed: the pieces whose data may not have reached the disk."""
+        return self._resume.unsafe(have) if self._resume.sync_failed else Bitfield(len(have))
+
+    async def changed_pieces(self) -> list[PieceIndex]:
+        """Pieces of files that somebody else changed since they were looked at last."""
+        stats = await self._disk.run(self._storage.stats)
+        before, self._stats = self._stats, stats
+        return [
+            PieceIndex(piece)
+            for n, (old, new) in enumerate(zip(before, stats, strict=True))
+            if old != new
+            for piece in self._pieces_of(n)
+        ]
+
+    async def look(self) -> None:
+        """Remember how the files are now; later changes are somebody else's."""
+        self._stats = await self._disk.run(self._storage.stats)
+
+    def _pieces_of(self, file: int) -> range:
+        start, end = self._layout.bytes_of(file)
+        length = self._metainfo.piece_length
+        return range(start // length, -(-end // length)) if end > start else range(0)
+
+    async def close(self, have: Bitfield | None, uploaded: int, downloaded: int) -> None:
+        """Note what there is (`have` None: nothing is known) and close the files."""
+        try:
+            if have is not None and self._unflushed <= FLUSH_AT_END:
+                await self.checkpoint(have, uploaded, downloaded)
+        except HostError as error:
+            log.warning("%s: resume data not written: %s", self._metainfo.name, error)
+        finally:
+            await self._disk.run(self._close_files)
+
+    def _close_files(self) -> None:
+        self._resume.close()
+        self._storage.close()

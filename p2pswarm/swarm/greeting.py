@@ -1,0 +1,122 @@
+"""The handshake, either side of it: who are you, and which torrent is it about?
+
+Ends by handing the stream on with the bytes that came after the handshake still unread.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.formats.ids import InfoHash, PeerId
+from p2pswarm.net.stream import Stream
+from p2pswarm.wire.peer import Hello, Ident, Reserved
+
+__all__ = ["HANDSHAKE_TIME", "Answering", "Asking", "Greeted"]
+
+HANDSHAKE_TIME = 10.0  # seconds for the whole of it; libtorrent's number
+
+
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """A peer that has introduced itself."""
+
+    stream: Stream
+    peer_id: PeerId
+    reserved: Reserved
+    outgoing: bool
+
+
+class _Greeting:
+    """What both sides share: the stream, and silence for what does not concern a handshake."""
+
+    stream: Stream
+
+    def __init__(self, me: PeerId, lost: Callable[[Exception | None], None]) -> None:
+        self._me = me
+        self._lost = lost
+        self._hello: Hello | None = None
+
+    def got(self, message: object) -> None:
+        """Raises RemoteProtocolError for whom we do not want to talk to."""
+        if isinstance(message, Hello):
+            self._hello = message
+            self._got_hello(message)
+        elif isinstance(message, Ident) and self._hello is not None:
+            if message.peer_id == self._me:
+                raise RemoteProtocolError("that is ourselves")
+            self._got_ident(self._hello, message)
+
+    def _got_hello(self, hello: Hello) -> None:
+        raise NotImplementedError
+
+    def _got_ident(self, hello: Hello, ident: Ident) -> None:
+        raise NotImplementedError
+
+    def caught_up(self) -> None:
+        """A handshake answers each part when it comes."""
+
+    def drained(self) -> None:
+        """A handshake sends nothing large."""
+
+    def closed(self, reason: Exception | None) -> None:
+        self._lost(reason)
+
+
+class Asking(_Greeting):
+    """We dialed: we speak first."""
+
+    def __init__(
+        self,
+        info_hash: InfoHash,
+        me: PeerId,
+        done: Callable[[Greeted], None],
+        lost: Callable[[Exception | None], None],
+    ) -> None:
+        super().__init__(me, lost)
+        self._info_hash = info_hash
+        self._done = done
+
+    def begin(self, stream: Stream) -> None:
+        self.stream = stream
+        ours = Hello(Reserved.ours(), self._info_hash)
+        stream.send(ours.encode() + Ident(self._me).encode())
+
+    @override
+    def _got_hello(self, hello: Hello) -> None:
+        if hello.info_hash != self._info_hash:
+            raise RemoteProtocolError(f"answers for {hello.info_hash}, not {self._info_hash}")
+
+    @override
+    def _got_ident(self, hello: Hello, ident: Ident) -> None:
+        self._done(Greeted(self.stream, ident.peer_id, hello.reserved, outgoing=True))
+
+
+class Answering(_Greeting):
+    """We were dialed: we say nothing before we know the torrent, and nothing at all when we do not."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        me: PeerId,
+        find: Callable[[InfoHash], Callable[[Greeted], None] | None],
+        lost: Callable[[Exception | None], None],
+    ) -> None:
+        super().__init__(me, lost)
+        self.stream = stream
+        self._find = find
+        self._welcome: Callable[[Greeted], None] | None = None
+
+    @override
+    def _got_hello(self, hello: Hello) -> None:
+        self._welcome = self._find(hello.info_hash)
+        if self._welcome is None:
+            raise RemoteProtocolError(f"asks for {hello.info_hash}, which is not here")
+        ours = Hello(Reserved.ours(), hello.info_hash)
+        self.stream.send(ours.encode() + Ident(self._me).encode())
+
+    @override
+    def _got_ident(self, hello: Hello, ident: Ident) -> None:
+        assert self._welcome is not None
+        self._welcome(Greeted(self.stream, ident.peer_id, hello.reserved, outgoing=False))

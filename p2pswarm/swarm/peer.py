@@ -1,0 +1,561 @@
+"""One conversation with one peer: interest, asking, serving.
+
+Everything here runs in the socket's callback and never awaits. A batch of messages comes in through `got`;
+`caught_up` then answers the whole batch with one send of requests and starts one read for what the peer
+asked. The peer owns its flags, what it owes us (`asked`, and `late` for what we no longer wait for) and
+what we owe it (`upload`, a room of its own). What concerns all peers it asks of its `Home`, the torrent.
+
+The one hard thing: a block in `asked` is promised to this peer by the picker. Whatever takes it out of
+`asked` without landing it must give it back with `unask`.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from typing_extensions import override
+
+from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.ids import BLOCK, Address, InfoHash, PeerId, PieceIndex
+from p2pswarm.net.rate import Limiter, Meter
+from p2pswarm.net.stream import Stream
+from p2pswarm.swarm.blocks import Blocks
+from p2pswarm.swarm.choker import Candidate
+from p2pswarm.swarm.fast import allowed_fast_set
+from p2pswarm.swarm.picker import OpenPiece, PiecePicker
+from p2pswarm.swarm.upload import Upload, UploadHome
+from p2pswarm.wire.extension import REQQ, ExtendedHandshake
+from p2pswarm.wire.peer import (
+    AllowedFast,
+    BitfieldMessage,
+    Cancel,
+    Choke,
+    Extended,
+    Have,
+    HaveAll,
+    HaveNone,
+    Interested,
+    KeepAlive,
+    NotInterested,
+    Piece,
+    Reject,
+    Request,
+    Reserved,
+    Unchoke,
+    encode_requests,
+)
+
+__all__ = ["Home", "Peer"]
+
+MAX_REQUEST = 128 << 10  # bytes in one request; we ask 16 KiB, the oldest clients asked for 128
+MOST_INVALID = 300  # refused requests before the peer is dropped, as libtorrent does
+CHOKE_GRACE = 2.0  # seconds in which requests may still arrive after we choked
+MOST_RESTATED = 10  # bitfields from one peer: each costs us a walk over all pieces
+MOST_LATE = 2000
+
+START_DEPTH = 8  # requests in flight at first; one more for each block while the rate still grows
+LEAST_DEPTH = 32  # Transmission's floor
+MOST_DEPTH = (
+    500  # 8 MiB on their way from one peer; what libtorrent assumes of peers without `reqq`
+)
+BUFFER_TIME = 3.0  # seconds of the peer's rate kept in flight, plus its round-trip time
+STILL_GROWING = 5 << 10  # bytes per second; libtorrent's end of slow start
+
+KEEP_ALIVE = 60.0  # seconds without sending: half of what most clients wait
+SILENCE = 120.0  # seconds without a byte: the other half
+SNUBBED = 60.0  # seconds without a block that is owed (BEP 3, "anti-snubbing")
+
+FAST_PIECES = 10  # BEP 6's own number
+
+
+class Home(UploadHome, Protocol):
+    """What a peer needs of its torrent, beside what its upload needs."""
+
+    info_hash: InfoHash
+    picker: PiecePicker
+    blocks: Blocks
+    down: Limiter
+    asking: bool  # False while the disk is in the way
+
+    @property
+    def port(self) -> int: ...
+
+    def clock(self) -> float: ...
+    def piece_full(self, piece: OpenPiece) -> None: ...
+    def wasted(self, n: int) -> None: ...
+    def cancel_others(self, block: int, winner: "Peer") -> None: ...
+    def interest_changed(self, peer: "Peer") -> None: ...
+    def peer_gone(self, peer: "Peer", reason: Exception | None) -> None: ...
+
+
+class Peer:
+    """Flags are written `am_` for us and `peer_` for the other side, as in BEP 3."""
+
+    def __init__(
+        self, stream: Stream, home: Home, peer_id: PeerId, reserved: Reserved, *, outgoing: bool
+    ) -> None:
+        self.stream = stream
+        self.address = stream.remote  # where it listens, once it said so
+        self.peer_id = peer_id
+        self.client = peer_id.client
+        self.outgoing = outgoing
+        self.since = home.clock()
+        self.fast = reserved.fast
+        self.have = Bitfield(home.picker.pieces)
+        self.am_choking = self.peer_choking = True
+        self.am_interested = self.peer_interested = False
+        self.upload_only = False
+        self.asked: dict[int, float] = {}  # block -> when
+        self.late: dict[int, float] = {}  # asked once, given back since, welcome all the same
+        self.down = Meter(10.0)
+        self.upload = Upload(stream, home, fast=self.fast)
+        self.depth = START_DEPTH
+        self.rtt = 0.0  # seconds from a request on an empty pipeline to its block
+        self.reqq = 250  # half of what libtorrent assumes of a peer that does not say
+        self.hungry = False  # asked for less than the pipeline has room for
+        self.served = float("-inf")  # when we unchoked it last
+        self._home = home
+        self._extended = reserved.extended
+        self._counted_seed = False
+        self._restated = 0
+        self._slow_start = True
+        self._rate_before = 0.0
+        self._invalid = 0
+        self._choked_at = self.since
+        self._heard = self._spoke = self.since
+        self._last_block = self.since
+        self._new_blocks = 0
+        self._probe: int | None = None  # the block whose round trip is measured
+        self._allowed: set[PieceIndex] = set()  # we may ask for these while choked
+        self._granted: set[PieceIndex] = set()  # the peer may
+        self._news = bytearray()  # Have messages that wait for the next send
+
+    @property
+    def is_seed(self) -> bool:
+        return self._counted_seed or self.have.all()
+
+    @property
+    def flags(self) -> str:
+        """Capital letters: they; small: we. c choked, i interested."""
+        pairs = (
+            (self.am_interested, "i"),
+            (not self.am_choking, "u"),
+            (self.peer_interested, "I"),
+            (not self.peer_choking, "U"),
+        )
+        return "".join(letter for on, letter in pairs if on)
+
+    def snubbed(self, now: float) -> bool:
+        """It owes us blocks and has sent none for a minute."""
+        owes = bool(self.asked or self.late) and not self.peer_choking
+        return owes and now - self._last_block > SNUBBED
+
+    def candidate(self, now: float) -> Candidate:
+        return Candidate(
+            key=self,
+            interested=self.peer_interested,
+            gives=self.down.rate,
+            takes=self.upload.meter.rate,
+            since=self.since,
+            snubbed=self.snubbed(now),
+            served=self.served,
+        )
+
+    # The conversation
+
+    def start(self) -> None:
+        """First words: what we have, then what we can do."""
+        picker = self._home.picker
+        if self.fast and picker.done:
+            self._send(HaveAll().encode())
+        elif self.fast and not picker.have.any():
+            self._send(HaveNone().encode())
+        elif self.fast or picker.have.any():
+            self._send(BitfieldMessage(picker.have.to_wire()).encode())
+        if self._extended:
+            self._send(Extended(0, self._introduction().encode()).encode())
+        if self.fast:
+            self._grant_fast_pieces()
+
+    def _introduction(self) -> ExtendedHandshake:
+        ip = self.stream.remote.ip
+        return ExtendedHandshake(
+            version="p2pswarm 0.1.0",
+            port=self._home.port,
+            reqq=REQQ,
+            yourip=ip.packed if ip else b"",
+            upload_only=self._home.picker.done,
+        )
+
+    def _grant_fast_pieces(self) -> None:
+        if self.stream.remote.ip is None:
+            return
+        pieces = self._home.picker.pieces
+        chosen = allowed_fast_set(
+            self.stream.remote.host, self._home.info_hash, pieces, FAST_PIECES
+        )
+        self._granted = {piece for piece in chosen if self._home.picker.have[piece]}
+        if self._granted:
+            self._send(*(AllowedFast(piece).encode() for piece in self._granted))
+
+    def landing(self, piece: PieceIndex, begin: int, length: int) -> memoryview | None:
+        """Where the framer may put a block: only what this peer owes, and only while it is wanted."""
+        picker = self._home.picker
+        block = piece * picker.per_piece + begin // BLOCK
+        if block not in self.asked and block not in self.late:
+            return None
+        if picker.request(block) != (piece, begin, length) or not picker.wants(block):
+            return None
+        return self._home.blocks.hole(piece, begin, length)
+
+    def got(self, message: object) -> None:
+        """Raises RemoteProtocolError when the peer broke the rules."""
+        handle = _HANDLERS.get(type(message))
+        if handle is not None:
+            handle(self, message)
+
+    def caught_up(self) -> None:
+        now = self._home.clock()
+        self._heard = now
+        if self._new_blocks:
+            self._last_block = now
+            if self._slow_start:
+                self.depth = min(self.depth + self._new_blocks, self._most_depth())
+            self._new_blocks = 0
+        self.ask()
+        self.flush_news()
+        self.upload.serve()
+
+    def drained(self) -> None:
+        self.upload.drained()
+
+    def closed(self, reason: Exception | None) -> None:
+        self._give_back()
+        self.late.clear()
+        self.upload.closed()
+        self._home.down.forget(self.ask)
+        self._home.peer_gone(self, reason)
+        self._uncount()
+
+    def close(self, reason: Exception | None = None) -> None:
+        self.stream.close(reason)
+
+    # What they have
+
+    def got_have(self, message: Have) -> None:
+        picker, piece = self._home.picker, message.piece
+        if piece >= picker.pieces:
+            raise RemoteProtocolError(f"have {piece} of {picker.pieces} pieces")
+        if self.have[piece]:
+            return
+        self.have[piece] = 1
+        picker.seen(piece)
+        if not self.am_interested and picker.missing[piece]:
+            self.update_interest()
+
+    def got_bitfield(self, message: BitfieldMessage) -> None:
+        self._restate(Bitfield.from_wire(message.data, self._home.picker.pieces))
+
+    def got_have_all(self, _: HaveAll) -> None:
+        self._must_be_fast()
+        self._restate(Bitfield.full(self._home.picker.pieces))
+
+    def got_have_none(self, _: HaveNone) -> None:
+        self._must_be_fast()
+        self._restate(Bitfield(self._home.picker.pieces))
+
+    def _restate(self, have: Bitfield) -> None:
+        """aria2 may send its bitfield twice; nobody needs ten."""
+        self._restated += 1
+        if self._restated > MOST_RESTATED:
+            raise RemoteProtocolError("bitfields without end")
+        self._uncount()
+        self.have = have
+        self._counted_seed = have.all()
+        if self._counted_seed:
+            self._home.picker.seeds += 1
+        elif have.any():
+            self._home.picker.seen_all(have)
+        self.update_interest()
+
+    def _uncount(self) -> None:
+        if self._counted_seed:
+            self._home.picker.seeds -= 1
+        elif self.have.any():
+            self._home.picker.gone(self.have)
+        self._counted_seed = False
+        self.have = Bitfield(self._home.picker.pieces)
+
+    def _must_be_fast(self) -> None:
+        if not self.fast:
+            raise RemoteProtocolError("a fast message without the fast extension")  # BEP 6: MUST
+
+    def update_interest(self) -> None:
+        wants = self._home.picker.wants_from(self.have)
+        if wants != self.am_interested:
+            self.am_interested = wants
+            self._send((Interested() if wants else NotInterested()).encode())
+
+    # Asking
+
+    def _most_depth(self) -> int:
+        return min(self.reqq, MOST_DEPTH)
+
+    def ask(self) -> None:
+        """Fill the pipeline, as far as rate limit, memory and the picker allow."""
+        home = self._home
+        room = self.depth - len(self.asked)
+        if room <= 0 or not self.am_interested or not home.asking or self.stream.over:
+            return
+        have = self._askable()
+        if have is None:
+            return
+        granted = home.down.take(room * BLOCK, BLOCK, self.ask)
+        count = granted // BLOCK
+        if not count:
+            return
+        blocks = home.picker.pick(self, have, count, home.blocks.open)
+        if not blocks and not self.asked:
+            busy = home.picker.pick_busy(have, self.late)
+            blocks = [] if busy is None else [busy]
+        home.down.refund(granted - len(blocks) * BLOCK)
+        self.hungry = len(blocks) < count
+        if blocks:
+            self._send_requests(blocks)
+
+    def _askable(self) -> Bitfield | None:
+        """What may be asked for now: all it has, or while choked the fast pieces; None for nothing."""
+        if not self.peer_choking:
+            return self.have
+        if not self._allowed:
+            return None
+        only = Bitfield(len(self.have))
+        for piece in self._allowed:
+            only[piece] = self.have[piece]
+        return only
+
+    def _send_requests(self, blocks: list[int]) -> None:
+        now = self._home.clock()
+        if not self.asked:
+            self._probe = blocks[0]
+            self._last_block = now
+        self.asked.update(dict.fromkeys(blocks, now))
+        request = self._home.picker.request
+        self._send(encode_requests([request(block) for block in blocks]))
+
+    def got_piece(self, message: Piece) -> None:
+        home = self._home
+        block = message.piece * home.picker.per_piece + message.begin // BLOCK
+        self.down.total += message.length
+        asked_at = self.asked.pop(block, None)
+        was_late = asked_at is None and self.late.pop(block, None) is not None
+        if asked_at is None and not was_late:
+            raise RemoteProtocolError(
+                f"block {message.begin} of piece {message.piece}, not asked for"
+            )
+        if block == self._probe and asked_at is not None:
+            self.rtt = home.clock() - asked_at
+            self._probe = None
+        self._new_blocks += 1
+        if not message.landed:
+            home.wasted(message.length)
+            return
+        contested = was_late or home.picker.is_doubled(block)
+        full = home.picker.landed(block, self)
+        if contested:
+            home.cancel_others(block, self)
+        if full is not None:
+            home.piece_full(full)
+
+    def got_choke(self, _: Choke) -> None:
+        """Without the fast extension a choke drops every request; with it each is rejected by name."""
+        self.peer_choking = True
+        if not self.fast:
+            self._give_back()
+
+    def got_unchoke(self, _: Unchoke) -> None:
+        self.peer_choking = False
+        self._last_block = self._home.clock()
+        self._slow_start = True
+        self.depth = START_DEPTH
+
+    def got_reject(self, message: Reject) -> None:
+        self._must_be_fast()
+        picker = self._home.picker
+        block = message.piece * picker.per_piece + message.begin // BLOCK
+        if self.asked.pop(block, None) is not None:
+            picker.unask(block, self)
+            self._allowed.discard(message.piece)
+            self._release()
+        elif self.late.pop(block, None) is None:
+            self._count_invalid("rejects of what was never asked")
+
+    def got_allowed_fast(self, message: AllowedFast) -> None:
+        self._must_be_fast()
+        if message.piece >= self._home.picker.pieces:
+            raise RemoteProtocolError(f"allowed fast {message.piece}, which does not exist")
+        if len(self._allowed) < 100:
+            self._allowed.add(message.piece)
+
+    def cancel(self, block: int) -> None:
+        """Somebody else was faster."""
+        if self.asked.pop(block, None) is not None:
+            self._remember_late([block])
+            self._send(Cancel(*self._home.picker.request(block)).encode())
+
+    def _give_back(self) -> None:
+        """Everything it owes may be asked of others; what still arrives is welcome."""
+        blocks = list(self.asked)
+        self.asked.clear()
+        for block in blocks:
+            self._home.picker.unask(block, self)
+        self._remember_late(blocks)
+        self._release()
+
+    def _release(self) -> None:
+        for piece in self._home.picker.release(self):
+            self._home.blocks.drop(piece)
+
+    def _remember_late(self, blocks: list[int]) -> None:
+        self.late.update(dict.fromkeys(blocks, 0.0))
+        while len(self.late) > MOST_LATE:
+            del self.late[next(iter(self.late))]
+
+    # Serving
+
+    def unchoke(self) -> None:
+        if self.am_choking:
+            self.am_choking = False
+            self.served = self._home.clock()
+            self._send(Unchoke().encode())
+
+    def choke(self) -> None:
+        """With the fast extension what is queued is rejected by name, after the choke."""
+        if self.am_choking:
+            return
+        self.am_choking = True
+        self._choked_at = self._home.clock()
+        self._send(Choke().encode())
+        self.upload.refuse_all()
+
+    def got_interested(self, _: Interested) -> None:
+        self.peer_interested = True
+        self._home.interest_changed(self)
+
+    def got_not_interested(self, _: NotInterested) -> None:
+        self.peer_interested = False
+        self._home.interest_changed(self)
+
+    def got_request(self, message: Request) -> None:
+        picker = self._home.picker
+        piece, end = message.piece, message.begin + message.length
+        if piece >= picker.pieces or end > picker.piece_size(piece):
+            raise RemoteProtocolError(f"request of {message.begin}-{end} in piece {piece}")
+        if not 0 < message.length <= MAX_REQUEST:
+            raise RemoteProtocolError(f"request of {message.length} bytes")
+        if not picker.have[piece] or len(self.upload) >= REQQ:
+            self._refuse(message, "requests for what we do not have")
+        elif self.am_choking and not self._fast_grant(piece):
+            recent = self._home.clock() - self._choked_at <= CHOKE_GRACE
+            self._refuse(message, "" if recent else "requests while choked")
+        else:
+            self.upload.owe(piece, message.begin, message.length)
+
+    def _fast_grant(self, piece: PieceIndex) -> bool:
+        return piece in self._granted and len(self.upload) < 2 * self._home.picker.per_piece
+
+    def _refuse(self, message: Request, complaint: str) -> None:
+        if self.fast:
+            self._send(Reject(message.piece, message.begin, message.length).encode())
+        if complaint:
+            self._count_invalid(complaint)
+
+    def _count_invalid(self, complaint: str) -> None:
+        self._invalid += 1
+        if self._invalid > MOST_INVALID:
+            raise RemoteProtocolError(complaint)
+
+    def got_cancel(self, message: Cancel) -> None:
+        self.upload.cancel(message.piece, message.begin, message.length)
+
+    # News and time
+
+    def queue_have(self, piece: PieceIndex) -> None:
+        """Tell it with the next send."""
+        self._news += Have(piece).encode()
+
+    def flush_news(self) -> None:
+        if self._news:
+            news, self._news = bytes(self._news), bytearray()
+            self._send(news)
+
+    def tick(self, now: float) -> None:
+        """Once a second: rates, depth of the pipeline, silence on either side."""
+        self.down.tick(now)
+        self.upload.meter.tick(now)
+        self._adjust_depth()
+        if self.asked and now - self._last_block > self._patience():
+            self._stall()
+        if now - self._spoke > KEEP_ALIVE:
+            self._send(KeepAlive().encode())
+        if now - self._heard > SILENCE:
+            self.close(RemoteProtocolError(f"silent for {SILENCE:.0f} s"))
+            return
+        self.update_interest()
+        self.ask()
+        self.upload.serve()
+
+    def _adjust_depth(self) -> None:
+        grew = self.down.rate - self._rate_before
+        self._rate_before = self.down.rate
+        if self.down.rate and grew < STILL_GROWING:
+            self._slow_start = False
+        if not self._slow_start:
+            wanted = int(self.down.rate * (BUFFER_TIME + self.rtt) / BLOCK)
+            self.depth = min(max(wanted, LEAST_DEPTH), self._most_depth())
+
+    def _patience(self) -> float:
+        """Seconds without a block before others are asked: eight blocks' time, between 5 and 20."""
+        return min(max(5.0, 8 * BLOCK / max(self.down.rate, 1.0)), 20.0)
+
+    def _stall(self) -> None:
+        """Transmission often leaves the last block unanswered; a dead line leaves all of them."""
+        self._give_back()
+        self.depth = 1
+        self._slow_start = True
+
+    def got_extended(self, message: Extended) -> None:
+        if message.id != 0:
+            return
+        hello = ExtendedHandshake.decode(message.payload)
+        self.client = hello.version or self.client
+        self.reqq = hello.reqq or self.reqq
+        self.upload_only = hello.upload_only
+        if hello.port is not None and not self.outgoing:
+            self.address = Address(self.stream.remote.host, hello.port)
+
+    def _send(self, *buffers: bytes | memoryview) -> bool:
+        self._spoke = self._home.clock()
+        return self.stream.send(*buffers)
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Peer {self.address} {self.flags} asked {len(self.asked)} owes {len(self.upload)}>"
+
+
+_HANDLERS: dict[type, Callable[..., None]] = {
+    AllowedFast: Peer.got_allowed_fast,
+    BitfieldMessage: Peer.got_bitfield,
+    Cancel: Peer.got_cancel,
+    Choke: Peer.got_choke,
+    Extended: Peer.got_extended,
+    Have: Peer.got_have,
+    HaveAll: Peer.got_have_all,
+    HaveNone: Peer.got_have_none,
+    Interested: Peer.got_interested,
+    NotInterested: Peer.got_not_interested,
+    Piece: Peer.got_piece,
+    Reject: Peer.got_reject,
+    Request: Peer.got_request,
+    Unchoke: Peer.got_unchoke,
+}

@@ -1,0 +1,374 @@
+"""What to ask next: rarest first, in runs of blocks, started pieces before new ones.
+
+The order of choice for one peer: blocks of pieces it already works on; free blocks of other started
+pieces; a new piece, at random until four are complete (something to trade comes first), then the rarest
+the peer has, random among equals. When every wanted piece is started and every block asked for, the
+*endgame*: a peer with nothing left to do may ask for one block that another peer already owes, and whoever
+comes second is cancelled.
+
+A block has one number across the torrent, `piece * blocks_per_piece + n`, so that asking, landing and
+cancelling need no tuples. Sans-IO: `who` is any key, memory is asked for through `may_open`.
+"""
+
+from collections.abc import Callable, Container, Hashable
+from random import Random
+
+from bitarray.util import any_and, count_n
+from typing_extensions import override
+
+from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.ids import BLOCK, PieceIndex
+
+__all__ = ["OpenPiece", "PiecePicker"]
+
+RANDOM_FIRST = 4  # pieces; Cohen's number
+_FREE, _ASKED, _LANDED = 0, 1, 2
+
+
+class OpenPiece:
+    """A started piece: each block is free, asked or landed."""
+
+    __slots__ = ("free", "index", "left", "only", "senders", "state", "workers")
+
+    def __init__(self, index: PieceIndex, blocks: int, only: Hashable | None) -> None:
+        self.index = index
+        self.state = bytearray(blocks)
+        self.free = blocks  # neither asked nor landed
+        self.left = blocks  # not landed
+        self.senders: list[Hashable | None] = [None] * blocks
+        self.workers: set[Hashable] = set()  # who was asked for a block of it
+        self.only = only  # after a bad hash one peer alone fetches the piece
+
+    @override
+    def __repr__(self) -> str:
+        return f"<OpenPiece {self.index} free {self.free} left {self.left}>"
+
+
+class PiecePicker:
+    """A piece is in exactly one of: had, open, wanted (not started); open ones are in `_open`.
+
+    Invariant, tested by `check()`: `open.free` and `open.left` count the states of its blocks, `_todo`
+    holds exactly the open pieces with free blocks, and every wanted piece stands in one rarity bucket, that
+    of its count. The buckets are bitfields, so that "the rarest that this peer has" costs no walk.
+    """
+
+    def __init__(self, total: int, piece_length: int, pieces: int, dice: Random) -> None:
+        self.pieces = pieces
+        self.per_piece = -(-piece_length // BLOCK)
+        self.have = Bitfield(pieces)
+        self.missing = Bitfield.full(pieces)
+        self._length = piece_length
+        self._total = total
+        self._dice = dice
+        self._open: dict[PieceIndex, OpenPiece] = {}
+        self._todo: dict[PieceIndex, OpenPiece] = {}
+        self._doubled: set[int] = set()
+        self._suspect: set[PieceIndex] = set()
+        self._counts = [0] * pieces
+        self.seeds = 0  # peers that have everything; not in the counts
+        self._wanted = Bitfield.full(pieces)
+        # Rarity: wanted pieces by how many peers have them; built when first needed, as a seed never does.
+        self._buckets: list[Bitfield] = []
+        self._sizes: list[int] = []  # pieces in each bucket: most are empty
+        self._stale = True
+
+    # Geometry
+
+    def piece_size(self, piece: PieceIndex) -> int:
+        return min(self._length, self._total - piece * self._length)
+
+    def blocks_in(self, piece: PieceIndex) -> int:
+        return -(-self.piece_size(piece) // BLOCK)
+
+    def request(self, block: int) -> tuple[PieceIndex, int, int]:
+        """piece, begin, length of a block's number."""
+        piece, n = divmod(block, self.per_piece)
+        begin = n * BLOCK
+        return PieceIndex(piece), begin, min(BLOCK, self.piece_size(PieceIndex(piece)) - begin)
+
+    # What we have
+
+    @property
+    def done(self) -> bool:
+        return not self.missing.any()
+
+    def start_with(self, have: Bitfield) -> None:
+        """What was on the disk already."""
+        self.have = have
+        self.missing = ~have
+        self._wanted = ~have
+        self._stale = True
+
+    def had(self, piece: PieceIndex) -> None:
+        """Verified and written, or found on the disk before anybody was asked for it."""
+        self._forget(piece)
+        if self._wanted[piece]:
+            self._remove(piece)
+        self.have[piece] = 1
+        self.missing[piece] = 0
+        self._suspect.discard(piece)
+
+    def failed(self, piece: PieceIndex, *, suspect: bool) -> None:
+        """Not what it should be: wanted again; `suspect`: by one peer alone, so that blame is sure."""
+        self._forget(piece)
+        if suspect:
+            self._suspect.add(piece)
+        self._insert(piece)
+
+    def lost(self, piece: PieceIndex) -> None:
+        """We had it, but the disk no longer does."""
+        self.have[piece] = 0
+        self.missing[piece] = 1
+        self._insert(piece)
+
+    def _forget(self, piece: PieceIndex) -> None:
+        self._open.pop(piece, None)
+        self._todo.pop(piece, None)
+        first = piece * self.per_piece
+        if self._doubled:
+            self._doubled.difference_update(range(first, first + self.per_piece))
+
+    # What others have
+
+    def wants_from(self, have: Bitfield) -> bool:
+        """Whether somebody who has these could give us anything."""
+        return any_and(have, self.missing)
+
+    def seen(self, piece: PieceIndex) -> None:
+        """One more peer has it."""
+        self._recount(piece, 1)
+
+    def seen_all(self, have: Bitfield) -> None:
+        for piece in have.pieces():
+            self._counts[piece] += 1
+        self._stale = True
+
+    def gone(self, have: Bitfield) -> None:
+        for piece in have.pieces():
+            self._counts[piece] -= 1
+        self._stale = True
+
+    def availability(self) -> float:
+        """Distributed copies, ours included: whole copies, and the share of pieces that have one more."""
+        if not self.pieces:
+            return 1.0
+        counts = [n + had for n, had in zip(self._counts, self.have, strict=True)]
+        least = min(counts)
+        return self.seeds + least + sum(n > least for n in counts) / self.pieces
+
+    # Asking
+
+    def pick(
+        self,
+        who: Hashable,
+        have: Bitfield,
+        count: int,
+        may_open: Callable[[PieceIndex], bool],
+    ) -> list[int]:
+        """Up to `count` blocks to ask `who` for; they count as asked from now on."""
+        blocks: list[int] = []
+        if self._todo:
+            self._from_started(who, have, count, blocks)
+        while len(blocks) < count:
+            piece = self._next_piece(have)
+            if piece is None or not may_open(piece):
+                break
+            self._take(self._start(piece, who), who, count - len(blocks), blocks)
+        return blocks
+
+    def pick_busy(self, have: Bitfield, asked: Container[int]) -> int | None:
+        """Endgame: one block that somebody else owes, at most one extra copy of each.
+
+        `asked` is what this peer owes already. None when the endgame has not come or nothing is left.
+        """
+        started = len(self._open) == self.missing.count()
+        if not started or any(piece.only is None for piece in self._todo.values()):
+            return None
+        for piece in self._open.values():
+            if have[piece.index] and piece.only is None and piece.left:
+                block = self._busy_block(piece, asked)
+                if block is not None:
+                    self._doubled.add(block)
+                    return block
+        return None
+
+    def _busy_block(self, piece: OpenPiece, asked: Container[int]) -> int | None:
+        n = piece.state.find(_ASKED)
+        while n >= 0:
+            block = piece.index * self.per_piece + n
+            if block not in self._doubled and block not in asked:
+                return block
+            n = piece.state.find(_ASKED, n + 1)
+        return None
+
+    def _from_started(self, who: Hashable, have: Bitfield, count: int, blocks: list[int]) -> None:
+        """Its own started pieces first, then those of others; a suspect piece is only one peer's."""
+        for own in (True, False):
+            for piece in list(self._todo.values()):
+                if have[piece.index] and (who in piece.workers) == own:
+                    if piece.only is not None and piece.only != who:
+                        continue
+                    self._take(piece, who, count - len(blocks), blocks)
+                    if len(blocks) >= count:
+                        return
+
+    def _take(self, piece: OpenPiece, who: Hashable, count: int, blocks: list[int]) -> None:
+        """Free blocks of this piece, in order. `senders` holds who was asked until the block lands."""
+        state, senders = piece.state, piece.senders
+        first = piece.index * self.per_piece
+        n = state.find(_FREE)
+        while n >= 0 and count > 0:
+            state[n] = _ASKED
+            senders[n] = who
+            piece.free -= 1
+            count -= 1
+            blocks.append(first + n)
+            n = state.find(_FREE, n + 1)
+        piece.workers.add(who)
+        if not piece.free:
+            self._todo.pop(piece.index, None)
+
+    def _start(self, piece: PieceIndex, who: Hashable) -> OpenPiece:
+        self._remove(piece)
+        only = who if piece in self._suspect else None
+        opened = OpenPiece(piece, self.blocks_in(piece), only)
+        self._open[piece] = self._todo[piece] = opened
+        return opened
+
+    # Answers
+
+    def landed(self, block: int, who: Hashable) -> OpenPiece | None:
+        """A block's bytes are in its hole. Returns the piece when that was its last block."""
+        piece = self._open.get(PieceIndex(block // self.per_piece))
+        n = block % self.per_piece
+        if piece is None or piece.state[n] == _LANDED:
+            return None
+        if piece.state[n] == _FREE:
+            piece.free -= 1
+            if not piece.free:
+                self._todo.pop(piece.index, None)
+        piece.state[n] = _LANDED
+        piece.senders[n] = who
+        piece.left -= 1
+        return None if piece.left else piece
+
+    def wants(self, block: int) -> bool:
+        """Whether a block that arrives now still has a place."""
+        piece = self._open.get(PieceIndex(block // self.per_piece))
+        return piece is not None and piece.state[block % self.per_piece] != _LANDED
+
+    def is_doubled(self, block: int) -> bool:
+        """Whether two peers were asked for it, so that the other one should be cancelled."""
+        return block in self._doubled
+
+    def unask(self, block: int, who: Hashable) -> None:
+        """`who` will not send it (rejected, choked, gone, too slow): free again, or the other one's."""
+        piece = self._open.get(PieceIndex(block // self.per_piece))
+        n = block % self.per_piece
+        if piece is None or piece.state[n] != _ASKED:
+            return
+        if block in self._doubled:
+            # Two owe it, and now one: `senders` does not tell which, so from here on it names nobody.
+            self._doubled.discard(block)
+            piece.senders[n] = None
+            return
+        if piece.senders[n] not in (who, None):
+            return  # the piece was given up and started again since: now somebody else owes the block
+        piece.state[n] = _FREE
+        piece.senders[n] = None
+        piece.free += 1
+        self._todo[piece.index] = piece
+
+    def release(self, who: Hashable) -> list[PieceIndex]:
+        """`who` sends nothing for now. Returns the suspect pieces that it alone was fetching: they are
+        closed, what landed of them is worthless, and they are wanted again from somebody else."""
+        closed = []
+        for piece in list(self._open.values()):
+            piece.workers.discard(who)
+            if piece.only == who and piece.left:
+                closed.append(piece.index)
+                self.failed(piece.index, suspect=True)
+        return closed
+
+    # Rarity
+
+    def _next_piece(self, have: Bitfield) -> PieceIndex | None:
+        if not any_and(have, self._wanted):
+            return None
+        if self.have.count() < RANDOM_FIRST:
+            return self._one_of(have & self._wanted)
+        if self._stale:
+            self._rebuild()
+        for size, bucket in zip(self._sizes, self._buckets, strict=True):
+            if size and any_and(have, bucket):
+                return self._one_of(have & bucket)
+        return None
+
+    def _one_of(self, pieces: Bitfield) -> PieceIndex:
+        """Any of these, with equal chances."""
+        nth = 1 + self._dice.randrange(pieces.count())
+        return PieceIndex(count_n(pieces, nth) - 1)
+
+    def _rebuild(self) -> None:
+        counts = self._counts
+        buckets = [Bitfield(self.pieces) for _ in range(max(counts) + 1)]
+        for piece in self._wanted.pieces():
+            buckets[counts[piece]][piece] = 1
+        self._buckets, self._sizes = buckets, [bucket.count() for bucket in buckets]
+        self._stale = False
+
+    def _list(self, piece: PieceIndex) -> None:
+        count = self._counts[piece]
+        while len(self._buckets) <= count:
+            self._buckets.append(Bitfield(self.pieces))
+            self._sizes.append(0)
+        self._buckets[count][piece] = 1
+        self._sizes[count] += 1
+
+    def _unlist(self, piece: PieceIndex) -> None:
+        count = self._counts[piece]
+        self._buckets[count][piece] = 0
+        self._sizes[count] -= 1
+
+    def _insert(self, piece: PieceIndex) -> None:
+        """Wanted and not started."""
+        self._wanted[piece] = 1
+        if not self._stale:
+            self._list(piece)
+
+    def _remove(self, piece: PieceIndex) -> None:
+        """Started, or had."""
+        self._wanted[piece] = 0
+        if not self._stale:
+            self._unlist(piece)
+
+    def _recount(self, piece: PieceIndex, change: int) -> None:
+        listed = not self._stale and self._wanted[piece]
+        if listed:
+            self._unlist(piece)
+        self._counts[piece] += change
+        if listed:
+            self._list(piece)
+
+    # Invariant
+
+    def check(self) -> None:
+        """Assert the invariant; tests call it after every step."""
+        for index, started in self._open.items():
+            assert started.free == started.state.count(_FREE)
+            assert started.left == len(started.state) - started.state.count(_LANDED)
+            assert (index in self._todo) == (started.free > 0)
+            assert self.missing[index]
+            assert not self.have[index]
+        assert self.have == ~self.missing
+        assert self._wanted.count() == self.missing.count() - len(self._open)
+        assert not any_and(self._wanted, self.have)
+        for block in self._doubled:
+            started = self._open[PieceIndex(block // self.per_piece)]
+            assert started.state[block % self.per_piece] != _FREE
+        if not self._stale:
+            for count, (size, bucket) in enumerate(zip(self._sizes, self._buckets, strict=True)):
+                assert size == bucket.count()
+                assert not any_and(bucket, ~self._wanted)
+                assert all(self._counts[piece] == count for piece in bucket.pieces())
+            assert sum(self._sizes) == self._wanted.count()

@@ -1,0 +1,35 @@
+"""A snapshot of one torrent, for people and programs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from p2pswarm.discovery.trackers import TrackerStatus
+from p2pswarm.formats.ids import InfoHash
+from p2pswarm.swarm.events import State
+
+__all__ = ["Status"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Rates are bytes per second, sizes bytes, `eta` seconds."""
+
+    name: str
+    info_hash: InfoHash
+    state: State
+    have: int
+    pieces: int
+    done: int
+    total: int
+    down_rate: float
+    up_rate: float
+    downloaded: int
+    uploaded: int
+    peers: int
+    seeds: int
+    availability: float
+    eta: float | None
+    wasted: int
+    hash_failures: int
+    trackers: tuple[TrackerStatus, ...]
+    path: Path

@@ -1,0 +1,617 @@
+"""One torrent: its life from check to seed, its peers, and what is told to whom.
+
+The peers do the talking, `PiecePicker` chooses pieces, `Choker` chooses peers, `AddressBook` knows whom to
+dial, `TorrentData` keeps the files. This room joins them: a piece is full -> store it; stored -> tell
+everybody; bad -> blame; once a second -> tick. All state belongs to the loop's thread; the only things that
+wait are the check at the start, dials, announces and checkpoints, each a task in this torrent's group.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
+
+from p2pswarm.discovery.source import Progress
+from p2pswarm.discovery.trackers import Trackers
+from p2pswarm.disk.pool import Stored
+from p2pswarm.errors import DiskError, P2PSwarmError, RemoteProtocolError, TrackerError
+from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.ids import Address, PeerId, PieceIndex
+from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.net.rate import Meter
+from p2pswarm.swarm.addresses import AddressBook
+from p2pswarm.swarm.blame import Blame
+from p2pswarm.swarm.blocks import Blocks
+from p2pswarm.swarm.choker import RECHOKE_EVERY, Choker
+from p2pswarm.swarm.data import TorrentData
+from p2pswarm.swarm.dialer import Dialer, Surroundings
+from p2pswarm.swarm.events import (
+    Broadcast,
+    Checking,
+    Completed,
+    Downloading,
+    Event,
+    Failed,
+    Paused,
+    PeerBanned,
+    PeerJoined,
+    PeerLeft,
+    PieceDone,
+    PieceFailed,
+    Seeding,
+    State,
+    StateChanged,
+    Stopped,
+    TrackerFailed,
+    TrackerReplied,
+)
+from p2pswarm.swarm.greeting import Greeted
+from p2pswarm.swarm.peer import Peer
+from p2pswarm.swarm.picker import OpenPiece, PiecePicker
+from p2pswarm.swarm.status import Status
+from p2pswarm.wire.peer import PeerFramer
+from p2pswarm.wire.tracker import Reply
+
+__all__ = ["Torrent"]
+
+log = logging.getLogger(__name__)
+
+TICK = 1.0  # seconds
+CHECKPOINT_EVERY = 60.0  # seconds; what was written since is in the journal
+RETRY_DISK_EVERY = 5.0  # seconds, while the disk is full or failing
+LOOK_EVERY = 30.0  # seconds between looks at the files of a seed
+FEW_PEERS = 5  # with fewer a downloader asks its trackers for more, at most so often:
+HUNGRY_EVERY = 15.0  # seconds
+SEEDS_PART_AFTER = 5.0  # seconds that two seeds stay connected, so that both learn it
+LEAVE_TIME = 2.0  # seconds that saying goodbye to trackers may take
+
+
+class Torrent:
+    """Made and run by a `Node`; everything public here may be called from the node's loop."""
+
+    def __init__(
+        self,
+        metainfo: Metainfo,
+        data: TorrentData,
+        path: Path,
+        trackers: Trackers,
+        node: Surroundings,
+    ) -> None:
+        self.metainfo = metainfo
+        self.path = path
+        self.state: State = Checking(0, metainfo.piece_count)
+        self.error: Exception | None = None
+        self.peers: dict[PeerId, Peer] = {}
+        self.trackers = trackers
+        trackers.told = self._tracker_told
+        # What a peer asks of its home
+        self.info_hash = metainfo.info_hash
+        self.piece_length = metainfo.piece_length
+        self.picker = PiecePicker(
+            metainfo.total, metainfo.piece_length, metainfo.piece_count, node.dice
+        )
+        self.blocks = Blocks(node.pieces, metainfo.piece_length)
+        self.reads = node.reads
+        self.down, self.up = node.down, node.up
+        self.asking = False
+        self.clock = node.clock
+        # Its own
+        self._node = node
+        self._data = data
+        self._book = AddressBook()
+        self._dialer = Dialer(self._book, node, metainfo.info_hash, self.welcome)
+        self._blame = Blame()
+        self._choker = Choker(node.upload_slots)
+        self._events = Broadcast()
+        self._finished = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._stuck: list[OpenPiece] = []  # full pieces that the disk did not take
+        self._storing: set[PieceIndex] = set()  # full pieces that the disk has now
+        self._stored_all = asyncio.Event()
+        self._lost: set[PieceIndex] = set()  # ours, until the disk failed to sync them
+        self._known = False  # the check is over: `picker.have` is true
+        self._over = False
+        self._feeding = False
+        self._telling = False
+        self._dial_waits = False
+        self._busy: set[str] = set()  # chores under way
+        self._due: dict[str, float] = {}
+        self._down_meter, self._up_meter = Meter(5.0), Meter(5.0)
+        self._departed_down = self._departed_up = 0  # bytes of peers that have gone
+        self._wasted = 0
+        self._hash_failures = 0
+        self._loop = asyncio.get_running_loop()
+
+    # For users
+
+    def events(self) -> AsyncIterator[Event]:
+        """What happens from now on; ends when the torrent is taken out of its node."""
+        return self._events.listen()
+
+    async def finished(self) -> None:
+        """Wait until every piece is verified and written. Raises what made the torrent fail."""
+        await self._finished.wait()
+        if self.error is not None:
+            raise self.error
+
+    def add_peer(self, address: Address) -> None:
+        """A peer the user named: tried at once and again."""
+        self._book.add(address, self.clock(), trusted=True)
+        self._dial_more()
+
+    def status(self) -> Status:
+        picker = self.picker
+        have, meta = picker.have.count(), self.metainfo
+        last = picker.pieces - 1
+        done = have * meta.piece_length
+        if picker.pieces and picker.have[last]:
+            done += meta.piece_size(PieceIndex(last)) - meta.piece_length
+        rate = self._down_meter.rate
+        peers = self.peers.values()
+        return Status(
+            name=meta.name,
+            info_hash=meta.info_hash,
+            state=self.state,
+            have=have,
+            pieces=picker.pieces,
+            done=done,
+            total=meta.total,
+            down_rate=rate,
+            up_rate=self._up_meter.rate,
+            downloaded=self._data.downloaded_before + self._downloaded,
+            uploaded=self._data.uploaded_before + self._uploaded,
+            peers=len(self.peers),
+            seeds=sum(peer.is_seed for peer in peers),
+            availability=picker.availability(),
+            eta=(meta.total - done) / rate if rate >= 1 and done < meta.total else None,
+            wasted=self._wasted,
+            hash_failures=self._hash_failures,
+            trackers=self.trackers.status(),
+            path=self.path,
+        )
+
+    # Life
+
+    async def run(self) -> None:
+        """Check, then download and seed until cancelled. Never raises what the user should see as state."""
+        try:
+            await self._check()
+            await self._live()
+        except P2PSwarmError as error:
+            log.warning("%s: %s", self.metainfo.name, error)
+            self.fail(error)
+        finally:
+            self._drop_peers()
+
+    def fail(self, error: Exception) -> None:
+        """It cannot go on: `finished()` raises this."""
+        self.error = error
+        self._enter(Failed(str(error)))
+        self._finished.set()
+
+    async def close(self) -> None:
+        """After `run` was cancelled: tell the trackers, note what we have, close the files."""
+        if self._over:
+            return
+        self._over = True
+        if not isinstance(self.state, Failed):
+            self._enter(Stopped())
+        async with asyncio.TaskGroup() as tasks:
+            if self._known:
+                tasks.create_task(self._leave())
+            tasks.create_task(self._close_data())
+        if (
+            not self._storing
+        ):  # else a disk that hangs still has a buffer, which nobody may use again
+            self.blocks.drop_all()
+        self._events.end()
+        self._finished.set()
+
+    async def _close_data(self) -> None:
+        """What the disk is writing now still counts; a disk that hangs is not waited for."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_TIME):
+                while self._storing:
+                    self._stored_all.clear()
+                    await self._stored_all.wait()
+        have = self.picker.have.copy() if self._known else None
+        await self._data.close(have, self._uploaded, self._downloaded)
+
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(LEAVE_TIME):
+                await self.trackers.leave()
+        except TimeoutError:
+            log.debug("%s: the trackers did not take our goodbye in time", self.metainfo.name)
+
+    async def _check(self) -> None:
+        have = await self._data.load(lambda done, total: self._enter(Checking(done, total)))
+        await self._data.prepare(have)
+        self.picker.start_with(have)
+        self._known = True
+        now = self.clock()
+        self._due = {"rechoke": now, "disk": now, "more": now + HUNGRY_EVERY}
+        self._due |= {"checkpoint": now + CHECKPOINT_EVERY, "look": now + LOOK_EVERY}
+
+    async def _live(self) -> None:
+        async with asyncio.TaskGroup() as self._tasks:
+            self._resume_work()
+            self._tasks.create_task(self.trackers.run(self.progress, self._found))
+            while True:
+                self._tick()
+                await asyncio.sleep(TICK)
+
+    def _resume_work(self) -> None:
+        """Whatever state the pieces call for; peers ask again."""
+        if self.picker.done:
+            self._enter(Seeding())
+            self._finished.set()
+        elif self._data.writable:
+            self.asking = True
+            self._enter(Downloading())
+            self._feed()
+        else:
+            missing = self.picker.missing.count()
+            self._enter(Paused(f"{missing} of {self.picker.pieces} pieces are not on the disk"))
+
+    def _enter(self, state: State) -> None:
+        if state != self.state:
+            self.state = state
+            self._events.tell(StateChanged(state))
+
+    def progress(self) -> Progress:
+        """For the trackers; `downloaded` and `uploaded` count this session, as BEP 3 wants."""
+        status_left = sum(self.metainfo.piece_size(piece) for piece in self.picker.missing.pieces())
+        return Progress(self._uploaded, self._downloaded, status_left)
+
+    @property
+    def _downloaded(self) -> int:
+        return self._departed_down + sum(peer.down.total for peer in self.peers.values())
+
+    @property
+    def _uploaded(self) -> int:
+        return self._departed_up + sum(peer.upload.meter.total for peer in self.peers.values())
+
+    # Once a second
+
+    def _tick(self) -> None:
+        now = self.clock()
+        for peer in list(self.peers.values()):
+            peer.tick(now)
+        self._measure(now)
+        if self._is_due("rechoke", now, RECHOKE_EVERY):
+            self._rechoke(now)
+        if isinstance(self.state, Paused) and self._is_due("disk", now, RETRY_DISK_EVERY):
+            self._retry_disk()
+        if self._is_due("checkpoint", now, CHECKPOINT_EVERY):
+            self._chore("checkpoint", self._checkpoint)
+        if self._is_due("look", now, LOOK_EVERY) and not self.asking and not self._stuck:
+            self._chore("look", self._look_at_files)
+        if self.asking and len(self.peers) < FEW_PEERS and self._is_due("more", now, HUNGRY_EVERY):
+            self.trackers.need_more()
+        self._part_with_seeds(now)
+        self._dial_more()
+
+    def _is_due(self, what: str, now: float, every: float) -> bool:
+        if now < self._due[what]:
+            return False
+        self._due[what] = now + every
+        return True
+
+    def _measure(self, now: float) -> None:
+        self._down_meter.total = self._downloaded
+        self._up_meter.total = self._uploaded
+        self._down_meter.tick(now)
+        self._up_meter.tick(now)
+
+    def _chore(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Something for the disk that takes a while; one of its kind at a time."""
+        if name not in self._busy and self._tasks is not None:
+            self._busy.add(name)
+            self._tasks.create_task(self._do_chore(name, work))
+
+    async def _do_chore(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work()
+        except DiskError as error:
+            self._pause(error)
+        finally:
+            self._busy.discard(name)
+
+    async def _checkpoint(self) -> None:
+        """Raises DiskError; when the data could not be synced, nobody knows what the disk holds of it."""
+        have = self.picker.have.copy()
+        try:
+            await self._data.checkpoint(have, self._uploaded, self._downloaded)
+        except DiskError:
+            for piece in self._data.unsynced(have).pieces():
+                self.picker.lost(piece)
+                self._lost.add(piece)
+            raise
+
+    def _part_with_seeds(self, now: float) -> None:
+        """Two that want nothing of each other leave their places to others."""
+        if not isinstance(self.state, Seeding):
+            return
+        for peer in list(self.peers.values()):
+            if (peer.is_seed or peer.upload_only) and now - peer.since > SEEDS_PART_AFTER:
+                peer.close(RemoteProtocolError("both of us are seeds"))
+
+    # Pieces
+
+    def piece_full(self, piece: OpenPiece) -> None:
+        """Every block has landed: hash it and write it."""
+        size = self.picker.piece_size(piece.index)
+        self._storing.add(piece.index)
+        self._data.store(
+            piece.index,
+            self.blocks.whole(piece.index, size),
+            lambda result: self._stored(piece, result),
+            digests=self._blame.suspects(piece.index),
+        )
+
+    def _stored(self, piece: OpenPiece, result: Stored | DiskError) -> None:
+        self._storing.discard(piece.index)
+        if self._over:
+            if not isinstance(result, DiskError) and result.ok:
+                self.picker.had(piece.index)
+            self._stored_all.set()
+            return
+        if isinstance(result, DiskError):
+            self._stuck.append(piece)  # still in memory: nothing has to be fetched again
+            self._pause(result)
+            return
+        self.blocks.drop(piece.index)
+        if result.ok:
+            self._piece_good(piece, result)
+        else:
+            self._piece_bad(piece, result)
+        self._feed_soon()
+
+    def _piece_good(self, piece: OpenPiece, result: Stored) -> None:
+        self.picker.had(piece.index)
+        if result.digests is not None:
+            self._ban_all(self._blame.good(piece.index, result.digests))
+        self._events.tell(PieceDone(piece.index))
+        for peer in self.peers.values():
+            peer.queue_have(piece.index)
+            if peer.am_interested and self.picker.done:
+                peer.update_interest()
+        self._tell_soon()
+        if self.picker.done:
+            self._complete()
+
+    def _piece_bad(self, piece: OpenPiece, result: Stored) -> None:
+        assert result.digests is not None
+        self._hash_failures += 1
+        self._wasted += self.picker.piece_size(piece.index)
+        guilty = self._blame.failed(piece.index, piece.senders, result.digests)
+        self.picker.failed(piece.index, suspect=True)
+        self._events.tell(PieceFailed(piece.index))
+        log.info("%s: piece %d has a wrong hash", self.metainfo.name, piece.index)
+        self._ban_all(guilty)
+
+    def _complete(self) -> None:
+        self.asking = False
+        self._events.tell(Completed())
+        self._enter(Seeding())
+        self._finished.set()
+        self.trackers.completed()
+        self._chore("look", self._data.look)
+        self._chore("checkpoint", self._checkpoint)
+
+    def _ban_all(self, guilty: set[Any]) -> None:
+        for peer in guilty:
+            self._book.ban(peer.address, peer.peer_id)
+            self._events.tell(PeerBanned(peer.address))
+            log.warning("%s: %s sent bad data, banned", self.metainfo.name, peer.address)
+            peer.close(RemoteProtocolError("sent bad data"))
+
+    def _tell_soon(self) -> None:
+        if not self._telling:
+            self._telling = True
+            self.soon(self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
+        for peer in list(self.peers.values()):
+            peer.flush_news()
+
+    def _feed_soon(self) -> None:
+        """Memory or pieces became free: let those ask who got less than they could carry."""
+        if not self._feeding:
+            self._feeding = True
+            self.soon(self._feed)
+
+    def _feed(self) -> None:
+        self._feeding = False
+        for peer in list(self.peers.values()):
+            if peer.hungry or not peer.asked:
+                peer.ask()
+
+    # The disk in the way
+
+    def _pause(self, error: DiskError) -> None:
+        if not self._over:
+            log.warning("%s: paused: %s", self.metainfo.name, error)
+            self.asking = False
+            self._due["disk"] = self.clock() + RETRY_DISK_EVERY
+            self.error = error
+            self._enter(Paused(str(error)))
+
+    def _retry_disk(self) -> None:
+        """Try what did not work; whatever fails again pauses again."""
+        if not self._data.writable:
+            self._chore("look", self._look_at_files)
+            return
+        self._chore("retry", self._retry_stores)
+
+    async def _retry_stores(self) -> None:
+        await self._checkpoint()
+        await self._verify(self._lost)
+        self._lost.clear()
+        self.error = None
+        stuck, self._stuck = self._stuck, []
+        for piece in stuck:
+            self.piece_full(piece)
+        if not self._stuck:
+            self._resume_work()
+
+    def read_failed(self, piece: PieceIndex, error: DiskError) -> None:
+        """A seeded file is gone or shorter than it was: what it holds now decides."""
+        log.warning("%s: piece %d cannot be read: %s", self.metainfo.name, piece, error)
+        self._chore("look", self._look_at_files)
+
+    async def _look_at_files(self) -> None:
+        """Verify again what somebody changed, and at a paused seed what is missing."""
+        doubtful = await self._data.changed_pieces()
+        if not self.asking and not self._data.writable:
+            doubtful += self.picker.missing.pieces()
+        if doubtful:
+            await self._verify(set(doubtful))
+            self._resume_work()
+
+    async def _verify(self, pieces: set[PieceIndex]) -> None:
+        """Read and hash these again, and believe only that."""
+        good = await self._data.check(sorted(pieces), lambda _done, _total: None)
+        for piece in pieces:
+            self._correct(piece, good)
+
+    def _correct(self, piece: PieceIndex, good: Bitfield) -> None:
+        if self.picker.have[piece] and not good[piece]:
+            self.picker.lost(piece)
+            log.warning("%s: piece %d is not on the disk any more", self.metainfo.name, piece)
+        elif good[piece] and not self.picker.have[piece] and piece not in self.blocks:
+            self.picker.had(piece)
+
+    # What peers ask of their home
+
+    @property
+    def port(self) -> int:
+        return self._node.port.number
+
+    def soon(self, call: Callable[[], None]) -> None:
+        self._loop.call_soon(call)
+
+    def read(self, offset: int, into: memoryview, done: Callable[[DiskError | None], None]) -> None:
+        self._data.read(offset, into, done)
+
+    def wasted(self, n: int) -> None:
+        self._wasted += n
+
+    def cancel_others(self, block: int, winner: Peer) -> None:
+        for peer in self.peers.values():
+            if peer is not winner:
+                peer.cancel(block)
+
+    def interest_changed(self, peer: Peer) -> None:
+        """A free place is given at once; the next round decides whether rightly."""
+        if not peer.peer_interested:
+            self._fill_slots()
+        elif peer.am_choking and self._free_slots() > 0:
+            peer.unchoke()
+
+    def peer_gone(self, peer: Peer, reason: Exception | None) -> None:
+        if self.peers.get(peer.peer_id) is not peer:
+            return
+        del self.peers[peer.peer_id]
+        self._departed_down += peer.down.total
+        self._departed_up += peer.upload.meter.total
+        useful = self.picker.wants_from(peer.have) or not (self.picker.done and peer.is_seed)
+        self._book.left(peer.address, self.clock(), useful=useful)
+        self._events.tell(PeerLeft(peer.address, str(reason or "it closed the connection")))
+        self._feed_soon()
+        self._fill_slots()
+
+    # Choking
+
+    def _free_slots(self) -> int:
+        served = sum(not p.am_choking and p.peer_interested for p in self.peers.values())
+        return self._choker.slots + 1 - served
+
+    def _fill_slots(self) -> None:
+        """Somebody left: whoever waited longest gets the place now, not in ten seconds."""
+        waiting = [p for p in self.peers.values() if p.peer_interested and p.am_choking]
+        waiting.sort(key=lambda peer: peer.served)
+        for peer in waiting[: max(0, self._free_slots())]:
+            peer.unchoke()
+
+    def _rechoke(self, now: float) -> None:
+        candidates = [peer.candidate(now) for peer in self.peers.values()]
+        chosen = self._choker.rechoke(candidates, self.picker.done, now, self._node.dice)
+        for peer in list(self.peers.values()):
+            if peer in chosen:
+                peer.unchoke()
+            else:
+                peer.choke()
+
+    # Peers
+
+    def _found(self, address: Address) -> None:
+        """A tracker names somebody, and often many in one go."""
+        self._book.add(address, self.clock())
+        if not self._dial_waits:
+            self._dial_waits = True
+            self.soon(self._dial_more)
+
+    def _tracker_told(self, url: str, news: Reply | TrackerError) -> None:
+        if isinstance(news, TrackerError):
+            self._events.tell(TrackerFailed(url, str(news)))
+        else:
+            self._events.tell(TrackerReplied(url, len(news.peers)))
+
+    def _dial_more(self) -> None:
+        self._dial_waits = False
+        if self._tasks is not None:
+            connected = {peer.address for peer in self.peers.values()}
+            self._dialer.dial_more(connected, self._tasks)
+
+    def welcome(self, who: Greeted) -> bool:
+        """A peer that completed its handshake; False when there is no place for it."""
+        stream = who.stream
+        refusal = "gone already" if stream.over else self._why_not(who)
+        if refusal is not None:
+            stream.close(RemoteProtocolError(refusal))
+            return False
+        peer = Peer(stream, self, who.peer_id, who.reserved, outgoing=who.outgoing)
+        rival = self.peers.get(who.peer_id)
+        if rival is not None:
+            rival.close(RemoteProtocolError("a second connection from the same peer"))
+        self.peers[who.peer_id] = peer
+        self._events.tell(PeerJoined(peer.address, peer.client))
+        peer.start()
+        stream.switch(PeerFramer(peer.landing, self._node.port.scratch), peer)
+        return True
+
+    def _why_not(self, who: Greeted) -> str | None:
+        rival = self.peers.get(who.peer_id)
+        if not self._known or self._over:
+            return "not ready"
+        if self._book.is_banned(who.stream.remote, who.peer_id):
+            return "banned"
+        if rival is not None and not self._replaces(who, rival):
+            return "a second connection from the same peer"
+        if rival is None and len(self.peers) >= self._node.max_peers:
+            return "no place for more peers"
+        return None
+
+    def _replaces(self, who: Greeted, rival: Peer) -> bool:
+        """Both sides dialed: the connection made by the greater id stays, so that both keep the same."""
+        if who.outgoing == rival.outgoing:
+            return False
+        return who.outgoing == (self._node.me > who.peer_id)
+
+    def _drop_peers(self) -> None:
+        self._tasks = None
+        self.asking = False
+        for peer in list(self.peers.values()):
+            peer.close()
+
+    @override
+    def __repr__(self) -> str:
+        state = type(self.state).__name__.lower()
+        return f"<Torrent {self.metainfo.name} {state} peers {len(self.peers)}>"
