@@ -1,0 +1,84 @@
+"""The configuration file: flat TOML, one key per option, none that no option knows.
+
+It is `--config`, else `P2PSWARM_CONFIG`, else `$XDG_CONFIG_HOME/p2pswarm/config.toml` where that exists:
+
+    port = 46900
+    up_limit = "2MiB/s"
+    seed_for = "30m"
+
+A table `[tracker]` in it belongs to `p2pswarm-tracker`.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from p2pswarm.cli.exits import UsageError
+from p2pswarm.cli.options import TABLES
+from p2pswarm.config import FLAG, unit_of
+
+__all__ = ["read_config"]
+
+
+def read_config(path: str | None) -> dict[str, Any]:
+    """What the file says, checked: texts, booleans and lists of texts by option name. Raises UsageError."""
+    where = Path(path).expanduser() if path else _default_path()
+    if path is None and not where.is_file():
+        return {}
+    known = {field.name: field for table in TABLES for field in fields(table)}
+    content = _parse(where)
+    if isinstance(content.get("tracker"), dict):
+        del content["tracker"]
+    return {key: _checked(where, key, value, known) for key, value in content.items()}
+
+
+def _default_path() -> Path:
+    return platformdirs.user_config_path("p2pswarm") / "config.toml"
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except ValueError as error:  # not TOML, not UTF-8
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _checked(path: Path, key: str, value: object, known: Mapping[str, Field[Any]]) -> Any:
+    if key not in known:
+        raise UsageError(f"{path}: there is no option {key!r}{_nearest(key, known)}")
+    field = known[key]
+    try:
+        return _typed(field, value)
+    except ValueError as error:
+        raise UsageError(f"{path}: {key}: {error}") from error
+
+
+def _nearest(key: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, known, 1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
+
+def _typed(field: Field[Any], value: object) -> Any:
+    """The value as `flags.py` takes it. Raises ValueError where its TOML type or its text is wrong."""
+    unit = unit_of(field.metadata)
+    if unit is FLAG:
+        if not isinstance(value, bool):
+            raise ValueError("write true or false")
+        return value
+    if field.metadata.get("repeat"):
+        return [_text(field, each) for each in (value if isinstance(value, list) else [value])]
+    return _text(field, value)
+
+
+def _text(field: Field[Any], value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"write {unit_of(field.metadata).metavar} as text or number")  # noqa: TRY004
+    unit_of(field.metadata).read(str(value))
+    return str(value)

@@ -1,0 +1,162 @@
+"""One table for every option: the fields of the options classes become flags, variables and TOML keys.
+
+A command is an ordinary function. Where a parameter's type is an options class (`Settings`, `Download`, …),
+`options_as_flags` shows typer one flag per field instead, and calls the function with a finished object:
+
+    def seed(torrent: TorrentArgument, progress: Progress, settings: Settings) -> Exit: ...
+
+The field `up_limit` is the flag `--up-limit`, the variable `P2PSWARM_UP_LIMIT` and the TOML key `up_limit`;
+the flag wins over the variable, the variable over the file, the file over the default. Typer only carries
+texts; units turn them into values here, so all three sources have one set of words and errors.
+
+What a field's metadata may say besides unit and help: `short` (a one-letter flag), `repeat` (may be given
+several times; the value is a tuple), `instead_of` (the name of a group of which one may be chosen), `shown`
+(the default in words). A field without a default is a required option.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from p2pswarm.cli.configfile import read_config
+from p2pswarm.cli.exits import Exit, UsageError
+from p2pswarm.config import FLAG, help_of, unit_of
+
+__all__ = ["options_as_flags"]
+
+Given = tuple[int, Any]  # how strong its source is, and the value
+_CONFIG, _ENVIRONMENT, _COMMAND_LINE = 1, 2, 3
+_CONFIG_FLAG = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        envvar="P2PSWARM_CONFIG",
+        show_envvar=True,
+        show_default=False,
+        help="read options from this TOML file  [default: $XDG_CONFIG_HOME/p2pswarm/config.toml]",
+    ),
+]
+
+
+def options_as_flags(command: Callable[..., Exit]) -> Callable[..., Exit]:
+    """The command as typer shall see it: one parameter per field of its options classes."""
+    hints = get_type_hints(command, include_extras=True)
+    tables: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    arguments = inspect.signature(command).parameters.keys() - tables.keys()
+
+    @wraps(command)
+    def run(context: typer.Context, config: str | None, **raw: Any) -> Exit:
+        given = _given(context, raw, read_config(config))
+        _only_one(given, tables.values())
+        values = {name: _build(table, given) for name, table in tables.items()}
+        return command(**values, **{name: raw[name] for name in arguments})
+
+    run.__signature__ = _signature(command, tables)  # type: ignore[attr-defined]
+    return run
+
+
+def _signature(command: Callable[..., Exit], tables: Mapping[str, Any]) -> inspect.Signature:
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    shown = [inspect.Parameter("context", keyword, annotation=typer.Context)]
+    shown += [each.replace(kind=keyword) for each in own if each.name not in tables]
+    shown += [_parameter(field) for table in tables.values() for field in fields(table)]
+    shown.append(inspect.Parameter("config", keyword, default=None, annotation=_CONFIG_FLAG))
+    return inspect.Signature(shown)
+
+
+def _parameter(field: Field[Any]) -> inspect.Parameter:
+    unit, flag = unit_of(field.metadata), _flag(field)
+    names = [field.metadata["short"]] if "short" in field.metadata else []
+    names.append(f"{flag}/--no-{flag[2:]}" if unit is FLAG else flag)
+    info = typer.Option(
+        *names,
+        metavar=unit.metavar or None,
+        help=help_of(field.metadata) + _shown_default(field),
+        envvar=f"P2PSWARM_{field.name.upper()}",
+        show_envvar=True,
+        show_default=False,
+    )
+    kind: Any = bool if unit is FLAG else list[str] if field.metadata.get("repeat") else str
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, info],
+    )
+
+
+def _flag(field: Field[Any]) -> str:
+    return "--" + field.name.replace("_", "-")
+
+
+def _is_required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def _shown_default(field: Field[Any]) -> str:
+    if _is_required(field):
+        return "  [required]"
+    shown = field.metadata.get("shown")
+    if shown is None and isinstance(field.default, int | str) and field.default is not False:
+        shown = unit_of(field.metadata).show(field.default) if field.default != "" else None
+    return f"  [default: {shown}]" if shown else ""
+
+
+def _given(
+    context: typer.Context, raw: Mapping[str, Any], from_file: Mapping[str, Any]
+) -> dict[str, Given]:
+    """The strongest source of each option that any source names."""
+    given: dict[str, Given] = {name: (_CONFIG, value) for name, value in from_file.items()}
+    for name, value in raw.items():
+        if value is not None and value != []:
+            source = context.get_parameter_source(name)
+            is_flag = source is not None and source.name == "COMMANDLINE"
+            given[name] = (_COMMAND_LINE if is_flag else _ENVIRONMENT, value)
+    return given
+
+
+def _only_one(given: dict[str, Given], tables: Iterable[Any]) -> None:
+    """Of options that exclude each other the strongest source wins; two of one source are an error."""
+    groups: dict[str, list[Field[Any]]] = {}
+    for table in tables:
+        for field in fields(table):
+            if "instead_of" in field.metadata and field.name in given:
+                groups.setdefault(field.metadata["instead_of"], []).append(field)
+    for group in groups.values():
+        strongest = max(given[field.name][0] for field in group)
+        chosen = [field for field in group if given[field.name][0] == strongest]
+        if len(chosen) > 1:
+            names = " and ".join(_flag(field) for field in chosen)
+            raise UsageError(f"{names} exclude each other")
+        for field in group:
+            if field not in chosen:
+                del given[field.name]
+
+
+def _build(table: Callable[..., Any], given: Mapping[str, Given]) -> Any:
+    values = {}
+    for field in fields(table):  # type: ignore[arg-type]
+        if field.name in given:
+            values[field.name] = _value(field, given[field.name][1])
+        elif _is_required(field):
+            raise UsageError(f"{_flag(field)} is needed")
+    try:
+        return table(**values)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _value(field: Field[Any], raw: str | bool | Sequence[str]) -> Any:
+    unit = unit_of(field.metadata)
+    try:
+        if isinstance(raw, bool):
+            return raw
+        return unit.read(raw) if isinstance(raw, str) else tuple(map(unit.read, raw))
+    except ValueError as error:
+        raise UsageError(f"{_flag(field)}: {error}") from error

@@ -1,0 +1,181 @@
+"""`create` and `info`: a torrent made, a torrent looked at."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from p2pswarm.cli.exits import CommandError, Exit
+from p2pswarm.cli.options import (
+    Creation,
+    Listing,
+    Output,
+    PathArgument,
+    Progress,
+    Replacing,
+    TorrentArgument,
+)
+from p2pswarm.cli.report import Report
+from p2pswarm.cli.text import counted, printable, tell_result
+from p2pswarm.cli.views import Sample
+from p2pswarm.config import format_size
+from p2pswarm.errors import DiskError, FormatError
+
+if TYPE_CHECKING:
+    from p2pswarm.formats.metainfo import Metainfo
+
+__all__ = ["create", "hashing", "info", "load"]
+
+_FILES_SHOWN = 50
+
+
+def create(
+    path: PathArgument, output: Output, creation: Creation, replacing: Replacing, progress: Progress
+) -> Exit:
+    """Make a .torrent of a file or folder, and print its name."""
+    from p2pswarm.disk.create import create as make
+
+    target = _target(output.output, path)
+    with Report(progress) as report:
+        if target.exists() and not replacing.force:
+            raise _exists(target)
+        metainfo = make(
+            path,
+            trackers=creation.tracker,
+            piece_length=creation.piece_length,
+            private=creation.private,
+            comment=creation.comment,
+            source=creation.source,
+            follow_symlinks=creation.follow_symlinks,
+            progress=hashing(path.resolve().name, "hashing", report),
+            warn=report.note,
+            now=int(time.time()),
+        )
+        _write(target, metainfo.raw, replace=replacing.force)
+        report.result(str(target), path=str(target), info_hash=metainfo.info_hash.hex())
+    return Exit.OK
+
+
+def hashing(name: str, state: str, report: Report) -> Callable[[int, int], None]:
+    """A callback for (bytes done, bytes in all) that shows rate and remaining time."""
+    began = shown = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown < report.every and done < total:
+            return
+        shown = now
+        rate = done / max(now - began, 1e-6)
+        eta = (total - done) / rate if rate else None
+        report.status(Sample(name, state, done, total, rate, eta=eta))
+
+    return show
+
+
+def info(torrent: TorrentArgument, listing: Listing) -> Exit:
+    """Show what a .torrent says."""
+    metainfo = load(torrent)
+    facts = _facts(metainfo)
+    if listing.json:
+        tell_result(json.dumps(facts))
+        return Exit.OK
+    for key, value in facts.items():
+        for line in _lines(key, value):
+            tell_result(line)
+    return Exit.OK
+
+
+def load(torrent: Path) -> "Metainfo":
+    """The .torrent file. Raises CommandError with the code of a bad torrent, also where there is none."""
+    from p2pswarm.formats.metainfo import Metainfo
+
+    if str(torrent).startswith("magnet:"):
+        raise CommandError("magnet links cannot be opened, give a .torrent", Exit.BAD_TORRENT)
+    try:
+        return Metainfo.from_file(torrent)
+    except FormatError as error:
+        raise CommandError(f"{torrent}: {error}", Exit.BAD_TORRENT) from error
+    except DiskError as error:
+        raise CommandError(str(error), Exit.BAD_TORRENT) from error
+
+
+def _target(output: Path | None, path: Path) -> Path:
+    name = Path(f"{path.resolve().name}.torrent")
+    if output is None:
+        return name
+    return output / name if output.is_dir() else output
+
+
+def _exists(target: Path) -> CommandError:
+    return CommandError(f"{target} exists already, --force replaces it", Exit.TARGET_EXISTS)
+
+
+def _write(target: Path, data: bytes, *, replace: bool) -> None:
+    try:
+        with target.open("wb" if replace else "xb") as file:
+            file.write(data)
+    except FileExistsError as error:
+        raise _exists(target) from error
+    except OSError:
+        target.unlink(missing_ok=True)  # half a torrent is none
+        raise
+
+
+def _facts(metainfo: "Metainfo") -> dict[str, Any]:
+    made = metainfo.creation_date
+    return {
+        "name": metainfo.name,
+        "info_hash": metainfo.info_hash.hex(),
+        "size": metainfo.total,
+        "piece_length": metainfo.piece_length,
+        "pieces": metainfo.piece_count,
+        "private": metainfo.private,
+        "trackers": [list(tier) for tier in metainfo.trackers],
+        "web_seeds": list(metainfo.web_seeds),
+        "comment": metainfo.comment,
+        "source": metainfo.source,
+        "created_by": metainfo.created_by,
+        "creation_date": made,
+        "files": [{"path": "/".join(f.path), "length": f.length} for f in metainfo.files],
+    }
+
+
+def _lines(key: str, value: Any) -> list[str]:
+    """One fact in words; what the torrent does not say is left out."""
+    label = key.replace("_", " ")
+    match key:
+        case "size" | "piece_length":
+            value = f"{format_size(value)} ({value} bytes)"
+        case "private":
+            value = "yes: only its trackers may tell of peers" if value else "no"
+        case "creation_date":
+            value = _date(value) if value is not None else ""
+        case "trackers":
+            value = " | ".join(" ".join(tier) for tier in value)
+        case "web_seeds":
+            value = " ".join(value)
+        case "files":
+            return _file_lines(value)
+        case _:
+            pass
+    return [f"{label:14}{printable(value)}"] if value != "" else []
+
+
+def _date(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds} (not a date)"
+
+
+def _file_lines(files: list[dict[str, Any]]) -> list[str]:
+    lines = [f"{'files':14}{len(files)}"]
+    lines += [
+        f"  {format_size(f['length']):>12}  {printable(f['path'])}" for f in files[:_FILES_SHOWN]
+    ]
+    if len(files) > _FILES_SHOWN:
+        lines.append(f"  … and {counted(len(files) - _FILES_SHOWN, 'more file')}; --json lists all")
+    return lines

@@ -1,0 +1,209 @@
+"""The options of the commands, grouped as commands use them; those of a node are `p2pswarm.config.Settings`.
+
+`flags.py` makes flags, environment variables and help of them, `configfile.py` the TOML keys.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from p2pswarm.config import (
+    DURATION,
+    FLAG,
+    HOST,
+    PATH,
+    PORT,
+    TEXT,
+    Settings,
+    Unit,
+    about,
+    format_size,
+    parse_size,
+)
+from p2pswarm.errors import FormatError
+from p2pswarm.formats.ids import Address
+
+__all__ = [
+    "TABLES",
+    "Creation",
+    "DataPath",
+    "Download",
+    "Listing",
+    "Output",
+    "PathArgument",
+    "Progress",
+    "Replacing",
+    "Sharing",
+    "SourceArgument",
+    "TorrentArgument",
+]
+
+TorrentArgument = Annotated[Path, typer.Argument(metavar="TORRENT", help="a .torrent file")]
+PathArgument = Annotated[Path, typer.Argument(metavar="PATH", help="a file or folder")]
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="TORRENT", help="a .torrent file, or an http(s) URL of one")
+]
+
+_MIN_PIECE, _MAX_PIECE = 16 << 10, 32 << 20
+
+
+def _parse_piece_length(text: str) -> int:
+    size = parse_size(text)
+    if not _MIN_PIECE <= size <= _MAX_PIECE or size & (size - 1):
+        raise ValueError(f"{text!r} is not a power of two from 16KiB to 32MiB")
+    return size
+
+
+def _parse_address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except FormatError as error:
+        raise ValueError(str(error)) from error
+
+
+def _parse_tracker(text: str) -> str:
+    parts = urlsplit(text)  # raises ValueError by itself for a broken [v6] address
+    if parts.scheme not in {"http", "https", "udp"} or not parts.hostname or not _clean(text):
+        raise ValueError(
+            f"{text!r} is not a tracker's URL, such as http://example.org:6969/announce"
+        )
+    return text
+
+
+def _clean(text: str) -> bool:
+    return text.isprintable() and " " not in text
+
+
+def _parse_ratio(text: str) -> float:
+    digits = text.strip()
+    if len(digits) > 12 or not digits.isascii() or not digits.replace(".", "", 1).isdigit():
+        raise ValueError(f"{text[:40]!r} is not a ratio such as 1.5")
+    return float(digits)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a command tells while it works."""
+
+    json: bool = field(default=False, metadata=about(FLAG, "print events as JSON lines on stdout"))
+    quiet: bool = field(default=False, metadata=about(FLAG, "print the result and errors only"))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How a list is told."""
+
+    json: bool = field(default=False, metadata=about(FLAG, "print one JSON object"))
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the result goes."""
+
+    output: Path | None = field(
+        default=None,
+        metadata=about(
+            PATH,
+            "write to this folder or, for create, file",
+            short="-o",
+            shown="the current folder",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Creation:
+    """What a new torrent says."""
+
+    tracker: tuple[str, ...] = field(
+        default=(),
+        metadata=about(Unit("URL", _parse_tracker), "announce here; may be repeated", repeat=True),
+    )
+    piece_length: int | None = field(
+        default=None,
+        metadata=about(
+            Unit("SIZE", _parse_piece_length, format_size),
+            "bytes in a piece, a power of two",
+            shown="256KiB, more for data above 1GiB",
+        ),
+    )
+    private: bool = field(
+        default=False, metadata=about(FLAG, "only the trackers may tell of peers")
+    )
+    comment: str = field(default="", metadata=about(TEXT, "a note for whoever opens it"))
+    source: str = field(
+        default="", metadata=about(TEXT, "where it comes from; changes the info-hash")
+    )
+    follow_symlinks: bool = field(
+        default=False, metadata=about(FLAG, "take what symbolic links point to")
+    )
+
+
+@dataclass(frozen=True)
+class Replacing:
+    """Whether a file that exists may be replaced."""
+
+    force: bool = field(
+        default=False, metadata=about(FLAG, "replace the .torrent file if it exists")
+    )
+
+
+@dataclass(frozen=True)
+class DataPath:
+    """Where the data of a torrent lies."""
+
+    data: Path = field(
+        metadata=about(PATH, "the torrent's file or folder, or the folder that holds it")
+    )
+
+
+@dataclass(frozen=True)
+class Download:
+    """How a download finds its end. `ratio` is uploaded bytes over the torrent's size."""
+
+    peer: tuple[Address, ...] = field(
+        default=(),
+        metadata=about(
+            Unit("HOST:PORT", _parse_address), "ask this peer too; may be repeated", repeat=True
+        ),
+    )
+    stay: bool = field(
+        default=False, metadata=about(FLAG, "go on seeding until stopped", instead_of="end")
+    )
+    ratio: float | None = field(
+        default=None,
+        metadata=about(
+            Unit("R", _parse_ratio), "go on seeding until R copies are uploaded", instead_of="end"
+        ),
+    )
+    seed_for: float | None = field(
+        default=None, metadata=about(DURATION, "go on seeding for this long", instead_of="end")
+    )
+    timeout: float | None = field(
+        default=None,
+        metadata=about(DURATION, "give up after this long without any peer", shown="never"),
+    )
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Where the embedded tracker of `share` is reached."""
+
+    host: str | None = field(
+        default=None,
+        metadata=about(
+            HOST,
+            "the address the other side reaches",
+            shown="this machine's address in its network",
+        ),
+    )
+    tracker_port: int | None = field(
+        default=None,
+        metadata=about(PORT, "the tracker listens here", shown="6969 or the next free one"),
+    )
+
+
+TABLES = (Settings, Listing, Progress, Output, Creation, Replacing, DataPath, Download, Sharing)

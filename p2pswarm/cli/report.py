@@ -1,0 +1,164 @@
+"""The one voice of a running command: progress, events, notes and results, printed by a thread of its own.
+
+A pipe that nobody reads, or a terminal held by Ctrl-S, blocks whoever writes to it. Were that the event
+loop, an unread pipe would stop a seed within minutes. So the loop only puts lines into a bounded queue;
+when the reader sleeps, progress is dropped and the node works on. Results are never dropped: the end waits
+for them.
+"""
+
+import io
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from queue import Full, Queue
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from typing_extensions import override
+
+from p2pswarm.cli.exits import EXPECTED, exit_code, words_of
+from p2pswarm.cli.options import Progress
+from p2pswarm.cli.views import Bar, JsonLines, Nothing, Sample, Table, View
+
+__all__ = ["Report"]
+
+_QUEUED = 10_000  # lines; a burst of finished pieces fits, a sleeping reader costs a few megabytes
+_LAST_WORDS = 1.0  # seconds a reader gets to take the progress that is still queued
+
+
+class Report:
+    """Use as a context manager: `with Report(progress) as report: report.status(...)`."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._make = _view_for(progress)
+        self.every = Bar.every if self._make is _bar else Nothing.every  # seconds between samples
+        self._calls: Queue[Callable[[View], None] | None] = Queue(_QUEUED)
+        self._noted = ""
+        self._results = 0  # not printed yet
+        self._broken: OSError | None = None  # why results or JSON lines cannot be printed any more
+        self._thread = threading.Thread(target=self._print_all, name="report", daemon=True)
+        self._began = time.monotonic()
+        self._log = _LogToReport(self)
+
+    def status(self, sample: Sample) -> None:
+        """How far the work is. Raises OSError when the reader of stdout is gone."""
+        if self._broken:
+            raise self._broken
+        now = self._now()
+        self._offer(lambda view: view.status(now, sample))
+
+    def event(self, name: str, **fields: Any) -> None:
+        """Something happened that a program may want to know."""
+        now = self._now()
+        self._offer(lambda view: view.event(now, name, fields))
+
+    def note(self, text: str) -> None:
+        """One line that the person shall see; said again and again, it is seen once."""
+        if text == self._noted:
+            return
+        self._noted = text
+        now = self._now()
+        self._offer(lambda view: view.note(now, text))
+
+    def result(self, line: str, **fields: Any) -> None:
+        """What the command was asked for: `line` on stdout, or `fields` where that speaks JSON."""
+        now = self._now()
+        self._results += 1
+        self._calls.put(lambda view: self._print_result(view, now, line, fields))
+
+    def abandon(self) -> None:
+        """The process ends at once: leave the terminal usable."""
+        if self._make is _bar:
+            os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # show the cursor again
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        logging.getLogger("p2pswarm").addHandler(self._log)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        logging.getLogger("p2pswarm").removeHandler(self._log)
+        if isinstance(error, EXPECTED):
+            self.event("error", text=words_of(error), exit=exit_code(error))
+        if self._results:
+            self._calls.put(None)
+            self._thread.join()
+        else:
+            self._offer(None)
+            self._thread.join(_LAST_WORDS)
+        if self._broken and error is None:
+            raise self._broken
+
+    def _now(self) -> float:
+        return time.monotonic() - self._began
+
+    def _offer(self, call: Callable[[View], None] | None) -> None:
+        try:
+            self._calls.put_nowait(call)
+        except Full:
+            return  # the reader sleeps, and misses some progress
+
+    def _print_all(self) -> None:
+        view = self._make()
+        while (call := self._calls.get()) is not None:
+            try:
+                call(view)
+            except OSError as error:
+                if isinstance(view, JsonLines):
+                    self._broken = error
+                view = Nothing()
+        view.close()
+
+    def _print_result(self, view: View, now: float, line: str, fields: Mapping[str, Any]) -> None:
+        try:
+            view.result(now, line, fields)
+        except OSError as error:
+            self._broken = error
+        self._results -= 1
+
+
+class _LogToReport(logging.Handler):
+    """Warnings of the node's rooms become notes."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(logging.WARNING)
+        self._report = report
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self._report.note(record.getMessage())
+
+
+def _view_for(progress: Progress) -> Callable[[], View]:
+    if progress.json:
+        return _json
+    if progress.quiet:
+        return Nothing
+    return _bar if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else _table
+
+
+def _json() -> View:
+    return JsonLines(_unlocked(sys.stdout))
+
+
+def _table() -> View:
+    return Table(_unlocked(sys.stderr))
+
+
+def _bar() -> View:
+    return Bar(_unlocked(sys.stderr))
+
+
+def _unlocked(stream: TextIO) -> TextIO:
+    """The same file without the buffer whose lock a blocked thread would hold at the interpreter's end."""
+    stream.flush()
+    raw = open(stream.fileno(), "wb", buffering=0, closefd=False)  # noqa: SIM115
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)

@@ -1,0 +1,132 @@
+"""`seed` and `get`: a torrent given, a torrent fetched."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from p2pswarm.cli.exits import CommandError, Exit, exit_code
+from p2pswarm.cli.following import Goal, Patience, follow, telling
+from p2pswarm.cli.making import load
+from p2pswarm.cli.options import (
+    DataPath,
+    Download,
+    Output,
+    Progress,
+    SourceArgument,
+    TorrentArgument,
+)
+from p2pswarm.cli.report import Report
+from p2pswarm.cli.running import Stop, run
+from p2pswarm.config import Settings, format_size
+from p2pswarm.errors import DiskFullError, RemoteError
+
+if TYPE_CHECKING:
+    from p2pswarm.formats.metainfo import Metainfo
+    from p2pswarm.node import Node
+    from p2pswarm.swarm.status import Status
+    from p2pswarm.swarm.torrent import Torrent
+
+__all__ = ["get", "seed", "seed_until_stopped", "stopped_code"]
+
+
+def seed(torrent: TorrentArgument, where: DataPath, settings: Settings, progress: Progress) -> Exit:
+    """Check the data of a torrent and give it to whoever asks, until stopped."""
+    with Report(progress) as report:
+        metainfo = load(torrent)
+        work = partial(_seed, metainfo, where.data, settings, report)
+        return run(work, at_once=report.abandon, when_stopped=Exit.OK)
+
+
+async def _seed(
+    metainfo: "Metainfo", data: Path, settings: Settings, report: Report, stop: Stop
+) -> Exit:
+    from p2pswarm.node import Node
+
+    async with Node(settings) as node:
+        await seed_until_stopped(node, metainfo, data, report, stop)
+    return Exit.OK
+
+
+async def seed_until_stopped(
+    node: "Node", metainfo: "Metainfo", data: Path, report: Report, stop: Stop
+) -> None:
+    """Raises CommandError when the data is not complete, StoppedError when Ctrl-C came too early."""
+    torrent = await stop.unless(node.add(metainfo, data=data))
+    async with telling(torrent, report, stop):
+        if not await follow(torrent, report, stop, _checked):
+            return
+        _refuse_incomplete(torrent, data)
+        report.event("listening", port=node.port)
+        report.note(f"seeding {metainfo.name} on port {node.port}, Ctrl-C ends it")
+        await follow(torrent, report, stop, lambda _, __: False)
+
+
+def _checked(status: "Status", now: float) -> bool:
+    from p2pswarm.swarm.events import Checking
+
+    return not isinstance(status.state, Checking)
+
+
+def _complete(status: "Status", now: float) -> bool:
+    from p2pswarm.swarm.events import Seeding
+
+    return isinstance(status.state, Seeding)
+
+
+def _refuse_incomplete(torrent: "Torrent", data: Path) -> None:
+    status = torrent.status()
+    if status.have < status.pieces:
+        bad = status.pieces - status.have
+        raise CommandError(
+            f"{data}: {bad} of {status.pieces} pieces ({format_size(status.total - status.done)}) "
+            "are missing or damaged, see p2pswarm verify",
+            Exit.BAD_DATA,
+        )
+
+
+def get(
+    source: SourceArgument,
+    output: Output,
+    download: Download,
+    settings: Settings,
+    progress: Progress,
+) -> Exit:
+    """Fetch the data of a torrent, and print where it lies. Goes on where it was stopped."""
+    with Report(progress) as report:
+        is_url = source.lower().startswith(("http://", "https://"))
+        torrent = source if is_url else load(Path(source))
+        work = partial(_get, torrent, output.output or Path(), download, settings, report)
+        return run(work, at_once=report.abandon)
+
+
+async def _get(
+    source: "str | Metainfo",
+    folder: Path,
+    download: Download,
+    settings: Settings,
+    report: Report,
+    stop: Stop,
+) -> Exit:
+    from p2pswarm.node import Node
+
+    async with Node(settings) as node:
+        try:
+            torrent = await stop.unless(node.add(source, save_to=folder, peers=download.peer))
+        except RemoteError as error:  # of the URL; it does not name itself
+            raise CommandError(f"{source}: {error}", exit_code(error)) from error
+        async with telling(torrent, report, stop):
+            report.event("listening", port=node.port)
+            patience = Patience(download.timeout)
+            if not await follow(torrent, report, stop, _complete, patience):
+                return stopped_code(torrent.error)
+            path = torrent.status().path
+            report.result(str(path), path=str(path))
+            goal = Goal(download)
+            if not goal.at_once:
+                await follow(torrent, report, stop, goal.reached)
+    return Exit.OK
+
+
+def stopped_code(error: Exception | None) -> Exit:
+    """How a download ends that Ctrl-C found in the state `error`."""
+    return Exit.DISK_FULL if isinstance(error, DiskFullError) else Exit.STOPPED

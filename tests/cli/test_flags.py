@@ -1,0 +1,238 @@
+"""One table for flags, variables and TOML keys: precedence, units, exclusions, one clear line."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field as field_of, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from hypothesis import given, strategies as st
+
+from p2pswarm.cli.exits import Exit, UsageError
+from p2pswarm.cli.flags import options_as_flags
+from p2pswarm.cli.options import TABLES, Creation, DataPath, Download, Output, Progress
+from p2pswarm.config import TEXT, Settings, about
+from p2pswarm.formats.ids import Address
+
+Asked = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def asked() -> Asked:
+    """What a command with all these options is given."""
+    got: dict[str, Any] = {}
+
+    def everything(
+        output: Output,
+        creation: Creation,
+        download: Download,
+        progress: Progress,
+        settings: Settings,
+    ) -> Exit:
+        for table in (output, creation, download, progress, settings):
+            got.update({field.name: getattr(table, field.name) for field in fields(table)})
+        return Exit.OK
+
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(options_as_flags(everything))
+
+    def ask(*arguments: str) -> dict[str, Any]:
+        got.clear()
+        app(list(arguments), standalone_mode=False)
+        return got
+
+    return ask
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "home" / "p2pswarm" / "config.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_without_anything_the_defaults_hold(asked: Asked) -> None:
+    got = asked()
+    assert {name: got[name] for name in ("port", "up_limit", "stay", "tracker", "output")} == {
+        "port": None, "up_limit": 0, "stay": False, "tracker": (), "output": None,
+    }  # fmt: skip
+
+
+def test_flag_before_variable_before_file(
+    asked: Asked, config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config('up_limit = "1MiB/s"\n')
+    assert asked()["up_limit"] == 1 << 20
+    monkeypatch.setenv("P2PSWARM_UP_LIMIT", "2MiB/s")
+    assert asked()["up_limit"] == 2 << 20
+    assert asked("--up-limit", "3MiB/s")["up_limit"] == 3 << 20
+
+
+def test_a_flag_can_take_back_what_the_file_says(
+    asked: Asked, config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config("stay = true\n")
+    assert asked()["stay"]
+    assert not asked("--no-stay")["stay"]
+    monkeypatch.setenv("P2PSWARM_STAY", "0")
+    assert not asked()["stay"]
+
+
+def test_every_source_speaks_the_same_words(
+    asked: Asked, config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config('peer = ["10.0.0.1:1", "[::1]:2"]\nseed_for = "30m"\nport = 7\noutput = "there"\n')
+    got = asked()
+    assert got["peer"] == (Address("10.0.0.1", 1), Address("::1", 2))
+    assert got["seed_for"] == 1800
+    assert got["port"] == 7
+    assert got["output"] == Path("there")
+    monkeypatch.setenv("P2PSWARM_PEER", "10.0.0.3:3 10.0.0.4:4")
+    assert got["peer"] != asked()["peer"] == (Address("10.0.0.3", 3), Address("10.0.0.4", 4))
+    assert asked("--peer", "10.0.0.5:5")["peer"] == (Address("10.0.0.5", 5),)
+    assert asked("-o", "here")["output"] == Path("here")
+
+
+def test_another_file(
+    asked: Asked, config: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config("port = 1\n")
+    other = tmp_path / "other.toml"
+    other.write_text("port = 2\n")
+    assert asked("--config", str(other))["port"] == 2
+    monkeypatch.setenv("P2PSWARM_CONFIG", str(other))
+    assert asked()["port"] == 2
+    with pytest.raises(UsageError, match=r"nowhere.toml: No such file"):
+        asked("--config", "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("up_limt = 1", "there is no option 'up_limt', did you mean 'up_limit'?"),
+        ("up-limit = 1", "did you mean 'up_limit'?"),
+        ("xyzzy = 1", "there is no option 'xyzzy'"),
+        ("[seed]\nport = 1", "there is no option 'seed'"),
+        ("port = 'eighty'", "port: 'eighty' is not a whole number"),
+        ("port = 70000", "port: 70000 is not a whole number from 0 to 65535"),
+        ("port = true", "port: write PORT as text or number"),
+        ("port = [1]", "port: write PORT as text or number"),
+        ("stay = 'yes'", "stay: write true or false"),
+        ("stay = 1", "stay: write true or false"),
+        ("up_limit = -1", "up_limit: '-1' is not a rate"),
+        ("peer = ['x']", "peer: 'x' is not HOST:PORT"),
+        ("port =", "Invalid value"),
+        ("port = 1\nport = 2", "Cannot overwrite a value"),
+    ],
+)
+def test_a_wrong_file_is_one_clear_line(
+    asked: Asked, config: Callable[[str], Path], text: str, said: str
+) -> None:
+    path = config(text + "\n")
+    with pytest.raises(UsageError) as caught:
+        asked()
+    assert str(caught.value).startswith(f"{path}: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "70000"], "--port: 70000 is not"),
+        (["--up-limit", "fast"], "--up-limit: 'fast' is not a rate"),
+        (["--piece-length", "100000"], "--piece-length: '100000' is not a power of two"),
+        (["--piece-length", "8KiB"], "--piece-length: '8KiB' is not a power of two"),
+        (["--peer", "host"], "--peer: 'host' is not HOST:PORT"),
+        (["--tracker", "ftp://x/"], "--tracker: 'ftp://x/' is not a tracker's URL"),
+        (["--tracker", "http://x/a b"], "is not a tracker's URL"),
+        (["--tracker", "http://[::"], "--tracker: "),
+        (["--ratio", "-1"], "--ratio: '-1' is not a ratio"),
+        (["--ratio", "nan"], "--ratio: 'nan' is not a ratio"),
+        (["--bind", ""], "--bind: '' is not an address"),
+        (["--stay", "--ratio", "2"], "--stay and --ratio exclude each other"),
+        (["--ratio", "2", "--seed-for", "1m"], "--ratio and --seed-for exclude each other"),
+    ],
+)
+def test_a_wrong_flag_is_one_clear_line(asked: Asked, arguments: list[str], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        asked(*arguments)
+    assert said in str(caught.value)
+
+
+def test_of_two_ends_the_stronger_source_wins(
+    asked: Asked, config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config("stay = true\n")
+    got = asked("--ratio", "1.5")
+    assert (got["stay"], got["ratio"]) == (False, 1.5)
+    monkeypatch.setenv("P2PSWARM_SEED_FOR", "1h")
+    got = asked()
+    assert (got["stay"], got["seed_for"]) == (False, 3600)
+    monkeypatch.setenv("P2PSWARM_RATIO", "1")
+    with pytest.raises(UsageError, match="exclude each other"):
+        asked()
+
+
+def test_a_required_option_may_come_from_anywhere(
+    config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got: list[DataPath] = []
+
+    def one(where: DataPath) -> Exit:
+        got.append(where)
+        return Exit.OK
+
+    app = typer.Typer(rich_markup_mode=None)
+    app.command()(options_as_flags(one))
+    with pytest.raises(UsageError, match="--data is needed"):
+        app([], standalone_mode=False)
+    config("data = 'from file'\n")
+    app([], standalone_mode=False)
+    monkeypatch.setenv("P2PSWARM_DATA", "from variable")
+    app([], standalone_mode=False)
+    assert got == [DataPath(Path("from file")), DataPath(Path("from variable"))]
+
+
+def test_a_name_means_the_same_everywhere() -> None:
+    """Flat keys: an option that two tables have must read the same."""
+    known: dict[str, Any] = {}
+    for table in TABLES:
+        for field in fields(table):
+            assert known.setdefault(field.name, field.metadata["unit"]) == field.metadata["unit"]
+
+
+def test_a_rule_between_fields_is_an_error_of_usage() -> None:
+    @dataclass(frozen=True)
+    class Never:
+        """Refuses whatever it is given."""
+
+        word: str = field_of(default="", metadata=about(TEXT, "a word"))
+
+        def __post_init__(self) -> None:
+            raise ValueError("not like this")
+
+    def one(never: Never) -> Exit:
+        raise AssertionError(never)
+
+    app = typer.Typer(rich_markup_mode=None)
+    app.command()(options_as_flags(one))
+    with pytest.raises(UsageError, match="not like this"):
+        app([], standalone_mode=False)
+
+
+@given(st.text(max_size=40))
+def test_any_text_for_any_option_is_a_value_or_a_value_error(text: str) -> None:
+    said = ["-"]
+    for table in TABLES:
+        for field in fields(table):
+            try:
+                field.metadata["unit"].read(text)
+            except ValueError as error:
+                said.append(str(error))
+    assert all(said)

@@ -1,0 +1,113 @@
+"""The voice of a command: it never makes the node wait, and loses no result."""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from p2pswarm.cli.exits import CommandError, Exit
+from p2pswarm.cli.options import Progress
+from p2pswarm.cli.report import Report
+from p2pswarm.cli.views import Sample
+
+SAMPLE = Sample("x", "downloading", 1, 2)
+
+
+@pytest.fixture
+def full_pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """stderr is a pipe that nobody reads; the other end."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        yield reading
+    os.close(reading)
+
+
+def test_a_reader_that_sleeps_costs_progress_only(
+    full_pipe: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lines = 30_000
+    with Report(Progress()) as report:
+        for _ in range(lines):  # more than the pipe and the queue hold, and it returns
+            report.status(SAMPLE)
+        waiting = threading.Thread(target=_drain, args=(full_pipe,), daemon=True)
+        report.result("the result")
+        waiting.start()
+    assert capfd.readouterr().out == "the result\n"
+
+
+def _drain(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, 1 << 16):
+            pass
+    except OSError:
+        return
+
+
+def test_a_reader_that_went_away_is_told_to_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr("sys.stdout", stream)
+        with pytest.raises(BrokenPipeError), Report(Progress(json=True)) as report:
+            report.note("x")
+
+
+def test_a_closed_stderr_does_not_stop_the_work(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        with Report(Progress()) as report:
+            report.status(SAMPLE)
+            report.result("the result")
+    assert capfd.readouterr().out == "the result\n"
+
+
+def test_an_error_is_an_event_too(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CommandError), Report(Progress(json=True)):
+        raise CommandError("no peers", Exit.NO_PEERS)
+    event = json.loads(capfd.readouterr().out)
+    assert (event["event"], event["text"], event["exit"]) == ("error", "no peers", 4)
+
+
+def test_warnings_of_the_node_are_notes(capfd: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("p2pswarm.swarm.torrent")
+    with Report(Progress()):
+        for _ in range(3):
+            log.warning("%s: checking all", "a\x1bb")
+        log.info("not this")
+    log.warning("nor this, the command is over")
+    assert capfd.readouterr().err == "p2pswarm: a\\x1bb: checking all\n"
+
+
+def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w") as stream:
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setattr("sys.stderr", stream)
+        with Report(Progress()) as report:
+            report.status(SAMPLE)
+            assert report.every < 1
+        report.abandon()
+        drawn = ""
+        while not drawn.endswith("\x1b[?25h\r\n"):  # the cursor is back; else the time-out tells
+            drawn += os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert "▕" in drawn
+
+
+@pytest.mark.parametrize("terminal", ["dumb", "xterm"])
+def test_a_dumb_terminal_and_a_file_get_lines(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], terminal: str
+) -> None:
+    monkeypatch.setenv("TERM", terminal)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal == "dumb")
+    with Report(Progress()) as report:
+        report.status(SAMPLE)
+    assert capfd.readouterr().err.splitlines()[1].split("\t")[1] == "downloading"

@@ -1,0 +1,93 @@
+"""Ctrl-C: once asks, twice ends; what is awaited meanwhile is cancelled."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from p2pswarm.cli.exits import Exit
+from p2pswarm.cli.running import Stop, StoppedError, run
+from tests.support.processes import ROOT
+
+
+def test_the_result_of_the_work_is_the_exit_code() -> None:
+    async def work(stop: Stop) -> Exit:
+        return Exit.NO_PEERS
+
+    assert run(work) is Exit.NO_PEERS
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_asks_for_an_end(number: int) -> None:
+    async def work(stop: Stop) -> Exit:
+        os.kill(os.getpid(), number)
+        while not stop.requested:
+            await stop.sleep(60)
+        return Exit.OK
+
+    assert run(work) is Exit.OK
+
+
+@pytest.mark.parametrize("code", [Exit.OK, Exit.STOPPED])
+def test_a_signal_cancels_what_is_awaited(code: Exit) -> None:
+    cancelled = []
+
+    async def forever() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    async def work(stop: Stop) -> Exit:
+        os.kill(os.getpid(), signal.SIGINT)
+        await stop.unless(forever())
+        raise AssertionError
+
+    assert run(work, when_stopped=code) is code
+    assert cancelled == [True]
+
+
+async def test_work_that_is_done_gives_its_result_or_error() -> None:
+    stop = Stop(lambda: None)
+
+    async def fail() -> None:
+        raise KeyError("x")
+
+    assert await stop.unless(asyncio.sleep(0, "result")) == "result"
+    with pytest.raises(KeyError):
+        await stop.unless(fail())
+    stop.request()
+    with pytest.raises(StoppedError):
+        await stop.unless(asyncio.Event().wait())
+
+
+async def test_a_sleeper_is_woken() -> None:
+    stop = Stop(lambda: None)
+    asyncio.get_running_loop().call_soon(stop.wake)
+    await asyncio.wait_for(stop.sleep(60), 5)
+    assert not stop.requested
+
+
+def test_a_second_signal_ends_the_process_at_once() -> None:
+    program = """
+import os, signal, time
+from p2pswarm.cli.running import run
+async def work(stop):
+    os.kill(os.getpid(), signal.SIGINT)
+    await stop.sleep(60)
+    os.kill(os.getpid(), signal.SIGINT)
+    await stop.sleep(60)
+    await stop.sleep(60)
+run(work, at_once=lambda: print("at once", flush=True))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        timeout=15,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"at once\n", b"")
