@@ -84,7 +84,8 @@ class _Tracker:
 
     def __init__(self, url: str, tier: int) -> None:
         self.url, self.tier = url, tier
-        self.supported = _is_http(url)
+        self.host = _http_host(url)
+        self.supported = self.host is not None
         self.busy = self.knows_us = False
         self.left: int | None = None
         self.reply: Reply | None = None
@@ -157,8 +158,8 @@ class _Tracker:
 
     @override
     def __repr__(self) -> str:
-        # Without path and query: they may hold a passkey, and this line goes into logs.
-        return f"<Tracker {urlsplit(self.url).netloc!r} {self._state()} failures {self.failures}>"
+        # Only the host: the rest of the URL may hold a passkey, and this line goes into logs.
+        return f"<Tracker {self.host!r} {self._state()} failures {self.failures}>"
 
 
 class Trackers:
@@ -334,8 +335,10 @@ def _shuffled(trackers: Sequence[_Tracker], dice: Random) -> list[list[_Tracker]
     return list(tiers.values())
 
 
-def _is_http(url: str) -> bool:
+def _http_host(url: str) -> str | None:
+    """The host of an http or https URL; None for what we do not speak."""
     try:
-        return urlsplit(url).scheme.lower() in ("http", "https")
+        parts = urlsplit(url)
     except ValueError:
-        return False
+        return None
+    return parts.hostname if parts.scheme in ("http", "https") else None

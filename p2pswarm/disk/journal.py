@@ -86,10 +86,11 @@ class Journal:
         with self._lock:
             return self._new.copy()
 
-    def strike(self, bad: Collection[PieceIndex]) -> None:
+    def strike(self, bad: Iterable[PieceIndex]) -> None:
         """Take pieces that turned out bad out of `before`. Raises DiskError."""
         with self._lock:
-            kept = [piece for piece in self.before if piece not in bad]
+            struck = set(bad)
+            kept = [piece for piece in self.before if piece not in struck]
             if len(kept) < len(self.before):
                 self._replace([*kept, *self._new], self._stamp)
                 self.before = kept

@@ -36,10 +36,6 @@ SMALL = 1 << 20  # bytes; hashing these takes 0.7 ms of the loop's time
 FAST = 0.001  # seconds a small write may take on average to stay on the loop
 SLOW = 0.005  # seconds; one of these on the loop is one too many
 PENALTY = 30.0  # seconds in threads after it
-CHUNK = 256 << 10  # bytes a check reads at once: they stay in the processor's cache until hashed
-SLICE = (
-    8 << 20
-)  # bytes a check reads in one job, so that pieces of others need not wait for its end
 TELL_EVERY = 0.1  # seconds between two calls of a check's progress
 
 

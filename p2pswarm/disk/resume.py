@@ -130,7 +130,7 @@ class Resume:
     def _strike(self, last: Checkpoint, changes: "_Changes", noted: list[PieceIndex]) -> None:
         """Before we write to a changed file ourselves, after which it would look as if only we had."""
         lost = changes.changed | changes.gone
-        self._journal.strike({piece for piece in noted if lost[piece]})
+        self._journal.strike(piece for piece in noted if lost[piece])
         believed = last.pieces & ~lost
         if believed != last.pieces or changes.files != last.files:
             self._write(Checkpoint(believed, changes.files, last.uploaded, last.downloaded))
@@ -175,7 +175,7 @@ class Resume:
             claimed[list(doubtful)] = False
             now = Checkpoint(claimed, storage.stats(), uploaded, downloaded)
             # A note that failed its check must be gone before its file's new looks are recorded.
-            self._journal.strike([piece for piece in self._journal.before if not _has(bits, piece)])
+            self._journal.strike(piece for piece in self._journal.before if not _has(bits, piece))
             self._write(now)
             self._safe = claimed
             self._journal.restart(claimed, doubtful)

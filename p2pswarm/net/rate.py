@@ -35,24 +35,25 @@ class Bucket:
     It may go into debt by one grant, so that a block that is larger than the savings still passes.
     """
 
-    __slots__ = ("_filled", "_level", "rate")
+    __slots__ = ("_filled", "_level", "_most", "rate")
 
     def __init__(self, rate: float, now: float) -> None:
         self.rate = rate
-        self._level = rate / 4
+        self._most = max(rate / 4, 1.0)
+        self._level = self._most
         self._filled = now
 
     def take(self, want: int, least: int, now: float) -> int:
         """How many of `want` bytes may flow now: 0, or between `least` and `want`."""
-        if self.level(now) <= 0:
+        if self.level(now) < 1:
             return 0
         granted = min(want, max(int(self._level), least))
         self._level -= granted
         return granted
 
     def level(self, now: float) -> float:
-        """Bytes saved up; negative is debt, and nothing flows before it is paid."""
-        self._level = min(self._level + (now - self._filled) * self.rate, self.rate / 4)
+        """Bytes saved up; negative is debt. Below one byte nothing flows."""
+        self._level = min(self._level + (now - self._filled) * self.rate, self._most)
         self._filled = now
         return self._level
 
@@ -62,7 +63,7 @@ class Bucket:
 
     def wait(self) -> float:
         """Seconds after the last `take` until something may flow again."""
-        return max(0.0, -self._level / self.rate)
+        return max(0.0, (1 - self._level) / self.rate)
 
 
 class Limiter:
@@ -125,7 +126,7 @@ class Limiter:
         self._asleep, self._serving = False, True
         try:
             for again in list(self._line):
-                if bucket.level(self._clock()) <= 0:
+                if bucket.level(self._clock()) < 1:
                     break
                 if again in self._line:  # and did not leave since
                     del self._line[again]

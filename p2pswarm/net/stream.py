@@ -93,6 +93,12 @@ class Stream(asyncio.BufferedProtocol):
     def over(self) -> bool:
         return self._over
 
+    @property
+    def unsent(self) -> int:
+        """Bytes given to `send` that the kernel has not taken."""
+        transport = self._transport
+        return 0 if transport is None or self._over else transport.get_write_buffer_size()
+
     # What the event loop tells
 
     @override

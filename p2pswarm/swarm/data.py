@@ -55,8 +55,13 @@ class TorrentData:
         stats = await self._disk.run(self._storage.stats)
         self._stats = stats
         meta = self._metainfo
-        saved = self._resume.load(
-            self._layout, meta.piece_length, meta.piece_count, stats, self._dice
+        saved = await self._disk.run(
+            self._resume.load,
+            self._layout,
+            meta.piece_length,
+            meta.piece_count,
+            stats,
+            self._dice,
         )
         if saved is not None:
             self.downloaded_before, self.uploaded_before = saved.downloaded, saved.uploaded
@@ -66,6 +71,7 @@ class TorrentData:
                 return saved.trusted | good
             log.warning("%s: the files are not what they were, checking all", meta.name)
             return await self.check(range(meta.piece_count), progress)
+        log.debug("%s: no resume data: %s", meta.name, self._resume.reason)
         if not any(stat is not None and stat.size for stat in stats):
             return Bitfield(meta.piece_count)
         return await self._adopt(stats, progress)

@@ -52,6 +52,7 @@ MOST_INVALID = 300  # refused requests before the peer is dropped, as libtorrent
 CHOKE_GRACE = 2.0  # seconds in which requests may still arrive after we choked
 MOST_RESTATED = 10  # bitfields from one peer: each costs us a walk over all pieces
 MOST_LATE = 2000
+MOST_UNSENT = 1 << 20  # bytes that may wait for a peer to read: a run of blocks, and what is small
 
 START_DEPTH = 8  # requests in flight at first; one more for each block while the rate still grows
 LEAST_DEPTH = 32  # Transmission's floor
@@ -121,8 +122,10 @@ class Peer:
         self._slow_start = True
         self._rate_before = 0.0
         self._invalid = 0
-        self._choked_at = self.since
+        self._choked_at = float("-inf")  # nothing asked for before our first unchoke can be honest
         self._heard = self._spoke = self.since
+        self._took = self.since  # when it last took some of what we sent
+        self._unsent = 0
         self._last_block = self.since
         self._new_blocks = 0
         self._probe: int | None = None  # the block whose round trip is measured
@@ -227,6 +230,7 @@ class Peer:
         self.upload.serve()
 
     def drained(self) -> None:
+        self._took = self._home.clock()
         self.upload.drained()
 
     def closed(self, reason: Exception | None) -> None:
@@ -358,7 +362,7 @@ class Peer:
             self._probe = None
         self._new_blocks += 1
         if not message.landed:
-            home.wasted(message.length)
+            self._not_landed(block, message)
             return
         contested = was_late or home.picker.is_doubled(block)
         full = home.picker.landed(block, self)
@@ -366,6 +370,16 @@ class Peer:
             home.cancel_others(block, self)
         if full is not None:
             home.piece_full(full)
+
+    def _not_landed(self, block: int, message: Piece) -> None:
+        """Somebody else was faster; or it is not what was asked for, which no honest peer sends."""
+        picker = self._home.picker
+        self._home.wasted(message.length)
+        if picker.request(block) != (message.piece, message.begin, message.length):
+            picker.unask(block, self)
+            raise RemoteProtocolError(
+                f"{message.length} bytes at {message.begin} of piece {message.piece}, not asked for"
+            )
 
     def got_choke(self, _: Choke) -> None:
         """Without the fast extension a choke drops every request; with it each is rejected by name."""
@@ -498,12 +512,25 @@ class Peer:
             self._stall()
         if now - self._spoke > KEEP_ALIVE:
             self._send(KeepAlive().encode())
-        if now - self._heard > SILENCE:
-            self.close(RemoteProtocolError(f"silent for {SILENCE:.0f} s"))
+        complaint = self._overdue(now)
+        if complaint:
+            self.close(RemoteProtocolError(complaint))
             return
         self.update_interest()
         self.ask()
         self.upload.serve()
+
+    def _overdue(self, now: float) -> str:
+        """Why it is not worth its place any more: it says nothing, or reads nothing; '' when it is."""
+        unsent = self.stream.unsent
+        if unsent < self._unsent or not unsent:
+            self._took = now
+        self._unsent = unsent
+        if now - self._heard > SILENCE:
+            return f"silent for {SILENCE:.0f} s"
+        if now - self._took > SILENCE or unsent > MOST_UNSENT:
+            return "does not read what we send"
+        return ""
 
     def _adjust_depth(self) -> None:
         grew = self.down.rate - self._rate_before

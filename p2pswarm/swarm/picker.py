@@ -57,6 +57,7 @@ class PiecePicker:
         self.per_piece = -(-piece_length // BLOCK)
         self.have = Bitfield(pieces)
         self.missing = Bitfield.full(pieces)
+        self.left = total  # bytes of the missing pieces
         self._length = piece_length
         self._total = total
         self._dice = dice
@@ -96,6 +97,7 @@ class PiecePicker:
         """What was on the disk already."""
         self.have = have
         self.missing = ~have
+        self.left = sum(map(self.piece_size, self.missing.pieces()))
         self._wanted = ~have
         self._stale = True
 
@@ -106,6 +108,7 @@ class PiecePicker:
             self._remove(piece)
         self.have[piece] = 1
         self.missing[piece] = 0
+        self.left -= self.piece_size(piece)
         self._suspect.discard(piece)
 
     def failed(self, piece: PieceIndex, *, suspect: bool) -> None:
@@ -119,6 +122,7 @@ class PiecePicker:
         """We had it, but the disk no longer does."""
         self.have[piece] = 0
         self.missing[piece] = 1
+        self.left += self.piece_size(piece)
         self._insert(piece)
 
     def _forget(self, piece: PieceIndex) -> None:
@@ -361,6 +365,7 @@ class PiecePicker:
             assert self.missing[index]
             assert not self.have[index]
         assert self.have == ~self.missing
+        assert self.left == sum(map(self.piece_size, self.missing.pieces()))
         assert self._wanted.count() == self.missing.count() - len(self._open)
         assert not any_and(self._wanted, self.have)
         for block in self._doubled:

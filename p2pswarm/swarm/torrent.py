@@ -145,18 +145,14 @@ class Torrent:
 
     def status(self) -> Status:
         picker = self.picker
-        have, meta = picker.have.count(), self.metainfo
-        last = picker.pieces - 1
-        done = have * meta.piece_length
-        if picker.pieces and picker.have[last]:
-            done += meta.piece_size(PieceIndex(last)) - meta.piece_length
+        meta, done = self.metainfo, self.metainfo.total - picker.left
         rate = self._down_meter.rate
         peers = self.peers.values()
         return Status(
             name=meta.name,
             info_hash=meta.info_hash,
             state=self.state,
-            have=have,
+            have=picker.have.count(),
             pieces=picker.pieces,
             done=done,
             total=meta.total,
@@ -182,7 +178,7 @@ class Torrent:
             await self._check()
             await self._live()
         except P2PSwarmError as error:
-            log.warning("%s: %s", self.metainfo.name, error)
+            log.info("%s: %s", self.metainfo.name, error)
             self.fail(error)
         finally:
             self._drop_peers()
@@ -265,8 +261,7 @@ class Torrent:
 
     def progress(self) -> Progress:
         """For the trackers; `downloaded` and `uploaded` count this session, as BEP 3 wants."""
-        status_left = sum(self.metainfo.piece_size(piece) for piece in self.picker.missing.pieces())
-        return Progress(self._uploaded, self._downloaded, status_left)
+        return Progress(self._uploaded, self._downloaded, self.picker.left)
 
     @property
     def _downloaded(self) -> int:

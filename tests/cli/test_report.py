@@ -29,7 +29,7 @@ def full_pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def test_a_reader_that_sleeps_costs_progress_only(
     full_pipe: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    lines = 30_000
+    lines = 12_000
     with Report(Progress()) as report:
         for _ in range(lines):  # more than the pipe and the queue hold, and it returns
             report.status(SAMPLE)

@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
 from random import Random
@@ -489,6 +490,19 @@ async def test_missing_files_are_not_even_read(pool: DiskPool, tmp_path: Path) -
     good = await pool.check(unreadable, torrent, all_of(torrent), told.append)
     assert not good.any()
     assert told == [torrent.piece_count]
+
+
+async def test_pad_files_are_zeros_that_are_never_missing(pool: DiskPool, tmp_path: Path) -> None:
+    lengths = [100, BLOCK - 100, 50]
+    data = b"a" * 100 + bytes(BLOCK - 100) + b"b" * 50
+    torrent = torrent_of(data, BLOCK, lengths)
+    files = [replace(file, pad=number == 1) for number, file in enumerate(torrent.files)]
+    torrent = replace(torrent, files=tuple(files))
+    storage = FileStorage(tmp_path, files, writable=True)
+    storage.prepare()
+    storage.write(0, data)
+    assert (await pool.check(storage, torrent, all_of(torrent), silent)).all()
+    storage.close()
 
 
 async def test_progress_is_told_ten_times_a_second_at_most() -> None:

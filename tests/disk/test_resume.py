@@ -24,6 +24,7 @@ from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import InfoHash, PieceIndex
 from tests.support.disks import ForgetfulStorage
 
+HOME = Path(__file__).parents[2]  # other processes find the package there
 HASH = InfoHash(b"i" * 20)
 BOOT, OTHER_BOOT = "boot-1", "boot-2"
 TARGET = Path("/somewhere/downloads")
@@ -330,7 +331,10 @@ def test_two_processes_cannot_work_on_one_download(folder: Path) -> None:
         "Resume.open(Path(sys.argv[1]), InfoHash(b'i' * 20), Path(sys.argv[2]))\n"
     )
     other = subprocess.run(
-        [sys.executable, "-c", code, str(folder), str(TARGET)], capture_output=True, check=False
+        [sys.executable, "-c", code, str(folder), str(TARGET)],
+        capture_output=True,
+        check=False,
+        cwd=HOME,
     )
     assert b"InUseError" in other.stderr
     first.close()
@@ -357,6 +361,17 @@ def test_forgetting_leaves_nothing(folder: Path) -> None:
     assert not list(folder.iterdir())
     with pytest.raises(LocalProtocolError):
         resume.note(PieceIndex(1))
+
+
+def test_what_cannot_be_forgotten_is_an_error_and_unlocked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resume = opened(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", full)
+        with pytest.raises(DiskError, match="cannot remove"):
+            resume.forget()
+    opened(folder).close()
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
@@ -772,14 +787,16 @@ from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.metainfo import File
 
-root, size, count = Path(sys.argv[1]), 1 << 16, 400
+root, size, count = Path(sys.argv[1]), 1 << 14, 400
 lengths = [size * 100 + 1, size * 300 - 1]
 files = [File(("a",), lengths[0], 0), File(("b",), lengths[1], lengths[0])]
 storage = FileStorage(root / "target", files, writable=True)
 resume = Resume.open(root / "resume", InfoHash(b"i" * 20), root / "target")
 saved = resume.load(Layout(lengths), size, count, storage.stats(), Random(1))
 have = saved.trusted if saved else Bitfield(count)
-print("loaded", have.count(), len(saved.to_verify) if saved else 0, flush=True)
+for piece in saved.to_verify if saved else ():
+    have[piece] = storage.read(piece * size, size) == Random(piece).randbytes(size)
+print("loaded", have.count(), flush=True)
 storage.prepare()
 for piece in range(count):
     if not have[piece]:
@@ -787,28 +804,31 @@ for piece in range(count):
         resume.note(piece)
         have[piece] = True
         print("noted", piece, flush=True)
-        if piece % 16 == 0:
+        if piece % 50 == 0:
             resume.checkpoint(have, storage, uploaded=0, downloaded=0)
 """
 
 
 def test_a_process_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     noted = 0
-    for kill_after in (1, 40, 60, 90):
+    for kill_after in (1, 60, 90):
         process = subprocess.Popen(
-            [sys.executable, "-c", DOWNLOAD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", DOWNLOAD, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=HOME,
         )
         assert process.stdout is not None
-        _, trusted, doubtful = process.stdout.readline().split()
-        assert int(trusted) >= noted
-        assert int(doubtful) == 0  # nothing is checked again
+        loaded, had = process.stdout.readline().split()
+        assert loaded == "loaded"
+        assert int(had) >= noted
         for _ in range(kill_after):
             process.stdout.readline()
         process.kill()
         rest = process.stdout.read()  # what it did until it was dead
         process.stdout.close()
         process.wait()
-        noted = int(trusted) + kill_after + rest.count("\n")
+        noted = int(had) + kill_after + rest.count("\n")
     data = (tmp_path / "target/a").read_bytes() + (tmp_path / "target/b").read_bytes()
     for piece in range(noted):
-        assert data[piece << 16 : (piece + 1) << 16] == Random(piece).randbytes(1 << 16)
+        assert data[piece << 14 : (piece + 1) << 14] == Random(piece).randbytes(1 << 14)

@@ -103,7 +103,7 @@ def test_a_bucket_saves_a_quarter_of_a_second() -> None:
     bucket = Bucket(1000, 0.0)
     assert bucket.take(10_000, 1, 100.0) == 250
     assert bucket.take(10_000, 1, 100.0) == 0
-    assert bucket.take(10_000, 1, 100.1) == 100
+    assert bucket.take(10_000, 1, 100.125) == 125
 
 
 def test_a_grant_larger_than_the_savings_is_paid_back() -> None:
@@ -111,7 +111,7 @@ def test_a_grant_larger_than_the_savings_is_paid_back() -> None:
     assert bucket.take(BLOCK, BLOCK, 0.0) == BLOCK
     assert bucket.take(1, 1, 1.0) == 0
     left = bucket.wait()
-    assert left == pytest.approx((BLOCK - 250) / 1000 - 1.0)
+    assert left == pytest.approx((1 + BLOCK - 250) / 1000 - 1.0)
     assert bucket.take(1, 1, 1.0 + left + 0.01) == 1
 
 
@@ -119,6 +119,12 @@ def test_a_refund_is_not_saved_beyond_the_quarter_second() -> None:
     bucket = Bucket(1000, 0.0)
     bucket.refund(5000)
     assert bucket.take(10_000, 1, 0.0) == 250
+
+
+def test_the_slowest_rate_still_flows() -> None:
+    bucket = Bucket(0.5, 0.0)
+    assert bucket.take(BLOCK, BLOCK, 0.0) == BLOCK
+    assert bucket.take(BLOCK, BLOCK, BLOCK * 2 + 1) == BLOCK
 
 
 # Limiter
@@ -146,13 +152,14 @@ def test_who_gets_nothing_is_called_when_there_is_something() -> None:
     assert called == [pytest.approx(1000 + (2 * BLOCK - 25_000) / 100_000, abs=0.03)]
 
 
+large = st.integers(BLOCK, 1 << 20)
 waiters = st.lists(
-    st.tuples(sizes, sizes, st.sampled_from([0.0, 0.001, 0.3, 5.0])), min_size=1, max_size=6
+    st.tuples(large, large, st.sampled_from([0.0, 0.001, 0.3, 5.0])), min_size=1, max_size=6
 )
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.floats(50_000, 1e7), waiters)
+@given(st.floats(50_000, 3e6), waiters)
 def test_together_they_stay_below_the_rate_and_reach_it(
     rate: float, kinds: list[tuple[int, int, float]]
 ) -> None:
@@ -161,12 +168,12 @@ def test_together_they_stay_below_the_rate_and_reach_it(
     crowd = [Waiter(time, limiter, max(a, b), min(a, b), pause) for a, b, pause in kinds]
     for waiter in crowd:
         waiter.again()
-    time.run(60)
+    time.run(20)
     grants = sorted((when, float(n)) for waiter in crowd for when, n in waiter.got)
     assert_within(grants[:200], rate, 1 << 20)
-    assert sum(n for _, n in grants) <= rate * 60.25 + (1 << 20)
+    assert sum(n for _, n in grants) <= rate * 20.25 + (1 << 20)
     if any(pause == 0 for *_, pause in kinds):
-        assert sum(n for _, n in grants) >= rate * 59
+        assert sum(n for _, n in grants) >= rate * 19.5
 
 
 @given(st.integers(2, 9), st.sampled_from([0.0, None]), st.integers(30_000, 5_000_000))
@@ -179,11 +186,11 @@ def test_equals_get_equal_shares(crowd: int, pause: float | None, rate: int) -> 
     everyone = [Waiter(time, limiter, greedy, BLOCK, pause) for _ in range(crowd)]
     for waiter in everyone:
         waiter.again()
-    time.run(100)
+    time.run(60)
     times = [len(waiter.got) for waiter in everyone]
-    assert max(times) - min(times) <= max(2, max(times) // 20)
     totals = [waiter.total for waiter in everyone]
-    assert max(totals) - min(totals) <= max(rate / 2, 2 * BLOCK) + max(totals) // 20
+    assert max(times) - min(times) <= 2
+    assert max(totals) - min(totals) <= rate / 2 + 2 * BLOCK
 
 
 def test_they_are_served_in_turn() -> None:
@@ -223,6 +230,7 @@ def test_what_is_refunded_goes_to_the_next() -> None:
 def test_who_is_forgotten_is_not_called() -> None:
     time = Time()
     limiter = Limiter(100_000, time.clock, time.call_later)
+    limiter.take(1 << 30, 1, never)
     everyone = [Waiter(time, limiter, BLOCK, BLOCK) for _ in range(4)]
     for waiter in everyone:
         waiter.again()
@@ -261,8 +269,12 @@ def test_waiting_costs_few_wakeups() -> None:
     limiter = Limiter(8_000_000, time.clock, time.call_later)
     waiter = Waiter(time, limiter, BLOCK, BLOCK)
     wakeups: list[float] = []
-    sleep = time.call_later
-    limiter._call_later = lambda delay, call: (wakeups.append(delay), sleep(delay, call))[1]
+
+    def call_later(delay: float, call: Callable[[], None]) -> None:
+        wakeups.append(delay)
+        time.call_later(delay, call)
+
+    limiter._call_later = call_later
     waiter.again()
     time.run(10)
     assert len(wakeups) <= 10 / 0.02 + 1

@@ -355,8 +355,10 @@ def test_requests_while_choked(tmp_path: Path) -> None:
     async def attack(target: Target) -> None:
         stranger = await target.meet()
         await asyncio.sleep(3)
+        granted = {message.piece for message in stranger.all(AllowedFast)}
+        piece = next(p for p in range(PIECES) if p not in granted)
         for _ in range(20):
-            stranger.send(*[Request(PieceIndex(0), 0, BLOCK)] * 50)
+            stranger.send(*[Request(PieceIndex(piece), 0, BLOCK)] * 50)
             await asyncio.sleep(0.1)
         await expect_drop(stranger)
 

@@ -6,6 +6,7 @@ program that is missing skips the test on a desk and fails it in CI (`CI=true`).
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -23,7 +24,9 @@ import pytest
 
 from tests.support.processes import ROOT, Program
 
-__all__ = ["Client", "aria2", "free_port", "libtorrent", "transmission", "until"]
+__all__ = [
+    "Client", "aria2", "free_port", "libtorrent", "makes_empty_files", "transmission", "until",
+]  # fmt: skip
 
 _LIBTORRENT = ROOT / "scripts" / "bench" / "libtorrent_peer.py"
 _ARIA2 = (
@@ -199,10 +202,21 @@ class _Transmission:
                 raise
             return self.call(method, **arguments)
         assert answer["result"] == "success", answer
-        return answer["arguments"]
+        return dict(answer["arguments"])
 
     def said(self) -> str:
         return (self._home / "log").read_text("utf-8", "replace")[-3000:]
+
+
+def makes_empty_files(client: Callable[..., object]) -> bool:
+    """Transmission does since 4.1, everybody else always did."""
+    if client is not transmission:
+        return True
+    command = ["transmission-daemon", "--version"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    number = re.search(r"transmission-daemon (\d+)\.(\d+)", told.stdout + told.stderr)
+    assert number is not None, told
+    return (int(number[1]), int(number[2])) >= (4, 1)
 
 
 @contextmanager

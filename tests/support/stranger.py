@@ -34,7 +34,7 @@ class Stranger(asyncio.BufferedProtocol):
         self.over = False
         self.answer: Callable[[Stranger, Any], None] | None = None
         self._handshake = bytearray(_HANDSHAKE)
-        self._arrived: dict[tuple[int, int], bytearray] = {}
+        self._arrived: dict[tuple[int, int, int], bytearray] = {}
         self._framer = PeerFramer(self._land)
         self._bell = asyncio.Event()
         self._transport: Transport | None = None
@@ -158,11 +158,11 @@ class Stranger(asyncio.BufferedProtocol):
     def _hear(self, nbytes: int) -> None:
         for message in self._framer.received(nbytes):
             if isinstance(message, Piece):
-                where = message.piece, message.begin
-                self.blocks[where] = bytes(self._arrived.pop(where, b""))
+                data = self._arrived.pop((message.piece, message.begin, message.length), b"")
+                self.blocks[message.piece, message.begin] = bytes(data)
             self.heard.append(message)
             if self.answer is not None:
                 self.answer(self, message)
 
     def _land(self, piece: int, begin: int, length: int) -> memoryview:
-        return memoryview(self._arrived.setdefault((piece, begin), bytearray(length)))
+        return memoryview(self._arrived.setdefault((piece, begin, length), bytearray(length)))

@@ -378,5 +378,5 @@ def simulate(folder: Path, story: Callable[[World], Awaitable[None]], seed: int 
             loop.run_until_complete(play(loop))
         finally:
             asyncio.set_event_loop(None)
-        assert not loop.complaints, loop.complaints
+        assert not loop.complaints, loop.complaints[:3]
         return loop.now

@@ -19,8 +19,13 @@ PIECES = 300_000
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[TrackerService]:
-    service = TrackerService(TrackerSettings(host="127.0.0.1", port=0, patience=PATIENCE))
+def patience() -> float:
+    return PATIENCE
+
+
+@pytest.fixture
+async def service(patience: float) -> AsyncIterator[TrackerService]:
+    service = TrackerService(TrackerSettings(host="127.0.0.1", port=0, patience=patience))
     await service.start()
     yield service
     await service.aclose()
@@ -106,14 +111,15 @@ async def test_who_rests_after_its_answer_is_dropped(service: TrackerService) ->
     assert await stranger.ended(within=5) < 5 * PATIENCE
 
 
-async def test_who_keeps_asking_stays(service: TrackerService) -> None:
+@pytest.mark.parametrize("patience", [0.8])
+async def test_who_keeps_asking_stays(service: TrackerService, patience: float) -> None:
     stranger = await Stranger.connect(service)
     loop = asyncio.get_running_loop()
-    end = loop.time() + 4 * PATIENCE
+    end = loop.time() + 1.5 * patience
     while loop.time() < end:
         assert (await stranger.ask()).startswith(b"HTTP/1.1 200 OK")
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(PATIENCE / 4):
+            async with asyncio.timeout(patience / 4):
                 await stranger.reader.read(1)
 
 
@@ -146,7 +152,10 @@ async def test_who_does_not_take_a_large_answer_is_dropped(service: TrackerServi
             pass
 
 
-async def test_who_reads_a_large_answer_slowly_gets_all_of_it(service: TrackerService) -> None:
+@pytest.mark.parametrize("patience", [0.6])
+async def test_who_reads_a_large_answer_slowly_gets_all_of_it(
+    service: TrackerService, patience: float
+) -> None:
     data = _big_torrent()
     service.host("big", data)
     stranger = await Stranger.connect(service, room=1 << 16)
@@ -160,7 +169,7 @@ async def test_who_reads_a_large_answer_slowly_gets_all_of_it(service: TrackerSe
             async with asyncio.timeout(0.08):
                 await asyncio.Event().wait()
     assert got == data
-    assert loop.time() - start > 3 * PATIENCE
+    assert loop.time() - start > 1.5 * patience
 
 
 async def _connections(service: TrackerService) -> int:
@@ -182,7 +191,7 @@ async def test_honest_clients_are_served_beside_a_thousand_idle_ones(
     start = loop.time()
     honest = await Stranger.connect(service)
     await honest.ask()
-    assert loop.time() - start < 0.5
+    assert loop.time() - start < 2
     for stranger in idle:
         await stranger.ended(within=5)
 

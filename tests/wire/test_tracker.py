@@ -409,7 +409,7 @@ names = st.sampled_from(
 
 
 @given(st.dictionaries(names, values, max_size=6).map(bencode.encode) | st.binary(max_size=200))
-@settings(max_examples=200)
+@settings(max_examples=100)
 @pytest.mark.parametrize("read", [Reply.decode, ScrapeReply.decode])
 def test_any_body_is_an_answer_or_an_error(read: Callable[[bytes], object], body: bytes) -> None:
     try:
