@@ -72,8 +72,8 @@ class Stream(asyncio.BufferedProtocol):
         """Another protocol from here on; what the old framer had not understood is given to the new one."""
         rest = self._framer.unread()
         self._framer, self._conversation = framer, conversation
-        while rest and self._framer is framer and not self._over:
-            buffer = framer.get_buffer()
+        while rest and not self._over:
+            buffer = self._framer.get_buffer()  # whose it is by now: what it is fed may switch again
             n = min(len(rest), len(buffer))
             buffer[:n] = rest[:n]
             rest = rest[n:]
@@ -105,6 +105,9 @@ class Stream(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the interface of asyncio.Transport, but are none of its subclasses.
         self._transport = cast("asyncio.Transport", transport)
+        if self._over:  # closed while the connection was on its way
+            self._transport.abort()
+            return
         self._gathers = type(transport).__module__.startswith("uvloop")
         # `drained` then means exactly: nothing of ours is left on this side of the kernel.
         self._transport.set_write_buffer_limits(high=0, low=0)

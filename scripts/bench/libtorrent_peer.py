@@ -10,7 +10,6 @@ SIGINT, and with `--once` when the download is complete. Events: `listening` (po
 import argparse
 import json
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -101,6 +100,8 @@ class Peer:
                 tell("complete", seconds=round(time.monotonic() - self._began, 3))
             case lt.torrent_error_alert() | lt.listen_failed_alert() | lt.file_error_alert():
                 tell("error", text=alert.message())
+            case _:
+                pass
 
     def _tell_status(self) -> None:
         status = self._torrent.status()
@@ -115,7 +116,10 @@ class Peer:
 
     def _peers(self) -> Iterator[dict[str, Any]]:
         for peer in self._torrent.get_peer_info():
-            yield {"address": f"{peer.ip[0]}:{peer.ip[1]}", "encrypted": bool(peer.flags & peer.rc4_encrypted)}
+            yield {
+                "address": f"{peer.ip[0]}:{peer.ip[1]}",
+                "encrypted": bool(peer.flags & peer.rc4_encrypted),
+            }
 
 
 def main() -> None:
@@ -127,4 +131,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

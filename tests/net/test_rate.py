@@ -1,35 +1,12 @@
-import heapq
-import itertools
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from p2pswarm.net.rate import Bucket, Limiter, Meter
+from tests.support.clock import Time
 
 BLOCK = 1 << 14
-
-
-class Time:
-    """A clock that moves only when told to, and the calls that wait for it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self._order = itertools.count()
-        self._calls: list[tuple[float, int, Callable[[], None]]] = []
-
-    def clock(self) -> float:
-        return self.now
-
-    def call_later(self, delay: float, call: Callable[[], None]) -> None:
-        heapq.heappush(self._calls, (self.now + delay, next(self._order), call))
-
-    def run(self, seconds: float) -> None:
-        end = self.now + seconds
-        while self._calls and self._calls[0][0] <= end:
-            self.now, _, call = heapq.heappop(self._calls)
-            call()
-        self.now = end
 
 
 class Waiter:
@@ -204,6 +181,18 @@ def test_they_are_served_in_turn() -> None:
     steady = [n for when, n in order if when > 1001]
     for turn in range(0, len(steady) - 5, 5):
         assert len(set(steady[turn : turn + 5])) == 5
+
+
+def test_who_comes_later_stands_behind_who_waits() -> None:
+    time = Time()
+    limiter = Limiter(1_000_000, time.clock, time.call_later)
+    limiter.take(250_000, 1, never)
+    first = Waiter(time, limiter, BLOCK, BLOCK, pause=1000)
+    first.again()
+    time.run(0.019)  # there is something again, but the first has not been called yet
+    assert limiter.take(1, 1, lambda: None) == 0
+    time.run(1)
+    assert first.total == BLOCK
 
 
 def test_who_wants_nothing_any_more_holds_nobody_up() -> None:
