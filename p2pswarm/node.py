@@ -18,6 +18,7 @@ from typing_extensions import override
 from p2pswarm.config import Settings
 from p2pswarm.discovery.fetch import HttpFetch
 from p2pswarm.discovery.trackers import Trackers
+from p2pswarm.disk.handles import disk_error
 from p2pswarm.disk.locate import Place, locate
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.resume import Resume
@@ -70,6 +71,7 @@ class Node:
         self._reads = BufferPool(READ_BUDGET)
         self._disk: DiskPool | None = None
         self._fetch: HttpFetch | None = None
+        self._is_open = False
         self._key = self._dice.getrandbits(32)
 
     async def __aenter__(self) -> Self:
@@ -105,9 +107,11 @@ class Node:
         self._down = Limiter(self.settings.down_limit, loop.time, loop.call_later)
         self._up = Limiter(self.settings.up_limit, loop.time, loop.call_later)
         await self._port.open()
+        self._is_open = True
 
     async def aclose(self) -> None:
         """Tell trackers, note what we have, close everything. May be called twice; takes at most 3 s."""
+        self._is_open = False
         await asyncio.gather(*(self.remove(torrent) for torrent in list(self._torrents.values())))
         await self._port.close()
         if self._fetch is not None:
@@ -129,21 +133,19 @@ class Node:
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), InUseError, HostError.
         """
-        if self._disk is None or self._fetch is None:
-            raise HostError("the node is not open: use `async with Node()`")
-        metainfo = await self._metainfo(source, self._disk, self._fetch)
-        if metainfo.info_hash in self._torrents:
-            raise HostError(f"{metainfo.name} is in this node already")
-        root, files, path = _where(metainfo, save_to or Path(), data)
+        metainfo = await self._metainfo(source)
+        disk, fetch = self._machinery(metainfo)
         folder = self.settings.data_dir / "resume"
-        resume = await self._disk.run(Resume.open, folder, metainfo.info_hash, path)
-        if metainfo.info_hash in self._torrents:  # somebody else added it while we waited
+        place, resume = await disk.run(_claim, metainfo, save_to or Path(), data, folder)
+        try:
+            self._machinery(metainfo)  # the world changed while we waited
+        except HostError:
             resume.close()
-            raise HostError(f"{metainfo.name} is in this node already")
+            raise
         torrent_data = TorrentData(
             metainfo,
-            FileStorage(root, files, writable=data is None),
-            self._disk,
+            FileStorage(place.root, place.files, writable=data is None),
+            disk,
             resume,
             writable=data is None,
             dice=self._dice,
@@ -153,12 +155,12 @@ class Node:
             metainfo.info_hash,
             self.me,
             lambda: self.port,
-            fetch=self._fetch,
+            fetch=fetch,
             dice=self._dice,
             clock=asyncio.get_running_loop().time,
             key=self._key,
         )
-        torrent = Torrent(metainfo, torrent_data, path, trackers, self._surroundings())
+        torrent = Torrent(metainfo, torrent_data, place.path, trackers, self._surroundings())
         for address in peers:
             torrent.add_peer(address)
         self._torrents[metainfo.info_hash] = torrent
@@ -167,18 +169,26 @@ class Node:
         return torrent
 
     async def remove(self, torrent: Torrent) -> None:
-        """Stop it and forget it; its files stay."""
-        run = self._runs.pop(torrent.info_hash, None)
-        if run is None:
+        """Stop it and forget it; its files stay. May be called twice, and at once."""
+        if self._torrents.get(torrent.info_hash) is not torrent:
             return
+        run = self._runs[torrent.info_hash]
         run.cancel()
         await asyncio.wait([run])
         await torrent.close()
-        self._torrents.pop(torrent.info_hash, None)
+        if self._torrents.get(torrent.info_hash) is torrent:
+            del self._torrents[torrent.info_hash], self._runs[torrent.info_hash]
 
-    async def _metainfo(
-        self, source: Metainfo | Path | str | bytes, disk: DiskPool, fetch: HttpFetch
-    ) -> Metainfo:
+    def _machinery(self, wanted: Metainfo | None = None) -> tuple[DiskPool, HttpFetch]:
+        """What works for an open node. Raises HostError when it is none, or has this torrent already."""
+        if not self._is_open or self._disk is None or self._fetch is None:
+            raise HostError("the node is not open: use `async with Node()`")
+        if wanted is not None and wanted.info_hash in self._torrents:
+            raise HostError(f"{wanted.name} is in this node already")
+        return self._disk, self._fetch
+
+    async def _metainfo(self, source: Metainfo | Path | str | bytes) -> Metainfo:
+        disk, fetch = self._machinery()
         if isinstance(source, Metainfo):
             return source
         if isinstance(source, str) and _is_url(source):
@@ -244,15 +254,34 @@ def _report_bug(torrent: Torrent, run: asyncio.Task[None]) -> None:
         torrent.fail(error)
 
 
+def _claim(
+    metainfo: Metainfo, save_to: Path, data: Path | None, folder: Path
+) -> tuple[Place, Resume]:
+    """Where its files are, and the memory of it, locked. For a disk thread. Raises HostError."""
+    place = _where(metainfo, save_to, data)
+    return place, Resume.open(folder, metainfo.info_hash, place.path)
+
+
 def _where(metainfo: Metainfo, save_to: Path, data: Path | None) -> Place:
     """Raises TargetExistsError when something else has the name, HostError when there is no data."""
-    if data is None:
-        target = save_to / metainfo.name
-        if target.exists() and target.is_dir() == metainfo.single_file:
-            kind = "folder" if target.is_dir() else "file"
-            raise TargetExistsError(f"{target} exists and is a {kind}")
-        return Place(save_to, metainfo.files, target)
+    try:
+        return _target(metainfo, save_to) if data is None else _found(metainfo, data)
+    except OSError as error:
+        raise disk_error("look at", data or save_to, error) from error
+
+
+def _target(metainfo: Metainfo, save_to: Path) -> Place:
+    target = save_to / metainfo.name
+    if target.exists() and target.is_dir() == metainfo.single_file:
+        kind = "folder" if target.is_dir() else "file"
+        raise TargetExistsError(f"{target} exists and is a {kind}")
+    return Place(save_to, metainfo.files, target)
+
+
+def _found(metainfo: Metainfo, data: Path) -> Place:
     place = locate(metainfo, data)
-    if not data.exists() or (data.is_dir() and place.path.is_dir() == metainfo.single_file):
-        raise HostError(f"{data if metainfo.single_file else data / metainfo.name} does not exist")
+    if not data.exists():
+        raise HostError(f"{data} does not exist")
+    if place.path.is_dir() == metainfo.single_file:
+        raise HostError(f"{data} does not hold {metainfo.name}")
     return place

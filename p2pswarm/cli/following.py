@@ -104,7 +104,9 @@ async def telling(torrent: "Torrent", report: Report, stop: Stop) -> AsyncIterat
     task = asyncio.create_task(_tell(torrent.events(), report, stop))
     try:
         yield
-        await asyncio.sleep(0)  # what happened until now woke the task already: it reads all of it in one go
+        await asyncio.sleep(
+            0
+        )  # what happened until now woke the task already: it reads all of it in one go
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):

@@ -152,6 +152,14 @@ class OpenFiles:
         with self._lock:
             self._written |= files
 
+    def drop(self, file: int) -> None:
+        """Whoever acquires it next opens it anew."""
+        with self._lock:
+            handle = self._open.pop(file, None)
+            unused = self._drop([handle]) if handle is not None else []
+        for handle in unused:
+            _close(handle)
+
     def close(self) -> None:
         """Close what is unused now and the rest when its users are done. May be called twice."""
         with self._lock:

@@ -3,13 +3,13 @@
 Called by `DiskPool` only, from the loop or from several disk threads at once; errors come out as
 DiskError, foreign ones stop here. Files are sparse: the first write gives a file its full length, blocks
 appear as pieces arrive. The one hard thing: a file that was there once and is gone or shorter later is an
-error and never made anew, because its pieces are counted as had.
+error and never made anew, because its pieces are counted as had; until `forget` says that they are not.
 """
 
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -71,6 +71,14 @@ class Storage(Protocol):
     def stats(self) -> list[FileStat | None]:
         """One for each file: None where none is, `PAD` for a pad file. Raises DiskError."""
 
+    def watch(self, looks: Sequence[FileStat | None]) -> None:
+        """From here on a file should look like this, one for each file as `stats` gives them: reading one
+        that does not raises DiskError. The next `write` ends it."""
+
+    def forget(self, files: Iterable[int]) -> None:
+        """Somebody else changed these, and nothing of them is counted as had: open them anew, and make
+        them anew when they are gone."""
+
     def sync(self) -> None:
         """Return when all that was written before the call is on the disk. Raises DiskError."""
 
@@ -107,6 +115,12 @@ class MemoryStorage:
     def stats(self) -> list[FileStat | None]:
         return [FileStat(length, self._mtime) for length in self._lengths]
 
+    def watch(self, looks: Sequence[FileStat | None]) -> None:
+        """Nobody else can write here."""
+
+    def forget(self, files: Iterable[int]) -> None:
+        """Nothing is open."""
+
     def sync(self) -> None:
         """Memory is as safe as it gets."""
 
@@ -136,6 +150,7 @@ class FileStorage:
         self._layout = Layout([file.length for file in files])
         self._open = OpenFiles(self._open_file, max_open)
         self._seen: set[int] = set()  # files that had their full length at some time
+        self._looks: Sequence[FileStat | None] | None = None  # how nobody may change them
         self.nowait = bool(_NOWAIT)
 
     @override
@@ -157,6 +172,7 @@ class FileStorage:
                 os.close(self._open_file(number, writing=True))
 
     def write(self, offset: int, data: memoryview | bytearray | bytes) -> None:
+        self._looks = None
         view = memoryview(data)
         spans = self._layout.spans(offset, len(view))
         if len(spans) == 1:
@@ -186,6 +202,14 @@ class FileStorage:
 
     def stats(self) -> list[FileStat | None]:
         return [self._stat(number) for number in range(len(self._files))]
+
+    def watch(self, looks: Sequence[FileStat | None]) -> None:
+        self._looks = looks
+
+    def forget(self, files: Iterable[int]) -> None:
+        for file in files:
+            self._open.drop(file)
+            self._seen.discard(file)
 
     def sync(self) -> None:
         """A file whose sync failed counts as written still, and its clean pages are dropped: the kernel
@@ -225,6 +249,7 @@ class FileStorage:
         handle = self._open.acquire(number, writing=False)
         try:
             got = _read_all(handle.fd, at, into)
+            self._check_look(number, handle.fd)
         except OSError as error:
             raise disk_error("read", self._path(number), error) from error
         finally:
@@ -233,6 +258,14 @@ class FileStorage:
             raise _short(self._path(number))
         return True
 
+    def _check_look(self, number: int, fd: int) -> None:
+        """After the read: what was changed before it shows, and what is changed later does not matter."""
+        looks = self._looks
+        if looks is not None:
+            now = os.fstat(fd)
+            if (now.st_size, now.st_mtime_ns) != looks[number]:
+                raise DiskError(f"{self._path(number)} was changed by somebody else")
+
     def _peek_part(self, number: int, at: int, into: memoryview) -> bool:
         if self._files[number].pad:
             return self._read_part(number, at, into)
@@ -240,7 +273,9 @@ class FileStorage:
         if handle is None:  # opening may wait for the disk
             return False
         try:
-            return os.preadv(handle.fd, [into], at, _NOWAIT) == len(into)
+            if os.preadv(handle.fd, [into], at, _NOWAIT) < len(into):
+                return False
+            self._check_look(number, handle.fd)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -250,6 +285,7 @@ class FileStorage:
             return False
         finally:
             self._open.release(handle, wrote=False)
+        return True
 
     def _sync_file(self, number: int) -> None:
         handle = self._open.acquire(number, writing=True)

@@ -105,7 +105,9 @@ class Port:
         knocking.stream = stream
         late = RemoteProtocolError(f"no handshake within {DOOR_TIME:.0f} s")
         self._at_door[stream] = loop.call_later(DOOR_TIME, stream.close, late)
-        if len(self._at_door) > MOST_AT_DOOR:
+        if self._server is None:  # accepted before we closed, connected after
+            stream.close()
+        elif len(self._at_door) > MOST_AT_DOOR:
             oldest = next(iter(self._at_door))
             oldest.close(RemoteProtocolError("too many at the door"))
         return stream

@@ -73,7 +73,9 @@ class Stream(asyncio.BufferedProtocol):
         rest = self._framer.unread()
         self._framer, self._conversation = framer, conversation
         while rest and not self._over:
-            buffer = self._framer.get_buffer()  # whose it is by now: what it is fed may switch again
+            buffer = (
+                self._framer.get_buffer()
+            )  # whose it is by now: what it is fed may switch again
             n = min(len(rest), len(buffer))
             buffer[:n] = rest[:n]
             rest = rest[n:]

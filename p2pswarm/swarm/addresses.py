@@ -43,7 +43,7 @@ class AddressBook:
         self._known: OrderedDict[Address, _Known] = OrderedDict()  # in the order of dialing
         self._resting: dict[Address, float] = {}  # forgotten, but not to be dialed before
         self._banned: set[Address] = set()
-        self._banned_ids: set[PeerId] = set()
+        self._banned_ids: set[tuple[str, PeerId | None]] = set()  # of that host: ids are no secret
         self._bans: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -99,18 +99,24 @@ class AddressBook:
             soon = min(FRIEND_EVERY * 2 ** min(known.brief, 10), FRIEND_AT_MOST)
             known.next_dial = now + (soon if useful else STRANGER_EVERY)
 
+    def want_again(self, now: float) -> None:
+        """Something is missing after all: who left because nothing was wanted any more is dialed soon."""
+        for known in self._known.values():
+            if known.proven and not known.failures:
+                known.next_dial = min(known.next_dial, now + FRIEND_EVERY)
+
     def ban(self, address: Address, peer_id: PeerId) -> None:
         """It sent us bad data, proven."""
         address = address.normal
         self._banned.add(address)
-        self._banned_ids.add(peer_id)
+        self._banned_ids.add((address.host, peer_id))
         self._bans[address.host] = self._bans.get(address.host, 0) + 1
         self._known.pop(address, None)
 
     def is_banned(self, address: Address, peer_id: PeerId | None = None) -> bool:
         return (
             address in self._banned
-            or peer_id in self._banned_ids
+            or (address.host, peer_id) in self._banned_ids
             or self._bans.get(address.host, 0) >= MOST_BANS_PER_HOST
         )
 

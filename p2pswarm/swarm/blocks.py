@@ -22,12 +22,17 @@ class BufferPool:
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.lent = 0
+        self.refusals = 0  # since the beginning
         self._free: dict[int, list[bytearray]] = {}
         self._kept = 0
 
-    def take(self, size: int) -> bytearray | None:
-        """A buffer of `size` bytes with old content, or None while the budget is used up."""
-        if self.lent + size > self.budget and self.lent:
+    def take(self, size: int, *, sparingly: bool = False) -> bytearray | None:
+        """A buffer of `size` bytes with old content, or None while the budget is used up.
+
+        `sparingly` leaves half of the budget to others.
+        """
+        if self.lent + size > self.budget // (1 + sparingly) and self.lent:
+            self.refusals += 1
             return None
         self.lent += size
         free = self._free.get(size)
@@ -66,13 +71,17 @@ class Blocks:
     def __contains__(self, piece: PieceIndex) -> bool:
         return piece in self._buffers
 
-    def open(self, piece: PieceIndex) -> bool:
+    def open(self, piece: PieceIndex, *, sparingly: bool = False) -> bool:
         """Lease a buffer for this piece; False while there is no memory for one more."""
-        buffer = self._pool.take(self._length)
+        buffer = self._pool.take(self._length, sparingly=sparingly)
         if buffer is None:
             return False
         self._buffers[piece] = buffer
         return True
+
+    def open_sparingly(self, piece: PieceIndex) -> bool:
+        """The same for somebody who may not fill it soon."""
+        return self.open(piece, sparingly=True)
 
     def hole(self, piece: PieceIndex, begin: int, length: int) -> memoryview | None:
         """Where a block belongs; None when the piece is not being put together."""

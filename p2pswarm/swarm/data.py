@@ -2,6 +2,10 @@
 
 Nothing is called ours before it was verified. After a restart the resume data says which pieces were
 verified and whether their files are still as they were; whatever is in doubt is read and hashed again.
+
+While we write nothing, the files are watched: a read from one that somebody changed is an error, and `look`
+tells which pieces that puts in doubt. Until those are checked no checkpoint is written, so that the last
+one, with the looks that its pieces had, stays true.
 """
 
 import logging
@@ -47,13 +51,21 @@ class TorrentData:
         self._resume = resume
         self._dice = dice
         self._layout = Layout([file.length for file in metainfo.files])
-        self._stats: list[FileStat | None] = []
+        self._looks: list[FileStat | None] = []  # of the files, as of the last `look`
+        self._watching = False  # whether a change since then is somebody else's
+        self._doubtful: set[PieceIndex] = set()
         self._unflushed = 0
 
     async def load(self, progress: Callable[[int, int], None]) -> Bitfield:
         """Which pieces are ours. Raises TargetExistsError, DiskError."""
-        stats = await self._disk.run(self._storage.stats)
-        self._stats = stats
+        self._looks = stats = await self._disk.run(self._storage.stats)
+        have = await self._believe(stats, progress)
+        self._watch(stats)
+        return have
+
+    async def _believe(
+        self, stats: list[FileStat | None], progress: Callable[[int, int], None]
+    ) -> Bitfield:
         meta = self._metainfo
         saved = await self._disk.run(
             self._resume.load,
@@ -65,7 +77,11 @@ class TorrentData:
         )
         if saved is not None:
             self.downloaded_before, self.uploaded_before = saved.downloaded, saved.uploaded
-            doubtful = sorted({*saved.to_verify, *saved.sample})
+            doubtful = {*saved.to_verify, *saved.sample}
+            if (
+                not self.writable
+            ):  # nobody will fetch the others, but somebody may have put them there
+                doubtful.update((~saved.trusted).pieces())
             good = await self.check(doubtful, progress)
             if all(good[piece] for piece in saved.sample):
                 return saved.trusted | good
@@ -91,13 +107,15 @@ class TorrentData:
 
     async def check(self, pieces: Iterable[int], progress: Callable[[int, int], None]) -> Bitfield:
         """Read and hash these; set are the good ones. A missing file is simply not good."""
-        chosen = [PieceIndex(piece) for piece in pieces]
+        chosen = sorted(PieceIndex(piece) for piece in pieces)
         if not chosen:
             return Bitfield(self._metainfo.piece_count)
         progress(0, len(chosen))
-        return await self._disk.check(
+        good = await self._disk.check(
             self._storage, self._metainfo, chosen, lambda done: progress(done, len(chosen))
         )
+        self._doubtful.difference_update(chosen)
+        return good
 
     async def prepare(self, have: Bitfield) -> None:
         """Folders and empty files, then a first note, so that after a crash we know the files for ours.
@@ -117,6 +135,7 @@ class TorrentData:
         digests: bool,
     ) -> None:
         """Verify, write, note, in this order; `done` may be called before this returns."""
+        self._watching = False
         self._unflushed += len(data)
         self._disk.store(
             self._storage,
@@ -134,38 +153,61 @@ class TorrentData:
     async def checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> None:
         """Make what we have survive a power cut. Raises DiskError."""
         self._unflushed = 0
-        await self._disk.run(
-            lambda: self._resume.checkpoint(
-                have,
-                self._storage,
-                uploaded=self.uploaded_before + uploaded,
-                downloaded=self.downloaded_before + downloaded,
-            )
+        await self._disk.run(self._checkpoint, have, uploaded, downloaded)
+
+    def _checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> None:
+        if self._doubtful or (self._watching and self._changed(self._storage.stats())):
+            return
+        self._resume.checkpoint(
+            have,
+            self._storage,
+            uploaded=self.uploaded_before + uploaded,
+            downloaded=self.downloaded_before + downloaded,
         )
 
     def unsynced(self, have: Bitfield) -> Bitfield:
         """After a checkpoint that failed: the pieces whose data may not have reached the disk."""
         return self._resume.unsafe(have) if self._resume.sync_failed else Bitfield(len(have))
 
-    async def changed_pieces(self) -> list[PieceIndex]:
-        """Pieces of files that somebody else changed since they were looked at last."""
+    async def look(self, have: Bitfield, *, settled: bool) -> set[PieceIndex]:
+        """Pieces of files that somebody else changed; they are in doubt until the next `check`.
+
+        Of files that we write, those of `have`. `settled` says that we write nothing now: from here on the
+        files are watched. Before, only files that are gone or too short can be told from our own doing.
+        Raises DiskError.
+        """
         stats = await self._disk.run(self._storage.stats)
-        before, self._stats = self._stats, stats
+        changed = self._changed(stats) if self._watching else self._cut(stats)
+        self._storage.forget(changed)
+        if settled:
+            self._watch(stats)
+        pieces = {piece for file in changed for piece in self._pieces_of(file)}
+        if self.writable:
+            pieces = {piece for piece in pieces if have[piece]}
+        self._doubtful |= pieces
+        return pieces
+
+    def _watch(self, stats: list[FileStat | None]) -> None:
+        self._looks, self._watching = stats, True
+        self._storage.watch(stats)
+
+    def _changed(self, stats: list[FileStat | None]) -> list[int]:
+        """Files with bytes in them that do not look as they did."""
+        both = zip(self._looks, stats, self._metainfo.files, strict=True)
+        return [n for n, (old, new, file) in enumerate(both) if old != new and file.length]
+
+    def _cut(self, stats: list[FileStat | None]) -> list[int]:
+        files = zip(self._metainfo.files, stats, strict=True)
         return [
-            PieceIndex(piece)
-            for n, (old, new) in enumerate(zip(before, stats, strict=True))
-            if old != new
-            for piece in self._pieces_of(n)
+            n
+            for n, (file, found) in enumerate(files)
+            if not file.pad and (found.size if found else 0) < file.length
         ]
 
-    async def look(self) -> None:
-        """Remember how the files are now; later changes are somebody else's."""
-        self._stats = await self._disk.run(self._storage.stats)
-
-    def _pieces_of(self, file: int) -> range:
+    def _pieces_of(self, file: int) -> list[PieceIndex]:
         start, end = self._layout.bytes_of(file)
         length = self._metainfo.piece_length
-        return range(start // length, -(-end // length)) if end > start else range(0)
+        return [PieceIndex(piece) for piece in range(start // length, -(-end // length))]
 
     async def close(self, have: Bitfield | None, uploaded: int, downloaded: int) -> None:
         """Note what there is (`have` None: nothing is known) and close the files."""

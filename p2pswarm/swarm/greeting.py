@@ -5,6 +5,7 @@ Ends by handing the stream on with the bytes that came after the handshake still
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from typing_extensions import override
 
@@ -13,9 +14,16 @@ from p2pswarm.formats.ids import InfoHash, PeerId
 from p2pswarm.net.stream import Stream
 from p2pswarm.wire.peer import Hello, Ident, Reserved
 
-__all__ = ["HANDSHAKE_TIME", "Answering", "Asking", "Greeted"]
+__all__ = ["HANDSHAKE_TIME", "Answering", "Asking", "Greeted", "Name"]
 
 HANDSHAKE_TIME = 10.0  # seconds for the whole of it; libtorrent's number
+
+
+class Name(NamedTuple):
+    """What tells peers apart. An id alone is no secret: who says it from another host is another peer."""
+
+    peer_id: PeerId
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,10 @@ class Greeted:
     peer_id: PeerId
     reserved: Reserved
     outgoing: bool
+
+    @property
+    def name(self) -> Name:
+        return Name(self.peer_id, self.stream.remote.host)
 
 
 class _Greeting:

@@ -16,12 +16,13 @@ from typing_extensions import override
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.bitfield import Bitfield
-from p2pswarm.formats.ids import BLOCK, Address, InfoHash, PeerId, PieceIndex
+from p2pswarm.formats.ids import BLOCK, Address, InfoHash, PieceIndex
 from p2pswarm.net.rate import Limiter, Meter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import Blocks
 from p2pswarm.swarm.choker import Candidate
 from p2pswarm.swarm.fast import allowed_fast_set
+from p2pswarm.swarm.greeting import Name
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.upload import Upload, UploadHome
 from p2pswarm.wire.extension import REQQ, ExtendedHandshake
@@ -50,7 +51,7 @@ __all__ = ["Home", "Peer"]
 MAX_REQUEST = 128 << 10  # bytes in one request; we ask 16 KiB, the oldest clients asked for 128
 MOST_INVALID = 300  # refused requests before the peer is dropped, as libtorrent does
 CHOKE_GRACE = 2.0  # seconds in which requests may still arrive after we choked
-MOST_RESTATED = 10  # bitfields from one peer: each costs us a walk over all pieces
+MOST_TAKEN_BACK = 5  # bitfields without what the peer had: each costs us a walk over all pieces
 MOST_LATE = 2000
 MOST_UNSENT = 1 << 20  # bytes that may wait for a peer to read: a run of blocks, and what is small
 
@@ -93,12 +94,12 @@ class Peer:
     """Flags are written `am_` for us and `peer_` for the other side, as in BEP 3."""
 
     def __init__(
-        self, stream: Stream, home: Home, peer_id: PeerId, reserved: Reserved, *, outgoing: bool
+        self, stream: Stream, home: Home, name: Name, reserved: Reserved, *, outgoing: bool
     ) -> None:
         self.stream = stream
         self.address = stream.remote  # where it listens, once it said so
-        self.peer_id = peer_id
-        self.client = peer_id.client
+        self.name = name
+        self.client = name.peer_id.client
         self.outgoing = outgoing
         self.since = home.clock()
         self.fast = reserved.fast
@@ -113,20 +114,22 @@ class Peer:
         self.depth = START_DEPTH
         self.rtt = 0.0  # seconds from a request on an empty pipeline to its block
         self.reqq = 250  # half of what libtorrent assumes of a peer that does not say
+        self.stalled = False  # owes blocks and sends none: others are asked for them
+        self.stalls = 0  # how often that happened
         self.hungry = False  # asked for less than the pipeline has room for
-        self.served = float("-inf")  # when we unchoked it last
+        self.served = float("-inf")  # until when it was unchoked last
         self._home = home
         self._extended = reserved.extended
         self._counted_seed = False
-        self._restated = 0
+        self._taken_back = 0
         self._slow_start = True
         self._rate_before = 0.0
         self._invalid = 0
-        self._choked_at = float("-inf")  # nothing asked for before our first unchoke can be honest
         self._heard = self._spoke = self.since
         self._took = self.since  # when it last took some of what we sent
         self._unsent = 0
-        self._last_block = self.since
+        self._last_block = self.since  # or when the first was asked for
+        self._silent_from = self.since  # where `_last_block` stood when it stalled
         self._new_blocks = 0
         self._probe: int | None = None  # the block whose round trip is measured
         self._allowed: set[PieceIndex] = set()  # we may ask for these while choked
@@ -149,9 +152,8 @@ class Peer:
         return "".join(letter for on, letter in pairs if on)
 
     def snubbed(self, now: float) -> bool:
-        """It owes us blocks and has sent none for a minute."""
-        owes = bool(self.asked or self.late) and not self.peer_choking
-        return owes and now - self._last_block > SNUBBED
+        """It owes us blocks and has sent none for a minute, however often we asked again since."""
+        return self.stalled and not self.peer_choking and now - self._silent_from > SNUBBED
 
     def candidate(self, now: float) -> Candidate:
         return Candidate(
@@ -161,7 +163,7 @@ class Peer:
             takes=self.upload.meter.rate,
             since=self.since,
             snubbed=self.snubbed(now),
-            served=self.served,
+            served=self.served if self.am_choking else now,
         )
 
     # The conversation
@@ -207,7 +209,7 @@ class Peer:
         block = piece * picker.per_piece + begin // BLOCK
         if block not in self.asked and block not in self.late:
             return None
-        if picker.request(block) != (piece, begin, length) or not picker.wants(block):
+        if picker.request(block) != (piece, begin, length) or not picker.wants(block, self):
             return None
         return self._home.blocks.hole(piece, begin, length)
 
@@ -222,6 +224,7 @@ class Peer:
         self._heard = now
         if self._new_blocks:
             self._last_block = now
+            self.stalled = False
             if self._slow_start:
                 self.depth = min(self.depth + self._new_blocks, self._most_depth())
             self._new_blocks = 0
@@ -269,18 +272,29 @@ class Peer:
         self._restate(Bitfield(self._home.picker.pieces))
 
     def _restate(self, have: Bitfield) -> None:
-        """aria2 may send its bitfield twice; nobody needs ten."""
-        self._restated += 1
-        if self._restated > MOST_RESTATED:
-            raise RemoteProtocolError("bitfields without end")
-        self._uncount()
-        self.have = have
-        self._counted_seed = have.all()
-        if self._counted_seed:
+        """At any time: aria2 sends its bitfield where the many Haves since the last one would be longer."""
+        if (self.have & ~have).any():
+            self._taken_back += 1
+            if self._taken_back > MOST_TAKEN_BACK:
+                raise RemoteProtocolError("bitfields without end")
+            self._release()
+            self._uncount()
+        if have.all():
+            self._uncount()
+            self._counted_seed = True
             self._home.picker.seeds += 1
-        elif have.any():
-            self._home.picker.seen_all(have)
+        else:
+            self._count_more(have & ~self.have)
+        self.have = have
         self.update_interest()
+
+    def _count_more(self, added: Bitfield) -> None:
+        """Each piece costs us something once; counting all anew costs the picker its order."""
+        if not self.have.any():
+            self._home.picker.seen_all(added)
+            return
+        for piece in added.pieces():
+            self._home.picker.seen(piece)
 
     def _uncount(self) -> None:
         if self._counted_seed:
@@ -318,7 +332,8 @@ class Peer:
         count = granted // BLOCK
         if not count:
             return
-        blocks = home.picker.pick(self, have, count, home.blocks.open)
+        may_open = home.blocks.open_sparingly if self.stalled else home.blocks.open
+        blocks = home.picker.pick(self, have, count, may_open)
         if not blocks and not self.asked:
             busy = home.picker.pick_busy(have, self.late)
             blocks = [] if busy is None else [busy]
@@ -384,12 +399,15 @@ class Peer:
     def got_choke(self, _: Choke) -> None:
         """Without the fast extension a choke drops every request; with it each is rejected by name."""
         self.peer_choking = True
-        if not self.fast:
+        if self.fast:
+            self._release()  # what it alone was fetching, others may begin anew
+        else:
             self._give_back()
 
     def got_unchoke(self, _: Unchoke) -> None:
         self.peer_choking = False
         self._last_block = self._home.clock()
+        self.stalled = False
         self._slow_start = True
         self.depth = START_DEPTH
 
@@ -427,8 +445,18 @@ class Peer:
         self._release()
 
     def _release(self) -> None:
+        """Suspect pieces begin anew with somebody else."""
         for piece in self._home.picker.release(self):
             self._home.blocks.drop(piece)
+            self.give_up(piece)
+
+    def give_up(self, piece: PieceIndex) -> None:
+        """The piece begins anew without what this peer owes of it; what it still sends is late."""
+        per_piece = self._home.picker.per_piece
+        blocks = [block for block in self.asked if block // per_piece == piece]
+        for block in blocks:
+            del self.asked[block]
+        self._remember_late(blocks)
 
     def _remember_late(self, blocks: list[int]) -> None:
         self.late.update(dict.fromkeys(blocks, 0.0))
@@ -440,7 +468,6 @@ class Peer:
     def unchoke(self) -> None:
         if self.am_choking:
             self.am_choking = False
-            self.served = self._home.clock()
             self._send(Unchoke().encode())
 
     def choke(self) -> None:
@@ -448,7 +475,7 @@ class Peer:
         if self.am_choking:
             return
         self.am_choking = True
-        self._choked_at = self._home.clock()
+        self.served = self._home.clock()
         self._send(Choke().encode())
         self.upload.refuse_all()
 
@@ -470,7 +497,7 @@ class Peer:
         if not picker.have[piece] or len(self.upload) >= REQQ:
             self._refuse(message, "requests for what we do not have")
         elif self.am_choking and not self._fast_grant(piece):
-            recent = self._home.clock() - self._choked_at <= CHOKE_GRACE
+            recent = self._home.clock() - self.served <= CHOKE_GRACE
             self._refuse(message, "" if recent else "requests while choked")
         else:
             self.upload.owe(piece, message.begin, message.length)
@@ -548,6 +575,10 @@ class Peer:
     def _stall(self) -> None:
         """Transmission often leaves the last block unanswered; a dead line leaves all of them."""
         self._give_back()
+        if not self.stalled:
+            self._silent_from = self._last_block
+        self.stalled = True
+        self.stalls += 1
         self.depth = 1
         self._slow_start = True
 

@@ -256,10 +256,12 @@ class PiecePicker:
         piece.left -= 1
         return None if piece.left else piece
 
-    def wants(self, block: int) -> bool:
-        """Whether a block that arrives now still has a place."""
+    def wants(self, block: int, who: Hashable) -> bool:
+        """Whether a block that arrives from `who` now still has a place."""
         piece = self._open.get(PieceIndex(block // self.per_piece))
-        return piece is not None and piece.state[block % self.per_piece] != _LANDED
+        if piece is None or piece.state[block % self.per_piece] == _LANDED:
+            return False
+        return piece.only is None or piece.only == who
 
     def is_doubled(self, block: int) -> bool:
         """Whether two peers were asked for it, so that the other one should be cancelled."""
@@ -294,6 +296,12 @@ class PiecePicker:
                 self.failed(piece.index, suspect=True)
         return closed
 
+    def stranded(self, coming: Bitfield) -> PieceIndex | None:
+        """Of the started pieces that nobody who sends now has (`coming` are theirs), the one with least
+        landed: for whoever needs its memory."""
+        alone = [piece for piece in self._open.values() if piece.left and not coming[piece.index]]
+        return max(alone, key=lambda piece: piece.left).index if alone else None
+
     # Rarity
 
     def _next_piece(self, have: Bitfield) -> PieceIndex | None:
@@ -303,10 +311,8 @@ class PiecePicker:
             return self._one_of(have & self._wanted)
         if self._stale:
             self._rebuild()
-        for size, bucket in zip(self._sizes, self._buckets, strict=True):
-            if size and any_and(have, bucket):
-                return self._one_of(have & bucket)
-        return None
+        filled = (bucket for size, bucket in zip(self._sizes, self._buckets, strict=True) if size)
+        return self._one_of(have & next(bucket for bucket in filled if any_and(have, bucket)))
 
     def _one_of(self, pieces: Bitfield) -> PieceIndex:
         """Any of these, with equal chances."""

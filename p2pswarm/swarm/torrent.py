@@ -18,9 +18,16 @@ from typing_extensions import override
 from p2pswarm.discovery.source import Progress
 from p2pswarm.discovery.trackers import Trackers
 from p2pswarm.disk.pool import Stored
-from p2pswarm.errors import DiskError, P2PSwarmError, RemoteProtocolError, TrackerError
+from p2pswarm.errors import (
+    DiskError,
+    DiskFullError,
+    HostError,
+    P2PSwarmError,
+    RemoteProtocolError,
+    TrackerError,
+)
 from p2pswarm.formats.bitfield import Bitfield
-from p2pswarm.formats.ids import Address, PeerId, PieceIndex
+from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.net.rate import Meter
 from p2pswarm.swarm.addresses import AddressBook
@@ -49,11 +56,11 @@ from p2pswarm.swarm.events import (
     TrackerFailed,
     TrackerReplied,
 )
-from p2pswarm.swarm.greeting import Greeted
+from p2pswarm.swarm.greeting import Greeted, Name
 from p2pswarm.swarm.peer import Peer
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.status import Status
-from p2pswarm.wire.peer import PeerFramer
+from p2pswarm.wire.peer import PeerFramer, longest_message
 from p2pswarm.wire.tracker import Reply
 
 __all__ = ["Torrent"]
@@ -85,7 +92,7 @@ class Torrent:
         self.path = path
         self.state: State = Checking(0, metainfo.piece_count)
         self.error: Exception | None = None
-        self.peers: dict[PeerId, Peer] = {}
+        self.peers: dict[Name, Peer] = {}
         self.trackers = trackers
         trackers.told = self._tracker_told
         # What a peer asks of its home
@@ -108,16 +115,19 @@ class Torrent:
         self._choker = Choker(node.upload_slots)
         self._events = Broadcast()
         self._finished = asyncio.Event()
+        self._closed = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._stuck: list[OpenPiece] = []  # full pieces that the disk did not take
         self._storing: set[PieceIndex] = set()  # full pieces that the disk has now
-        self._stored_all = asyncio.Event()
+        self._stored_one = asyncio.Event()
         self._lost: set[PieceIndex] = set()  # ours, until the disk failed to sync them
+        self._unreadable: set[PieceIndex] = set()  # ours, until reading them failed
         self._known = False  # the check is over: `picker.have` is true
         self._over = False
         self._feeding = False
         self._telling = False
         self._dial_waits = False
+        self._refusals = 0  # of the node's memory, as of the last tick
         self._busy: set[str] = set()  # chores under way
         self._due: dict[str, float] = {}
         self._down_meter, self._up_meter = Meter(5.0), Meter(5.0)
@@ -181,6 +191,7 @@ class Torrent:
             log.info("%s: %s", self.metainfo.name, error)
             self.fail(error)
         finally:
+            self.asking = False
             self._drop_peers()
 
     def fail(self, error: Exception) -> None:
@@ -192,8 +203,16 @@ class Torrent:
     async def close(self) -> None:
         """After `run` was cancelled: tell the trackers, note what we have, close the files."""
         if self._over:
+            await self._closed.wait()
             return
         self._over = True
+        self._drop_peers()  # who came while the tasks were ending
+        try:
+            await self._end()
+        finally:
+            self._closed.set()
+
+    async def _end(self) -> None:
         if not isinstance(self.state, Failed):
             self._enter(Stopped())
         async with asyncio.TaskGroup() as tasks:
@@ -211,9 +230,7 @@ class Torrent:
         """What the disk is writing now still counts; a disk that hangs is not waited for."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_TIME):
-                while self._storing:
-                    self._stored_all.clear()
-                    await self._stored_all.wait()
+                await self._stores_done()
         have = self.picker.have.copy() if self._known else None
         await self._data.close(have, self._uploaded, self._downloaded)
 
@@ -226,23 +243,37 @@ class Torrent:
 
     async def _check(self) -> None:
         have = await self._data.load(lambda done, total: self._enter(Checking(done, total)))
-        await self._data.prepare(have)
+        await self._prepare(have)
         self.picker.start_with(have)
         self._known = True
         now = self.clock()
         self._due = {"rechoke": now, "disk": now, "more": now + HUNGRY_EVERY}
         self._due |= {"checkpoint": now + CHECKPOINT_EVERY, "look": now + LOOK_EVERY}
 
+    async def _prepare(self, have: Bitfield) -> None:
+        """Raises DiskError, unless there is just no room yet."""
+        while True:
+            try:
+                return await self._data.prepare(have)
+            except DiskFullError as error:
+                self._pause(error)
+                await asyncio.sleep(RETRY_DISK_EVERY)
+
     async def _live(self) -> None:
-        async with asyncio.TaskGroup() as self._tasks:
-            self._resume_work()
-            self._tasks.create_task(self.trackers.run(self.progress, self._found))
-            while True:
-                self._tick()
-                await asyncio.sleep(TICK)
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
+                self._resume_work()
+                tasks.create_task(self.trackers.run(self.progress, self._found))
+                while True:
+                    self._tick()
+                    await asyncio.sleep(TICK)
+            finally:
+                self._tasks = None  # a group that ends takes no more
 
     def _resume_work(self) -> None:
         """Whatever state the pieces call for; peers ask again."""
+        self.error = None
         if self.picker.done:
             self._enter(Seeding())
             self._finished.set()
@@ -284,10 +315,11 @@ class Torrent:
             self._retry_disk()
         if self._is_due("checkpoint", now, CHECKPOINT_EVERY):
             self._chore("checkpoint", self._checkpoint)
-        if self._is_due("look", now, LOOK_EVERY) and not self.asking and not self._stuck:
+        if isinstance(self.state, Seeding) and self._is_due("look", now, LOOK_EVERY):
             self._chore("look", self._look_at_files)
         if self.asking and len(self.peers) < FEW_PEERS and self._is_due("more", now, HUNGRY_EVERY):
             self.trackers.need_more()
+        self._give_up_stranded()
         self._part_with_seeds(now)
         self._dial_more()
 
@@ -322,10 +354,13 @@ class Torrent:
         have = self.picker.have.copy()
         try:
             await self._data.checkpoint(have, self._uploaded, self._downloaded)
-        except DiskError:
-            for piece in self._data.unsynced(have).pieces():
-                self.picker.lost(piece)
-                self._lost.add(piece)
+        except DiskError as error:
+            if not self._data.writable:  # only the next start takes longer
+                log.warning("%s: %s", self.metainfo.name, error)
+                return
+            unsafe = set(self._data.unsynced(have).pieces())
+            self._lost |= unsafe
+            self._disown(unsafe)
             raise
 
     def _part_with_seeds(self, now: float) -> None:
@@ -349,12 +384,17 @@ class Torrent:
             digests=self._blame.suspects(piece.index),
         )
 
+    async def _stores_done(self) -> None:
+        while self._storing:
+            self._stored_one.clear()
+            await self._stored_one.wait()
+
     def _stored(self, piece: OpenPiece, result: Stored | DiskError) -> None:
         self._storing.discard(piece.index)
+        self._stored_one.set()
         if self._over:
             if not isinstance(result, DiskError) and result.ok:
                 self.picker.had(piece.index)
-            self._stored_all.set()
             return
         if isinstance(result, DiskError):
             self._stuck.append(piece)  # still in memory: nothing has to be fetched again
@@ -372,13 +412,16 @@ class Torrent:
         if result.digests is not None:
             self._ban_all(self._blame.good(piece.index, result.digests))
         self._events.tell(PieceDone(piece.index))
+        self._tell_everybody(piece.index)
+        if self.picker.done:
+            self._complete()
+
+    def _tell_everybody(self, piece: PieceIndex) -> None:
         for peer in self.peers.values():
-            peer.queue_have(piece.index)
+            peer.queue_have(piece)
             if peer.am_interested and self.picker.done:
                 peer.update_interest()
         self._tell_soon()
-        if self.picker.done:
-            self._complete()
 
     def _piece_bad(self, piece: OpenPiece, result: Stored) -> None:
         assert result.digests is not None
@@ -396,12 +439,12 @@ class Torrent:
         self._enter(Seeding())
         self._finished.set()
         self.trackers.completed()
-        self._chore("look", self._data.look)
+        self._chore("look", self._look_at_files)
         self._chore("checkpoint", self._checkpoint)
 
     def _ban_all(self, guilty: set[Any]) -> None:
         for peer in guilty:
-            self._book.ban(peer.address, peer.peer_id)
+            self._book.ban(peer.address, peer.name.peer_id)
             self._events.tell(PeerBanned(peer.address))
             log.warning("%s: %s sent bad data, banned", self.metainfo.name, peer.address)
             peer.close(RemoteProtocolError("sent bad data"))
@@ -424,9 +467,28 @@ class Torrent:
 
     def _feed(self) -> None:
         self._feeding = False
-        for peer in list(self.peers.values()):
-            if peer.hungry or not peer.asked:
-                peer.ask()
+        waiting = [peer for peer in self.peers.values() if peer.hungry or not peer.asked]
+        for peer in sorted(
+            waiting, key=lambda peer: peer.stalls
+        ):  # memory goes to those who use it
+            peer.ask()
+
+    def _give_up_stranded(self) -> None:
+        """When memory is short, a started piece that nobody here goes on with must not hold it for ever."""
+        refusals, self._refusals = self._refusals, self._node.pieces.refusals
+        if refusals == self._refusals:
+            return
+        coming = Bitfield(self.picker.pieces)
+        for peer in self.peers.values():
+            if not peer.peer_choking and not peer.stalled:
+                coming |= peer.have
+        piece = self.picker.stranded(coming)
+        if piece is not None:
+            self.picker.failed(piece, suspect=False)
+            self.blocks.drop(piece)
+            for peer in self.peers.values():
+                peer.give_up(piece)
+            self._feed_soon()
 
     # The disk in the way
 
@@ -440,48 +502,68 @@ class Torrent:
 
     def _retry_disk(self) -> None:
         """Try what did not work; whatever fails again pauses again."""
-        if not self._data.writable:
+        if self._data.writable:
+            self._chore("retry", self._retry_stores)
+        else:
             self._chore("look", self._look_at_files)
-            return
-        self._chore("retry", self._retry_stores)
 
     async def _retry_stores(self) -> None:
         await self._checkpoint()
         await self._verify(self._lost)
         self._lost.clear()
-        self.error = None
         stuck, self._stuck = self._stuck, []
         for piece in stuck:
             self.piece_full(piece)
+        await self._stores_done()
         if not self._stuck:
             self._resume_work()
 
     def read_failed(self, piece: PieceIndex, error: DiskError) -> None:
-        """A seeded file is gone or shorter than it was: what it holds now decides."""
-        log.warning("%s: piece %d cannot be read: %s", self.metainfo.name, piece, error)
+        """A file is gone, shorter than it was, changed or broken: what it holds now decides."""
+        if piece not in self._unreadable:
+            log.warning("%s: piece %d cannot be read: %s", self.metainfo.name, piece, error)
+        self._unreadable.add(piece)
         self._chore("look", self._look_at_files)
 
     async def _look_at_files(self) -> None:
-        """Verify again what somebody changed, and at a paused seed what is missing."""
-        doubtful = await self._data.changed_pieces()
-        if not self.asking and not self._data.writable:
-            doubtful += self.picker.missing.pieces()
+        """Read again what somebody changed and what could not be read, and believe only that."""
+        settled = self.picker.done or not self._data.writable
+        doubtful = await self._data.look(self.picker.have, settled=settled)
+        doubtful |= self._unreadable
         if doubtful:
-            await self._verify(set(doubtful))
+            self._disown(doubtful)
+            await self._verify(doubtful)
+            broken = {piece for piece in self._unreadable if self.picker.missing[piece]}
+            self._unreadable = (
+                set() if self._data.writable else broken
+            )  # what is fetched is written anew
+        waits = self._stuck or self._lost  # for the disk; `_retry_stores` goes on
+        if (doubtful or self.error is not None) and not waits:
             self._resume_work()
 
-    async def _verify(self, pieces: set[PieceIndex]) -> None:
-        """Read and hash these again, and believe only that."""
-        good = await self._data.check(sorted(pieces), lambda _done, _total: None)
-        for piece in pieces:
-            self._correct(piece, good)
-
-    def _correct(self, piece: PieceIndex, good: Bitfield) -> None:
-        if self.picker.have[piece] and not good[piece]:
+    def _disown(self, pieces: set[PieceIndex]) -> None:
+        """These are not ours until they are verified again. Peers cannot be told that we have less than
+        we said, so they are sent away, and learn it when they come back."""
+        lost = [piece for piece in pieces if self.picker.have[piece]]
+        for piece in lost:
             self.picker.lost(piece)
-            log.warning("%s: piece %d is not on the disk any more", self.metainfo.name, piece)
-        elif good[piece] and not self.picker.have[piece] and piece not in self.blocks:
-            self.picker.had(piece)
+        if lost:
+            log.warning("%s: %d pieces are in doubt", self.metainfo.name, len(lost))
+            self._drop_peers(HostError("our files were changed"))
+            self._book.want_again(self.clock())
+
+    async def _verify(self, pieces: set[PieceIndex]) -> None:
+        """Read and hash these again: those that are good are ours."""
+        good = await self._data.check(pieces, self._checking)
+        for piece in pieces:
+            if good[piece] and self.picker.missing[piece] and piece not in self.blocks:
+                self.picker.had(piece)
+                self._tell_everybody(piece)
+
+    def _checking(self, done: int, total: int) -> None:
+        """A check in the middle of the work of a seed shows; one in a download or a pause does not."""
+        if isinstance(self.state, Seeding | Checking):
+            self._enter(Checking(done, total))
 
     # What peers ask of their home
 
@@ -511,9 +593,9 @@ class Torrent:
             peer.unchoke()
 
     def peer_gone(self, peer: Peer, reason: Exception | None) -> None:
-        if self.peers.get(peer.peer_id) is not peer:
+        if self.peers.get(peer.name) is not peer:
             return
-        del self.peers[peer.peer_id]
+        del self.peers[peer.name]
         self._departed_down += peer.down.total
         self._departed_up += peer.upload.meter.total
         useful = self.picker.wants_from(peer.have) or not (self.picker.done and peer.is_seed)
@@ -557,7 +639,7 @@ class Torrent:
         if isinstance(news, TrackerError):
             self._events.tell(TrackerFailed(url, str(news)))
         else:
-            self._events.tell(TrackerReplied(url, len(news.peers)))
+            self._events.tell(TrackerReplied(url, len(news.addresses())))
 
     def _dial_more(self) -> None:
         self._dial_waits = False
@@ -572,18 +654,19 @@ class Torrent:
         if refusal is not None:
             stream.close(RemoteProtocolError(refusal))
             return False
-        peer = Peer(stream, self, who.peer_id, who.reserved, outgoing=who.outgoing)
-        rival = self.peers.get(who.peer_id)
+        peer = Peer(stream, self, who.name, who.reserved, outgoing=who.outgoing)
+        rival = self.peers.get(who.name)
         if rival is not None:
             rival.close(RemoteProtocolError("a second connection from the same peer"))
-        self.peers[who.peer_id] = peer
+        self.peers[who.name] = peer
         self._events.tell(PeerJoined(peer.address, peer.client))
         peer.start()
-        stream.switch(PeerFramer(peer.landing, self._node.port.scratch), peer)
+        most = longest_message(self.picker.pieces)
+        stream.switch(PeerFramer(peer.landing, self._node.port.scratch, most), peer)
         return True
 
     def _why_not(self, who: Greeted) -> str | None:
-        rival = self.peers.get(who.peer_id)
+        rival = self.peers.get(who.name)
         if not self._known or self._over:
             return "not ready"
         if self._book.is_banned(who.stream.remote, who.peer_id):
@@ -600,11 +683,9 @@ class Torrent:
             return False
         return who.outgoing == (self._node.me > who.peer_id)
 
-    def _drop_peers(self) -> None:
-        self._tasks = None
-        self.asking = False
+    def _drop_peers(self, reason: Exception | None = None) -> None:
         for peer in list(self.peers.values()):
-            peer.close()
+            peer.close(reason)
 
     @override
     def __repr__(self) -> str:

@@ -45,6 +45,7 @@ __all__ = [
     "Unchoke",
     "Unknown",
     "encode_requests",
+    "longest_message",
     "piece_head",
 ]
 
@@ -52,6 +53,7 @@ HANDSHAKE = b"\x13BitTorrent protocol"
 
 # Bytes after the length prefix. A bitfield of 2 097 152 pieces, the most we accept, has 262 145.
 MAX_MESSAGE = 300 << 10
+MAX_EXTENDED = 66 << 10  # an extended handshake, of which 64 KiB are read, and its numbers
 
 Landing = Callable[[PieceIndex, int, int], memoryview | None]
 """piece, begin, length -> where these bytes go, or None when nobody wants them."""
@@ -279,6 +281,11 @@ def encode_requests(requests: Sequence[tuple[int, int, int]]) -> bytes:
     return b"".join([pack(13, 6, *request) for request in requests])
 
 
+def longest_message(pieces: int) -> int:
+    """Bytes of the longest message in a torrent of so many pieces: its bitfield, or an extended one."""
+    return max(1 + (pieces + 7) // 8, MAX_EXTENDED)
+
+
 class HandshakeFramer(CuttingFramer):
     """Cuts a Hello and an Ident; what follows stays unread for the PeerFramer."""
 
@@ -308,17 +315,20 @@ class HandshakeFramer(CuttingFramer):
 class PeerFramer(CuttingFramer):
     """Everything after the handshake."""
 
-    def __init__(self, landing: Landing, scratch: Scratch | None = None) -> None:
+    def __init__(
+        self, landing: Landing, scratch: Scratch | None = None, most: int = MAX_MESSAGE
+    ) -> None:
         super().__init__(scratch)
         self._landing = landing
+        self._most = most  # bytes of one message: what half a message may cost us for each peer
 
     @override
     def _cut(self, view: memoryview, into: list[object]) -> int:
-        at, end = 0, len(view)
+        at, end, most = 0, len(view), self._most
         length_at = _LENGTH.unpack_from
         while end - at >= 4:
             length = length_at(view, at)[0]
-            if length > MAX_MESSAGE:
+            if length > most:
                 raise RemoteProtocolError(f"a message of {length} bytes")
             stop = at + 4 + length
             if stop > end:

@@ -42,7 +42,7 @@ __all__ = [
 
 MAX_QUERY = 8 << 10  # bytes; 100 escaped info-hashes have 7 100
 MAX_REPLY = 1 << 20  # bytes; libtorrent's limit
-MAX_PEERS = 1000  # kept from one reply; nobody gives more than 200 unless it wants to flood us
+MAX_PEERS = 200  # kept from one reply: what we ask for; more would only crowd out other sources
 MAX_SCRAPE = 100  # info-hashes; Transmission asks for up to 60 at once
 
 DEFAULT_INTERVAL = 1800  # seconds

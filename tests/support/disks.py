@@ -5,7 +5,7 @@ they are given (an event, a number of bytes, dice), so that nothing here waits f
 """
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from typing_extensions import override
@@ -50,6 +50,12 @@ class WrappedStorage:
 
     def stats(self) -> list[FileStat | None]:
         return self.inner.stats()
+
+    def watch(self, looks: Sequence[FileStat | None]) -> None:
+        self.inner.watch(looks)
+
+    def forget(self, files: Iterable[int]) -> None:
+        self.inner.forget(files)
 
     def sync(self) -> None:
         self.inner.sync()
@@ -238,6 +244,12 @@ class ForgetfulStorage:
         self.cache[file][at] ^= 0xFF
         self.disk[file][at] = self.cache[file][at]
         self.mtimes[file] = self._disk_mtimes[file] = self._clock() + 60 * 10**9
+
+    def watch(self, looks: Sequence[FileStat | None]) -> None:
+        """Nobody else can write here."""
+
+    def forget(self, files: Iterable[int]) -> None:
+        """Nothing is open."""
 
     def power_cut(self, dice: Random) -> None:
         """What was not synced is gone, except the parts and the times that the disk happened to get."""

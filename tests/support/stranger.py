@@ -13,7 +13,16 @@ from typing_extensions import override
 from p2pswarm.formats.ids import InfoHash, PeerId
 from p2pswarm.node import Node
 from p2pswarm.wire.extension import ExtendedHandshake
-from p2pswarm.wire.peer import Extended, Hello, Ident, PeerFramer, Piece, Request, Reserved
+from p2pswarm.wire.peer import (
+    Extended,
+    Hello,
+    Ident,
+    KeepAlive,
+    PeerFramer,
+    Piece,
+    Request,
+    Reserved,
+)
 from tests.support.world import Host, Transport, World
 
 __all__ = ["PLAIN", "Stranger"]
@@ -30,6 +39,7 @@ class Stranger(asyncio.BufferedProtocol):
     def __init__(self) -> None:
         self.hello = b""
         self.heard: list[object] = []
+        self.times: list[float] = []  # of the loop, for each message heard
         self.blocks: dict[tuple[int, int], bytes] = {}
         self.over = False
         self.answer: Callable[[Stranger, Any], None] | None = None
@@ -60,7 +70,9 @@ class Stranger(asyncio.BufferedProtocol):
     ) -> "Stranger":
         """A connection with the handshake done, the answer read."""
         stranger = await cls.dial(world, host, node)
-        stranger.introduce(info_hash, reserved or Reserved.ours(), peer_id or PeerId.new(world.dice))
+        stranger.introduce(
+            info_hash, reserved or Reserved.ours(), peer_id or PeerId.new(world.dice)
+        )
         await stranger.until(lambda: len(stranger.hello) == _HANDSHAKE)
         return stranger
 
@@ -96,12 +108,22 @@ class Stranger(asyncio.BufferedProtocol):
         assert self._transport is not None
         self._transport.close()
 
+    def keep_talking(self) -> None:
+        """A keep-alive every minute, so that it is not dropped for its silence."""
+        if not self.over:
+            self.send(KeepAlive())
+            asyncio.get_running_loop().call_later(60, self.keep_talking)
+
     def stop_reading(self) -> None:
         assert self._transport is not None
         self._transport.pause_reading()
 
     def all(self, kind: type[T]) -> list[T]:
         return [message for message in self.heard if isinstance(message, kind)]
+
+    def times_of(self, *kinds: type) -> list[float]:
+        both = zip(self.heard, self.times, strict=True)
+        return [at for message, at in both if isinstance(message, kinds)]
 
     @property
     def requests(self) -> list[Request]:
@@ -161,6 +183,7 @@ class Stranger(asyncio.BufferedProtocol):
                 data = self._arrived.pop((message.piece, message.begin, message.length), b"")
                 self.blocks[message.piece, message.begin] = bytes(data)
             self.heard.append(message)
+            self.times.append(asyncio.get_running_loop().time())
             if self.answer is not None:
                 self.answer(self, message)
 

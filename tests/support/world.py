@@ -1,4 +1,4 @@
-"""A swarm in virtual time: real nodes, real files, an event loop whose clock jumps and whose network is memory.
+"""A swarm in virtual time: real nodes, real files, a loop whose clock jumps, a network that is memory.
 
 `simulate(story)` runs a coroutine on a `VirtualLoop`. When nothing is ready the clock jumps to the next
 timer, so an hour of choking takes as long as its messages take. Nodes are the real ones: the loop's own
@@ -324,6 +324,22 @@ class World:
         folder.mkdir(exist_ok=True)
         return await node.add(meta, save_to=folder, peers=peers)
 
+    async def pair(
+        self, size: int, piece_length: int, up: float = float("inf")
+    ) -> tuple[Torrent, Node, Host]:
+        """A seed and a download of its file that begins: the download, its node, the seed's host."""
+        meta, folder = self.content(size, piece_length)
+        home, away = self.host(up=up), self.host()
+        await (await self.node(home)).add(meta, data=folder)
+        node = await self.node(away)
+        return await self.download(node, meta, home), node, home
+
+    async def until(self, condition: Callable[[], object], seconds: float = 100.0) -> None:
+        """Until this holds; looked at often. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.05)
+
     def make_liar(self, torrent: Torrent, share: float) -> None:
         """From now on this share of what the torrent reads for others has one wrong bit."""
         honest = torrent.read
@@ -362,13 +378,17 @@ def virtual_loop() -> Iterator[VirtualLoop]:
         loop.close()
 
 
+LONGEST = 7200.0  # virtual seconds in which a story has to end
+
+
 def simulate(folder: Path, story: Callable[[World], Awaitable[None]], seed: int = 1) -> float:
-    """Run the story to its end; returns the virtual seconds it took."""
+    """Run the story to its end; returns the virtual seconds it took. Raises TimeoutError."""
 
     async def play(loop: VirtualLoop) -> None:
         world = World(folder, loop, seed)
         try:
-            await story(world)
+            async with asyncio.timeout(LONGEST):
+                await story(world)
         finally:
             await world.aclose()
 

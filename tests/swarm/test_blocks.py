@@ -1,0 +1,121 @@
+import pytest
+from hypothesis import given, settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from p2pswarm.formats.ids import PieceIndex
+from p2pswarm.swarm.blocks import Blocks, BufferPool
+
+ONE, TWO = PieceIndex(1), PieceIndex(2)
+
+
+class PoolMachine(RuleBasedStateMachine):
+    """Somebody borrows and gives back buffers of several sizes, in any order."""
+
+    @initialize(budget=st.integers(0, 200))
+    def open(self, budget: int) -> None:
+        self.pool = BufferPool(budget)
+        self.lent: list[bytearray] = []
+        self.largest = 0
+
+    @rule(size=st.sampled_from([1, 16, 50, 64, 150, 300]))
+    def take(self, size: int) -> None:
+        fits = not self.lent or sum(map(len, self.lent)) + size <= self.pool.budget
+        buffer = self.pool.take(size)
+        assert (buffer is not None) == fits
+        if buffer is not None:
+            assert len(buffer) == size
+            assert all(buffer is not other for other in self.lent)
+            self.lent.append(buffer)
+            self.largest = max(self.largest, size)
+
+    @precondition(lambda self: self.lent)
+    @rule(data=st.data())
+    def give(self, data: st.DataObject) -> None:
+        self.pool.give(self.lent.pop(data.draw(st.integers(0, len(self.lent) - 1))))
+
+    @invariant()
+    def memory_is_bounded(self) -> None:
+        """Lent and idle together: the budget, or the one buffer that is larger than it."""
+        assert self.pool.lent == sum(map(len, self.lent))
+        idle = sum(size * len(free) for size, free in self.pool._free.items())
+        assert self.pool._kept == idle
+        assert self.pool.lent + idle <= max(self.pool.budget, self.largest)
+
+
+TestPool = PoolMachine.TestCase
+TestPool.settings = settings(max_examples=60, stateful_step_count=40)
+
+
+def test_a_buffer_is_used_again_last_one_first() -> None:
+    pool = BufferPool(100)
+    first, second = pool.take(10), pool.take(10)
+    assert first is not None
+    assert second is not None
+    pool.give(first)
+    pool.give(second)
+    assert pool.take(10) is second
+    assert pool.take(10) is first
+
+
+def test_nothing_is_lent_beyond_the_budget() -> None:
+    pool = BufferPool(100)
+    assert pool.take(60) is not None
+    assert pool.take(41) is None
+    assert pool.take(40) is not None
+    assert pool.take(1) is None
+
+
+def test_one_buffer_is_lent_however_small_the_budget() -> None:
+    pool = BufferPool(0)
+    buffer = pool.take(1 << 20)
+    assert buffer is not None
+    assert pool.take(1) is None
+    pool.give(buffer)
+    assert pool.take(1) is not None
+
+
+# Pieces
+
+
+def test_a_block_has_its_place_in_the_piece() -> None:
+    blocks = Blocks(BufferPool(100), 30)
+    assert blocks.open(ONE)
+    for begin in (0, 10, 20):
+        hole = blocks.hole(ONE, begin, 10)
+        assert hole is not None
+        hole[:] = bytes([begin]) * 10
+    assert blocks.whole(ONE, 30) == bytes(10) + b"\x0a" * 10 + b"\x14" * 10
+    assert blocks.whole(ONE, 25) == (bytes(10) + b"\x0a" * 10 + b"\x14" * 10)[:25]
+
+
+def test_a_piece_that_is_not_being_put_together_has_no_place() -> None:
+    blocks = Blocks(BufferPool(100), 30)
+    assert blocks.hole(ONE, 0, 10) is None
+    with pytest.raises(KeyError):
+        blocks.whole(ONE, 30)
+
+
+def test_without_memory_no_piece_is_opened() -> None:
+    pool = BufferPool(30)
+    blocks, others = Blocks(pool, 30), Blocks(pool, 30)
+    assert blocks.open(ONE)
+    assert not others.open(ONE)
+    assert (len(blocks), len(others)) == (1, 0)
+    blocks.drop(ONE)
+    assert others.open(ONE)
+
+
+@given(st.lists(st.integers(0, 9), max_size=30))
+def test_every_buffer_goes_back(pieces: list[int]) -> None:
+    """Opened or dropped in any order; at the end the pool has everything."""
+    pool = BufferPool(100)
+    blocks = Blocks(pool, 30)
+    for piece in map(PieceIndex, pieces):
+        if piece in blocks:
+            blocks.drop(piece)
+            assert piece not in blocks
+        elif blocks.open(piece):
+            assert piece in blocks
+        assert pool.lent == 30 * len(blocks)
+    blocks.drop_all()
+    assert pool.lent == len(blocks) == 0
