@@ -226,7 +226,9 @@ class Node:
     def _host_of(self, stream: Stream) -> Callable[[InfoHash], Callable[[Greeted], None] | None]:
         def find(info_hash: InfoHash) -> Callable[[Greeted], None] | None:
             torrent = self._torrents.get(info_hash)
-            return None if torrent is None or not self._has_room() else welcome_to(torrent)
+            if torrent is None or not torrent.ready or not self._has_room():
+                return None
+            return welcome_to(torrent)
 
         def welcome_to(torrent: Torrent) -> Callable[[Greeted], None]:
             def welcome(who: Greeted) -> None:
@@ -249,6 +251,8 @@ def _is_url(text: str) -> bool:
 def _report_bug(torrent: Torrent, run: asyncio.Task[None]) -> None:
     """A torrent's task ends by being cancelled; anything else is a bug of ours, and nobody may wait on."""
     error = None if run.cancelled() else run.exception()
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]  # a task group adds nothing that a person wants to read
     if isinstance(error, Exception):
         log.error("%s: a bug in p2pswarm", torrent.metainfo.name, exc_info=error)
         torrent.fail(error)

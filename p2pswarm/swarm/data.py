@@ -25,9 +25,10 @@ __all__ = ["TorrentData"]
 
 log = logging.getLogger(__name__)
 
-# Bytes that a checkpoint at the end may still have to flush; more is left to the journal, because
-# stopping must not take long.
+# Bytes and files that a checkpoint at the end may still have to flush; more is left to the journal,
+# because stopping must not take long: each file costs a turn of the disk.
 FLUSH_AT_END = 64 << 20
+FILES_AT_END = 100
 
 
 class TorrentData:
@@ -54,7 +55,8 @@ class TorrentData:
         self._looks: list[FileStat | None] = []  # of the files, as of the last `look`
         self._watching = False  # whether a change since then is somebody else's
         self._doubtful: set[PieceIndex] = set()
-        self._unflushed = 0
+        self._unflushed = 0  # bytes since the last checkpoint, and which files they are in
+        self._unflushed_files: set[int] = set()
 
     async def load(self, progress: Callable[[int, int], None]) -> Bitfield:
         """Which pieces are ours. Raises TargetExistsError, DiskError."""
@@ -136,10 +138,12 @@ class TorrentData:
     ) -> None:
         """Verify, write, note, in this order; `done` may be called before this returns."""
         self._watching = False
+        offset = piece * self._metainfo.piece_length
         self._unflushed += len(data)
+        self._unflushed_files.update(self._layout.files_of(offset, len(data)))
         self._disk.store(
             self._storage,
-            piece * self._metainfo.piece_length,
+            offset,
             data,
             self._metainfo.piece_hash(piece),
             done,
@@ -153,6 +157,7 @@ class TorrentData:
     async def checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> None:
         """Make what we have survive a power cut. Raises DiskError."""
         self._unflushed = 0
+        self._unflushed_files.clear()
         await self._disk.run(self._checkpoint, have, uploaded, downloaded)
 
     def _checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> None:
@@ -212,7 +217,8 @@ class TorrentData:
     async def close(self, have: Bitfield | None, uploaded: int, downloaded: int) -> None:
         """Note what there is (`have` None: nothing is known) and close the files."""
         try:
-            if have is not None and self._unflushed <= FLUSH_AT_END:
+            quick = self._unflushed <= FLUSH_AT_END and len(self._unflushed_files) <= FILES_AT_END
+            if have is not None and quick:
                 await self.checkpoint(have, uploaded, downloaded)
         except HostError as error:
             log.warning("%s: resume data not written: %s", self._metainfo.name, error)

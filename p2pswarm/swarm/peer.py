@@ -108,7 +108,9 @@ class Peer:
         self.am_interested = self.peer_interested = False
         self.upload_only = False
         self.asked: dict[int, float] = {}  # block -> when
-        self.late: dict[int, float] = {}  # asked once, given back since, welcome all the same
+        self.late: dict[
+            int, int
+        ] = {}  # given back since: how many answers are welcome all the same
         self.down = Meter(10.0)
         self.upload = Upload(stream, home, fast=self.fast)
         self.depth = START_DEPTH
@@ -367,7 +369,7 @@ class Peer:
         block = message.piece * home.picker.per_piece + message.begin // BLOCK
         self.down.total += message.length
         asked_at = self.asked.pop(block, None)
-        was_late = asked_at is None and self.late.pop(block, None) is not None
+        was_late = asked_at is None and self._is_late(block)
         if asked_at is None and not was_late:
             raise RemoteProtocolError(
                 f"block {message.begin} of piece {message.piece}, not asked for"
@@ -409,7 +411,7 @@ class Peer:
         self._last_block = self._home.clock()
         self.stalled = False
         self._slow_start = True
-        self.depth = START_DEPTH
+        self.depth = min(START_DEPTH, self._most_depth())
 
     def got_reject(self, message: Reject) -> None:
         self._must_be_fast()
@@ -419,7 +421,7 @@ class Peer:
             picker.unask(block, self)
             self._allowed.discard(message.piece)
             self._release()
-        elif self.late.pop(block, None) is None:
+        elif not self._is_late(block):
             self._count_invalid("rejects of what was never asked")
 
     def got_allowed_fast(self, message: AllowedFast) -> None:
@@ -459,9 +461,17 @@ class Peer:
         self._remember_late(blocks)
 
     def _remember_late(self, blocks: list[int]) -> None:
-        self.late.update(dict.fromkeys(blocks, 0.0))
+        for block in blocks:
+            self.late[block] = self.late.get(block, 0) + 1
         while len(self.late) > MOST_LATE:
             del self.late[next(iter(self.late))]
+
+    def _is_late(self, block: int) -> bool:
+        """Whether this answer was still to come. Who was asked again may answer again."""
+        answers = self.late.pop(block, 0)
+        if answers > 1:
+            self.late[block] = answers - 1
+        return answers > 0
 
     # Serving
 
@@ -588,6 +598,7 @@ class Peer:
         hello = ExtendedHandshake.decode(message.payload)
         self.client = hello.version or self.client
         self.reqq = hello.reqq or self.reqq
+        self.depth = min(self.depth, self._most_depth())
         self.upload_only = hello.upload_only
         if hello.port is not None and not self.outgoing:
             self.address = Address(self.stream.remote.host, hello.port)

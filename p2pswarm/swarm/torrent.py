@@ -647,6 +647,11 @@ class Torrent:
             connected = {peer.address for peer in self.peers.values()}
             self._dialer.dial_more(connected, self._tasks)
 
+    @property
+    def ready(self) -> bool:
+        """Whether peers may come in."""
+        return self._known and not self._over and not isinstance(self.state, Failed)
+
     def welcome(self, who: Greeted) -> bool:
         """A peer that completed its handshake; False when there is no place for it."""
         stream = who.stream
@@ -667,7 +672,7 @@ class Torrent:
 
     def _why_not(self, who: Greeted) -> str | None:
         rival = self.peers.get(who.name)
-        if not self._known or self._over:
+        if not self.ready:
             return "not ready"
         if self._book.is_banned(who.stream.remote, who.peer_id):
             return "banned"

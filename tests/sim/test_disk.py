@@ -119,32 +119,6 @@ def test_a_full_disk_pauses_and_goes_on(tmp_path: Path, room: int) -> None:
     simulate(tmp_path, story)
 
 
-def test_a_full_disk_at_the_start(tmp_path: Path) -> None:
-    """There is not even room for a folder; the torrent waits."""
-
-    class NoRoom(WrappedStorage):
-        full = True
-
-        @override
-        def prepare(self) -> None:
-            if self.full:
-                raise DiskFullError("cannot create many: No space left on device", errno.ENOSPC)
-            self.inner.prepare()
-
-    async def story(world: World) -> None:
-        torrent, node, _ = await world.pair(4 * MB, PIECE, up=MB)
-        disk = world.put_disk(torrent, NoRoom)
-        await asyncio.sleep(20)
-        assert torrent.state == Paused("cannot create many: No space left on device")
-        disk.full = False
-        await asyncio.sleep(6)
-        assert torrent.state != Paused("cannot create many: No space left on device")
-        await torrent.finished()
-        assert world.copy_of(node) == original(world)
-
-    simulate(tmp_path, story)
-
-
 def test_a_disk_that_becomes_read_only(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         torrent, node, home = await world.pair(4 * MB, PIECE, up=MB)
@@ -234,21 +208,6 @@ def test_a_failing_sync_claims_nothing_and_serves_nothing_wrong(tmp_path: Path, 
         assert friend.status().hash_failures == 0
 
     simulate(tmp_path, story, seed)
-
-
-def test_a_seed_that_cannot_note_its_state_only_says_so(tmp_path: Path) -> None:
-    async def story(world: World) -> None:
-        meta, folder = world.content(MB, PIECE)
-        node = await world.node(world.host())
-        torrent = await node.add(meta, data=folder)
-        await world.until(lambda: isinstance(torrent.state, Seeding))
-        notes = node.settings.data_dir / "resume"
-        notes.rename(tmp_path / "elsewhere")
-        await asyncio.sleep(130)
-        assert torrent.state == Seeding()
-        (tmp_path / "elsewhere").rename(notes)
-
-    simulate(tmp_path, story)
 
 
 # SIGKILL
@@ -453,24 +412,6 @@ def test_a_finished_download_whose_file_was_changed(
     simulate(tmp_path, story)
 
 
-@pytest.mark.parametrize("damage", [cut, remove, empty])
-def test_a_file_that_goes_while_it_is_downloaded(
-    tmp_path: Path, damage: Callable[[Path], None]
-) -> None:
-    """Written on through the open file, it would be nowhere at the end."""
-
-    async def story(world: World) -> None:
-        torrent, node, _ = await world.pair(4 * MB, PIECE, up=MB)
-        await world.until(lambda: torrent.status().have > 20)
-        damage(world.folder / node.settings.bind / "file")
-        await torrent.finished()
-        await asyncio.sleep(60)
-        assert torrent.state == Seeding()
-        assert world.copy_of(node) == original(world)
-
-    simulate(tmp_path, story)
-
-
 @pytest.mark.parametrize("damage", [*DAMAGES, grow])
 @pytest.mark.parametrize("done", [True, False])
 def test_a_file_changed_before_a_restart(
@@ -493,25 +434,6 @@ def test_a_file_changed_before_a_restart(
         await asyncio.gather(torrent.finished(), friend.finished())
         assert friend.status().hash_failures == 0
         assert world.copy_of(again)[: 4 * MB] == world.copy_of(third) == original(world)
-
-    simulate(tmp_path, story)
-
-
-def test_a_file_changed_between_the_last_look_and_the_end(tmp_path: Path) -> None:
-    """The note at the end must not record the new looks with the old claims."""
-
-    async def story(world: World) -> None:
-        meta, folder = world.content(4 * MB, PIECE)
-        home = world.host()
-        node = await world.node(home)
-        seed = await node.add(meta, data=folder)
-        await asyncio.sleep(35)
-        spoil(folder / "file")
-        await node.aclose()
-        node = await world.node(home)
-        seed = await node.add(meta, data=folder)
-        await world.until(lambda: not isinstance(seed.state, Checking))
-        assert seed.state == Paused("1 of 62 pieces are not on the disk")
 
     simulate(tmp_path, story)
 
