@@ -196,7 +196,7 @@ def _read(fd: int, path: Path) -> Pulse:
 def _ask_tracker(port: int, besides: str) -> None:
     """Raises CommandError when no healthy tracker answers in time."""
     where = f"the tracker on port {port}"
-    connection = HTTPConnection("localhost", port, timeout=_TRACKER_PATIENCE)
+    connection = HTTPConnection("127.0.0.1", port, timeout=_TRACKER_PATIENCE)
     try:
         connection.request("GET", "/health")
         answer = connection.getresponse()
