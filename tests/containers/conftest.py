@@ -1,6 +1,7 @@
 """The images and swarms of these tests; `scripts/test-containers` prepares what they need and runs them."""
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -34,10 +35,14 @@ def words(request: pytest.FixtureRequest) -> list[Callable[[], str]]:
 
 
 @pytest.fixture
-def tell(request: pytest.FixtureRequest) -> Tell:
+def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
     """Prints a figure that is wanted also when the test passes."""
-    writer = request.config.get_terminal_writer()
-    return lambda line: writer.line(f"\n{line}")
+
+    def line(text: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{text}\n")
+
+    return line
 
 
 def _prepared(name: str) -> str:
