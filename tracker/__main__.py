@@ -146,6 +146,8 @@ def _allow_many_connections() -> None:
 
 
 def main() -> None:
+    # Until the service is up, SIGTERM is Ctrl-C: process 1 of a container would otherwise not hear it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app(prog_name="p2pswarm-tracker")
 
 

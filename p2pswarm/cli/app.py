@@ -1,6 +1,7 @@
 """The command as a whole: its sub-commands, `--version`, and one line instead of a traceback."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from p2pswarm import __version__
-from p2pswarm.cli import checking, making, sharing, transfer
+from p2pswarm.cli import checking, health, making, sharing, transfer
 from p2pswarm.cli.exits import EXPECTED, Exit, exit_code, one_line, words_of
 from p2pswarm.cli.flags import options_as_flags
 from p2pswarm.cli.text import say
@@ -28,6 +29,7 @@ _EXAMPLES: dict[Callable[..., Exit], str] = {
     transfer.get: "p2pswarm get http://192.168.1.5:6969/t/photos.torrent -o downloads",
     checking.verify: "p2pswarm verify photos.torrent --data downloads",
     sharing.share: "p2pswarm share photos",
+    health.health: "p2pswarm health",
 }
 for _command, _example in _EXAMPLES.items():
     app.command(epilog=f"Example: {_example}")(options_as_flags(_command))
@@ -48,6 +50,9 @@ def _whole(
 
 def main() -> None:
     """The console script."""
+    # SIGTERM is Ctrl-C from the first moment on. Left alone it ends us without tidying up, and as process 1
+    # of a container it does nothing at all.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for name, mode in (("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # started with a closed descriptor
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123

@@ -4,10 +4,12 @@
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+import platformdirs
 import typer
 
 from p2pswarm.config import (
@@ -28,6 +30,7 @@ from p2pswarm.formats.ids import Address
 
 __all__ = [
     "TABLES",
+    "Checkup",
     "Creation",
     "DataPath",
     "Download",
@@ -206,4 +209,31 @@ class Sharing:
     )
 
 
-TABLES = (Settings, Listing, Progress, Output, Creation, Replacing, DataPath, Download, Sharing)
+@dataclass(frozen=True)
+class Checkup:
+    """What `health` looks at; both have the names under which the looked-at was told them."""
+
+    data_dir: Path = field(
+        default_factory=partial(platformdirs.user_data_path, "p2pswarm"),
+        metadata=about(
+            PATH, "look at the nodes with this data folder", shown="$XDG_DATA_HOME/p2pswarm"
+        ),
+    )
+    tracker_port: int | None = field(
+        default=None,
+        metadata=about(PORT, "ask the tracker on this port", shown="6969 where no node is at work"),
+    )
+
+
+TABLES = (
+    Settings,
+    Listing,
+    Progress,
+    Output,
+    Creation,
+    Replacing,
+    DataPath,
+    Download,
+    Sharing,
+    Checkup,
+)

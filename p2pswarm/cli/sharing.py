@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from p2pswarm.cli.exits import Exit
+from p2pswarm.cli.health import beating
 from p2pswarm.cli.making import hashing
 from p2pswarm.cli.options import PathArgument, Progress, Sharing
 from p2pswarm.cli.report import Report
@@ -49,7 +50,7 @@ async def _share(
     try:
         announce = _as_reached(tracker.url, sharing.host)
         metainfo = await asyncio.to_thread(_make, path, announce, report, stop)
-        async with Node(settings) as node:
+        async with Node(settings) as node, beating(node, report):
             _tell(tracker, metainfo, sharing.host, report)
             await seed_until_stopped(node, metainfo, path, report, stop)
     finally:

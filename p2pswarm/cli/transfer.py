@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from p2pswarm.cli.exits import CommandError, Exit, exit_code
 from p2pswarm.cli.following import Goal, Patience, follow, telling
+from p2pswarm.cli.health import beating
 from p2pswarm.cli.making import load
 from p2pswarm.cli.options import (
     DataPath,
@@ -42,7 +43,7 @@ async def _seed(
 ) -> Exit:
     from p2pswarm.node import Node
 
-    async with Node(settings) as node:
+    async with Node(settings) as node, beating(node, report):
         await seed_until_stopped(node, metainfo, data, report, stop)
     return Exit.OK
 
@@ -109,7 +110,7 @@ async def _get(
 ) -> Exit:
     from p2pswarm.node import Node
 
-    async with Node(settings) as node:
+    async with Node(settings) as node, beating(node, report):
         try:
             torrent = await stop.unless(node.add(source, save_to=folder, peers=download.peer))
         except RemoteError as error:  # of the URL; it does not name itself

@@ -21,6 +21,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 from yarl import URL
 
+from p2pswarm.discovery.names import SystemNames
 from p2pswarm.errors import TrackerError
 from p2pswarm.formats.ids import Address
 from p2pswarm.wire.tracker import MAX_REPLY
@@ -73,7 +74,7 @@ class HttpFetch:
 
     def __init__(self, names: AbstractResolver | None = None, *, bind: str | None = None) -> None:
         """`bind` is the local address to ask from, so that a tracker sees us where we listen."""
-        self._names = names
+        self._names = names or SystemNames()
         self._local = (bind, 0) if bind else None
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -124,8 +125,6 @@ class HttpFetch:
         host, port = url.host or "", url.port or 0
         if host.replace(".", "").isdigit() or ":" in host:
             return {zone_of(str(ip_address(host)))}  # ValueError for 2130706433, 127.1 and the like
-        if self._names is None:
-            self._names = aiohttp.DefaultResolver()
         places = await self._names.resolve(host, port, AF_UNSPEC)
         _found.set(places)
         return {zone_of(place["host"]) for place in places} or {Zone.INTERNET}

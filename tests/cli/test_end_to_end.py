@@ -244,3 +244,11 @@ print(sorted({"aiohttp", "uvloop", "p2pswarm.node", "rich"} & sys.modules.keys()
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_command_without_a_loop_is_ended_by_sigterm_too(data: Path, tmp_path: Path) -> None:
+    os.truncate(data / "big", 4 << 30)  # as a hole: long to hash, short to make
+    with program(tmp_path / "create", "create", data, "-o", tmp_path / "x", "--json") as running:
+        running.wait_for("status")
+        assert stopped_in_time(running, signal.SIGTERM) == 130
+    assert not (tmp_path / "x").exists()
