@@ -23,7 +23,6 @@ __all__ = [
     "LIMIT",
     "PATH",
     "PORT",
-    "SIZE",
     "TEXT",
     "Settings",
     "Unit",
@@ -192,7 +191,6 @@ _bytes = count(0, _MAX_SIZE - 1).check
 
 TEXT = Unit("TEXT", str)
 FLAG = Unit("", str)
-SIZE = Unit("SIZE", parse_size, format_size, _bytes)
 LIMIT = Unit("RATE", parse_rate, lambda rate: format_rate(rate) if rate else "unlimited", _bytes)
 DURATION = Unit("DURATION", parse_duration, format_duration)
 PORT = count(0, 65535, "PORT")

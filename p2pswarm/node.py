@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 
 # Bytes of blocks read and not yet taken by the kernel, all peers together: 64 runs of half a megabyte.
 READ_BUDGET = 32 << 20
+POOL_AT_END = (
+    0.3  # seconds that jobs of a hanging disk may hold the exit, after their torrents' own
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,11 @@ class Node:
         if self._fetch is not None:
             await self._fetch.aclose()
         if self._disk is not None:
-            await self._disk.aclose()
+            try:
+                async with asyncio.timeout(POOL_AT_END):
+                    await self._disk.aclose()
+            except TimeoutError:
+                log.warning("the disk hangs; its threads end with the process")
 
     async def add(
         self,

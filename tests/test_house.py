@@ -14,6 +14,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 OWNERS = {
     "p2pswarm/node.py": "`Node.remove` cancels a torrent's task and waits for it",
     "p2pswarm/cli/following.py": "`telling` cancels its listener and waits for it",
+    "p2pswarm/cli/health.py": "`beating` cancels its heartbeat and waits for it",
     "p2pswarm/cli/running.py": "`Stop.unless` and `Stop.sleep` wait for what they start",
 }
 

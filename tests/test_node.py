@@ -175,6 +175,33 @@ def run_in_thread(test: Callable[[str], None], loop: str) -> None:
         pool.submit(test, loop).result()
 
 
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+async def test_over_ipv6(tmp_path: Path, settings: Callable[..., Settings]) -> None:
+    meta = made(tmp_path / "a")
+    async with Node(settings("one", bind="::1")) as one, Node(settings("two", bind="::")) as two:
+        await reach(await one.add(meta, data=tmp_path / "a"), Seeding)
+        peers = [Address("::1", one.port)]
+        await done(await two.add(meta, save_to=tmp_path / "b", peers=peers))
+    assert content(tmp_path / "a" / "thing") == content(tmp_path / "b" / "thing")
+
+
+async def test_a_node_on_every_address(tmp_path: Path, settings: Callable[..., Settings]) -> None:
+    """The usual case: nothing is bound to one address, and the other side dials 127.0.0.1."""
+    meta = made(tmp_path / "a")
+    every = {"bind": "0.0.0.0"}
+    async with Node(settings("one", **every)) as one, Node(settings("two", **every)) as two:
+        await reach(await one.add(meta, data=tmp_path / "a"), Seeding)
+        await done(await two.add(meta, save_to=tmp_path / "b", peers=[address(one)]))
+
+
 SHAPES = {
     "one byte": (1, BLOCK),
     "one piece": (BLOCK, BLOCK),

@@ -45,7 +45,7 @@ class Library:
 
         Raises BencodeError or MetainfoError when it is none, ValueError for a name that is a path.
         """
-        if "/" in name or not name.isprintable():
+        if "/" in name or not _may_be_named(name):
             raise ValueError(f"{name!r} cannot be the name of a torrent")
         name = name if name.endswith(_SUFFIX) else name + _SUFFIX
         self._given[name] = (_describe(name, data), bytes(data))
@@ -94,12 +94,20 @@ class Library:
 def _may_be_torrent(entry: os.DirEntry[str]) -> bool:
     """A plain file of bearable size with a name that can stand in a URL."""
     name = entry.name
-    if name.startswith(".") or not name.endswith(_SUFFIX) or not name.isprintable():
+    if name.startswith(".") or not name.endswith(_SUFFIX) or not _may_be_named(name):
         return False
     return (
         entry.is_file(follow_symlinks=False)
         and entry.stat(follow_symlinks=False).st_size <= MAX_SIZE
     )
+
+
+def _may_be_named(name: str) -> bool:
+    """No control characters and nothing but UTF-8; narrow spaces and joiners are in real names."""
+    try:
+        return all(byte >= 0x20 and byte != 0x7F for byte in name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _describe(name: str, data: bytes) -> Hosted:

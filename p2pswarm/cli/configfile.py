@@ -5,8 +5,6 @@ It is `--config`, else `P2PSWARM_CONFIG`, else `$XDG_CONFIG_HOME/p2pswarm/config
     port = 46900
     up_limit = "2MiB/s"
     seed_for = "30m"
-
-A table `[tracker]` in it belongs to `p2pswarm-tracker`.
 """
 
 import difflib
@@ -32,8 +30,6 @@ def read_config(path: str | None) -> dict[str, Any]:
         return {}
     known = {field.name: field for table in TABLES for field in fields(table)}
     content = _parse(where)
-    if isinstance(content.get("tracker"), dict):
-        del content["tracker"]
     return {key: _checked(where, key, value, known) for key, value in content.items()}
 
 

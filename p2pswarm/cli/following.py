@@ -28,22 +28,23 @@ Enough = Callable[["Status", float], bool]  # the status, and the loop's time in
 
 
 class Patience:
-    """Gives up when for `limit` seconds no peer was there and nothing came. None waits for ever.
+    """Gives up when for `limit` seconds nothing came, from nobody or from peers that do not help. None
+    waits for ever.
 
     Only downloading tries it: a long check, or a full disk, is no lack of peers.
     """
 
     def __init__(self, limit: float | None) -> None:
         self._limit = limit
-        self._done = -1
+        self._came = -1
         self._since = 0.0
 
     def lost(self, status: "Status", now: float) -> bool:
         from p2pswarm.swarm.events import Downloading
 
-        hopeless = isinstance(status.state, Downloading) and not status.peers
-        if not hopeless or status.done != self._done:
-            self._done, self._since = status.done, now
+        came = status.downloaded + status.done
+        if not isinstance(status.state, Downloading) or came != self._came:
+            self._came, self._since = came, now
         return self._limit is not None and now - self._since >= self._limit
 
 

@@ -41,6 +41,8 @@ def create(
     with Report(progress) as report:
         if target.exists() and not replacing.force:
             raise _exists(target)
+        if not target.parent.is_dir():  # said now, not after an hour of hashing
+            raise CommandError(f"{target.parent} is not a folder", Exit.ERROR)
         metainfo = make(
             path,
             trackers=creation.tracker,
@@ -114,14 +116,18 @@ def _exists(target: Path) -> CommandError:
 
 
 def _write(target: Path, data: bytes, *, replace: bool) -> None:
+    """A torrent that is there stays until the new one is whole. Raises CommandError, OSError."""
+    part = target.with_name(f".{target.name}.part")
     try:
-        with target.open("wb" if replace else "xb") as file:
-            file.write(data)
+        part.write_bytes(data)
+        if replace:
+            part.replace(target)
+        else:
+            target.hardlink_to(part)
     except FileExistsError as error:
         raise _exists(target) from error
-    except OSError:
-        target.unlink(missing_ok=True)  # half a torrent is none
-        raise
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _facts(metainfo: "Metainfo") -> dict[str, Any]:

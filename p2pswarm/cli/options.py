@@ -187,7 +187,9 @@ class Download:
     )
     timeout: float | None = field(
         default=None,
-        metadata=about(DURATION, "give up after this long without any peer", shown="never"),
+        metadata=about(
+            DURATION, "give up after this long without a byte from a peer", shown="never"
+        ),
     )
 
 

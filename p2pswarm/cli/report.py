@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from queue import Full, Queue
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -35,7 +35,7 @@ class Report:
     def __init__(self, progress: Progress) -> None:
         self._make = _view_for(progress)
         self.every = Bar.every if self._make is _bar else Nothing.every  # seconds between samples
-        self._calls: Queue[Callable[[View], None] | None] = Queue(_QUEUED)
+        self._calls: SimpleQueue[Callable[[View], None] | None] = SimpleQueue()
         self._noted = ""
         self._results = 0  # not printed yet
         self._broken: OSError | None = None  # why results or JSON lines cannot be printed any more
@@ -101,10 +101,9 @@ class Report:
         return time.monotonic() - self._began
 
     def _offer(self, call: Callable[[View], None] | None) -> None:
-        try:
-            self._calls.put_nowait(call)
-        except Full:
-            return  # the reader sleeps, and misses some progress
+        """Progress is dropped while the reader sleeps; results are not, and neither ever waits."""
+        if call is None or self._calls.qsize() < _QUEUED:
+            self._calls.put(call)
 
     def _print_all(self) -> None:
         view = self._make()

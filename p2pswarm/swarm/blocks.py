@@ -8,6 +8,8 @@ The one hard thing: a buffer belongs to the blocks until its piece is full, then
 job is done. Nobody writes into a buffer that is being hashed.
 """
 
+from collections.abc import Container
+
 from p2pswarm.formats.ids import PieceIndex
 
 __all__ = ["Blocks", "BufferPool"]
@@ -16,7 +18,7 @@ __all__ = ["Blocks", "BufferPool"]
 class BufferPool:
     """The memory of a node for unfinished pieces and for reads: at most `budget` bytes are lent.
 
-    One buffer is always lent to whoever has none, however small the budget, so that nothing can stall.
+    One buffer is always lent to a torrent that has none, whatever others hold, so that nothing can stall.
     """
 
     def __init__(self, budget: int) -> None:
@@ -26,12 +28,12 @@ class BufferPool:
         self._free: dict[int, list[bytearray]] = {}
         self._kept = 0
 
-    def take(self, size: int, *, sparingly: bool = False) -> bytearray | None:
+    def take(self, size: int, *, sparingly: bool = False, first: bool = False) -> bytearray | None:
         """A buffer of `size` bytes with old content, or None while the budget is used up.
 
-        `sparingly` leaves half of the budget to others.
+        `sparingly` leaves half of the budget to others; `first` is for whoever has no buffer at all.
         """
-        if self.lent + size > self.budget // (1 + sparingly) and self.lent:
+        if self.lent + size > self.budget // (1 + sparingly) and self.lent and not first:
             self.refusals += 1
             return None
         self.lent += size
@@ -73,7 +75,8 @@ class Blocks:
 
     def open(self, piece: PieceIndex, *, sparingly: bool = False) -> bool:
         """Lease a buffer for this piece; False while there is no memory for one more."""
-        buffer = self._pool.take(self._length, sparingly=sparingly)
+        first = not self._buffers and not sparingly
+        buffer = self._pool.take(self._length, sparingly=sparingly, first=first)
         if buffer is None:
             return False
         self._buffers[piece] = buffer
@@ -96,6 +99,8 @@ class Blocks:
         """Written, or given up."""
         self._pool.give(self._buffers.pop(piece))
 
-    def drop_all(self) -> None:
+    def drop_all(self, *, but: Container[PieceIndex] = ()) -> None:
+        """Give up every piece, except those that somebody else drops."""
         for piece in list(self._buffers):
-            self.drop(piece)
+            if piece not in but:
+                self.drop(piece)

@@ -8,6 +8,7 @@ tells which pieces that puts in doubt. Until those are checked no checkpoint is 
 one, with the looks that its pieces had, stays true.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from random import Random
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 # Bytes and files that a checkpoint at the end may still have to flush; more is left to the journal,
 # because stopping must not take long: each file costs a turn of the disk.
 FLUSH_AT_END = 64 << 20
+NOTE_AT_END = 0.7  # seconds for that checkpoint, and
+CLOSE_FILES = 0.3  # for closing: stopping takes three seconds in all, on a disk that hangs too
 FILES_AT_END = 100
 
 
@@ -190,7 +193,7 @@ class TorrentData:
         if self.writable:
             pieces = {piece for piece in pieces if have[piece]}
         self._doubtful |= pieces
-        return pieces
+        return set(self._doubtful)
 
     def _watch(self, stats: list[FileStat | None]) -> None:
         self._looks, self._watching = stats, True
@@ -215,16 +218,25 @@ class TorrentData:
         return [PieceIndex(piece) for piece in range(start // length, -(-end // length))]
 
     async def close(self, have: Bitfield | None, uploaded: int, downloaded: int) -> None:
-        """Note what there is (`have` None: nothing is known) and close the files."""
+        """Note what there is (`have` None: nothing is known) and close the files; a disk that hangs may
+        finish that alone. Never raises."""
+        quick = self._unflushed <= FLUSH_AT_END and len(self._unflushed_files) <= FILES_AT_END
         try:
-            quick = self._unflushed <= FLUSH_AT_END and len(self._unflushed_files) <= FILES_AT_END
             if have is not None and quick:
-                await self.checkpoint(have, uploaded, downloaded)
-        except HostError as error:
-            log.warning("%s: resume data not written: %s", self._metainfo.name, error)
-        finally:
-            await self._disk.run(self._close_files)
+                async with asyncio.timeout(NOTE_AT_END):
+                    await self.checkpoint(have, uploaded, downloaded)
+        except (HostError, TimeoutError) as error:
+            log.warning("%s: resume data not written: %s", self._metainfo.name, _words(error))
+        try:
+            async with asyncio.timeout(CLOSE_FILES):
+                await self._disk.run(self._close_files)
+        except (DiskError, TimeoutError) as error:
+            log.warning("%s: files not closed well: %s", self._metainfo.name, _words(error))
 
     def _close_files(self) -> None:
         self._resume.close()
         self._storage.close()
+
+
+def _words(error: Exception) -> str:
+    return str(error) or "the disk hangs"

@@ -78,7 +78,7 @@ class Dialer:
             log.debug("no peer at %s: %s", address, error)
             self._book.failed(address, self._node.clock())
         else:
-            if self._welcome(who):
+            if self._welcome(who) and not who.stream.over:
                 self._book.greeted(address)
             else:
                 self._book.failed(address, self._node.clock())

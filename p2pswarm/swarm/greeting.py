@@ -89,11 +89,17 @@ class Asking(_Greeting):
         super().__init__(me, lost)
         self._info_hash = info_hash
         self._done = done
+        self._begun = False
+        self._early: tuple[Hello, Ident] | None = None
 
     def begin(self, stream: Stream) -> None:
+        """The connection is there. On uvloop the other side may have spoken before we hear of that."""
         self.stream = stream
+        self._begun = True
         ours = Hello(Reserved.ours(), self._info_hash)
         stream.send(ours.encode() + Ident(self._me).encode())
+        if self._early is not None:
+            self._got_ident(*self._early)
 
     @override
     def _got_hello(self, hello: Hello) -> None:
@@ -102,7 +108,10 @@ class Asking(_Greeting):
 
     @override
     def _got_ident(self, hello: Hello, ident: Ident) -> None:
-        self._done(Greeted(self.stream, ident.peer_id, hello.reserved, outgoing=True))
+        if self._begun:
+            self._done(Greeted(self.stream, ident.peer_id, hello.reserved, outgoing=True))
+        else:
+            self._early = hello, ident
 
 
 class Answering(_Greeting):

@@ -334,7 +334,7 @@ class Peer:
         count = granted // BLOCK
         if not count:
             return
-        may_open = home.blocks.open_sparingly if self.stalled else home.blocks.open
+        may_open = self._open_if_harmless if self.stalled else home.blocks.open
         blocks = home.picker.pick(self, have, count, may_open)
         if not blocks and not self.asked:
             busy = home.picker.pick_busy(have, self.late)
@@ -343,6 +343,11 @@ class Peer:
         self.hungry = len(blocks) < count
         if blocks:
             self._send_requests(blocks)
+
+    def _open_if_harmless(self, piece: PieceIndex) -> bool:
+        """While it sends nothing it gets little memory, and no piece that only it may fetch."""
+        home = self._home
+        return not home.picker.is_suspect(piece) and home.blocks.open_sparingly(piece)
 
     def _askable(self) -> Bitfield | None:
         """What may be asked for now: all it has, or while choked the fast pieces; None for nothing."""

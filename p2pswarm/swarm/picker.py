@@ -134,6 +134,10 @@ class PiecePicker:
 
     # What others have
 
+    def is_suspect(self, piece: PieceIndex) -> bool:
+        """Whether one peer alone would have to fetch it."""
+        return piece in self._suspect
+
     def wants_from(self, have: Bitfield) -> bool:
         """Whether somebody who has these could give us anything."""
         return any_and(have, self.missing)

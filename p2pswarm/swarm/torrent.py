@@ -7,7 +7,6 @@ wait are the check at the start, dials, announces and checkpoints, each a task i
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -57,6 +56,7 @@ from p2pswarm.swarm.events import (
     TrackerReplied,
 )
 from p2pswarm.swarm.greeting import Greeted, Name
+from p2pswarm.swarm.keeper import Keeper
 from p2pswarm.swarm.peer import Peer
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.status import Status
@@ -109,6 +109,7 @@ class Torrent:
         # Its own
         self._node = node
         self._data = data
+        self._keeper = Keeper(data, self, metainfo.name)
         self._book = AddressBook()
         self._dialer = Dialer(self._book, node, metainfo.info_hash, self.welcome)
         self._blame = Blame()
@@ -117,18 +118,12 @@ class Torrent:
         self._finished = asyncio.Event()
         self._closed = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
-        self._stuck: list[OpenPiece] = []  # full pieces that the disk did not take
-        self._storing: set[PieceIndex] = set()  # full pieces that the disk has now
-        self._stored_one = asyncio.Event()
-        self._lost: set[PieceIndex] = set()  # ours, until the disk failed to sync them
-        self._unreadable: set[PieceIndex] = set()  # ours, until reading them failed
         self._known = False  # the check is over: `picker.have` is true
         self._over = False
         self._feeding = False
         self._telling = False
         self._dial_waits = False
         self._refusals = 0  # of the node's memory, as of the last tick
-        self._busy: set[str] = set()  # chores under way
         self._due: dict[str, float] = {}
         self._down_meter, self._up_meter = Meter(5.0), Meter(5.0)
         self._departed_down = self._departed_up = 0  # bytes of peers that have gone
@@ -143,9 +138,13 @@ class Torrent:
         return self._events.listen()
 
     async def finished(self) -> None:
-        """Wait until every piece is verified and written. Raises what made the torrent fail."""
-        await self._finished.wait()
-        if self.error is not None:
+        """Wait until every piece is verified and written, or the torrent is taken out of its node.
+
+        Raises what made it fail; a pause is no failure.
+        """
+        while not self._finished.is_set():
+            await self._finished.wait()
+        if isinstance(self.state, Failed) and self.error is not None:
             raise self.error
 
     def add_peer(self, address: Address) -> None:
@@ -218,21 +217,9 @@ class Torrent:
         async with asyncio.TaskGroup() as tasks:
             if self._known:
                 tasks.create_task(self._leave())
-            tasks.create_task(self._close_data())
-        if (
-            not self._storing
-        ):  # else a disk that hangs still has a buffer, which nobody may use again
-            self.blocks.drop_all()
+            tasks.create_task(self._keeper.close(known=self._known))
         self._events.end()
         self._finished.set()
-
-    async def _close_data(self) -> None:
-        """What the disk is writing now still counts; a disk that hangs is not waited for."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LEAVE_TIME):
-                await self._stores_done()
-        have = self.picker.have.copy() if self._known else None
-        await self._data.close(have, self._uploaded, self._downloaded)
 
     async def _leave(self) -> None:
         try:
@@ -256,34 +243,20 @@ class Torrent:
             try:
                 return await self._data.prepare(have)
             except DiskFullError as error:
-                self._pause(error)
+                self.disk_failed(error)
                 await asyncio.sleep(RETRY_DISK_EVERY)
 
     async def _live(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
-                self._resume_work()
+                self.disk_works()
                 tasks.create_task(self.trackers.run(self.progress, self._found))
                 while True:
                     self._tick()
                     await asyncio.sleep(TICK)
             finally:
                 self._tasks = None  # a group that ends takes no more
-
-    def _resume_work(self) -> None:
-        """Whatever state the pieces call for; peers ask again."""
-        self.error = None
-        if self.picker.done:
-            self._enter(Seeding())
-            self._finished.set()
-        elif self._data.writable:
-            self.asking = True
-            self._enter(Downloading())
-            self._feed()
-        else:
-            missing = self.picker.missing.count()
-            self._enter(Paused(f"{missing} of {self.picker.pieces} pieces are not on the disk"))
 
     def _enter(self, state: State) -> None:
         if state != self.state:
@@ -312,11 +285,11 @@ class Torrent:
         if self._is_due("rechoke", now, RECHOKE_EVERY):
             self._rechoke(now)
         if isinstance(self.state, Paused) and self._is_due("disk", now, RETRY_DISK_EVERY):
-            self._retry_disk()
+            self._keeper.retry()
         if self._is_due("checkpoint", now, CHECKPOINT_EVERY):
-            self._chore("checkpoint", self._checkpoint)
+            self._keeper.note()
         if isinstance(self.state, Seeding) and self._is_due("look", now, LOOK_EVERY):
-            self._chore("look", self._look_at_files)
+            self._keeper.look()
         if self.asking and len(self.peers) < FEW_PEERS and self._is_due("more", now, HUNGRY_EVERY):
             self.trackers.need_more()
         self._give_up_stranded()
@@ -335,34 +308,6 @@ class Torrent:
         self._down_meter.tick(now)
         self._up_meter.tick(now)
 
-    def _chore(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Something for the disk that takes a while; one of its kind at a time."""
-        if name not in self._busy and self._tasks is not None:
-            self._busy.add(name)
-            self._tasks.create_task(self._do_chore(name, work))
-
-    async def _do_chore(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        try:
-            await work()
-        except DiskError as error:
-            self._pause(error)
-        finally:
-            self._busy.discard(name)
-
-    async def _checkpoint(self) -> None:
-        """Raises DiskError; when the data could not be synced, nobody knows what the disk holds of it."""
-        have = self.picker.have.copy()
-        try:
-            await self._data.checkpoint(have, self._uploaded, self._downloaded)
-        except DiskError as error:
-            if not self._data.writable:  # only the next start takes longer
-                log.warning("%s: %s", self.metainfo.name, error)
-                return
-            unsafe = set(self._data.unsynced(have).pieces())
-            self._lost |= unsafe
-            self._disown(unsafe)
-            raise
-
     def _part_with_seeds(self, now: float) -> None:
         """Two that want nothing of each other leave their places to others."""
         if not isinstance(self.state, Seeding):
@@ -375,32 +320,10 @@ class Torrent:
 
     def piece_full(self, piece: OpenPiece) -> None:
         """Every block has landed: hash it and write it."""
-        size = self.picker.piece_size(piece.index)
-        self._storing.add(piece.index)
-        self._data.store(
-            piece.index,
-            self.blocks.whole(piece.index, size),
-            lambda result: self._stored(piece, result),
-            digests=self._blame.suspects(piece.index),
-        )
+        self._keeper.store(piece, digests=self._blame.suspects(piece.index))
 
-    async def _stores_done(self) -> None:
-        while self._storing:
-            self._stored_one.clear()
-            await self._stored_one.wait()
-
-    def _stored(self, piece: OpenPiece, result: Stored | DiskError) -> None:
-        self._storing.discard(piece.index)
-        self._stored_one.set()
-        if self._over:
-            if not isinstance(result, DiskError) and result.ok:
-                self.picker.had(piece.index)
-            return
-        if isinstance(result, DiskError):
-            self._stuck.append(piece)  # still in memory: nothing has to be fetched again
-            self._pause(result)
-            return
-        self.blocks.drop(piece.index)
+    def piece_stored(self, piece: OpenPiece, result: Stored) -> None:
+        """It was hashed, and written if it was good; its buffer is free."""
         if result.ok:
             self._piece_good(piece, result)
         else:
@@ -412,11 +335,12 @@ class Torrent:
         if result.digests is not None:
             self._ban_all(self._blame.good(piece.index, result.digests))
         self._events.tell(PieceDone(piece.index))
-        self._tell_everybody(piece.index)
+        self.piece_found(piece.index)
         if self.picker.done:
             self._complete()
 
-    def _tell_everybody(self, piece: PieceIndex) -> None:
+    def piece_found(self, piece: PieceIndex) -> None:
+        """It is ours: everybody hears of it."""
         for peer in self.peers.values():
             peer.queue_have(piece)
             if peer.am_interested and self.picker.done:
@@ -439,8 +363,7 @@ class Torrent:
         self._enter(Seeding())
         self._finished.set()
         self.trackers.completed()
-        self._chore("look", self._look_at_files)
-        self._chore("checkpoint", self._checkpoint)
+        self._keeper.settle()
 
     def _ban_all(self, guilty: set[Any]) -> None:
         for peer in guilty:
@@ -468,9 +391,8 @@ class Torrent:
     def _feed(self) -> None:
         self._feeding = False
         waiting = [peer for peer in self.peers.values() if peer.hungry or not peer.asked]
-        for peer in sorted(
-            waiting, key=lambda peer: peer.stalls
-        ):  # memory goes to those who use it
+        waiting.sort(key=lambda peer: peer.stalls)  # memory goes to those who use it
+        for peer in waiting:
             peer.ask()
 
     def _give_up_stranded(self) -> None:
@@ -490,80 +412,53 @@ class Torrent:
                 peer.give_up(piece)
             self._feed_soon()
 
-    # The disk in the way
+    # What the keeper tells
 
-    def _pause(self, error: DiskError) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """A chore of the keeper, for as long as this torrent is at work."""
+        if self._tasks is not None:
+            self._tasks.create_task(work)
+        else:
+            work.close()
+
+    def disk_failed(self, error: DiskError) -> None:
+        """Nothing is asked for until the disk takes it; `Keeper.retry` finds out."""
         if not self._over:
-            log.warning("%s: paused: %s", self.metainfo.name, error)
+            if not isinstance(self.state, Paused):
+                log.warning("%s: paused: %s", self.metainfo.name, error)
             self.asking = False
             self._due["disk"] = self.clock() + RETRY_DISK_EVERY
             self.error = error
             self._enter(Paused(str(error)))
 
-    def _retry_disk(self) -> None:
-        """Try what did not work; whatever fails again pauses again."""
-        if self._data.writable:
-            self._chore("retry", self._retry_stores)
+    def disk_works(self) -> None:
+        """Whatever state the pieces call for; peers ask again."""
+        self.error = None
+        if self.picker.done:
+            self._enter(Seeding())
+            self._finished.set()
+        elif self._data.writable:
+            self.asking = True
+            self._enter(Downloading())
+            self._feed()
         else:
-            self._chore("look", self._look_at_files)
+            missing = self.picker.missing.count()
+            self._enter(Paused(f"{missing} of {self.picker.pieces} pieces are not on the disk"))
 
-    async def _retry_stores(self) -> None:
-        await self._checkpoint()
-        await self._verify(self._lost)
-        self._lost.clear()
-        stuck, self._stuck = self._stuck, []
-        for piece in stuck:
-            self.piece_full(piece)
-        await self._stores_done()
-        if not self._stuck:
-            self._resume_work()
+    def pieces_lost(self) -> None:
+        """Peers cannot be told that we have less than we said, so they are sent away, and learn it when
+        they come back. They may have what we miss now."""
+        self._finished.clear()
+        self._drop_peers(HostError("we have less than we said"))
+        self._book.want_again(self.clock())
 
-    def read_failed(self, piece: PieceIndex, error: DiskError) -> None:
-        """A file is gone, shorter than it was, changed or broken: what it holds now decides."""
-        if piece not in self._unreadable:
-            log.warning("%s: piece %d cannot be read: %s", self.metainfo.name, piece, error)
-        self._unreadable.add(piece)
-        self._chore("look", self._look_at_files)
-
-    async def _look_at_files(self) -> None:
-        """Read again what somebody changed and what could not be read, and believe only that."""
-        settled = self.picker.done or not self._data.writable
-        doubtful = await self._data.look(self.picker.have, settled=settled)
-        doubtful |= self._unreadable
-        if doubtful:
-            self._disown(doubtful)
-            await self._verify(doubtful)
-            broken = {piece for piece in self._unreadable if self.picker.missing[piece]}
-            self._unreadable = (
-                set() if self._data.writable else broken
-            )  # what is fetched is written anew
-        waits = self._stuck or self._lost  # for the disk; `_retry_stores` goes on
-        if (doubtful or self.error is not None) and not waits:
-            self._resume_work()
-
-    def _disown(self, pieces: set[PieceIndex]) -> None:
-        """These are not ours until they are verified again. Peers cannot be told that we have less than
-        we said, so they are sent away, and learn it when they come back."""
-        lost = [piece for piece in pieces if self.picker.have[piece]]
-        for piece in lost:
-            self.picker.lost(piece)
-        if lost:
-            log.warning("%s: %d pieces are in doubt", self.metainfo.name, len(lost))
-            self._drop_peers(HostError("our files were changed"))
-            self._book.want_again(self.clock())
-
-    async def _verify(self, pieces: set[PieceIndex]) -> None:
-        """Read and hash these again: those that are good are ours."""
-        good = await self._data.check(pieces, self._checking)
-        for piece in pieces:
-            if good[piece] and self.picker.missing[piece] and piece not in self.blocks:
-                self.picker.had(piece)
-                self._tell_everybody(piece)
-
-    def _checking(self, done: int, total: int) -> None:
+    def checking(self, done: int, total: int) -> None:
         """A check in the middle of the work of a seed shows; one in a download or a pause does not."""
         if isinstance(self.state, Seeding | Checking):
             self._enter(Checking(done, total))
+
+    def read_failed(self, piece: PieceIndex, error: DiskError) -> None:
+        self._keeper.read_failed(piece, error)
 
     # What peers ask of their home
 
@@ -598,7 +493,9 @@ class Torrent:
         del self.peers[peer.name]
         self._departed_down += peer.down.total
         self._departed_up += peer.upload.meter.total
-        useful = self.picker.wants_from(peer.have) or not (self.picker.done and peer.is_seed)
+        useful = self.picker.wants_from(peer.have) or not (
+            self.picker.done and (peer.is_seed or peer.upload_only)
+        )
         self._book.left(peer.address, self.clock(), useful=useful)
         self._events.tell(PeerLeft(peer.address, str(reason or "it closed the connection")))
         self._feed_soon()

@@ -36,7 +36,7 @@ def test_a_task_group_that_ends_is_given_no_more(tmp_path: Path) -> None:
         removing = asyncio.create_task(node.remove(torrent))
         await asyncio.sleep(0.1)
         torrent._found(Address("10.0.0.77", 1))
-        torrent._chore("look", torrent._look_at_files)
+        torrent._keeper.look()
         late = await Stranger.meet(world, world.host(), node, meta.info_hash)
         await asyncio.sleep(1)
         released.set()

@@ -72,6 +72,7 @@ def test_a_finished_download_that_could_not_note_its_state_goes_on(tmp_path: Pat
         notes.rename(tmp_path / "elsewhere")
         await asyncio.sleep(70)
         assert isinstance(torrent.state, Paused)
+        await torrent.finished()  # raised what made it pause
         (tmp_path / "elsewhere").rename(notes)
         await asyncio.sleep(6)
         assert torrent.state == Seeding()

@@ -28,19 +28,25 @@ def test_patience_ends_after_so_long_without_a_peer() -> None:
 @pytest.mark.parametrize(
     "better",
     [
-        replace(STATUS, peers=1),
+        replace(STATUS, downloaded=11),
         replace(STATUS, done=11),
         replace(STATUS, state=Checking(1, 2)),
         replace(STATUS, state=Paused("full")),
     ],
 )
-def test_a_peer_or_progress_or_another_state_renews_patience(better: Status) -> None:
+def test_bytes_or_progress_or_another_state_renew_patience(better: Status) -> None:
     patience = Patience(30)
     assert not patience.lost(STATUS, 100)
     assert not patience.lost(better, 129)
-    alone = replace(better, peers=0, state=Downloading())
+    alone = replace(better, state=Downloading())
     assert not patience.lost(alone, 158)
     assert patience.lost(alone, 159)
+
+
+def test_peers_that_do_not_help_are_no_reason_to_wait() -> None:
+    patience = Patience(30)
+    assert not patience.lost(replace(STATUS, peers=3), 100)
+    assert patience.lost(replace(STATUS, peers=5), 130)
 
 
 def test_patience_without_a_limit_never_ends() -> None:

@@ -95,14 +95,16 @@ def test_a_piece_that_is_not_being_put_together_has_no_place() -> None:
         blocks.whole(ONE, 30)
 
 
-def test_without_memory_no_piece_is_opened() -> None:
+def test_without_memory_a_torrent_opens_one_piece_and_no_more() -> None:
+    """Whatever others hold, on a disk that is full perhaps: with one piece it goes on."""
     pool = BufferPool(30)
     blocks, others = Blocks(pool, 30), Blocks(pool, 30)
     assert blocks.open(ONE)
-    assert not others.open(ONE)
-    assert (len(blocks), len(others)) == (1, 0)
-    blocks.drop(ONE)
+    assert not blocks.open(TWO)
     assert others.open(ONE)
+    assert not others.open(TWO)
+    others.drop(ONE)
+    assert not others.open(ONE, sparingly=True)
 
 
 @given(st.lists(st.integers(0, 9), max_size=30))

@@ -25,7 +25,6 @@ __all__ = ["MemoryStore"]
 
 _RECORD = Struct(">dIB20s")  # last heard, downloads, flags, peer id; the address follows
 _SEED, _COUNTED = 1, 2
-_NOBODY = Counts()
 
 
 class _Entry:

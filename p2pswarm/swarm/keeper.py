@@ -1,0 +1,217 @@
+"""The pieces of one torrent and the disk under them: stored, noted, looked at, tried again.
+
+A full piece that the disk does not take stays in memory until it does, so nothing is fetched twice because a
+disk was full. What a failing sync, a failing read or somebody else's hand puts in doubt is not ours until it
+was read and hashed again. `Torrent` hears of all that as the keeper's `Owner`, and decides what it means.
+
+The one hard thing: these chores wait, and meanwhile the world goes on. So one of a kind runs at a time, and
+each looks at the picker again before it believes its own result.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from p2pswarm.discovery.source import Progress
+from p2pswarm.disk.pool import Stored
+from p2pswarm.errors import DiskError
+from p2pswarm.formats.ids import PieceIndex
+from p2pswarm.swarm.blocks import Blocks
+from p2pswarm.swarm.data import TorrentData
+from p2pswarm.swarm.picker import OpenPiece, PiecePicker
+
+__all__ = ["Keeper", "Owner"]
+
+log = logging.getLogger(__name__)
+
+CLOSE_TIME = 1.5  # seconds that writes under way may take at the end
+
+
+class Owner(Protocol):
+    """What the keeper tells, and whom it asks for a place to work in."""
+
+    picker: PiecePicker
+    blocks: Blocks
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
+    def progress(self) -> Progress: ...
+    def piece_stored(self, piece: OpenPiece, result: Stored) -> None: ...
+    def piece_found(self, piece: PieceIndex) -> None: ...
+    def pieces_lost(self) -> None: ...
+    def disk_failed(self, error: DiskError) -> None: ...
+    def disk_works(self) -> None: ...
+    def checking(self, done: int, total: int) -> None: ...
+
+
+class Keeper:
+    """Invariant: a full piece is with the disk (`_storing`), waits for it (`_stuck`) or was handed back."""
+
+    def __init__(self, data: TorrentData, owner: Owner, name: str) -> None:
+        self._data = data
+        self._owner = owner
+        self._name = name
+        self._picker, self._blocks = owner.picker, owner.blocks
+        self._storing: set[PieceIndex] = set()
+        self._stored_one = asyncio.Event()
+        self._stuck: list[OpenPiece] = []
+        self._unsynced: set[PieceIndex] = set()  # ours, until the disk failed to sync them
+        self._unreadable: set[PieceIndex] = set()  # ours, until reading them failed
+        self._busy: set[str] = set()  # chores under way
+        self._again: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}  # asked for meanwhile
+        self._over = False
+
+    # Pieces
+
+    def store(self, piece: OpenPiece, *, digests: bool) -> None:
+        """Hash it and write it; `piece_stored` follows, perhaps before this returns."""
+        size = self._picker.piece_size(piece.index)
+        self._storing.add(piece.index)
+        self._data.store(
+            piece.index,
+            self._blocks.whole(piece.index, size),
+            lambda result: self._stored(piece, result),
+            digests=digests,
+        )
+
+    def _stored(self, piece: OpenPiece, result: Stored | DiskError) -> None:
+        self._storing.discard(piece.index)
+        self._stored_one.set()
+        if self._over:
+            if not isinstance(result, DiskError) and result.ok:
+                self._picker.had(piece.index)  # for the last note
+            self._blocks.drop(piece.index)
+        elif isinstance(result, DiskError):
+            self._stuck.append(piece)
+            self._owner.disk_failed(result)
+        else:
+            self._blocks.drop(piece.index)
+            self._owner.piece_stored(piece, result)
+
+    async def _stores_done(self) -> None:
+        while self._storing:
+            self._stored_one.clear()
+            await self._stored_one.wait()
+
+    def read_failed(self, piece: PieceIndex, error: DiskError) -> None:
+        """A file is gone, shorter than it was, changed or broken: what it holds now decides."""
+        if piece not in self._unreadable:
+            log.warning("%s: piece %d cannot be read: %s", self._name, piece, error)
+        self._unreadable.add(piece)
+        self.look()
+
+    # Chores, one of a kind at a time
+
+    def note(self) -> None:
+        """Make what we have survive a power cut."""
+        self._begin("note", self._note)
+
+    def look(self) -> None:
+        """See whether somebody changed the files."""
+        self._begin("look", self._look)
+
+    def settle(self) -> None:
+        """The last piece is written: note it, and from then on watch the files."""
+        self._begin("look", self._settle)
+
+    def retry(self) -> None:
+        """Try what did not work; whatever fails again says so again."""
+        if self._data.writable:
+            self._begin("retry", self._retry)
+        else:
+            self.look()
+
+    def _begin(self, chore: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if chore in self._busy:
+            self._again[chore] = work
+        else:
+            self._busy.add(chore)
+            self._owner.spawn(self._do(chore, work))
+
+    async def _do(self, chore: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work()
+        except DiskError as error:
+            self._owner.disk_failed(error)
+        finally:
+            self._busy.discard(chore)
+            again = self._again.pop(chore, None)
+            if again is not None and not self._over:
+                self._begin(chore, again)
+
+    async def _note(self) -> None:
+        """Raises DiskError; when the data could not be synced, nobody knows what the disk holds of it."""
+        have, carried = self._picker.have.copy(), self._owner.progress()
+        try:
+            await self._data.checkpoint(have, carried.uploaded, carried.downloaded)
+        except DiskError as error:
+            if not self._data.writable:  # only the next start takes longer
+                log.warning("%s: %s", self._name, error)
+                return
+            unsafe = set(self._data.unsynced(have).pieces())
+            self._unsynced |= unsafe
+            self._disown(unsafe)
+            raise
+
+    async def _retry(self) -> None:
+        await self._note()
+        doubtful = self._unsynced.copy()  # a note that fails meanwhile adds more
+        await self._verify(doubtful)
+        self._unsynced -= doubtful
+        stuck, self._stuck = self._stuck, []
+        for piece in stuck:
+            self.store(piece, digests=True)  # whether it is suspect by now, the owner knows
+        await self._stores_done()
+        if not self._stuck and not self._unsynced:
+            self._owner.disk_works()
+
+    async def _settle(self) -> None:
+        await (
+            self._note()
+        )  # first, because some network file systems change a file's time when they sync
+        await self._look()
+
+    async def _look(self) -> None:
+        """Read again what somebody changed and what could not be read, and believe only that."""
+        settled = self._picker.done or not self._data.writable
+        doubtful = await self._data.look(self._picker.have, settled=settled)
+        doubtful |= self._unreadable
+        self._disown(doubtful)
+        await self._verify(doubtful)
+        # A reader tries again later what it cannot read; a writer gets it anew from others.
+        done = doubtful if self._data.writable else {p for p in doubtful if self._picker.have[p]}
+        self._unreadable -= done
+        if not self._stuck and not self._unsynced:  # else `_retry` goes on
+            self._owner.disk_works()
+
+    def _disown(self, pieces: set[PieceIndex]) -> None:
+        """These are not ours until they are verified again."""
+        lost = [piece for piece in pieces if self._picker.have[piece]]
+        for piece in lost:
+            self._picker.lost(piece)
+        if lost:
+            log.warning("%s: %d pieces are in doubt", self._name, len(lost))
+            self._owner.pieces_lost()
+
+    async def _verify(self, pieces: set[PieceIndex]) -> None:
+        """Read and hash these again: those that are good are ours."""
+        good = await self._data.check(pieces, self._owner.checking)
+        for piece in pieces:
+            if good[piece] and self._picker.missing[piece] and piece not in self._blocks:
+                self._picker.had(piece)
+                self._owner.piece_found(piece)
+
+    # The end
+
+    async def close(self, *, known: bool) -> None:
+        """Note what there is, if that is `known`, and close the files. What the disk is writing still
+        counts, but a disk that hangs is not waited for, and keeps its buffers until it lets go."""
+        self._over = True
+        try:
+            async with asyncio.timeout(CLOSE_TIME):
+                await self._stores_done()
+        except TimeoutError:
+            log.warning("%s: the disk hangs", self._name)
+        have, carried = (self._picker.have.copy() if known else None), self._owner.progress()
+        await self._data.close(have, carried.uploaded, carried.downloaded)
+        self._blocks.drop_all(but=self._storing)  # those are dropped when the disk gives them back
