@@ -166,9 +166,8 @@ class Keeper:
             self._owner.disk_works()
 
     async def _settle(self) -> None:
-        await (
-            self._note()
-        )  # first, because some network file systems change a file's time when they sync
+        # The note first: some network file systems change a file's time when they sync.
+        await self._note()
         await self._look()
 
     async def _look(self) -> None:
