@@ -12,6 +12,7 @@ cancelling need no tuples. Sans-IO: `who` is any key, memory is asked for throug
 
 from collections.abc import Callable, Container, Hashable, Sequence
 from random import Random
+from typing import Any
 
 from bitarray.util import any_and, count_n
 from typing_extensions import override
@@ -22,14 +23,15 @@ from p2pswarm.formats.ids import BLOCK, PieceIndex
 __all__ = ["OpenPiece", "PiecePicker"]
 
 RANDOM_FIRST = 4  # pieces; Cohen's number
+STAGE = 64  # blocks: a megabyte of a large piece, worth telling about
 _FREE, _ASKED, _LANDED = 0, 1, 2
-_FREE_ONES, _ASKED_ONE = bytes((_FREE,)), bytes((_ASKED,))
+_FREE_ONES, _ASKED_ONE, _LANDED_ONE = (bytes((state,)) for state in (_FREE, _ASKED, _LANDED))
 
 
 class OpenPiece:
     """A started piece: each block is free, asked or landed."""
 
-    __slots__ = ("free", "index", "left", "only", "senders", "state", "workers")
+    __slots__ = ("begun", "free", "index", "left", "only", "senders", "state", "workers")
 
     def __init__(self, index: PieceIndex, blocks: int, only: Hashable | None) -> None:
         self.index = index
@@ -39,6 +41,12 @@ class OpenPiece:
         self.senders: list[Hashable | None] = [None] * blocks
         self.workers: set[Hashable] = set()  # who was asked for a block of it
         self.only = only  # after a bad hash one peer alone fetches the piece
+        self.begun: Any = None  # the keeper's: what is hashed already
+
+    @property
+    def gapless(self) -> int:
+        """How many blocks have landed before the first that has not."""
+        return len(self.state) - len(self.state.lstrip(_LANDED_ONE))
 
     @override
     def __repr__(self) -> str:
@@ -289,7 +297,8 @@ class PiecePicker:
     # Answers
 
     def landed(self, block: int, who: Hashable) -> OpenPiece | None:
-        """A block's bytes are in its hole. Returns the piece when that was its last block."""
+        """A block's bytes are in place. Returns the piece when that was its last block, and on the way there
+        whenever another `STAGE` is reached."""
         piece = self._open.get(PieceIndex(block // self.per_piece))
         n = block % self.per_piece
         if piece is None or piece.state[n] == _LANDED:
@@ -301,7 +310,7 @@ class PiecePicker:
         piece.state[n] = _LANDED
         piece.senders[n] = who
         piece.left -= 1
-        return None if piece.left else piece
+        return None if piece.left % STAGE else piece
 
     def wants(self, block: int, who: Hashable) -> bool:
         """Whether a block that arrives from `who` now still has a place."""
