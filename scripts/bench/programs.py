@@ -61,7 +61,7 @@ class Program:
     def __init__(self, command: Sequence[str], patience: float, **how: Any) -> None:
         self.name = " ".join(Path(part).name for part in command[:4])
         self.events: list[dict[str, Any]] = []
-        self._last_line = "nothing"
+        self._last_line = ""
         self._news = threading.Condition()
         self._ended = False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
@@ -100,6 +100,14 @@ class Program:
             if ended:
                 raise BenchError(f"{self} ended before it said {event}: {self.last_words()}")
 
+    def wait_for_line(self) -> str:
+        """Its last line that is not JSON, as soon as there is one. Raises BenchError when it ends before."""
+        with self._news:
+            self._news.wait_for(lambda: self._last_line or self._ended)
+        if not self._last_line:
+            raise BenchError(f"{self} ended without a word: {self.last_words()}")
+        return self._last_line
+
     def usage(self) -> Usage:
         """Until now, of a process that runs on: processor time, and what is resident at the moment."""
         stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
@@ -129,7 +137,7 @@ class Program:
     def last_words(self) -> str:
         self._said.seek(0)
         words = self._said.read().decode("utf-8", "replace")[-LAST_WORDS:].strip()
-        return f"{self._last_line}\n{words}"
+        return words or self._last_line or "it said nothing"
 
     def close(self) -> None:
         """It is gone after this, however it went."""
@@ -148,9 +156,10 @@ class Program:
             now = time.monotonic()
             text = line.decode("utf-8", "replace").strip()
             with self._news:
-                self._last_line = text or self._last_line
                 if text.startswith("{"):
                     self.events.append({**json.loads(text), "heard": now})
+                else:
+                    self._last_line = text or self._last_line
                 self._news.notify_all()
         with self._news:
             self._ended = True
@@ -169,7 +178,7 @@ def program(
 ) -> Iterator[Program]:
     """`command`, with none of the user's own settings; killed at the end if it still runs."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("P2PSWARM_")}
-    own = {**clean, "XDG_CONFIG_HOME": os.devnull, **(env or {})}
+    own = {**clean, "XDG_CONFIG_HOME": "/nonexistent", **(env or {})}
     running = Program([*prefix, *map(str, command)], patience, env=own)
     try:
         yield running

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -176,7 +177,11 @@ def parser(description: str | None, runs: int = 5) -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=runs, help=f"that count ({runs})")
     parser.add_argument("--quick", action="store_true", help="once and small: does it work here?")
     parser.add_argument(
-        "--only", action="append", default=[], metavar="NAME", help="contestants with this in it"
+        "--only",
+        action="append",
+        default=[],
+        metavar="WORDS",
+        help="contestants with all these words",
     )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="for JSON and plot (docs/performance)"
@@ -187,7 +192,7 @@ def parser(description: str | None, runs: int = 5) -> argparse.ArgumentParser:
 
 def chosen(name: str, wanted: argparse.Namespace) -> bool:
     """Whether `--only` lets this contestant take part."""
-    return not wanted.only or any(part in name for part in wanted.only)
+    return not wanted.only or any(fnmatchcase(name, f"*{part}*") for part in wanted.only)
 
 
 def command(main: Callable[[], None]) -> NoReturn:
