@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Column", "Report", "bars", "chosen", "command", "machine", "parser", "table"]
+__all__ = ["Column", "Report", "bars", "chosen", "colour", "command", "machine", "parser", "table"]
 
 OUT = ROOT / "docs" / "performance"
 LIBRARIES = ("p2pswarm", "uvloop", "aiohttp", "bitarray", "libtorrent", "torf")
@@ -220,15 +220,20 @@ def _plot(path: Path, draw: Callable[["Figure"], None]) -> None:
     figure.savefig(path, metadata={"Date": None, "Creator": None})
 
 
+def colour(name: str) -> str:
+    """Ours stand out."""
+    return "#2a78b8" if "p2pswarm" in name else "#a0a0a0"
+
+
 def bars(axes: "Axes", results: Results, column: Column) -> None:
-    """One bar a contestant, ours in another colour; a whisker from the least to the most."""
+    """One bar a contestant, with a whisker from the least to the most."""
     found = {name: spreads(runs) for name, runs in results.runs.items() if runs}
     names = [name for name, figures in found.items() if column.figure in figures]
     each = [found[name][column.figure] for name in names]
     middle = [spread.median / column.scale for spread in each]
     below = [(spread.median - spread.low) / column.scale for spread in each]
     above = [(spread.high - spread.median) / column.scale for spread in each]
-    colours = ["#2a78b8" if "p2pswarm" in name else "#b0b0b0" for name in names]
+    colours = [colour(name) for name in names]
     axes.barh(names, middle, xerr=[below, above], color=colours, ecolor="#404040")
     axes.invert_yaxis()
     axes.set_title(column.head, fontsize=9)
