@@ -235,6 +235,6 @@ def bars(axes: "Axes", results: Results, column: Column) -> None:
     above = [(spread.high - spread.median) / column.scale for spread in each]
     colours = [colour(name) for name in names]
     axes.barh(names, middle, xerr=[below, above], color=colours, ecolor="#404040")
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.4, -0.6)  # the first on top
     axes.set_title(column.head, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
