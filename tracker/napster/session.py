@@ -31,6 +31,7 @@ class Hold(Enum):
     RATE = auto()
     SENDING = auto()
     ASKING = auto()
+    ADDING = auto()
     RECITING = auto()
 
 

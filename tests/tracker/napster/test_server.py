@@ -441,6 +441,58 @@ def test_nobody_learns_an_address_that_did_not_ask(town: Town, alice: Caller, bo
     assert alice.ask(608, f'bob "{SONG}"') == [(404, "bob did not ask for that file")]
 
 
+def test_answers_to_who_has_gone(town: Town, alice: Caller, bob: Caller) -> None:
+    gone = [(404, "User is not currently online.")]
+    for number, rest in ((608, f' "{SONG}"'), (619, f' "{SONG}" 1'), (641, "")):
+        assert alice.ask(number, f"gone{rest}") == gone
+    assert alice.ask(609, f'gone "{SONG}"') == []
+    bob.say(203, f'alice "{SONG}"')
+    bob.hang_up()
+    assert alice.heard() == [(607, f'bob "{SONG}"')]
+    assert alice.ask(608, f'bob "{SONG}"') == gone
+
+
+def test_a_push_whose_downloader_closed_the_port_or_left(town: Town) -> None:
+    alice = town.sharer("alice", host="10.0.0.3", port=0)
+    bob = town.member("bob")
+    bob.say(500, f'alice "{SONG}"')
+    bob.say(703, "0")
+    alice.heard()
+    assert alice.ask(608, f'bob "{SONG}"') == [(404, "bob cannot be connected to any more")]
+    bob.say(703, "6699")
+    bob.say(500, f'alice "{SONG}"')
+    bob.hang_up()
+    alice.heard()
+    town.run(3)
+    assert alice.heard() == []
+
+
+def test_a_file_that_was_taken_back_before_the_answer(
+    town: Town, alice: Caller, bob: Caller
+) -> None:
+    bob.say(203, f'alice "{SONG}"')
+    alice.say(102, SONG)
+    alice.heard()
+    assert alice.ask(608, f'bob "{SONG}"') == [(404, "Not sharing that file")]
+    assert bob.ask(203, f'alice "{SONG}"') == [(206, f'alice "{SONG}"')]
+    alice.say(703, "0")
+    assert bob.ask(500, f'alice "{SONG}"') == [(206, f'alice "{SONG}"')]
+
+
+def test_requests_are_remembered_up_to_a_number(town: Town) -> None:
+    names = [f"{n}.mp3" for n in range(1010)]
+    alice = town.sharer("alice", *names, host="10.0.0.3")
+    bob = town.member("bob")
+    for name in names:
+        bob.say(203, f'alice "{name}"')
+        town.time.run(0.1)
+        bob.flow()
+    town.run(60)
+    alice.heard()
+    assert alice.ask(608, 'bob "0.mp3"') == [(404, "bob did not ask for that file")]
+    assert alice.ask(608, 'bob "1009.mp3"') == []
+
+
 def test_a_request_that_waits_in_a_queue_is_answered_later(
     town: Town, alice: Caller, bob: Caller
 ) -> None:

@@ -171,6 +171,31 @@ async def downloads(alice: Program, bob: Program) -> None:
     assert await alice.hear() == (501, f'bob {LOCALHOST} 7700 "{SONG}" {MD5} 8')
 
 
+async def test_what_was_said_first_is_answered_first(tmp_path: Path) -> None:
+    """Also when a database is asked: shares, searches and pings said in one breath."""
+    async with running(napster_index=f"sqlite:{tmp_path / 'index'}") as evening:
+        alice, bob = await evening.log_in("alice"), await evening.log_in("bob")
+        for album in range(10):
+            files = " ".join(f'"moon {n}.mp3" {MD5} {n} 128 44100 60' for n in range(1, 121))
+            alice.say(870, f'"C:\\{album}" {files}')
+        alice.say(211, "alice")
+        alice.say(750, "after the list")
+        listed = await alice.until(750)
+        assert [number for number, _ in listed] == [212] * 1200 + [213, 750]
+        for n in range(1, 11):
+            bob.say(200, f'FILENAME CONTAINS "moon {n} mp3"')
+            bob.say(750, f"{n}")
+        for n in range(1, 11):
+            found = await bob.until(202)
+            assert len(found) >= 11
+            assert all(f"moon {n}.mp3" in line or f"\\{n}\\" in line for _, line in found[:-1])
+            assert await bob.hear() == (750, f"{n}")
+        alice.say(110)
+        assert await alice.hear() == (110, "1200")
+        bob.say(200, 'FILENAME CONTAINS "moon"')
+        assert await bob.hear() == (202, "")
+
+
 @on_every_loop
 async def test_who_is_cut_off_loses_the_files_at_once() -> None:
     async with running() as evening:
@@ -242,6 +267,23 @@ async def test_passwords_cannot_be_tried_for_long(tmp_path: Path) -> None:
             heard.append((await thief.hear())[1])
         assert heard[:5] == ["Invalid Password"] * 5
         assert heard[-1] == "reconnecting too fast"
+
+
+async def test_accounts_cannot_be_made_without_end(tmp_path: Path) -> None:
+    """Not even by who does not wait for the answer."""
+    async with running(napster_accounts=tmp_path / "accounts") as evening:
+        for n in range(20):
+            hasty = await evening.connect()
+            hasty.say(6, f'n{n} pw 0 "nap" 0 a@b.c')
+            if n % 2:
+                await hasty.hang_up()
+            else:
+                assert (await hasty.hear())[0] == 3
+        late = await evening.connect()
+        late.say(7, "free")
+        assert await late.hear() == (8, "")
+        late.say(2, 'late pw 0 "nap" 0')
+        assert (await late.hear())[1].startswith("too many new accounts from your address")
 
 
 # By HTTP
