@@ -45,12 +45,26 @@ class Crowd:
             self._ask(who, run if run > 1 else OWED_BY_SLOW)
 
     def work(self, gauge: Gauge) -> None:
-        """Measures one "block", "have", "join" and "leave"."""
         for _ in range(ROUNDS):
-            for _ in range(0, BLOCKS, 32):
-                gauge("block", 32, self._blocks)
-                self._lose()
-            self._news(gauge)
+            self.download(gauge)
+            self.news(gauge)
+
+    def download(self, gauge: Gauge) -> None:
+        """Measures each "block"."""
+        for _ in range(0, BLOCKS, 32):
+            gauge("block", 32, self._blocks)
+            self._lose()
+
+    def news(self, gauge: Gauge) -> None:
+        """Measures "have", "leave" and "join": some peers get new pieces, leave, and come back without."""
+        movers = self._dice.sample(range(len(self._haves)), min(MOVERS, len(self._haves)))
+        before = {who: self._haves[who].copy() for who in movers}
+        news = [(who, piece) for who in movers for piece in self._lacks(who, HAVES // len(movers))]
+        gauge("have", len(news), lambda: self._hear(news))
+        for who, had in before.items():
+            gauge("leave", 1, partial(self.picker.gone, self._haves[who]))
+            gauge("join", 1, partial(self.picker.seen_all, had))
+            self._haves[who] = had
 
     def _half(self) -> Bitfield:
         random = Bitfield()
@@ -89,17 +103,6 @@ class Crowd:
             piece = PieceIndex(self._dice.randrange(self.picker.pieces))
             if self.picker.have[piece] and self._haves[who][piece] and piece != but:
                 return piece
-
-    def _news(self, gauge: Gauge) -> None:
-        """Some peers get new pieces, then leave, and come back with what they had."""
-        movers = self._dice.sample(range(len(self._haves)), min(MOVERS, len(self._haves)))
-        before = {who: self._haves[who].copy() for who in movers}
-        news = [(who, piece) for who in movers for piece in self._lacks(who, HAVES // len(movers))]
-        gauge("have", len(news), lambda: self._hear(news))
-        for who, had in before.items():
-            gauge("leave", 1, partial(self.picker.gone, self._haves[who]))
-            gauge("join", 1, partial(self.picker.seen_all, had))
-            self._haves[who] = had
 
     def _lacks(self, who: int, most: int) -> list[PieceIndex]:
         lacks = list((~self._haves[who]).pieces())
