@@ -6,9 +6,10 @@ between threads cost more than the copy.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha1
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -29,7 +30,9 @@ Hashed = tuple[PieceIndex, bytes | DiskError]
 """A piece and its SHA-1, or why it cannot be read."""
 
 READ = 1 << 20  # bytes read at once
-SLICE = 8 << 20  # bytes read in one `work`: a hop costs nothing then, and nobody waits long for its end
+SLICE = (
+    8 << 20
+)  # bytes read in one `work`: a hop costs nothing then, and nobody waits long for its end
 TELL_EVERY = 0.1  # seconds between two looks at what was brought
 
 
@@ -67,7 +70,7 @@ class Hashing:
         try:
             return self._buffers.get_nowait()
         except Empty:
-            return memoryview(bytearray(READ))
+            return _pages(READ)
 
     def _hash(self, run: range, buffer: memoryview) -> list[Hashed]:
         pieces = list(map(PieceIndex, run))
@@ -84,13 +87,13 @@ class Hashing:
         at, end = run.start * self._length, min(run.stop * self._length, self._total)
         if end - at <= READ:
             together = buffer[: end - at]
-            self._storage.read_into(at, together)
+            self._storage.read_into(at, [together])
             starts = range(0, len(together), self._length)
             return [_sha1(together[start : start + self._length]).digest() for start in starts]
         digest = _sha1()
         while at < end and not self._stopped:
             part = buffer[: end - at]
-            self._storage.read_into(at, part)
+            self._storage.read_into(at, [part])
             digest.update(part)
             at += len(part)
         return [digest.digest()] if at == end else []
@@ -106,7 +109,7 @@ class Work(Protocol[Brought_co]):
         """Whoever is in `work` comes out soon."""
 
 
-def in_threads(work: Work[T], count: int) -> Iterator[list[T]]:
+def in_threads(work: Work[T], count: int) -> Generator[list[T], None, None]:
     """What `work` brings in `count` threads, ten times a second, until all is done; raises what it raises.
 
     Its own thread sleeps in between: waking up for every part costs the others two percent. At the end of
@@ -139,6 +142,12 @@ def in_threads(work: Work[T], count: int) -> Iterator[list[T]]:
         work.stop()
         for thread in threads:
             thread.join()
+
+
+def _pages(size: int) -> memoryview:
+    """Memory that begins with a page. A large `bytearray` begins 16 bytes after one, and into that the
+    kernel of an AMD machine copies from its cache with two thirds of the speed."""
+    return memoryview(mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS))
 
 
 def _neighbours(pieces: Iterable[PieceIndex], most: int) -> Iterator[range]:

@@ -10,9 +10,10 @@ one, with the looks that its pieces had, stays true.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
+from p2pswarm.disk.begun import Begun
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.pool import DiskPool, Stored
 from p2pswarm.disk.resume import Resume
@@ -137,6 +138,7 @@ class TorrentData:
         data: memoryview,
         done: Callable[[Stored | DiskError], None],
         *,
+        begun: Begun | None = None,
         digests: bool,
     ) -> None:
         """Verify, write, note, in this order; `done` may be called before this returns."""
@@ -150,11 +152,14 @@ class TorrentData:
             data,
             self._metainfo.piece_hash(piece),
             done,
+            begun=begun,
             note=lambda: self._resume.note(piece),
             digests=digests,
         )
 
-    def read(self, offset: int, into: memoryview, done: Callable[[DiskError | None], None]) -> None:
+    def read(
+        self, offset: int, into: Sequence[memoryview], done: Callable[[DiskError | None], None]
+    ) -> None:
         self._disk.read(self._storage, offset, into, done)
 
     async def checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> None:

@@ -14,11 +14,14 @@ __all__ = ["Wire"]
 class Wire(asyncio.Transport):
     """A transport whose kernel takes as many bytes as it is told; keeps references, as uvloop does."""
 
-    def __init__(self, room: int = 1 << 30, *, named: bool = True) -> None:
-        names = {"peername": ("::ffff:10.0.0.2", 6881, 0, 0), "sockname": ("10.0.0.1", 1)}
+    def __init__(
+        self, room: int = 1 << 30, *, named: bool = True, host: str = "::ffff:10.0.0.2"
+    ) -> None:
+        names = {"peername": (host, 6881, 0, 0), "sockname": ("10.0.0.1", 1)}
         super().__init__(names if named else {})
         self.taken = bytearray()
         self.aborted = False
+        self.reading = True
         self.room = room
         self.stream: Stream | None = None
         self._waiting: deque[memoryview] = deque()
@@ -68,6 +71,14 @@ class Wire(asyncio.Transport):
             self.room -= n
             if n < len(first):
                 self._waiting.appendleft(first[n:])
+
+    @override
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    @override
+    def resume_reading(self) -> None:
+        self.reading = True
 
     @override
     def abort(self) -> None:
