@@ -45,7 +45,7 @@ class Catalog:
         self, path: Path, roots: Sequence[Root], *, disk: DiskPool, index: DiskPool
     ) -> None:
         self.version = 0
-        """Grows whenever `listed` or `noted` may have more to say."""
+        """Grows whenever `listed` or `noted` may have more to say, or something is gone."""
         self._disk = disk
         self._index = index
         db = database(path)
@@ -55,7 +55,7 @@ class Catalog:
         self.indexing = Indexing(roots, self._shelf, self._hashes, disk, self)
         self._resets = 0
         self._watchers: list[Gone] = []
-        self._news = asyncio.Condition()
+        self._bell = asyncio.Event()
 
     @classmethod
     async def open(
@@ -121,9 +121,9 @@ class Catalog:
         return await self.ask(self._lookup.noted, after, most)
 
     async def newer_than(self, version: int) -> None:
-        """Until there may be more than there was at this version."""
-        async with self._news:
-            await self._news.wait_for(lambda: self.version != version)
+        """Until there may be more, or less, than there was at this version."""
+        while self.version == version:
+            await self._bell.wait()
 
     def watch(self, gone: Gone) -> Callable[[], None]:
         """`gone` hears which files are shared no more; what is returned ends that."""
@@ -166,11 +166,12 @@ class Catalog:
         if files:
             for watcher in list(self._watchers):
                 watcher(files)
+            self.more()
 
-    async def more(self) -> None:
-        async with self._news:
-            self.version += 1
-            self._news.notify_all()
+    def more(self) -> None:
+        self.version += 1
+        bell, self._bell = self._bell, asyncio.Event()
+        bell.set()
 
 
 def _roots(folders: Sequence[Path]) -> list[Root]:

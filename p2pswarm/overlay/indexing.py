@@ -35,7 +35,7 @@ class Owner(Protocol):
 
     async def ask(self, job: Callable[..., T], *args: Any) -> T: ...
     def gone(self, files: Sequence[Shared]) -> None: ...
-    async def more(self) -> None: ...
+    def more(self) -> None: ...
 
 
 class Indexing:
@@ -114,7 +114,7 @@ class Indexing:
             return False
         found = await self._disk.run(_md5s, files)
         await self._owner.ask(self._hashes.put_md5, found)
-        await self._owner.more()
+        self._owner.more()
         return True
 
     async def digest_one(self) -> bool:
@@ -126,7 +126,7 @@ class Indexing:
                 await self._owner.ask(self._hashes.give_up, shared)
             else:
                 await self._owner.ask(self._hashes.put_digests, shared, digests)
-            await self._owner.more()
+            self._owner.more()
             return True
         return False
 
