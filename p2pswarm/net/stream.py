@@ -91,6 +91,15 @@ class Stream(asyncio.BufferedProtocol):
             self._transport.abort()
             self._end()
 
+    def pause(self) -> None:
+        """Read nothing more until `resume`; what came together with this message is still given."""
+        if self._transport is not None and not self._over:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None and not self._over:
+            self._transport.resume_reading()
+
     @property
     def over(self) -> bool:
         return self._over

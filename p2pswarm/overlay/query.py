@@ -64,7 +64,7 @@ class Hit:
     """Bytes."""
     network: str
     host: Address | None = None
-    """Where the host takes transfers; None when it takes none and must be asked to come to us."""
+    """Where the host takes transfers; port 0 where the network does not tell."""
     nick: str = ""
     """Who the host is within the network."""
     md5: bytes | None = None

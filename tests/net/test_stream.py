@@ -539,3 +539,31 @@ async def test_a_bug_of_ours_reaches_the_loops_handler_and_ends_the_connection()
         await ear.over.wait()
     assert [type(context["exception"]) for context in told] == [KeyError]
     assert isinstance(ear.reasons[0], KeyError)
+
+
+@on_every_loop
+async def test_a_paused_stream_is_not_read_until_it_is_resumed() -> None:
+    ear = Ear(on_got=lambda _: stream.pause())
+    stream, other = await on_a_socket(ear)
+    message, sent = Choke().encode(), 0
+    with other:
+        await asyncio.get_running_loop().sock_sendall(other, message)
+        while not ear.heard:
+            await asyncio.sleep(0)
+        with suppress(BlockingIOError):  # nobody reads: the kernel's buffers fill up
+            while True:
+                sent += other.send(message * 10_000)
+        assert ear.heard == [Choke()]
+        ear.on_got = None
+        stream.resume()
+        while len(ear.heard) < 1 + sent // len(message):
+            await asyncio.sleep(0)
+        stream.close()
+        stream.pause()
+        stream.resume()
+
+
+def test_a_stream_without_a_connection_has_nothing_to_pause() -> None:
+    stream = Stream(PeerFramer(nowhere), Ear())
+    stream.pause()
+    stream.resume()

@@ -19,6 +19,7 @@ class Wire(asyncio.Transport):
         super().__init__(names if named else {})
         self.taken = bytearray()
         self.aborted = False
+        self.reading = True
         self.room = room
         self.stream: Stream | None = None
         self._waiting: deque[memoryview] = deque()
@@ -68,6 +69,14 @@ class Wire(asyncio.Transport):
             self.room -= n
             if n < len(first):
                 self._waiting.appendleft(first[n:])
+
+    @override
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    @override
+    def resume_reading(self) -> None:
+        self.reading = True
 
     @override
     def abort(self) -> None:

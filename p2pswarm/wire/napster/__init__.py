@@ -55,7 +55,14 @@ from p2pswarm.wire.napster.login import (
     Stats,
     VersionCheck,
 )
-from p2pswarm.wire.napster.ours import Greeting, HashSearch, HitNote, ShareNote
+from p2pswarm.wire.napster.ours import (
+    Greeting,
+    HashSearch,
+    HitNote,
+    ShareNote,
+    is_torrent_name,
+    torrent_name,
+)
 from p2pswarm.wire.napster.people import (
     AlreadyIgnored,
     Hotlist,
@@ -188,4 +195,6 @@ __all__ = [
     "Whois",
     "WhoisReply",
     "WhowasReply",
+    "is_torrent_name",
+    "torrent_name",
 ]

@@ -3,11 +3,12 @@
 They are sent to nobody who did not name p2pswarm at login, so foreign programs never see one.
 """
 
+import re
 from dataclasses import dataclass
 
 from p2pswarm.wire.napster.frames import Message, Text
 
-__all__ = ["Greeting", "HashSearch", "HitNote", "ShareNote"]
+__all__ = ["Greeting", "HashSearch", "HitNote", "ShareNote", "is_torrent_name", "torrent_name"]
 
 
 class Greeting(Text):
@@ -51,3 +52,15 @@ class HashSearch(Message):
 
     kind: str
     digest: str
+
+
+_TORRENT = re.compile(r"p2pswarm:btih:[0-9a-f]{40}\.torrent")
+
+
+def torrent_name(info_hash: bytes) -> str:
+    """Under which name our own hosts send a .torrent, beside the files they share."""
+    return f"p2pswarm:btih:{info_hash.hex()}.torrent"
+
+
+def is_torrent_name(name: str) -> bool:
+    return _TORRENT.fullmatch(name) is not None
