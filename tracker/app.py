@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from random import Random
 from urllib.parse import quote, unquote
 
@@ -23,6 +24,9 @@ from tracker.config import TrackerSettings
 from tracker.connections import Connection, PatientServer, bencoded
 from tracker.listening import bind, is_every_address, own_address
 from tracker.logic import IP, Policy
+from tracker.napster.limits import Caps
+from tracker.napster.pages import render
+from tracker.napster.server import NapsterServer, NapsterSettings
 from tracker.stats import Tally
 from tracker.store import Limits, PeerStore
 from tracker.store.memory import MemoryStore
@@ -59,6 +63,7 @@ class TrackerService:
         )
         self._library = Library(self.settings.torrents)
         self._library_free = asyncio.Lock()
+        self.napster = _napster(self.settings, clock)
         self._tally = Tally()
         self._next_sweep = 0.0
         self._server: PatientServer | None = None
@@ -74,6 +79,8 @@ class TrackerService:
         self._server = PatientServer(self._handle, self.settings.patience)
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._server, sock=place, backlog=_BACKLOG)
+        if self.napster is not None:
+            await self._start_napster(self.napster)
         _log.info("listening on %s:%d", self.settings.host, self.port)
 
     async def aclose(self) -> None:
@@ -83,6 +90,13 @@ class TrackerService:
             listener.close()
             await self._server.aclose()
             await self._store.aclose()
+            if self.napster is not None:
+                await self.napster.aclose()
+
+    def reload(self) -> None:
+        """Read again what may be changed while the service runs: the deny-list."""
+        if self.napster is not None:
+            self.napster.reload()
 
     @property
     def url(self) -> str:
@@ -123,6 +137,8 @@ class TrackerService:
                 return web.Response(body=await self._index(), headers=pages.HEADERS)
             case _ if path.startswith("/t/"):
                 return await self._torrent(path.removeprefix("/t/"))
+            case "/napster" | "/napster/search" if self.napster is not None:
+                return await self._search(self.napster, request, path)
             case _:
                 return _nothing_here()
 
@@ -156,6 +172,32 @@ class TrackerService:
         counts = await self._store.scrape(asked)
         return ScrapeReply(dict(zip(asked, counts, strict=True))).encode()
 
+    async def _start_napster(self, napster: NapsterServer) -> None:
+        try:
+            await napster.start()
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def _search(
+        self, napster: NapsterServer, request: web.BaseRequest, path: str
+    ) -> web.Response:
+        """Files of the Napster index: a page, or JSON."""
+        asked, caller = request.rel_url.query, str(self._caller(request))
+        if asked.get("q") and not napster.web.may(caller):
+            return web.Response(
+                status=429, text="too many searches\n", headers={"Retry-After": "2"}
+            )
+        try:
+            hits = await napster.web.search(asked, caller)
+        except ValueError as error:
+            return web.Response(status=400, text=f"{error}\n")
+        if path == "/napster":
+            text = render(asked.get("q", ""), hits, napster.report())
+            return web.Response(body=text.encode(), headers=pages.HEADERS)
+        answer = {"query": asked.get("q", ""), "hits": hits}
+        return web.json_response(answer, headers={"X-Content-Type-Options": "nosniff"})
+
     def _caller(self, request: web.BaseRequest) -> IP:
         forwarded = None
         if self.settings.proxies:
@@ -173,7 +215,8 @@ class TrackerService:
         assert self._server is not None
         self._tally.dropped = self._server.dropped
         totals, uptime = await self._store.totals(), self._clock() - self._started
-        return self._tally.report(totals, uptime, len(self._server.connections))
+        report = self._tally.report(totals, uptime, len(self._server.connections))
+        return report | (self.napster.report() if self.napster is not None else {})
 
     async def _home(self) -> bytes:
         return pages.home(self.url, await self._report()).encode()
@@ -209,6 +252,31 @@ def _limits(settings: TrackerSettings) -> Limits:
         peers_per_swarm=settings.max_peers,
         per_host=settings.max_per_address,
     )
+
+
+def _napster(settings: TrackerSettings, clock: Callable[[], float]) -> NapsterServer | None:
+    if settings.napster is None:
+        return None
+    caps = Caps(
+        clients=settings.napster_max_clients,
+        clients_per_address=settings.napster_max_per_address,
+        shares=settings.napster_max_shares,
+        files=settings.napster_max_files,
+        queries=settings.napster_query_rate,
+    )
+    values = NapsterSettings(
+        host=settings.host,
+        port=settings.napster,
+        version=version("p2pswarm"),
+        caps=caps,
+        index=settings.napster_file,
+        accounts=settings.napster_accounts,
+        deny=settings.napster_deny,
+        audit=settings.napster_audit,
+        motd=settings.napster_motd,
+        idle=settings.napster_idle,
+    )
+    return NapsterServer(values, clock)
 
 
 def _base_url(host: str, port: int) -> str:

@@ -3,6 +3,7 @@
 `TrackerSettings` is what everything else is given; the metadata of its fields is what the command line shows.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,16 @@ __all__ = ["DEFAULT_PORT", "Network", "TrackerSettings"]
 DEFAULT_PORT = 6969  # what everybody expects a tracker on
 
 Network = IPv4Network | IPv6Network
+
+_COUNTS = (
+    "max_swarms",
+    "max_peers",
+    "max_per_address",
+    "napster_max_clients",
+    "napster_max_per_address",
+    "napster_max_shares",
+    "napster_max_files",
+)
 
 
 def _about(text: str, unit: str = "") -> dict[str, str]:
@@ -65,6 +76,49 @@ class TrackerSettings:
         metadata=_about("time a connection may take for its next request", "SECONDS"),
     )
 
+    napster: int | None = field(
+        default=None,
+        metadata=_about("run a Napster index server on this port, too; 0 for any", "N"),
+    )
+    napster_index: str = field(
+        default="memory",
+        metadata=_about(
+            "where it keeps shared files: memory, or sqlite:PATH for millions", "WHERE"
+        ),
+    )
+    napster_accounts: Path | None = field(
+        default=None,
+        metadata=_about("keep accounts in this file: nicks belong to who came first", "PATH"),
+    )
+    napster_deny: Path | None = field(
+        default=None, metadata=_about("hashes and words that may not be shared or found", "FILE")
+    )
+    napster_audit: Path | None = field(
+        default=None,
+        metadata=_about("log what the deny-list stopped; by default beside it", "FILE"),
+    )
+    napster_motd: Path | None = field(
+        default=None, metadata=_about("greet members with the lines of this file", "FILE")
+    )
+    napster_max_clients: int = field(
+        default=10_000, metadata=_about("have at most so many Napster connections", "N")
+    )
+    napster_max_per_address: int = field(
+        default=64, metadata=_about("have at most so many of them from one address", "N")
+    )
+    napster_max_shares: int = field(
+        default=5_000, metadata=_about("let one member share at most so many files", "N")
+    )
+    napster_max_files: int = field(
+        default=2_000_000, metadata=_about("index at most so many files", "N")
+    )
+    napster_query_rate: float = field(
+        default=5.0, metadata=_about("answer a member so many searches a second, on average", "N")
+    )
+    napster_idle: float = field(
+        default=1800.0, metadata=_about("hang up on who says nothing for so long", "SECONDS")
+    )
+
     def __post_init__(self) -> None:
         if self.port is not None and not 0 <= self.port < 65536:
             raise ValueError(f"port {self.port} is not from 0 to 65535")
@@ -74,10 +128,26 @@ class TrackerSettings:
             raise ValueError(f"{self.torrents} is not a folder")
         if not 0 < self.patience <= 3600:
             raise ValueError(f"a patience of {self.patience} s is not from 0 s to 3600 s")
-        for name in ("max_swarms", "max_peers", "max_per_address"):
+        if self.napster is not None and not 0 <= self.napster < 65536:
+            raise ValueError(f"port {self.napster} is not from 0 to 65535")
+        for name in ("napster_query_rate", "napster_idle"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be more than 0")
+        for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+        assert self.napster_file is None or self.napster_file.name
         assert self.proxies is not None
+
+    @cached_property
+    def napster_file(self) -> Path | None:
+        """Where `napster_index` keeps files; None is memory. Raises ValueError."""
+        where, _, path = self.napster_index.partition(":")
+        if where == "sqlite" and path:
+            return Path(path)
+        if self.napster_index != "memory":
+            raise ValueError(f"{self.napster_index!r} is neither memory nor sqlite:PATH")
+        return None
 
     @cached_property
     def proxies(self) -> tuple[Network, ...]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from p2pswarm.wire.tracker import Counts
 from tracker.torrents import Hosted
 
-__all__ = ["HEADERS", "home", "index", "readable_size"]
+__all__ = ["HEADERS", "home", "index", "page", "readable_size"]
 
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -38,6 +38,11 @@ code {{ background: #8882; padding: .1rem .3rem; }}
 """
 
 
+def page(title: str, body: str) -> str:
+    """A whole page; `title` is ours, `body` is HTML."""
+    return _PAGE.format(title=title, body=body)
+
+
 def home(announce_url: str, report: dict[str, Any]) -> str:
     """The front page; `report` is what `/stats` says."""
     rows = "".join(
@@ -49,13 +54,13 @@ def home(announce_url: str, report: dict[str, Any]) -> str:
         '<p><a href="/t/">Torrents hosted here</a> · <a href="/stats">these numbers as JSON</a></p>'
         f"<table>{rows}</table>"
     )
-    return _PAGE.format(title="p2pswarm tracker", body=body)
+    return page("p2pswarm tracker", body)
 
 
 def index(offers: Sequence[tuple[Hosted, Counts]]) -> str:
     """The list of hosted torrents with the sizes of their swarms."""
     if not offers:
-        return _PAGE.format(title="Torrents", body="<p>No torrents are hosted here.</p>")
+        return page("Torrents", "<p>No torrents are hosted here.</p>")
     rows = "".join(
         f'<tr><td><a href="/t/{quote(hosted.name, safe="")}">{escape(hosted.name)}</a></td>'
         f"<td>{readable_size(hosted.total)}</td><td>{counts.complete}</td>"
@@ -63,7 +68,7 @@ def index(offers: Sequence[tuple[Hosted, Counts]]) -> str:
         for hosted, counts in offers
     )
     heads = "<tr><th>torrent<th>size<th>seeds<th>leechers<th>downloads</tr>"
-    return _PAGE.format(title="Torrents", body=f"<table>{heads}{rows}</table>")
+    return page("Torrents", f"<table>{heads}{rows}</table>")
 
 
 def readable_size(size: int) -> str:

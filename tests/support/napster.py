@@ -1,157 +1,126 @@
-"""A Napster server under a test's hands: it says what it is told to, raw, and remembers what it hears.
+"""A Napster server and its clients in memory, without sockets and in a test's own time.
 
-And clients of ours that belong to nobody's node.
+The clients know numbers and lines of text, as foreign programs do, and nothing of our message classes.
 """
 
-import asyncio
-import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from random import Random
-from typing import Self
+from typing import Any
 
-from p2pswarm.disk.pool import DiskPool
-from p2pswarm.formats.ids import Address, InfoHash
-from p2pswarm.net.port import Port
-from p2pswarm.net.rate import Limiter
-from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.napster.client import Napster, Tools
+from p2pswarm.net.stream import Stream
+from tests.support.clock import Time
+from tests.support.transport import Wire
+from tracker.napster.limits import Caps
+from tracker.napster.server import NapsterServer, NapsterSettings
 
-__all__ = ["PATIENCE", "Guest", "Server", "client", "number_of"]
+__all__ = ["MD5", "SONG", "Caller", "Town", "frame", "frames"]
 
-PATIENCE = 8.0  # seconds; everything a story waits for comes in a fraction of one
+MD5 = "b92870e0d41bc8e698cf2f0a1ddfeac7"
+SONG = "C:\\music\\Generic Band - Blue Moon.mp3"
 
 
-def number_of(ip: str) -> int:
-    """An address as the protocol writes it."""
-    return int.from_bytes(bytes(map(int, ip.split("."))), "little")
+def frame(number: int, line: str | bytes = "") -> bytes:
+    data = line if isinstance(line, bytes) else line.encode()
+    return len(data).to_bytes(2, "little") + number.to_bytes(2, "little") + data
 
 
-class Guest:
-    """One connection to the server."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self.log: list[tuple[int, str]] = []
-
-    async def hear(self, *numbers: int) -> str:
-        """The text of the next message with one of these numbers; others before it are skipped."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                number, text = await self.next()
-                if number in numbers:
-                    return text
-
-    async def next(self) -> tuple[int, str]:
-        length, number = struct.unpack("<HH", await self._reader.readexactly(4))
-        text = (await self._reader.readexactly(length)).decode()
-        self.log.append((number, text))
-        return number, text
-
-    def say(self, number: int, text: str = "") -> None:
-        data = text.encode()
-        self._writer.write(struct.pack("<HH", len(data), number) + data)
-
-    def raw(self, data: bytes) -> None:
-        self._writer.write(data)
-
-    def let_in(self) -> None:
-        self.say(3, "somebody@example.org")
-        self.say(621, "welcome")
-        self.say(214, "1 0 0")
-
-    async def gone(self) -> bool:
-        """Waits until the client has hung up."""
-        async with asyncio.timeout(PATIENCE):
-            with suppress(ConnectionResetError):
-                while await self._reader.read(1000):
-                    pass
-        return True
-
-    def close(self) -> None:
-        self._writer.close()
+def frames(data: bytes | bytearray) -> list[tuple[int, str]]:
+    """The messages in `data`, which ends with a whole one."""
+    found, at = [], 0
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 2], "little")
+        number = int.from_bytes(data[at + 2 : at + 4], "little")
+        assert at + 4 + length <= len(data), "half a message"
+        found.append((number, bytes(data[at + 4 : at + 4 + length]).decode("utf-8", "replace")))
+        at += 4 + length
+    return found
 
 
-class Server:
-    """`async with Server() as server: guest = await server.guest()`."""
+class Caller:
+    """One connection. `say` is heard by the server at once; `heard` is what came back since last time."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._host, self._port = host, port
-        self._guests: asyncio.Queue[Guest] = asyncio.Queue()
-        self._all: list[Guest] = []
-        self.address = Address(host, port)
+    def __init__(self, stream: Stream, host: str) -> None:
+        self.wire, self.stream = Wire(host=host), stream
+        self._read = 0
+        self._unread: list[bytes] = []
+        self.wire.carry(stream)
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._come, self._host, self._port)
-        self.address = Address(self._host, self._server.sockets[0].getsockname()[1])
-        return self
+    def say(self, number: int, line: str | bytes = "") -> None:
+        self.push(frame(number, line))
 
-    async def __aexit__(self, *error: object) -> None:
-        self._server.close()
-        for guest in self._all:
-            guest.close()
-        await self._server.wait_closed()
+    def push(self, data: bytes) -> None:
+        """Bytes as they are; what is sent while the server does not read waits in the network."""
+        self._unread.append(data)
+        self.flow()
 
-    async def _come(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        guest = Guest(reader, writer)
-        self._all.append(guest)
-        self._guests.put_nowait(guest)
+    def flow(self) -> None:
+        while self._unread and self.wire.reading and not self.stream.over:
+            data = self._unread.pop(0)
+            buffer = self.stream.get_buffer(-1)
+            n = min(len(data), len(buffer))
+            buffer[:n] = data[:n]
+            if n < len(data):
+                self._unread.insert(0, data[n:])
+            self.stream.buffer_updated(n)
 
-    async def guest(self) -> Guest:
-        """The next one who comes."""
-        async with asyncio.timeout(PATIENCE):
-            return await self._guests.get()
+    @property
+    def waiting(self) -> int:
+        """Bytes that the server has not read."""
+        return sum(map(len, self._unread))
 
-    async def member(self) -> Guest:
-        """The next one who comes, logged in."""
-        guest = await self.guest()
-        await guest.hear(2, 6)
-        guest.let_in()
-        return guest
+    def heard(self) -> list[tuple[int, str]]:
+        new, self._read = self.wire.taken[self._read :], len(self.wire.taken)
+        return frames(new)
+
+    def ask(self, number: int, line: str | bytes = "") -> list[tuple[int, str]]:
+        self.heard()
+        self.say(number, line)
+        return self.heard()
+
+    @property
+    def over(self) -> bool:
+        return self.stream.over
+
+    def hang_up(self) -> None:
+        self.stream.connection_lost(None)
 
 
-async def _nothing(info_hash: InfoHash) -> None:
-    """Nobody seeds here."""
+class Town:
+    """The server, its time, and everybody who called."""
 
+    def __init__(self, *, caps: Caps | None = None, **settings: Any) -> None:
+        self.time = Time()
+        self.date = 1_000_000_000.0
+        values = NapsterSettings(version="1.2.3", caps=caps or Caps(), **settings)
+        self.server = NapsterServer(
+            values, self.time.clock, lambda: self.date, self.time.call_later
+        )
+        self.callers: list[Caller] = []
 
-@asynccontextmanager
-async def client(
-    server: Address,
-    *,
-    host: str = "127.0.0.2",
-    share: Path | None = None,
-    slots: int = 4,
-    join: bool = False,
-    up: float = 0,
-    seed: Callable[[InfoHash], object] = _nothing,
-    **more: object,
-) -> AsyncIterator[Napster]:
-    """A client on its own port, with what lies in `share` scanned and hashed."""
-    loop = asyncio.get_running_loop()
-    port = Port(host, 0)
-    await port.open()
-    disk, index = DiskPool(threads=1), DiskPool(threads=1)
-    limiter = Limiter(up, loop.time, loop.call_later)
-    tools = Tools(port, disk, limiter, Random(1), seed, slots)  # type: ignore[arg-type]
-    network = Napster(server, tools, **more)  # type: ignore[arg-type]
-    working, catalog = None, None
-    try:
-        if share is not None:
-            database = share.with_name(f"{share.name}-{host}.db")
-            catalog = await Catalog.open(database, [share], disk=disk, index=index)
-            working = asyncio.ensure_future(catalog.run())
-            await catalog.settled()
-            network.share(catalog)
-        if join:
-            await network.join()
-        yield network
-    finally:
-        await network.leave()
-        if working is not None and catalog is not None:
-            working.cancel()
-            await asyncio.wait([working])
-            await catalog.aclose()
-        await port.close()
-        await index.aclose()
-        await disk.aclose()
+    def call(self, host: str = "10.0.0.2") -> Caller:
+        caller = Caller(self.server.lobby.knock(), host)
+        self.callers.append(caller)
+        return caller
+
+    def member(
+        self, nick: str, host: str = "10.0.0.2", *, port: int = 6699, client: str = "nap v0.8"
+    ) -> Caller:
+        caller = self.call(host)
+        caller.say(2, f'{nick} secret {port} "{client}" 8')
+        assert caller.heard()[0][0] == 3, f"{nick} did not get in"
+        return caller
+
+    def sharer(self, nick: str, *names: str, **more: Any) -> Caller:
+        caller = self.member(nick, **more)
+        for name in names or (SONG,):
+            caller.say(100, f'"{name}" {MD5} 443332 128 44100 60')
+        assert caller.heard() == []
+        return caller
+
+    def run(self, seconds: int) -> None:
+        """That much time, ticks included."""
+        for _ in range(seconds):
+            self.time.run(1)
+            self.date += 1
+            self.server.tick()
+            for caller in self.callers:
+                caller.flow()
+            self.server.check()

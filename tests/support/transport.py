@@ -14,8 +14,10 @@ __all__ = ["Wire"]
 class Wire(asyncio.Transport):
     """A transport whose kernel takes as many bytes as it is told; keeps references, as uvloop does."""
 
-    def __init__(self, room: int = 1 << 30, *, named: bool = True) -> None:
-        names = {"peername": ("::ffff:10.0.0.2", 6881, 0, 0), "sockname": ("10.0.0.1", 1)}
+    def __init__(
+        self, room: int = 1 << 30, *, named: bool = True, host: str = "::ffff:10.0.0.2"
+    ) -> None:
+        names = {"peername": (host, 6881, 0, 0), "sockname": ("10.0.0.1", 1)}
         super().__init__(names if named else {})
         self.taken = bytearray()
         self.aborted = False

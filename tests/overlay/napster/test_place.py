@@ -12,7 +12,7 @@ from p2pswarm.overlay.napster.client import Napster
 from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.wire.napster import WhoisReply, WhowasReply
-from tests.support.napster import Guest, Server, client
+from tests.support.scripted_napster import Guest, Server, client
 
 BLUE = Query.parse("blue")
 RESULT = '"music\\blue {}.mp3" {} 100 128 44100 60 bob 17107762 4'

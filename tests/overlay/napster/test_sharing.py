@@ -9,7 +9,7 @@ import pytest
 
 from p2pswarm.overlay.napster import sharing
 from p2pswarm.overlay.napster.client import Napster
-from tests.support.napster import Guest, Server, client
+from tests.support.scripted_napster import Guest, Server, client
 
 
 @pytest.fixture

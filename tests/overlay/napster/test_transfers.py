@@ -16,7 +16,7 @@ from p2pswarm.overlay.napster import downloads, talk, uploads
 from p2pswarm.overlay.napster.client import Napster
 from p2pswarm.overlay.query import Hit
 from p2pswarm.wire.napster import torrent_name
-from tests.support.napster import PATIENCE, Guest, Server, client, number_of
+from tests.support.scripted_napster import PATIENCE, Guest, Server, client, number_of
 
 DATA = os.urandom(700_000)
 NAME = r"Music\song.mp3"
