@@ -198,4 +198,4 @@ class Napster:
 
 def _refused(answer: object) -> None:
     if isinstance(answer, NoSuch):
-        raise NetworkError(f"napster: the server says: {answer.text}")
+        raise NetworkError(f"the server says: {answer.text}")

@@ -50,7 +50,7 @@ class Connection:
         self._dice = dice
         self._hear, self._serve, self._lost = hear, serve, lost
         self._session: Session | None = None
-        self._trouble: NetworkError | None = None
+        self._trouble = "not joined"
         self._tried = asyncio.Event()  # no attempt is under way
         self._failures = 0
 
@@ -62,9 +62,9 @@ class Connection:
     def current(self) -> Session:
         """Raises NetworkError."""
         if self._session is None:
-            raise NetworkError(f"napster: {self._trouble or 'we have not joined'}")
+            raise NetworkError(self._trouble)
         if self._session.over.is_set():
-            raise NetworkError(f"napster: {self._lost_words(self._session)}")
+            raise self._session.lost()
         return self._session
 
     async def run(self) -> None:
@@ -79,9 +79,9 @@ class Connection:
 
     def _failed(self, error: RemoteError) -> None:
         self._session = None
-        self._trouble = NetworkError(str(error))
+        self._trouble = str(error)
         self._tried.set()
-        self._lost(self._trouble)
+        self._lost(NetworkError(self._trouble))
         log.log(logging.INFO if self._failures else logging.WARNING, "napster: %s", error)
         self._failures += 1
 
@@ -90,18 +90,14 @@ class Connection:
         self._tried.clear()
         where = await self._look_up()
         session, self.account = await log_in(self.account, lambda: self._connect(where), self._dice)
-        self._session, self._trouble, self._failures = session, None, 0
+        self._session, self._failures = session, 0
         self._tried.set()
         log.info("napster: logged in at %s as %s", self._server, self.account.nick)
         try:
             await self._stay(session)
         finally:
             session.close()
-        raise NetworkError(self._lost_words(session))
-
-    def _lost_words(self, session: Session) -> str:
-        why = str(session.reason or "")
-        return f"the connection to {self._server} is lost" + (f": {why}" if why else "")
+        raise session.lost()
 
     async def _stay(self, session: Session) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -154,9 +154,12 @@ class Session:
 
     def _check(self) -> None:
         if self.over.is_set():
-            raise NetworkError(
-                f"the connection to the server is lost: {self.reason or 'it closed'}"
-            )
+            raise self.lost()
+
+    def lost(self) -> NetworkError:
+        """Why it is over, in words."""
+        why = f": {self.reason}" if self.reason and str(self.reason) else ""
+        return NetworkError(f"the connection to {self.stream.remote} is lost{why}")
 
     async def keep_alive(self) -> None:
         """Until it is over: a server that says nothing is asked, and left when it does not answer."""
