@@ -85,7 +85,7 @@ class Check:
         while at < end and not self._stopped:
             part = buffer[: min(CHUNK, end - at)]
             try:
-                self._storage.read_into(at, part)
+                self._storage.read_into(at, [part])
             except DiskError:
                 return False
             digest.update(part)

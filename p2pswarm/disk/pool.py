@@ -11,7 +11,7 @@ With `threads=0` everything runs at once where it is called, which is what simul
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from hashlib import sha1
 from math import inf
@@ -107,10 +107,10 @@ class DiskPool:
         self,
         storage: Storage,
         offset: int,
-        into: memoryview,
+        into: Sequence[memoryview],
         done: Callable[[DiskError | None], None],
     ) -> None:
-        """Fill `into`; `done` is called on the loop, with None when it is filled."""
+        """Fill `into`, one after the other; `done` is called on the loop, with None when it is filled."""
         try:
             cached = storage.nowait and storage.read_into(offset, into, wait=False)
         except DiskError as error:
@@ -121,7 +121,7 @@ class DiskPool:
             return
         job = partial(_read, storage, offset, into, self._clock)
         pace = self._pace(self._reads, storage)
-        quick = not storage.nowait and pace.here(len(into))
+        quick = not storage.nowait and pace.here(sum(map(len, into)))
         self._go(self._inline or quick, job, pace, done)
 
     async def run(self, job: Callable[..., T], *args: Any) -> T:
@@ -209,7 +209,7 @@ def _store(
 
 
 def _read(
-    storage: Storage, offset: int, into: memoryview, clock: Callable[[], float]
+    storage: Storage, offset: int, into: Sequence[memoryview], clock: Callable[[], float]
 ) -> tuple[None, float]:
     start = clock()
     storage.read_into(offset, into)

@@ -64,9 +64,9 @@ class Storage(Protocol):
     def read(self, offset: int, length: int) -> bytes:
         """Exactly these bytes. Raises DiskError, also when a file is shorter than it should be."""
 
-    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
-        """Fill `into`. With `wait=False` only from open files and the page cache: False says it would
-        have to wait, and `into` holds anything. Raises DiskError as `read` does."""
+    def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
+        """Fill `into`, one after the other. With `wait=False` only from open files and the page cache: False
+        says it would have to wait, and `into` holds anything. Raises DiskError as `read` does."""
 
     def stats(self) -> list[FileStat | None]:
         """One for each file: None where none is, `PAD` for a pad file. Raises DiskError."""
@@ -108,8 +108,10 @@ class MemoryStorage:
         self._check(offset, length)
         return bytes(self._data[offset : offset + length])
 
-    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
-        into[:] = self.read(offset, len(into))
+    def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
+        for part in into:
+            part[:] = self.read(offset, len(part))
+            offset += len(part)
         return True
 
     def stats(self) -> list[FileStat | None]:
@@ -185,17 +187,17 @@ class FileStorage:
 
     def read(self, offset: int, length: int) -> bytes:
         data = bytearray(length)
-        self.read_into(offset, memoryview(data))
+        self.read_into(offset, [memoryview(data)])
         return bytes(data)
 
-    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
+    def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
         read = self._read_part if wait else self._peek_part
-        spans = self._layout.spans(offset, len(into))
+        spans = self._layout.spans(offset, sum(map(len, into)))
         if len(spans) == 1:
             return read(spans[0].file, spans[0].offset, into)
         at = 0
         for file, start, length in spans:
-            if not read(file, start, into[at : at + length]):
+            if not read(file, start, _stretch(into, at, length)):
                 return False
             at += length
         return True
@@ -242,19 +244,20 @@ class FileStorage:
         finally:
             self._open.release(handle, wrote=True)
 
-    def _read_part(self, number: int, at: int, into: memoryview) -> bool:
+    def _read_part(self, number: int, at: int, into: Sequence[memoryview]) -> bool:
         if self._files[number].pad:
-            into[:] = bytes(len(into))
+            for part in into:
+                part[:] = bytes(len(part))
             return True
         handle = self._open.acquire(number, writing=False)
         try:
-            got = _read_all(handle.fd, at, into)
+            whole = _read_all(handle.fd, at, into)
             self._check_look(number, handle.fd)
         except OSError as error:
             raise disk_error("read", self._path(number), error) from error
         finally:
             self._open.release(handle, wrote=False)
-        if got < len(into):
+        if not whole:
             raise _short(self._path(number))
         return True
 
@@ -266,14 +269,14 @@ class FileStorage:
             if (now.st_size, now.st_mtime_ns) != looks[number]:
                 raise DiskError(f"{self._path(number)} was changed by somebody else")
 
-    def _peek_part(self, number: int, at: int, into: memoryview) -> bool:
+    def _peek_part(self, number: int, at: int, into: Sequence[memoryview]) -> bool:
         if self._files[number].pad:
             return self._read_part(number, at, into)
         handle = self._open.acquire_if_open(number)
         if handle is None:  # opening may wait for the disk
             return False
         try:
-            if os.preadv(handle.fd, [into], at, _NOWAIT) < len(into):
+            if os.preadv(handle.fd, into, at, _NOWAIT) < sum(map(len, into)):
                 return False
             self._check_look(number, handle.fd)
         except BlockingIOError:
@@ -366,15 +369,27 @@ def _check_path(path: Sequence[str]) -> None:
         raise ValueError("a file without a name")
 
 
-def _read_all(fd: int, at: int, into: memoryview) -> int:
-    """How many bytes there were; less than asked means the file ends."""
-    got = 0
-    while got < len(into):
-        n = os.preadv(fd, [into[got:]], at + got)
+def _read_all(fd: int, at: int, into: Sequence[memoryview]) -> bool:
+    """False when the file ends before `into` is full."""
+    wanted, got = sum(map(len, into)), 0
+    while got < wanted:
+        n = os.preadv(fd, _stretch(into, got, wanted - got) if got else into, at + got)
         if not n:
-            break
+            return False
         got += n
-    return got
+    return True
+
+
+def _stretch(views: Sequence[memoryview], start: int, length: int) -> list[memoryview]:
+    """These bytes of `views`, which follow each other."""
+    found: list[memoryview] = []
+    for view in views:
+        if start < len(view) and length:
+            part = view[start : start + length]
+            found.append(part)
+            length -= len(part)
+        start = max(0, start - len(view))
+    return found
 
 
 def _short(path: Path) -> DiskError:

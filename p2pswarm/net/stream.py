@@ -134,8 +134,7 @@ class Stream(asyncio.BufferedProtocol):
         if self._over:
             return
         try:
-            messages = self._framer.received(nbytes)
-            for message in messages:
+            for message in self._framer.received(nbytes):
                 self._conversation.got(message)
                 if self.over:
                     return

@@ -10,7 +10,7 @@ one, with the looks that its pieces had, stays true.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from p2pswarm.disk.layout import Layout
@@ -154,7 +154,9 @@ class TorrentData:
             digests=digests,
         )
 
-    def read(self, offset: int, into: memoryview, done: Callable[[DiskError | None], None]) -> None:
+    def read(
+        self, offset: int, into: Sequence[memoryview], done: Callable[[DiskError | None], None]
+    ) -> None:
         self._disk.read(self._storage, offset, into, done)
 
     async def checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> None:

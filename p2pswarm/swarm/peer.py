@@ -1,9 +1,10 @@
 """One conversation with one peer: interest, asking, serving.
 
-Everything here runs in the socket's callback and never awaits. A batch of messages comes in through `got`;
-`caught_up` then answers the whole batch with one send of requests and starts one read for what the peer
-asked. The peer owns its flags, what it owes us (`asked`, and `late` for what we no longer wait for) and
-what we owe it (`upload`, a room of its own). What concerns all peers it asks of its `Home`, the torrent.
+Everything here runs in the socket's callback and never awaits. Messages come in through `got`, blocks through
+`take_block`; when the socket has no more, `caught_up` answers all of it with one send of requests and starts
+one read for what the peer asked. The peer owns its flags, what it owes us (`asked`, and `late` for what we no
+longer wait for) and what we owe it (`upload`, a room of its own). What concerns all peers it asks of its
+`Home`, the torrent.
 
 The one hard thing: a block in `asked` is promised to this peer by the picker. Whatever takes it out of
 `asked` without landing it must give it back with `unask`.
@@ -24,7 +25,7 @@ from p2pswarm.swarm.choker import Candidate
 from p2pswarm.swarm.fast import allowed_fast_set
 from p2pswarm.swarm.greeting import Name
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
-from p2pswarm.swarm.upload import Upload, UploadHome
+from p2pswarm.swarm.upload import BlockRange, Upload, UploadHome
 from p2pswarm.wire.extension import REQQ, ExtendedHandshake
 from p2pswarm.wire.peer import (
     AllowedFast,
@@ -38,9 +39,8 @@ from p2pswarm.wire.peer import (
     Interested,
     KeepAlive,
     NotInterested,
-    Piece,
     Reject,
-    Request,
+    Requests,
     Reserved,
     Unchoke,
     encode_requests,
@@ -205,16 +205,6 @@ class Peer:
         if self._granted:
             self._send(*(AllowedFast(piece).encode() for piece in self._granted))
 
-    def landing(self, piece: PieceIndex, begin: int, length: int) -> memoryview | None:
-        """Where the framer may put a block: only what this peer owes, and only while it is wanted."""
-        picker = self._home.picker
-        block = piece * picker.per_piece + begin // BLOCK
-        if block not in self.asked and block not in self.late:
-            return None
-        if picker.request(block) != (piece, begin, length) or not picker.wants(block, self):
-            return None
-        return self._home.blocks.hole(piece, begin, length)
-
     def got(self, message: object) -> None:
         """Raises RemoteProtocolError when the peer broke the rules."""
         handle = _HANDLERS.get(type(message))
@@ -366,42 +356,35 @@ class Peer:
             self._probe = blocks[0]
             self._last_block = now
         self.asked.update(dict.fromkeys(blocks, now))
-        request = self._home.picker.request
-        self._send(encode_requests([request(block) for block in blocks]))
+        self._send(encode_requests(self._home.picker.requests(blocks)))
 
-    def got_piece(self, message: Piece) -> None:
-        home = self._home
-        block = message.piece * home.picker.per_piece + message.begin // BLOCK
-        self.down.total += message.length
+    def take_block(self, piece: PieceIndex, begin: int, data: memoryview) -> None:
+        """The framer's landing: a block that this peer owes goes to its place, while it is wanted."""
+        home, picker, length = self._home, self._home.picker, len(data)
+        block = piece * picker.per_piece + begin // BLOCK
+        self.down.total += length
         asked_at = self.asked.pop(block, None)
         was_late = asked_at is None and self._is_late(block)
         if asked_at is None and not was_late:
-            raise RemoteProtocolError(
-                f"block {message.begin} of piece {message.piece}, not asked for"
-            )
+            raise RemoteProtocolError(f"block {begin} of piece {piece}, not asked for")
         if block == self._probe and asked_at is not None:
             self.rtt = home.clock() - asked_at
             self._probe = None
         self._new_blocks += 1
-        if not message.landed:
-            self._not_landed(block, message)
+        if not picker.fits(piece, begin, length):
+            home.wasted(length)
+            picker.unask(block, self)
+            raise RemoteProtocolError(f"{length} bytes at {begin} of piece {piece}, not asked for")
+        if not picker.wants(block, self):  # somebody else was faster
+            home.wasted(length)
             return
-        contested = was_late or home.picker.is_doubled(block)
-        full = home.picker.landed(block, self)
+        home.blocks.put(piece, begin, data)
+        contested = was_late or picker.is_doubled(block)
+        full = picker.landed(block, self)
         if contested:
             home.cancel_others(block, self)
         if full is not None:
             home.piece_full(full)
-
-    def _not_landed(self, block: int, message: Piece) -> None:
-        """Somebody else was faster; or it is not what was asked for, which no honest peer sends."""
-        picker = self._home.picker
-        self._home.wasted(message.length)
-        if picker.request(block) != (message.piece, message.begin, message.length):
-            picker.unask(block, self)
-            raise RemoteProtocolError(
-                f"{message.length} bytes at {message.begin} of piece {message.piece}, not asked for"
-            )
 
     def got_choke(self, _: Choke) -> None:
         """Without the fast extension a choke drops every request; with it each is rejected by name."""
@@ -502,27 +485,28 @@ class Peer:
         self.peer_interested = False
         self._home.interest_changed(self)
 
-    def got_request(self, message: Request) -> None:
-        picker = self._home.picker
-        piece, end = message.piece, message.begin + message.length
-        if piece >= picker.pieces or end > picker.piece_size(piece):
-            raise RemoteProtocolError(f"request of {message.begin}-{end} in piece {piece}")
-        if not 0 < message.length <= MAX_REQUEST:
-            raise RemoteProtocolError(f"request of {message.length} bytes")
-        if not picker.have[piece] or len(self.upload) >= REQQ:
-            self._refuse(message, "requests for what we do not have")
-        elif self.am_choking and not self._fast_grant(piece):
-            recent = self._home.clock() - self.served <= CHOKE_GRACE
-            self._refuse(message, "" if recent else "requests while choked")
-        else:
-            self.upload.owe(piece, message.begin, message.length)
+    def got_requests(self, message: Requests) -> None:
+        picker, have, upload = self._home.picker, self._home.picker.have, self.upload
+        for request in message.blocks:
+            piece, begin, length = request
+            if piece >= picker.pieces or begin + length > picker.piece_size(piece):
+                raise RemoteProtocolError(f"request of {begin}+{length} in piece {piece}")
+            if not 0 < length <= MAX_REQUEST:
+                raise RemoteProtocolError(f"request of {length} bytes")
+            if not have[piece] or len(upload) >= REQQ:
+                self._refuse(request, "requests for what we do not have")
+            elif self.am_choking and not self._fast_grant(piece):
+                recent = self._home.clock() - self.served <= CHOKE_GRACE
+                self._refuse(request, "" if recent else "requests while choked")
+            else:
+                upload.owe(request)
 
     def _fast_grant(self, piece: PieceIndex) -> bool:
         return piece in self._granted and len(self.upload) < 2 * self._home.picker.per_piece
 
-    def _refuse(self, message: Request, complaint: str) -> None:
+    def _refuse(self, request: BlockRange, complaint: str) -> None:
         if self.fast:
-            self._send(Reject(message.piece, message.begin, message.length).encode())
+            self._send(Reject(*request).encode())
         if complaint:
             self._count_invalid(complaint)
 
@@ -532,7 +516,7 @@ class Peer:
             raise RemoteProtocolError(complaint)
 
     def got_cancel(self, message: Cancel) -> None:
-        self.upload.cancel(message.piece, message.begin, message.length)
+        self.upload.cancel((message.piece, message.begin, message.length))
 
     # News and time
 
@@ -628,8 +612,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     HaveNone: Peer.got_have_none,
     Interested: Peer.got_interested,
     NotInterested: Peer.got_not_interested,
-    Piece: Peer.got_piece,
     Reject: Peer.got_reject,
-    Request: Peer.got_request,
+    Requests: Peer.got_requests,
     Unchoke: Peer.got_unchoke,
 }

@@ -10,7 +10,7 @@ A block has one number across the torrent, `piece * blocks_per_piece + n`, so th
 cancelling need no tuples. Sans-IO: `who` is any key, memory is asked for through `may_open`.
 """
 
-from collections.abc import Callable, Container, Hashable
+from collections.abc import Callable, Container, Hashable, Sequence
 from random import Random
 
 from bitarray.util import any_and, count_n
@@ -23,6 +23,7 @@ __all__ = ["OpenPiece", "PiecePicker"]
 
 RANDOM_FIRST = 4  # pieces; Cohen's number
 _FREE, _ASKED, _LANDED = 0, 1, 2
+_FREE_ONES, _ASKED_ONE = bytes((_FREE,)), bytes((_ASKED,))
 
 
 class OpenPiece:
@@ -49,7 +50,9 @@ class PiecePicker:
 
     Invariant, tested by `check()`: `open.free` and `open.left` count the states of its blocks, `_todo`
     holds exactly the open pieces with free blocks, and every wanted piece stands in one rarity bucket, that
-    of its count. The buckets are bitfields, so that "the rarest that this peer has" costs no walk.
+    of its count. No choice walks over pieces or peers: what anybody may help with (`_shared`) and the
+    buckets are bitfields, so that "the rarest that this peer has" is a few calls into C, and what a peer
+    works on (`_work`) is found under its name.
     """
 
     def __init__(self, total: int, piece_length: int, pieces: int, dice: Random) -> None:
@@ -63,6 +66,8 @@ class PiecePicker:
         self._dice = dice
         self._open: dict[PieceIndex, OpenPiece] = {}
         self._todo: dict[PieceIndex, OpenPiece] = {}
+        self._shared = Bitfield(pieces)  # those of `_todo` that are not one peer's alone
+        self._work: dict[Hashable, dict[PieceIndex, OpenPiece]] = {}
         self._doubled: set[int] = set()
         self._suspect: set[PieceIndex] = set()
         self._counts = [0] * pieces
@@ -76,7 +81,8 @@ class PiecePicker:
     # Geometry
 
     def piece_size(self, piece: PieceIndex) -> int:
-        return min(self._length, self._total - piece * self._length)
+        left = self._total - piece * self._length
+        return min(left, self._length)
 
     def blocks_in(self, piece: PieceIndex) -> int:
         return -(-self.piece_size(piece) // BLOCK)
@@ -86,6 +92,18 @@ class PiecePicker:
         piece, n = divmod(block, self.per_piece)
         begin = n * BLOCK
         return PieceIndex(piece), begin, min(BLOCK, self.piece_size(PieceIndex(piece)) - begin)
+
+    def requests(self, blocks: Sequence[int]) -> list[tuple[PieceIndex, int, int]]:
+        """The same for many."""
+        if self._length % BLOCK:
+            return [self.request(block) for block in blocks]
+        per, end = self.per_piece, self._total // BLOCK  # from there on a block may be short
+        return [
+            (PieceIndex(block // per), block % per * BLOCK, BLOCK)
+            if block < end
+            else self.request(block)
+            for block in blocks
+        ]
 
     # What we have
 
@@ -126,8 +144,11 @@ class PiecePicker:
         self._insert(piece)
 
     def _forget(self, piece: PieceIndex) -> None:
-        self._open.pop(piece, None)
-        self._todo.pop(piece, None)
+        opened = self._open.pop(piece, None)
+        if opened is not None:
+            self._withdraw(opened)
+            for who in opened.workers:
+                del self._work[who][piece]
         first = piece * self.per_piece
         if self._doubled:
             self._doubled.difference_update(range(first, first + self.per_piece))
@@ -147,14 +168,20 @@ class PiecePicker:
         self._recount(piece, 1)
 
     def seen_all(self, have: Bitfield) -> None:
+        """One more peer has these."""
+        counts = self._counts
         for piece in have.pieces():
-            self._counts[piece] += 1
-        self._stale = True
+            counts[piece] += 1
+        if not self._stale:
+            self._shift(have, 1)
 
     def gone(self, have: Bitfield) -> None:
+        """A peer that had these is gone."""
+        counts = self._counts
         for piece in have.pieces():
-            self._counts[piece] -= 1
-        self._stale = True
+            counts[piece] -= 1
+        if not self._stale:
+            self._shift(have, -1)
 
     def availability(self) -> float:
         """Distributed copies, ours included: whole copies, and the share of pieces that have one more."""
@@ -211,37 +238,53 @@ class PiecePicker:
 
     def _from_started(self, who: Hashable, have: Bitfield, count: int, blocks: list[int]) -> None:
         """Its own started pieces first, then those of others; a suspect piece is only one peer's."""
-        for own in (True, False):
-            for piece in list(self._todo.values()):
-                if have[piece.index] and (who in piece.workers) == own:
-                    if piece.only is not None and piece.only != who:
-                        continue
-                    self._take(piece, who, count - len(blocks), blocks)
-                    if len(blocks) >= count:
-                        return
+        for piece in list(self._work.get(who, {}).values()):
+            if piece.free and have[piece.index]:
+                self._take(piece, who, count - len(blocks), blocks)
+                if len(blocks) >= count:
+                    return
+        if any_and(have, self._shared):
+            for index in (have & self._shared).pieces():
+                self._take(self._open[index], who, count - len(blocks), blocks)
+                if len(blocks) >= count:
+                    return
 
     def _take(self, piece: OpenPiece, who: Hashable, count: int, blocks: list[int]) -> None:
         """Free blocks of this piece, in order. `senders` holds who was asked until the block lands."""
-        state, senders = piece.state, piece.senders
-        first = piece.index * self.per_piece
+        state, first = piece.state, piece.index * self.per_piece
         n = state.find(_FREE)
         while n >= 0 and count > 0:
-            state[n] = _ASKED
-            senders[n] = who
-            piece.free -= 1
-            count -= 1
-            blocks.append(first + n)
-            n = state.find(_FREE, n + 1)
-        piece.workers.add(who)
+            ahead = state[n : n + count]
+            run = len(ahead) - len(ahead.lstrip(_FREE_ONES))
+            state[n : n + run] = _ASKED_ONE * run
+            piece.senders[n : n + run] = [who] * run
+            blocks += range(first + n, first + n + run)
+            piece.free -= run
+            count -= run
+            n = state.find(_FREE, n + run)
+        if who not in piece.workers:
+            piece.workers.add(who)
+            self._work.setdefault(who, {})[piece.index] = piece
         if not piece.free:
-            self._todo.pop(piece.index, None)
+            self._withdraw(piece)
 
     def _start(self, piece: PieceIndex, who: Hashable) -> OpenPiece:
         self._remove(piece)
         only = who if piece in self._suspect else None
-        opened = OpenPiece(piece, self.blocks_in(piece), only)
-        self._open[piece] = self._todo[piece] = opened
+        opened = self._open[piece] = OpenPiece(piece, self.blocks_in(piece), only)
+        self._offer(opened)
         return opened
+
+    def _offer(self, piece: OpenPiece) -> None:
+        """It has free blocks."""
+        self._todo[piece.index] = piece
+        if piece.only is None:
+            self._shared[piece.index] = 1
+
+    def _withdraw(self, piece: OpenPiece) -> None:
+        """It has none any more."""
+        self._todo.pop(piece.index, None)
+        self._shared[piece.index] = 0
 
     # Answers
 
@@ -254,7 +297,7 @@ class PiecePicker:
         if piece.state[n] == _FREE:
             piece.free -= 1
             if not piece.free:
-                self._todo.pop(piece.index, None)
+                self._withdraw(piece)
         piece.state[n] = _LANDED
         piece.senders[n] = who
         piece.left -= 1
@@ -266,6 +309,11 @@ class PiecePicker:
         if piece is None or piece.state[block % self.per_piece] == _LANDED:
             return False
         return piece.only is None or piece.only == who
+
+    def fits(self, piece: PieceIndex, begin: int, length: int) -> bool:
+        """Whether these bytes of a piece are one of its blocks."""
+        left = self.piece_size(piece) - begin
+        return begin % BLOCK == 0 and 0 < length == (min(left, BLOCK))
 
     def is_doubled(self, block: int) -> bool:
         """Whether two peers were asked for it, so that the other one should be cancelled."""
@@ -287,17 +335,17 @@ class PiecePicker:
         piece.state[n] = _FREE
         piece.senders[n] = None
         piece.free += 1
-        self._todo[piece.index] = piece
+        self._offer(piece)
 
     def release(self, who: Hashable) -> list[PieceIndex]:
         """`who` sends nothing for now. Returns the suspect pieces that it alone was fetching: they are
         closed, what landed of them is worthless, and they are wanted again from somebody else."""
-        closed = []
-        for piece in list(self._open.values()):
+        work = self._work.pop(who, {})
+        for piece in work.values():
             piece.workers.discard(who)
-            if piece.only == who and piece.left:
-                closed.append(piece.index)
-                self.failed(piece.index, suspect=True)
+        closed = [piece.index for piece in work.values() if piece.only == who and piece.left]
+        for index in closed:
+            self.failed(index, suspect=True)
         return closed
 
     def stranded(self, coming: Bitfield) -> PieceIndex | None:
@@ -330,6 +378,18 @@ class PiecePicker:
             buckets[counts[piece]][piece] = 1
         self._buckets, self._sizes = buckets, [bucket.count() for bucket in buckets]
         self._stale = False
+
+    def _shift(self, have: Bitfield, by: int) -> None:
+        """Those of `have` that are listed change by one bucket, up or down, all in one go."""
+        buckets = self._buckets
+        if by > 0 and self._sizes[-1]:
+            buckets.append(Bitfield(self.pieces))
+        filled = [count for count, size in enumerate(self._sizes) if size]
+        for count in reversed(filled) if by > 0 else filled:
+            moving = buckets[count] & have
+            buckets[count] ^= moving
+            buckets[count + by] |= moving
+        self._sizes = [bucket.count() for bucket in buckets]
 
     def _list(self, piece: PieceIndex) -> None:
         count = self._counts[piece]
@@ -372,10 +432,15 @@ class PiecePicker:
             assert started.free == started.state.count(_FREE)
             assert started.left == len(started.state) - started.state.count(_LANDED)
             assert (index in self._todo) == (started.free > 0)
+            assert self._shared[index] == (started.free > 0 and started.only is None)
+            assert all(self._work[who][index] is started for who in started.workers)
             assert self.missing[index]
             assert not self.have[index]
         assert self.have == ~self.missing
         assert self.left == sum(map(self.piece_size, self.missing.pieces()))
+        assert {*self._shared.pieces()} <= {*self._open}
+        worked_on = [(who, index) for who, work in self._work.items() for index in work]
+        assert all(who in self._open[index].workers for who, index in worked_on)
         assert self._wanted.count() == self.missing.count() - len(self._open)
         assert not any_and(self._wanted, self.have)
         for block in self._doubled:

@@ -8,7 +8,7 @@ wait are the check at the start, dials, announces and checkpoints, each a task i
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -469,7 +469,9 @@ class Torrent:
     def soon(self, call: Callable[[], None]) -> None:
         self._loop.call_soon(call)
 
-    def read(self, offset: int, into: memoryview, done: Callable[[DiskError | None], None]) -> None:
+    def read(
+        self, offset: int, into: Sequence[memoryview], done: Callable[[DiskError | None], None]
+    ) -> None:
         self._data.read(offset, into, done)
 
     def wasted(self, n: int) -> None:
@@ -564,7 +566,7 @@ class Torrent:
         self._events.tell(PeerJoined(peer.address, peer.client))
         peer.start()
         most = longest_message(self.picker.pieces)
-        stream.switch(PeerFramer(peer.landing, self._node.port.scratch, most), peer)
+        stream.switch(PeerFramer(peer.take_block, self._node.port.scratch, most), peer)
         return True
 
     def _why_not(self, who: Greeted) -> str | None:

@@ -1,15 +1,16 @@
 """What we owe one peer: its requests, read in runs and sent in runs.
 
-A run is up to half a megabyte of queued blocks: one read for every stretch of neighbours, then one vectored
-send of heads and slices. One run at a time, and only into an idle socket, so that a slow peer holds one
-small buffer and a cancel still finds most of the queue.
+A run is up to half a megabyte of queued blocks. Its buffer is laid out as the wire wants it, a head before
+each block: the reads (one for every stretch of neighbours) fill the gaps, and one send takes it all. One
+run at a time, and only into an idle socket, so that a slow peer holds one small buffer and a cancel still
+finds most of the queue.
 
 The one hard thing: the run's buffer belongs to the disk while it reads and to the transport until it is
 drained. It goes back to the pool only when neither has it.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from p2pswarm.errors import DiskError
@@ -17,12 +18,14 @@ from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.net.rate import Limiter, Meter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
-from p2pswarm.wire.peer import Reject, piece_head
+from p2pswarm.wire.peer import HEAD, Reject, piece_head
 
-__all__ = ["Upload", "UploadHome"]
+__all__ = ["BlockRange", "Upload", "UploadHome"]
 
 RUN = 512 << 10  # bytes in one go; below half a megabyte the calls cost more than the bytes
 SHORT_RUN = 64 << 10  # for peers below a megabyte per second, so that slow ones hold little memory
+MOST_IN_RUN = 64  # blocks; only peers that ask for less than 8 KiB at a time meet this bound
+HEADS = MOST_IN_RUN * HEAD  # bytes of a buffer beside those of its blocks
 
 BlockRange = tuple[PieceIndex, int, int]  # piece, begin, length
 
@@ -36,7 +39,7 @@ class UploadHome(Protocol):
 
     def soon(self, call: Callable[[], None]) -> None: ...
     def read(
-        self, offset: int, into: memoryview, done: Callable[[DiskError | None], None]
+        self, offset: int, into: Sequence[memoryview], done: Callable[[DiskError | None], None]
     ) -> None: ...
     def read_failed(self, piece: PieceIndex, error: DiskError) -> None: ...
 
@@ -51,7 +54,8 @@ class Upload:
         self._fast = fast
         self._queue: OrderedDict[BlockRange, None] = OrderedDict()
         self._run: list[BlockRange] = []
-        self._buffer: bytearray | None = None
+        self._buffer: memoryview | None = None
+        self._filled = 0  # bytes of the buffer that will go out
         self._reads_open = 0
         self._error: DiskError | None = None
 
@@ -59,13 +63,12 @@ class Upload:
         """Requests that wait."""
         return len(self._queue)
 
-    def owe(self, piece: PieceIndex, begin: int, length: int) -> None:
+    def owe(self, request: BlockRange) -> None:
         """Queue a request; the same one again while it waits is the same one, not two."""
-        self._queue[piece, begin, length] = None
+        self._queue[request] = None
 
-    def cancel(self, piece: PieceIndex, begin: int, length: int) -> None:
+    def cancel(self, request: BlockRange) -> None:
         """With the fast extension every request gets exactly one answer, a cancelled one too (BEP 6)."""
-        request = (piece, begin, length)
         if request in self._queue:
             del self._queue[request]
             self._refuse([request])
@@ -89,14 +92,15 @@ class Upload:
             total -= run.pop()[2]
         self._home.up.refund(granted - total)
         # Two sizes of buffer only, whatever lengths a peer asks for: others would never be used again.
-        buffer = self._home.reads.take(usual if total <= usual else RUN) if run else None
+        size = usual if total <= usual else RUN
+        buffer = self._home.reads.take(size + HEADS) if run else None
         if buffer is None:
             self._home.up.refund(total)
             return  # the line of the limiter, or the next tick, tries again
         for request in run:
             del self._queue[request]
         self._run, self._buffer = run, buffer
-        self._read(memoryview(buffer)[:total])
+        self._read(run, buffer)
 
     def drained(self) -> None:
         """The socket has taken everything."""
@@ -115,27 +119,30 @@ class Upload:
         run: list[BlockRange] = []
         total = 0
         for request in self._queue:
-            if total + request[2] > most:
+            if total + request[2] > most or len(run) == MOST_IN_RUN:
                 break
             run.append(request)
             total += request[2]
         return run, total
 
-    def _read(self, view: memoryview) -> None:
-        """One read for every stretch of neighbouring blocks."""
-        stretches: list[list[int]] = []  # offset in the torrent, start and end in the view
-        at = 0
-        for piece, begin, length in self._run:
+    def _read(self, run: Sequence[BlockRange], buffer: memoryview) -> None:
+        """Write the heads, and start one read for every stretch of neighbouring blocks."""
+        stretches: list[
+            tuple[int, list[memoryview]]
+        ] = []  # offset in the torrent, where its bytes go
+        at, follows = 0, -1
+        for piece, begin, length in run:
+            buffer[at : at + HEAD] = piece_head(piece, begin, length)
             offset = piece * self._home.piece_length + begin
-            last = stretches[-1] if stretches else None
-            if last is not None and last[0] + last[2] - last[1] == offset:
-                last[2] = at + length
-            else:
-                stretches.append([offset, at, at + length])
-            at += length
+            if offset != follows:
+                stretches.append((offset, []))
+            stretches[-1][1].append(buffer[at + HEAD : at + HEAD + length])
+            at += HEAD + length
+            follows = offset + length
+        self._filled = at
         self._reads_open = len(stretches)
-        for offset, start, end in stretches:
-            self._home.read(offset, view[start:end], self._read_done)
+        for offset, into in stretches:
+            self._home.read(offset, into, self._read_done)
 
     def _read_done(self, error: DiskError | None) -> None:
         self._error = error or self._error
@@ -151,13 +158,8 @@ class Upload:
 
     def _send_run(self) -> None:
         assert self._buffer is not None
-        view, at = memoryview(self._buffer), 0
-        buffers: list[bytes | memoryview] = []
-        for piece, begin, length in self._run:
-            buffers += (piece_head(piece, begin, length), view[at : at + length])
-            at += length
-        self.meter.total += at
-        if self._stream.send(*buffers):
+        self.meter.total += self._filled - HEAD * len(self._run)
+        if self._stream.send(self._buffer[: self._filled]):
             self._end_run()
             if self._queue:
                 self._home.soon(self.serve)

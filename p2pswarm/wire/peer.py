@@ -1,12 +1,13 @@
 """The peer protocol: handshake and messages of BEP 3, 6 (fast) and 10 (extended), both directions.
 
 One class per message: its number, its fields, how it is written. Reading is the framer's work: it cuts
-the stream at the length prefixes, and for a block it asks the *landing* where the bytes belong and copies
-them there, so that a block is touched once between the socket and the piece it is part of. This is one of
-the four rooms that carry the speed; `_cut` and `_land` run for every block.
+the stream at the length prefixes. A block becomes no message: the framer gives its bytes to the *landing*
+where they lie, so that a block is copied once between the socket and the piece it is part of. Requests,
+the other half of the traffic, come as one message for as many as stand in a row. This is one of the four
+rooms that carry the speed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar
@@ -19,6 +20,7 @@ from p2pswarm.wire.framer import CuttingFramer, Scratch
 
 __all__ = [
     "HANDSHAKE",
+    "HEAD",
     "MAX_MESSAGE",
     "AllowedFast",
     "BitfieldMessage",
@@ -36,10 +38,10 @@ __all__ = [
     "Landing",
     "NotInterested",
     "PeerFramer",
-    "Piece",
     "PortMessage",
     "Reject",
     "Request",
+    "Requests",
     "Reserved",
     "Suggest",
     "Unchoke",
@@ -55,15 +57,16 @@ HANDSHAKE = b"\x13BitTorrent protocol"
 MAX_MESSAGE = 300 << 10
 MAX_EXTENDED = 66 << 10  # an extended handshake, of which 64 KiB are read, and its numbers
 
-Landing = Callable[[PieceIndex, int, int], memoryview | None]
-"""piece, begin, length -> where these bytes go, or None when nobody wants them."""
+Landing = Callable[[PieceIndex, int, memoryview], None]
+"""piece, begin, data: a block arrived. Its bytes are there until this returns. Raises RemoteProtocolError."""
 
 _LENGTH = Struct(">I")
 _BARE = Struct(">IB")
 _ONE = Struct(">IBI")
-_THREE = Struct(">IBIII")
+_BLOCK = Struct(">IBIII")
 _PIECE = Struct(">IBII")
 _U32 = Struct(">I")
+HEAD = _PIECE.size  # bytes before a block on the wire
 _TWO_U32 = Struct(">II")
 _THREE_U32 = Struct(">III")
 
@@ -201,13 +204,20 @@ class _OneBlock:
     length: int
 
     def encode(self) -> bytes:
-        return _THREE.pack(13, self.number, self.piece, self.begin, self.length)
+        return _BLOCK.pack(13, self.number, self.piece, self.begin, self.length)
 
 
 class Request(_OneBlock):
     """The sender wants this block."""
 
     number = 6
+
+
+@dataclass(slots=True)
+class Requests:
+    """Requests as they are read: piece, begin and length of each that stood in a row."""
+
+    blocks: list[tuple[PieceIndex, int, int]]
 
 
 class Cancel(_OneBlock):
@@ -230,16 +240,6 @@ class BitfieldMessage:
 
     def encode(self) -> bytes:
         return _BARE.pack(1 + len(self.data), 5) + self.data
-
-
-@dataclass(slots=True)
-class Piece:
-    """A block arrived. Its bytes lie where the landing said; `landed` is False when nobody wanted them."""
-
-    piece: PieceIndex
-    begin: int
-    length: int
-    landed: bool
 
 
 @dataclass(slots=True)
@@ -271,13 +271,13 @@ class Unknown:
 
 
 def piece_head(piece: int, begin: int, length: int) -> bytes:
-    """The 13 bytes before a block on the wire."""
+    """The `HEAD` bytes before a block on the wire."""
     return _PIECE.pack(9 + length, 7, piece, begin)
 
 
 def encode_requests(requests: Sequence[tuple[int, int, int]]) -> bytes:
     """Many Requests (piece, begin, length) in one string of bytes, for one send."""
-    pack = _THREE.pack
+    pack = _BLOCK.pack
     return b"".join([pack(13, 6, *request) for request in requests])
 
 
@@ -323,42 +323,53 @@ class PeerFramer(CuttingFramer):
         self._most = most  # bytes of one message: what half a message may cost us for each peer
 
     @override
-    def _cut(self, view: memoryview, into: list[object]) -> int:
-        at, end, most = 0, len(view), self._most
-        length_at = _LENGTH.unpack_from
+    def received(self, n: int) -> Iterator[object]:
+        """Lands blocks and yields everything else, in the order of the wire. Raises RemoteProtocolError."""
+        view, at, end = self._view, 0, len(self._kept) + n
+        most, land = self._most, self._landing
+        length_at, place_at = _LENGTH.unpack_from, _TWO_U32.unpack_from
         while end - at >= 4:
-            length = length_at(view, at)[0]
+            (length,) = length_at(view, at)
+            stop = at + 4 + length
             if length > most:
                 raise RemoteProtocolError(f"a message of {length} bytes")
-            stop = at + 4 + length
             if stop > end:
                 break
             if length == 0:
-                into.append(KeepAlive())
+                yield KeepAlive()
             elif view[at + 4] == 7:
-                into.append(self._land(view, at + 5, stop))
+                if length < 9:
+                    raise RemoteProtocolError("a piece message without its numbers")
+                piece, begin = place_at(view, at + 5)
+                land(piece, begin, view[at + 13 : stop])
+            elif length == 13 and view[at + 4] == 6:
+                requests = _requests(view[at:end])
+                stop = at + _BLOCK.size * len(requests)
+                yield Requests(requests)
             else:
-                into.append(_read(view[at + 4], view[at + 5 : stop]))
+                yield _read(view[at + 4], view[at + 5 : stop])
             at = stop
-        return at
+        self._kept = view[at:end].tobytes()
 
-    def _land(self, view: memoryview, at: int, stop: int) -> Piece:
-        length = stop - at - 8
-        if length < 0:
-            raise RemoteProtocolError("a piece message without its numbers")
-        piece, begin = _TWO_U32.unpack_from(view, at)
-        hole = self._landing(piece, begin, length)
-        if hole is None:
-            return Piece(piece, begin, length, landed=False)
-        hole[:] = view[at + 8 : stop]
-        return Piece(piece, begin, length, landed=True)
+
+def _requests(view: memoryview) -> list[tuple[PieceIndex, int, int]]:
+    """The requests that stand in a row at the start of `view`."""
+    whole = len(view) - len(view) % _BLOCK.size
+    requests: list[tuple[PieceIndex, int, int]] = []
+    for length, number, piece, begin, size in _BLOCK.iter_unpack(view[:whole]):
+        if number != 6 or length != 13:
+            break
+        requests.append((piece, begin, size))
+    return requests
 
 
 _BARE_KINDS = {kind.number: kind for kind in (Choke, Unchoke, Interested, NotInterested)} | {
     kind.number: kind for kind in (HaveAll, HaveNone)
 }
 _PIECE_KINDS = {kind.number: kind for kind in (Have, Suggest, AllowedFast)}
-_BLOCK_KINDS = {kind.number: kind for kind in (Request, Cancel, Reject)}
+_BLOCK_KINDS = {kind.number: kind for kind in (Cancel, Reject)}
+
+_KNOWN = {*_PIECE_KINDS, *_BLOCK_KINDS, *_BARE_KINDS, Request.number, 9, 20}
 
 
 def _read(number: int, body: memoryview) -> object:
@@ -376,6 +387,6 @@ def _read(number: int, body: memoryview) -> object:
         return Extended(body[0], body[1:].tobytes())
     if number == 9 and size == 2:
         return PortMessage(int.from_bytes(body, "big"))
-    if number in _PIECE_KINDS or number in _BLOCK_KINDS or number in _BARE_KINDS | {9: 0, 20: 0}:
+    if number in _KNOWN:
         raise RemoteProtocolError(f"message {number} with {size} bytes")
     return Unknown(number)

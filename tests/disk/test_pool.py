@@ -116,7 +116,7 @@ async def store(
 
 async def read(pool: DiskPool, storage: Storage, offset: int, into: memoryview) -> DiskError | None:
     answer: asyncio.Future[DiskError | None] = asyncio.get_running_loop().create_future()
-    pool.read(storage, offset, into, answer.set_result)
+    pool.read(storage, offset, [into], answer.set_result)
     return await answer
 
 
@@ -222,7 +222,7 @@ async def test_without_threads_all_is_done_when_the_verb_returns() -> None:
     storage = SlowStorage(MemoryStorage(PIECE), lambda: None, cold=True)
     pool.store(storage, 0, data, sha(data), told.append)
     into = memoryview(bytearray(PIECE))
-    pool.read(storage, 0, into, told.append)
+    pool.read(storage, 0, [into], told.append)
     assert told == [Stored(True, None), None]
     assert into == data
     await pool.aclose()
@@ -265,7 +265,7 @@ async def test_the_loop_runs_on_while_a_disk_hangs(threaded: DiskPool) -> None:
     data = piece_of(1)
     told: list[Any] = []
     threaded.store(storage, 0, data, sha(data), told.append)
-    threaded.read(storage, 0, memoryview(bytearray(9)), told.append)
+    threaded.read(storage, 0, [memoryview(bytearray(9))], told.append)
     await asyncio.sleep(0)
     assert told == []
     hang.set()
@@ -275,7 +275,7 @@ async def test_the_loop_runs_on_while_a_disk_hangs(threaded: DiskPool) -> None:
 
 async def test_cached_reads_need_no_thread(threaded: DiskPool) -> None:
     told: list[Any] = []
-    threaded.read(MemoryStorage(9), 0, memoryview(bytearray(9)), told.append)
+    threaded.read(MemoryStorage(9), 0, [memoryview(bytearray(9))], told.append)
     assert told == [None]
 
 
@@ -294,7 +294,7 @@ async def test_where_nobody_can_tell_reads_follow_their_pace() -> None:
 
     async def runs_here() -> bool:
         answer: asyncio.Future[DiskError | None] = asyncio.get_running_loop().create_future()
-        pool.read(storage, 0, into, answer.set_result)
+        pool.read(storage, 0, [into], answer.set_result)
         here = answer.done()
         await answer
         return here

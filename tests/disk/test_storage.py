@@ -91,7 +91,7 @@ def test_bytes_next_to_a_write_stay_as_they_are(storage: Storage) -> None:
 def test_reading_into_a_buffer_fills_exactly_that(storage: Storage) -> None:
     storage.write(0, bytes(i % 251 for i in range(TOTAL)))
     buffer = bytearray(20)
-    assert storage.read_into(300, memoryview(buffer)[5:15])
+    assert storage.read_into(300, [memoryview(buffer)[5:15]])
     assert buffer == bytes(5) + bytes(i % 251 for i in range(300, 310)) + bytes(5)
 
 
@@ -99,7 +99,7 @@ def test_reading_without_waiting_gives_the_bytes_or_says_no(storage: Storage) ->
     data = Random(2).randbytes(TOTAL)
     storage.write(0, data)
     buffer = bytearray(TOTAL)
-    if storage.read_into(0, memoryview(buffer), wait=False):
+    if storage.read_into(0, [memoryview(buffer)], wait=False):
         assert buffer == data
 
 
@@ -215,7 +215,7 @@ def test_pad_files_are_zeros_and_never_written(root: Path) -> None:
     storage = writable(root, files)
     storage.write(0, b"\xff" * 300_010)
     assert storage.read(0, 300_010) == b"\xff" * 5 + bytes(300_000) + b"\xff" * 5
-    assert storage.read_into(10, memoryview(bytearray(9)), wait=False)
+    assert storage.read_into(10, [memoryview(bytearray(9))], wait=False)
     assert not path_of(root, files[1]).exists()
     assert storage.stats()[1] == PAD
     storage.close()
@@ -310,7 +310,7 @@ def test_a_file_that_was_cut_is_noticed_while_it_is_open(root: Path) -> None:
     os.truncate(path_of(root, files[0]), 2)
     with pytest.raises(DiskError, match="shorter"):
         storage.read(0, 5)
-    assert not storage.read_into(0, memoryview(bytearray(5)), wait=False)
+    assert not storage.read_into(0, [memoryview(bytearray(5))], wait=False)
     storage.close()
 
 
@@ -420,7 +420,7 @@ def test_other_errors_keep_their_number(root: Path, monkeypatch: pytest.MonkeyPa
     assert not isinstance(caught.value, DiskFullError)
     for wait in (True, False):
         with pytest.raises(DiskError, match=r"cannot read .*: Input/output error"):
-            storage.read_into(0, memoryview(bytearray(5)), wait=wait)
+            storage.read_into(0, [memoryview(bytearray(5))], wait=wait)
     storage.close()
 
 
@@ -452,7 +452,7 @@ def test_reads_without_waiting_ask_the_page_cache(
 ) -> None:
     storage = writable(root, files_of(5))
     buffer = memoryview(bytearray(5))
-    assert not storage.read_into(0, buffer, wait=False)  # not open yet: opening might wait
+    assert not storage.read_into(0, [buffer], wait=False)  # not open yet: opening might wait
     storage.write(0, b"hello")
     flags = []
 
@@ -462,12 +462,12 @@ def test_reads_without_waiting_ask_the_page_cache(
         return 5
 
     monkeypatch.setattr(storage_room.os, "preadv", preadv)
-    assert storage.read_into(0, buffer, wait=False)
+    assert storage.read_into(0, [buffer], wait=False)
     assert flags == [os.RWF_NOWAIT]
     monkeypatch.setattr(storage_room.os, "preadv", lambda *_args: 3)
-    assert not storage.read_into(0, buffer, wait=False)
+    assert not storage.read_into(0, [buffer], wait=False)
     monkeypatch.setattr(storage_room.os, "preadv", fail_with(errno.EAGAIN))
-    assert not storage.read_into(0, buffer, wait=False)
+    assert not storage.read_into(0, [buffer], wait=False)
     assert storage.nowait
     storage.close()
 
@@ -479,7 +479,7 @@ def test_a_file_system_that_cannot_tell_is_asked_once(
     storage.write(0, b"hello")
     assert storage.nowait
     monkeypatch.setattr(storage_room.os, "preadv", fail_with(errno.EOPNOTSUPP))
-    assert not storage.read_into(0, memoryview(bytearray(5)), wait=False)
+    assert not storage.read_into(0, [memoryview(bytearray(5))], wait=False)
     assert not storage.nowait
     storage.close()
 

@@ -7,7 +7,7 @@ why it pauses and goes on by itself, and the other torrents of the node do not n
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -83,7 +83,7 @@ class CountingStorage(WrappedStorage):
         self.read_bytes = 0
 
     @override
-    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
+    def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
         self.read_bytes += len(into)
         return self.inner.read_into(offset, into, wait=wait)
 

@@ -42,10 +42,10 @@ class WrappedStorage:
 
     def read(self, offset: int, length: int) -> bytes:
         data = bytearray(length)
-        self.read_into(offset, memoryview(data))
+        self.read_into(offset, [memoryview(data)])
         return bytes(data)
 
-    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
+    def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
         return self.inner.read_into(offset, into, wait=wait)
 
     def stats(self) -> list[FileStat | None]:
@@ -81,7 +81,7 @@ class SlowStorage(WrappedStorage):
         self.inner.write(offset, data)
 
     @override
-    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
+    def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
         if not wait:
             return not self.cold and self.inner.read_into(offset, into, wait=False)
         self.wait()
@@ -125,7 +125,7 @@ class FailingStorage(WrappedStorage):
         self.inner.write(offset, data)
 
     @override
-    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
+    def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
         if self.dice.random() < self.reads:
             raise DiskError("cannot read file: Input/output error", errno.EIO)
         return self.inner.read_into(offset, into, wait=wait)
@@ -145,12 +145,14 @@ class LyingStorage(WrappedStorage):
         self.lies = list(lies)
 
     @override
-    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
+    def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
         if not self.inner.read_into(offset, into, wait=wait):
             return False
-        for lie in self.lies:
-            for at in range(max(lie.start, offset), min(lie.stop, offset + len(into))):
-                into[at - offset] ^= 0xFF
+        for part in into:
+            for lie in self.lies:
+                for at in range(max(lie.start, offset), min(lie.stop, offset + len(part))):
+                    part[at - offset] ^= 0xFF
+            offset += len(part)
         return True
 
 
@@ -199,8 +201,10 @@ class ForgetfulStorage:
         spans = self._layout.spans(offset, length)
         return b"".join(self.cache[file][at : at + n] for file, at, n in spans)
 
-    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
-        into[:] = self.read(offset, len(into))
+    def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
+        for part in into:
+            part[:] = self.read(offset, len(part))
+            offset += len(part)
         return True
 
     def stats(self) -> list[FileStat | None]:

@@ -13,16 +13,16 @@ from typing_extensions import override
 from p2pswarm.formats.ids import InfoHash, PeerId
 from p2pswarm.node import Node
 from p2pswarm.wire.extension import ExtendedHandshake
+from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.peer import (
     Extended,
     Hello,
     Ident,
     KeepAlive,
-    PeerFramer,
-    Piece,
     Request,
     Reserved,
 )
+from tests.support.singly import Piece, SingleFramer
 from tests.support.world import Host, Transport, World
 
 __all__ = ["PLAIN", "Stranger"]
@@ -44,8 +44,7 @@ class Stranger(asyncio.BufferedProtocol):
         self.over = False
         self.answer: Callable[[Stranger, Any], None] | None = None
         self._handshake = bytearray(_HANDSHAKE)
-        self._arrived: dict[tuple[int, int, int], bytearray] = {}
-        self._framer = PeerFramer(self._land)
+        self._framer = SingleFramer(Scratch(512 << 10))  # there may be many of us
         self._bell = asyncio.Event()
         self._transport: Transport | None = None
 
@@ -180,12 +179,8 @@ class Stranger(asyncio.BufferedProtocol):
     def _hear(self, nbytes: int) -> None:
         for message in self._framer.received(nbytes):
             if isinstance(message, Piece):
-                data = self._arrived.pop((message.piece, message.begin, message.length), b"")
-                self.blocks[message.piece, message.begin] = bytes(data)
+                self.blocks[message.piece, message.begin] = message.data
             self.heard.append(message)
             self.times.append(asyncio.get_running_loop().time())
             if self.answer is not None:
                 self.answer(self, message)
-
-    def _land(self, piece: int, begin: int, length: int) -> memoryview:
-        return memoryview(self._arrived.setdefault((piece, begin, length), bytearray(length)))

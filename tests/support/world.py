@@ -13,7 +13,7 @@ import hashlib
 import itertools
 import selectors
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -344,10 +344,10 @@ class World:
         """From now on this share of what the torrent reads for others has one wrong bit."""
         honest = torrent.read
 
-        def lie(offset: int, into: memoryview, done: Callable[[Any], None]) -> None:
+        def lie(offset: int, into: Sequence[memoryview], done: Callable[[Any], None]) -> None:
             honest(offset, into, done=lambda error: None)
             if self.dice.random() < share:
-                into[0] ^= 1
+                into[0][0] ^= 1
             done(None)
 
         torrent.read = lie  # type: ignore[method-assign]

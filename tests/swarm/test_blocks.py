@@ -14,19 +14,43 @@ class PoolMachine(RuleBasedStateMachine):
     @initialize(budget=st.integers(0, 200))
     def open(self, budget: int) -> None:
         self.pool = BufferPool(budget)
-        self.lent: list[bytearray] = []
+        self.lent: list[memoryview] = []
+        self.promised: list[int] = []
         self.largest = 0
 
     @rule(size=st.sampled_from([1, 16, 50, 64, 150, 300]))
     def take(self, size: int) -> None:
-        fits = not self.lent or sum(map(len, self.lent)) + size <= self.pool.budget
+        fits = self._fits(size)
         buffer = self.pool.take(size)
         assert (buffer is not None) == fits
         if buffer is not None:
-            assert len(buffer) == size
-            assert all(buffer is not other for other in self.lent)
-            self.lent.append(buffer)
-            self.largest = max(self.largest, size)
+            self._has(buffer, size)
+
+    def _fits(self, size: int) -> bool:
+        lent = sum(map(len, self.lent)) + sum(self.promised)
+        return not lent or lent + size <= self.pool.budget
+
+    def _has(self, buffer: memoryview, size: int) -> None:
+        assert len(buffer) == size
+        assert all(buffer is not other for other in self.lent)
+        self.lent.append(buffer)
+        self.largest = max(self.largest, size)
+
+    @rule(size=st.sampled_from([1, 50, 64, 300]))
+    def promise(self, size: int) -> None:
+        fits = self._fits(size)
+        assert self.pool.promise(size) == fits
+        if fits:
+            self.promised.append(size)
+
+    @precondition(lambda self: self.promised)
+    @rule(wanted=st.booleans())
+    def redeem(self, wanted: bool) -> None:
+        size = self.promised.pop()
+        if wanted:
+            self._has(self.pool.fetch(size), size)
+        else:
+            self.pool.release(size)
 
     @precondition(lambda self: self.lent)
     @rule(data=st.data())
@@ -36,10 +60,10 @@ class PoolMachine(RuleBasedStateMachine):
     @invariant()
     def memory_is_bounded(self) -> None:
         """Lent and idle together: the budget, or the one buffer that is larger than it."""
-        assert self.pool.lent == sum(map(len, self.lent))
+        assert self.pool.lent == sum(map(len, self.lent)) + sum(self.promised)
+        assert self.pool.memory <= max(self.pool.budget, self.largest)
         idle = sum(size * len(free) for size, free in self.pool._free.items())
-        assert self.pool._kept == idle
-        assert self.pool.lent + idle <= max(self.pool.budget, self.largest)
+        assert self.pool.memory == sum(map(len, self.lent)) + idle
 
 
 TestPool = PoolMachine.TestCase
@@ -81,18 +105,44 @@ def test_a_block_has_its_place_in_the_piece() -> None:
     blocks = Blocks(BufferPool(100), 30)
     assert blocks.open(ONE)
     for begin in (0, 10, 20):
-        hole = blocks.hole(ONE, begin, 10)
-        assert hole is not None
-        hole[:] = bytes([begin]) * 10
+        blocks.put(ONE, begin, memoryview(bytes([begin]) * 10))
     assert blocks.whole(ONE, 30) == bytes(10) + b"\x0a" * 10 + b"\x14" * 10
     assert blocks.whole(ONE, 25) == (bytes(10) + b"\x0a" * 10 + b"\x14" * 10)[:25]
 
 
 def test_a_piece_that_is_not_being_put_together_has_no_place() -> None:
     blocks = Blocks(BufferPool(100), 30)
-    assert blocks.hole(ONE, 0, 10) is None
+    with pytest.raises(KeyError):
+        blocks.put(ONE, 0, memoryview(bytes(10)))
     with pytest.raises(KeyError):
         blocks.whole(ONE, 30)
+
+
+def test_memory_is_promised_before_it_is_fetched() -> None:
+    """What is asked for has room; what has not begun to arrive costs nothing yet."""
+    pool = BufferPool(60)
+    blocks = Blocks(pool, 30)
+    assert blocks.open(ONE)
+    assert blocks.open(TWO)
+    assert not blocks.open(PieceIndex(3))
+    assert pool.lent == 60
+    assert pool.memory == 0
+    blocks.put(TWO, 0, memoryview(b"x"))
+    assert pool.memory == 30
+    blocks.drop(ONE)
+    blocks.drop(TWO)
+    assert pool.lent == 0
+    assert pool.memory == 30  # kept for the next piece
+
+
+def test_the_next_piece_gets_the_buffer_that_was_used_last() -> None:
+    blocks = Blocks(BufferPool(100), 30)
+    assert blocks.open(ONE)
+    assert blocks.open(TWO)
+    blocks.put(ONE, 0, memoryview(b"warm"))
+    blocks.drop(ONE)
+    blocks.put(TWO, 10, memoryview(b"x"))
+    assert bytes(blocks.whole(TWO, 4)) == b"warm"
 
 
 def test_without_memory_a_torrent_opens_one_piece_and_no_more() -> None:

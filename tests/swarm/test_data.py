@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -36,7 +36,7 @@ class Counting(WrappedStorage):
         self.read: set[int] = set()
 
     @override
-    def read_into(self, offset: int, into: memoryview, *, wait: bool = True) -> bool:
+    def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
         self.read.add(offset // PIECE)
         return self.inner.read_into(offset, into, wait=wait)
 
@@ -120,7 +120,7 @@ async def store(data: TorrentData, piece: int) -> Stored | DiskError:
 async def read(data: TorrentData, offset: int, length: int) -> bytes | DiskError:
     into = bytearray(length)
     result: asyncio.Future[DiskError | None] = asyncio.get_running_loop().create_future()
-    data.read(offset, memoryview(into), result.set_result)
+    data.read(offset, [memoryview(into)], result.set_result)
     return await result or bytes(into)
 
 

@@ -27,13 +27,13 @@ from p2pswarm.wire.peer import (
     HaveNone,
     Interested,
     NotInterested,
-    Piece,
     Reject,
     Request,
     Reserved,
     Unchoke,
     piece_head,
 )
+from tests.support.singly import Piece
 from tests.support.stranger import PLAIN, Stranger
 from tests.support.world import World, simulate
 

@@ -1,5 +1,5 @@
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import settings, strategies as st
@@ -11,13 +11,15 @@ from p2pswarm.formats.ids import BLOCK, PieceIndex
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
-from p2pswarm.swarm.upload import RUN, SHORT_RUN, BlockRange, Upload
-from p2pswarm.wire.peer import KeepAlive, PeerFramer, Piece, Reject
+from p2pswarm.swarm.upload import HEADS, RUN, SHORT_RUN, BlockRange, Upload
+from p2pswarm.wire.peer import KeepAlive, PeerFramer, Reject
 from tests.support.clock import Time
 from tests.support.feeding import feed
+from tests.support.singly import Piece, SingleFramer
 from tests.support.transport import Wire
 
 PIECE = 8 * BLOCK
+SMALL, LARGE = SHORT_RUN + HEADS, RUN + HEADS  # bytes of a buffer
 CONTENT = bytes(n * 7 & 255 for n in range(251)) * (1 + 8 * PIECE // 251)
 
 
@@ -31,7 +33,9 @@ class Place:
         self.reads = BufferPool(budget)
         self.up = Limiter(rate, self.time.clock, self.time.call_later)
         self.calls: list[Callable[[], None]] = []
-        self.pending: list[tuple[int, memoryview, Callable[[DiskError | None], None]]] = []
+        self.pending: list[
+            tuple[int, Sequence[memoryview], Callable[[DiskError | None], None]]
+        ] = []
         self.lengths: list[int] = []  # of every read so far
         self.failed: list[PieceIndex] = []
         self.at_once = False  # the disk answers before `read` returns
@@ -39,8 +43,10 @@ class Place:
     def soon(self, call: Callable[[], None]) -> None:
         self.calls.append(call)
 
-    def read(self, offset: int, into: memoryview, done: Callable[[DiskError | None], None]) -> None:
-        self.lengths.append(len(into))
+    def read(
+        self, offset: int, into: Sequence[memoryview], done: Callable[[DiskError | None], None]
+    ) -> None:
+        self.lengths.append(sum(map(len, into)))
         self.pending.append((offset, into, done))
         if self.at_once:
             self.disk_answers()
@@ -51,7 +57,9 @@ class Place:
     def disk_answers(self, error: DiskError | None = None) -> None:
         offset, into, done = self.pending.pop(0)
         if error is None:
-            into[:] = CONTENT[offset : offset + len(into)]
+            for part in into:
+                part[:] = CONTENT[offset : offset + len(part)]
+                offset += len(part)
         done(error)
 
     def loop_turns(self) -> None:
@@ -83,19 +91,15 @@ class Client:
     def ask(self, *blocks: tuple[int, int]) -> None:
         """piece and number of the block."""
         for piece, n in blocks:
-            self.upload.owe(PieceIndex(piece), n * BLOCK, BLOCK)
+            self.upload.owe((PieceIndex(piece), n * BLOCK, BLOCK))
 
     def answers(self) -> list[object]:
         """What came over the wire, each block compared with what it should be."""
-        landed: list[tuple[int, memoryview]] = []
-
-        def landing(piece: PieceIndex, begin: int, length: int) -> memoryview:
-            landed.append((piece * PIECE + begin, memoryview(bytearray(length))))
-            return landed[-1][1]
-
-        messages = feed(PeerFramer(landing), bytes(self.wire.taken))
-        for offset, data in landed:
-            assert data == CONTENT[offset : offset + len(data)]
+        messages = feed(SingleFramer(), bytes(self.wire.taken))
+        for said in messages:
+            if isinstance(said, Piece):
+                offset = said.piece * PIECE + said.begin
+                assert said.data == CONTENT[offset : offset + len(said.data)]
         return messages
 
     def finish(self) -> None:
@@ -110,7 +114,8 @@ class Client:
 
 
 def piece(index: int, n: int) -> Piece:
-    return Piece(PieceIndex(index), n * BLOCK, BLOCK, landed=True)
+    start = index * PIECE + n * BLOCK
+    return Piece(PieceIndex(index), n * BLOCK, CONTENT[start : start + BLOCK])
 
 
 def reject(index: int, n: int) -> Reject:
@@ -149,12 +154,12 @@ def test_a_slow_peer_holds_a_small_buffer_and_a_fast_one_a_large() -> None:
     client.ask(*((p, n) for p in range(6) for n in range(8)))
     client.upload.serve()
     assert place.lengths == [SHORT_RUN]
-    assert place.reads.lent == SHORT_RUN
+    assert place.reads.lent == SMALL
     place.disk_answers()
     client.upload.meter.rate = 2 << 20
     place.loop_turns()
     assert place.lengths == [SHORT_RUN, RUN]
-    assert place.reads.lent == RUN
+    assert place.reads.lent == LARGE
 
 
 def test_one_run_at_a_time_and_only_into_an_idle_socket() -> None:
@@ -168,7 +173,7 @@ def test_one_run_at_a_time_and_only_into_an_idle_socket() -> None:
     client.upload.serve()
     client.wire.take(SHORT_RUN)
     assert place.lengths == [SHORT_RUN]
-    assert place.reads.lent == SHORT_RUN
+    assert place.reads.lent == SMALL
     client.wire.take(1000)
     assert place.lengths == [SHORT_RUN, SHORT_RUN]
 
@@ -191,7 +196,7 @@ def test_a_socket_that_drains_while_the_disk_reads_does_not_end_the_run() -> Non
     client.upload.serve()
     client.stream.send(b"\0\0\0\0")
     client.wire.take(1 << 20)
-    assert place.reads.lent == SHORT_RUN
+    assert place.reads.lent == SMALL
     place.disk_answers()
     assert client.answers() == [KeepAlive(), piece(0, 0)]
 
@@ -216,12 +221,13 @@ def test_requests_of_any_length_use_two_sizes_of_buffer(length: int) -> None:
     """Otherwise a peer that asks for another length each time fills the memory with odd ones."""
     place = Place()
     client = Client(place)
-    client.upload.owe(PieceIndex(1), 5, length)
+    client.upload.owe((PieceIndex(1), 5, length))
     client.upload.serve()
-    assert place.reads.lent in (SHORT_RUN, RUN)
+    assert place.reads.lent in (SMALL, LARGE)
     assert place.lengths == [length]
     client.finish()
-    assert client.answers() == [Piece(PieceIndex(1), 5, length, landed=True)]
+    data = CONTENT[PIECE + 5 : PIECE + 5 + length]
+    assert client.answers() == [Piece(PieceIndex(1), 5, data)]
 
 
 def test_a_request_asked_twice_while_it_waits_is_answered_once() -> None:
@@ -241,9 +247,9 @@ def test_a_request_asked_twice_while_it_waits_is_answered_once() -> None:
 def test_a_cancelled_request_is_not_served(fast: bool) -> None:
     client = Client(Place(), fast=fast)
     client.ask((0, 0), (0, 1))
-    client.upload.cancel(PieceIndex(0), 0, BLOCK)
-    client.upload.cancel(PieceIndex(0), 0, BLOCK)
-    client.upload.cancel(PieceIndex(7), 0, BLOCK)
+    client.upload.cancel((PieceIndex(0), 0, BLOCK))
+    client.upload.cancel((PieceIndex(0), 0, BLOCK))
+    client.upload.cancel((PieceIndex(7), 0, BLOCK))
     client.finish()
     assert client.answers() == [reject(0, 0), piece(0, 1)][not fast :]
 
@@ -252,7 +258,7 @@ def test_a_cancel_that_comes_too_late_changes_nothing() -> None:
     client = Client(Place())
     client.ask((0, 0))
     client.upload.serve()
-    client.upload.cancel(PieceIndex(0), 0, BLOCK)
+    client.upload.cancel((PieceIndex(0), 0, BLOCK))
     client.finish()
     assert client.answers() == [piece(0, 0)]
 
@@ -304,8 +310,8 @@ def test_the_limit_makes_the_run_shorter() -> None:
 
 
 def test_without_memory_it_waits_and_gives_its_grant_back() -> None:
-    place = Place(rate=1_000_000, budget=SHORT_RUN)
-    held = place.reads.take(SHORT_RUN)
+    place = Place(rate=1_000_000, budget=SMALL)
+    held = place.reads.take(SMALL)
     assert held is not None
     client = Client(place)
     client.ask((0, 0))
@@ -340,9 +346,9 @@ def test_a_buffer_that_the_disk_writes_to_goes_back_when_the_disk_is_done() -> N
     client.ask((0, 0), (2, 0))
     client.upload.serve()
     client.stream.close()
-    assert place.reads.lent == SHORT_RUN
+    assert place.reads.lent == SMALL
     place.disk_answers()
-    assert place.reads.lent == SHORT_RUN
+    assert place.reads.lent == SMALL
     place.disk_answers()
     assert place.reads.lent == 0
     assert client.answers() == []
@@ -355,7 +361,7 @@ def test_a_buffer_that_is_being_sent_goes_back_when_the_connection_ends() -> Non
     client.ask((0, 0))
     client.upload.serve()
     place.disk_answers()
-    assert place.reads.lent == SHORT_RUN
+    assert place.reads.lent == SMALL
     client.ask((1, 0))
     client.stream.connection_lost(ConnectionResetError())
     assert place.reads.lent == 0
@@ -392,7 +398,7 @@ class ServingMachine(RuleBasedStateMachine):
     def cancel(self, block: tuple[int, int]) -> None:
         request = PieceIndex(block[0]), block[1] * BLOCK, BLOCK
         waiting = len(self.client.upload)
-        self.client.upload.cancel(*request)
+        self.client.upload.cancel(request)
         self.dropped[request] += waiting - len(self.client.upload)
 
     @rule()
@@ -430,7 +436,7 @@ class ServingMachine(RuleBasedStateMachine):
 
     @invariant()
     def one_buffer_at_most(self) -> None:
-        assert self.place.reads.lent in (0, SHORT_RUN, RUN)
+        assert self.place.reads.lent in (0, SMALL, LARGE)
         assert (self.place.reads.lent > 0) == bool(self.client.upload._run)
 
     @override
@@ -440,7 +446,9 @@ class ServingMachine(RuleBasedStateMachine):
         self.client.finish()
         answers = Counter[BlockRange]()
         for message in self.client.answers():
-            if isinstance(message, Piece | Reject):
+            if isinstance(message, Piece):
+                answers[message.piece, message.begin, len(message.data)] += 1
+            elif isinstance(message, Reject):
                 answers[message.piece, message.begin, message.length] += 1
         assert answers == (self.asked if self.fast else self.asked - self.dropped)
         assert self.place.reads.lent == len(self.client.upload) == 0

@@ -5,7 +5,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import BLOCK, InfoHash, PeerId, PieceIndex
-from p2pswarm.wire.framer import SCRATCH_SIZE, Scratch
+from p2pswarm.wire.framer import MOST_KEPT, SCRATCH_SIZE, Scratch
 from p2pswarm.wire.peer import (
     HANDSHAKE,
     MAX_MESSAGE,
@@ -24,10 +24,10 @@ from p2pswarm.wire.peer import (
     KeepAlive,
     NotInterested,
     PeerFramer,
-    Piece,
     PortMessage,
     Reject,
     Request,
+    Requests,
     Reserved,
     Suggest,
     Unchoke,
@@ -36,6 +36,7 @@ from p2pswarm.wire.peer import (
     piece_head,
 )
 from tests.support.feeding import chunkings, feed, feed_interleaved, feed_until_error
+from tests.support.singly import Piece, SingleFramer
 
 HASH = InfoHash(bytes(range(100, 120)))
 ME = PeerId(b"-PS0100-abcdefghijkl")
@@ -83,41 +84,37 @@ messages = st.one_of(
 blocks = st.tuples(st.integers(0, 3), st.integers(0, 7), st.binary(max_size=400))
 
 
-def nowhere(_piece: PieceIndex, _begin: int, _length: int) -> None:
-    """A landing where nothing is wanted."""
-
-
 def frame(body: bytes) -> bytes:
     return len(body).to_bytes(4, "big") + body
 
 
 class Ground:
-    """A landing of four pieces of eight holes; remembers what it was asked."""
+    """A landing of four pieces of eight holes; remembers what came."""
 
     def __init__(self) -> None:
         self.pieces = [bytearray(8 * 400) for _ in range(4)]
-        self.asked: list[tuple[int, int, int]] = []
+        self.landed: list[tuple[int, int, int]] = []
 
-    def landing(self, piece: PieceIndex, begin: int, length: int) -> memoryview:
-        self.asked.append((piece, begin, length))
-        return memoryview(self.pieces[piece])[begin : begin + length]
+    def landing(self, piece: PieceIndex, begin: int, data: memoryview | bytes) -> None:
+        self.landed.append((piece, begin, len(data)))
+        self.pieces[piece][begin : begin + len(data)] = data
 
 
 @pytest.mark.parametrize(("message", "wire"), ON_THE_WIRE, ids=lambda value: str(value)[:30])
 def test_messages_are_written_as_the_beps_say(message: Choke, wire: str) -> None:
     assert message.encode() == bytes.fromhex(wire)
-    assert feed(PeerFramer(nowhere), bytes.fromhex(wire)) == [message]
+    assert feed(SingleFramer(), bytes.fromhex(wire)) == [message]
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 13, 1000, 1 << 20])
 def test_every_message_survives_any_chunk(chunk: int) -> None:
     data = b"".join(bytes.fromhex(wire) for _, wire in ON_THE_WIRE)
-    assert feed(PeerFramer(nowhere), data, [chunk]) == SAMPLES
+    assert feed(SingleFramer(), data, [chunk]) == SAMPLES
 
 
 @given(st.lists(messages, max_size=20), chunkings)
 def test_back_to_back(sent: list[Have], sizes: list[int]) -> None:
-    framer = PeerFramer(nowhere)
+    framer = SingleFramer()
     assert feed(framer, b"".join(message.encode() for message in sent), sizes) == sent
     assert framer.unread() == b""
 
@@ -145,17 +142,36 @@ def test_blocks_land_where_the_landing_says(
     data = b""
     for piece, n, block in sent:
         data += piece_head(piece, n * 400, len(block)) + block
-        expected.landing(PieceIndex(piece), n * 400, len(block))[:] = block
-    got = feed(PeerFramer(ground.landing), data, sizes)
-    assert got == [Piece(PieceIndex(p), n * 400, len(block), landed=True) for p, n, block in sent]
-    assert ground.asked == expected.asked
+        expected.landing(PieceIndex(piece), n * 400, block)
+    assert feed(PeerFramer(ground.landing), data, sizes) == []
+    assert ground.landed == expected.landed
     assert ground.pieces == expected.pieces
 
 
-def test_a_block_nobody_wants_lands_nowhere_and_is_told() -> None:
-    data = piece_head(7, 2, 3) + b"abc" + Choke().encode()
-    got = feed(PeerFramer(nowhere), data, [5])
-    assert got == [Piece(PieceIndex(7), 2, 3, landed=False), Choke()]
+@given(st.lists(messages | blocks, max_size=20), chunkings)
+def test_blocks_and_messages_keep_their_order(
+    sent: list[Have | tuple[int, int, bytes]], sizes: list[int]
+) -> None:
+    """A message is taken before the next block lands: what it changes, the block meets changed."""
+    data, expected = b"", []
+    for each in sent:
+        if isinstance(each, tuple):
+            data += piece_head(each[0], each[1], len(each[2])) + each[2]
+            expected.append(Piece(PieceIndex(each[0]), each[1], each[2]))
+        else:
+            data += each.encode()
+            expected.append(each)
+    assert feed(SingleFramer(), data, sizes) == expected
+
+
+def test_what_a_landing_refuses_ends_the_reading() -> None:
+    def refuse(piece: PieceIndex, _begin: int, _data: memoryview) -> None:
+        raise RemoteProtocolError(f"piece {piece}, not asked for")
+
+    data = Choke().encode() + piece_head(7, 2, 3) + b"abc" + Unchoke().encode()
+    told, error = feed_until_error(PeerFramer(refuse), data, [1000])
+    assert told == [Choke()]
+    assert str(error) == "piece 7, not asked for"
 
 
 @given(st.lists(st.lists(blocks, max_size=4), min_size=2, max_size=4), st.data())
@@ -172,7 +188,7 @@ def test_framers_that_share_a_scratch_do_not_mix_their_blocks(
     for ground, stream in zip(grounds, streams, strict=True):
         expected = Ground()
         for piece, n, block in stream:
-            expected.landing(PieceIndex(piece), n * 400, len(block))[:] = block
+            expected.landing(PieceIndex(piece), n * 400, block)
         assert ground.pieces == expected.pieces
 
 
@@ -181,6 +197,17 @@ def test_many_requests_are_one_string() -> None:
     requests = [Request(PieceIndex(piece), begin, length) for piece, begin, length in asked]
     assert encode_requests(asked) == b"".join(request.encode() for request in requests)
     assert encode_requests([]) == b""
+
+
+@pytest.mark.parametrize("chunk", [1, 17, 1000])
+def test_requests_in_a_row_are_one_message(chunk: int) -> None:
+    asked = [(ONE, n * BLOCK, BLOCK) for n in range(5)]
+    data = encode_requests(asked[:3]) + Cancel(ONE, 0, BLOCK).encode() + encode_requests(asked[3:])
+    got = feed(PeerFramer(lambda *_: None), data, [chunk])
+    rows = [message.blocks for message in got if isinstance(message, Requests)]
+    assert [block for row in rows for block in row] == asked
+    if chunk == 1000:
+        assert got == [Requests(asked[:3]), Cancel(ONE, 0, BLOCK), Requests(asked[3:])]
 
 
 # What is wrong
@@ -194,29 +221,29 @@ def test_a_body_of_the_wrong_length_is_refused(numbers: list[int], right: int) -
     sizes = {0, 1, 3, 5, right + 1} - {right}
     for number, size in itertools.product(numbers, sizes):
         with pytest.raises(RemoteProtocolError, match=f"message {number} with {size} bytes"):
-            feed(PeerFramer(nowhere), frame(bytes((number,)) + bytes(size)))
+            feed(SingleFramer(), frame(bytes((number,)) + bytes(size)))
 
 
 def test_an_extended_message_without_its_number_is_refused() -> None:
     with pytest.raises(RemoteProtocolError, match="message 20 with 0 bytes"):
-        feed(PeerFramer(nowhere), frame(b"\x14"))
+        feed(SingleFramer(), frame(b"\x14"))
 
 
 @pytest.mark.parametrize("size", range(8))
 def test_a_block_without_its_numbers_is_refused(size: int) -> None:
     with pytest.raises(RemoteProtocolError, match="without its numbers"):
-        feed(PeerFramer(nowhere), frame(b"\x07" + bytes(size)))
+        feed(SingleFramer(), frame(b"\x07" + bytes(size)))
 
 
 @pytest.mark.parametrize("number", [10, 11, 12, 18, 19, 21, 22, 23, 255])
 def test_a_number_from_the_future_is_told_and_skipped(number: int) -> None:
     data = frame(bytes((number,)) + b"whatever") + Choke().encode()
-    assert feed(PeerFramer(nowhere), data, [3]) == [Unknown(number), Choke()]
+    assert feed(SingleFramer(), data, [3]) == [Unknown(number), Choke()]
 
 
 @pytest.mark.parametrize("length", [MAX_MESSAGE + 1, SCRATCH_SIZE, 1 << 31, 2**32 - 1])
 def test_a_huge_length_is_refused_before_the_rest_comes(length: int) -> None:
-    framer = PeerFramer(nowhere)
+    framer = SingleFramer()
     assert feed(framer, length.to_bytes(4, "big")[:3]) == []
     with pytest.raises(RemoteProtocolError, match=f"a message of {length} bytes"):
         feed(framer, length.to_bytes(4, "big")[3:])
@@ -226,9 +253,9 @@ def test_a_huge_length_is_refused_before_the_rest_comes(length: int) -> None:
 @pytest.mark.parametrize("chunk", [1 << 16, SCRATCH_SIZE])
 def test_the_limit_does_not_depend_on_the_chunks(number: int, chunk: int) -> None:
     longest = frame(bytes((number,)) + bytes(MAX_MESSAGE - 1))
-    assert len(feed(PeerFramer(nowhere), longest, [chunk])) == 1
+    assert len(feed(SingleFramer(), longest, [chunk])) == 1
     with pytest.raises(RemoteProtocolError, match="a message of"):
-        feed(PeerFramer(nowhere), frame(bytes((number,)) + bytes(MAX_MESSAGE)), [chunk])
+        feed(SingleFramer(), frame(bytes((number,)) + bytes(MAX_MESSAGE)), [chunk])
 
 
 def test_the_limit_lets_the_largest_bitfield_pass() -> None:
@@ -249,8 +276,8 @@ almost = st.one_of(
 @given(st.lists(almost, max_size=8).map(b"".join), chunkings)
 @example(b"\xff" * 40, [1])
 def test_any_bytes_are_messages_or_a_fault(data: bytes, sizes: list[int]) -> None:
-    whole = feed_until_error(PeerFramer(nowhere), data, [len(data) or 1])
-    framer = PeerFramer(nowhere)
+    whole = feed_until_error(SingleFramer(), data, [len(data) or 1])
+    framer = SingleFramer()
     told, error = feed_until_error(framer, data, sizes)
     assert error is None or isinstance(error, RemoteProtocolError)
     assert str(error) == str(whole[1])
@@ -287,7 +314,7 @@ def test_what_follows_the_handshake_is_kept(rest: bytes, sizes: list[int]) -> No
 @given(st.lists(messages, max_size=5), chunkings)
 def test_nothing_is_lost_between_handshake_and_messages(sent: list[Have], sizes: list[int]) -> None:
     scratch = Scratch()
-    first, second = HandshakeFramer(scratch), PeerFramer(nowhere, scratch)
+    first, second = HandshakeFramer(scratch), SingleFramer(scratch)
     handshake = HELLO.encode() + IDENT.encode()
     data = handshake + b"".join(message.encode() for message in sent)
     feed(first, data[:100], sizes)
@@ -321,7 +348,7 @@ def test_any_bytes_are_a_handshake_or_a_fault(data: bytes, sizes: list[int]) -> 
 def test_endless_bytes_after_a_handshake_are_refused(chunk: int) -> None:
     """Whoever switches late must not be made to keep everything."""
     framer = HandshakeFramer()
-    endless = HELLO.encode() + IDENT.encode() + bytes(SCRATCH_SIZE + chunk)
+    endless = HELLO.encode() + IDENT.encode() + bytes(MOST_KEPT + chunk)
     _, error = feed_until_error(framer, endless, [chunk])
     assert isinstance(error, RemoteProtocolError)
-    assert len(framer.unread()) <= SCRATCH_SIZE
+    assert len(framer.unread()) <= MOST_KEPT

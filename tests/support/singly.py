@@ -1,0 +1,53 @@
+"""The peer protocol read message by message: blocks and requests one by one, in the order of the wire.
+
+The product's framer is made for many at a time: blocks become no messages, requests one for a whole row.
+Tests that ask what was said, and in which order, read with this one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from p2pswarm.formats.ids import PieceIndex
+from p2pswarm.wire.framer import Scratch
+from p2pswarm.wire.peer import MAX_MESSAGE, PeerFramer, Request, Requests
+
+__all__ = ["Piece", "SingleFramer"]
+
+
+@dataclass(slots=True)
+class Piece:
+    """A block that was read."""
+
+    piece: PieceIndex
+    begin: int
+    data: bytes
+
+
+class SingleFramer:
+    """A `PeerFramer` around which everything is a message of its own."""
+
+    def __init__(self, scratch: Scratch | None = None, most: int = MAX_MESSAGE) -> None:
+        self._framer = PeerFramer(self._land, scratch, most)
+        self._landed: list[Piece] = []
+
+    def get_buffer(self, hint: int = -1) -> memoryview:
+        return self._framer.get_buffer(hint)
+
+    def received(self, n: int) -> Iterator[object]:
+        for message in self._framer.received(n):
+            yield from self._take_landed()
+            if isinstance(message, Requests):
+                yield from (Request(*block) for block in message.blocks)
+            else:
+                yield message
+        yield from self._take_landed()
+
+    def unread(self) -> bytes:
+        return self._framer.unread()
+
+    def _land(self, piece: PieceIndex, begin: int, data: memoryview) -> None:
+        self._landed.append(Piece(piece, begin, bytes(data)))
+
+    def _take_landed(self) -> list[Piece]:
+        landed, self._landed = self._landed, []
+        return landed
