@@ -159,10 +159,15 @@ class Napster:
 
     # Getting them
 
-    async def fetch(self, hit: Hit, offset: int, sink: Sink) -> int:
-        """The bytes of a hit from `offset` on; how many. Raises BusyError, NetworkError."""
+    async def fetch(
+        self, hit: Hit, offset: int, sink: Sink, gate: asyncio.Event | None = None
+    ) -> int:
+        """The bytes of a hit from `offset` on, read while the gate is open; returns how many.
+
+        Raises BusyError, NetworkError.
+        """
         wish = Wish(hit.nick, hit.name, hit.size)
-        return await self._transfers.downloads.fetch(wish, offset, sink)
+        return await self._transfers.downloads.fetch(wish, offset, sink, gate)
 
     async def torrent(self, hit: Hit) -> bytes:
         """The .torrent of a hit with an info-hash, from its host, which is one of us. Raises NetworkError.

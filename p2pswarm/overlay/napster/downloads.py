@@ -68,15 +68,18 @@ class Downloads:
         self._agreed: dict[tuple[str, str], asyncio.Future[DownloadAck]] = {}
         self._awaited: dict[tuple[str, str], _Awaited] = {}
 
-    async def fetch(self, wish: Wish, offset: int, sink: Sink) -> int:
+    async def fetch(
+        self, wish: Wish, offset: int, sink: Sink, gate: asyncio.Event | None = None
+    ) -> int:
         """Its bytes from `offset` on into the sink, until that has enough; returns how many.
 
+        Nothing is read while the gate is closed.
         Raises BusyError when the host has no place for us now, NetworkError when it cannot be had.
         """
         talk, size = await self._connected(wish, await self._agreement(wish), offset)
         self._around.tell(Downloading())
         try:
-            return await talk.receive(max(size - offset, 0), sink)
+            return await talk.receive(max(size - offset, 0), sink, gate)
         finally:
             talk.close()
             self._around.tell(Downloaded())

@@ -34,6 +34,7 @@ class Talk:
         self._stream = stream
         self._heard: deque[object] = deque()
         self._sink: Sink | None = None
+        self._gate: asyncio.Event | None = None
         self._wants_more = True
         self._moved = 0  # bytes of the file
         self._bell = asyncio.Event()
@@ -87,16 +88,20 @@ class Talk:
             await self._ring(WORD_TIME)
         return self._heard.popleft()
 
-    async def receive(self, size: int, sink: Sink) -> int:
+    async def receive(self, size: int, sink: Sink, gate: asyncio.Event | None = None) -> int:
         """So many bytes into the sink, or as many as it wants; returns how many, the connection closed.
 
-        More is not read, whatever the other side sends.
+        While the gate is closed nothing is read. More is not read either, whatever the other side sends.
         """
-        self._sink = sink
+        self._sink, self._gate = sink, gate
         self.stream.switch(DataFramer(size, self._port.scratch), self)
         while self._wants_more and self._moved < size:
             self._alive()
-            await self._ring(STALLED)
+            if gate is not None and not gate.is_set():
+                await gate.wait()
+                self.stream.resume()
+            else:
+                await self._ring(STALLED)
         self.close()
         return self._moved
 
@@ -144,6 +149,8 @@ class Talk:
         elif self._sink is not None and self._wants_more:
             self._moved += len(message.data)
             self._wants_more = self._sink(message.data)
+            if self._gate is not None and not self._gate.is_set():
+                self.stream.pause()
 
     def caught_up(self) -> None:
         self._bell.set()

@@ -184,6 +184,36 @@ async def test_who_has_enough_hangs_up() -> None:
             await bob.rest()
 
 
+async def test_while_the_gate_is_closed_nothing_is_read() -> None:
+    async with Server() as server, client(server.address) as network:
+        guest = await joined(network, server)
+        async with listening() as (place, came):
+            got, gate = bytearray(), asyncio.Event()
+            gate.set()
+
+            def sink(data: bytes) -> bool:
+                got.extend(data)
+                gate.clear()
+                return True
+
+            huge = Hit(NAME, 1 << 30, "napster", nick="bob")
+            fetch = asyncio.ensure_future(network.fetch(huge, 0, sink, gate))
+            await agreed(guest, place)
+            bob = await came.get()
+            bob.say(b"1")
+            await bob.hear(10)
+            bob.say(b"%d" % (1 << 30))
+            for turn in range(3):
+                bob.say(bytes(32 << 20))
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.3):
+                        await bob.writer.drain()
+                assert 0 < len(got) <= (turn + 1) * (2 << 20)
+                gate.set()
+            fetch.cancel()
+            await asyncio.wait([fetch])
+
+
 @pytest.mark.parametrize(
     ("says", "words"),
     [
