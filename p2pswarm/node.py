@@ -6,7 +6,7 @@ live happily in one process: nothing in this project is global.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -15,7 +15,7 @@ from typing import Self
 
 from typing_extensions import override
 
-from p2pswarm.config import Settings
+from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.discovery.fetch import HttpFetch
 from p2pswarm.discovery.trackers import Trackers
 from p2pswarm.disk.handles import disk_error
@@ -30,6 +30,10 @@ from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
+from p2pswarm.networks import Networks
+from p2pswarm.overlay.napster.client import Tools
+from p2pswarm.overlay.query import Hit, Query
+from p2pswarm.overlay.search import Find, Search
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import TorrentData
 from p2pswarm.swarm.dialer import Surroundings
@@ -62,7 +66,13 @@ class NodeStatus:
 class Node:
     """`async with Node() as node: torrent = await node.add("x.torrent")`."""
 
-    def __init__(self, settings: Settings | None = None, *, dice: Random | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        networks: NetworkSettings | None = None,
+        *,
+        dice: Random | None = None,
+    ) -> None:
         self.settings = settings or Settings()
         self._dice = dice or Random()
         self.me = PeerId.new(self._dice)
@@ -76,6 +86,15 @@ class Node:
         self._fetch: HttpFetch | None = None
         self._is_open = False
         self._key = self._dice.getrandbits(32)
+        self.networks = Networks(
+            networks or NetworkSettings(),
+            self.settings.data_dir / "catalog",
+            self._tools,
+            self.add,
+            self.remove,
+            self._torrents,
+            index_threads=min(self.settings.disk_threads, 1),
+        )
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -115,6 +134,7 @@ class Node:
     async def aclose(self) -> None:
         """Tell trackers, note what we have, close everything. May be called twice; takes at most 3 s."""
         self._is_open = False
+        await self.networks.aclose()
         await asyncio.gather(*(self.remove(torrent) for torrent in list(self._torrents.values())))
         await self._port.close()
         if self._fetch is not None:
@@ -175,6 +195,20 @@ class Node:
         run.add_done_callback(lambda run: _report_bug(torrent, run))
         return torrent
 
+    def search(self, query: Query, via: Sequence[str] = ()) -> Search:
+        """In the networks that were joined: `async with node.search(query) as search: ...`."""
+        return self.networks.search(query, via)
+
+    async def download(
+        self, what: Hit | Find | Sequence[Hit], *, save_to: Path | None = None
+    ) -> Torrent:
+        """A file that a search found, from every host that is known to have it.
+
+        Raises NetworkError when no host gives what is needed to begin, and what `add` raises.
+        """
+        hits = [what] if isinstance(what, Hit) else what.hits if isinstance(what, Find) else what
+        return await self.networks.download(hits, save_to or Path())
+
     async def remove(self, torrent: Torrent) -> None:
         """Stop it and forget it; its files stay. May be called twice, and at once."""
         if self._torrents.get(torrent.info_hash) is not torrent:
@@ -203,6 +237,12 @@ class Node:
         if isinstance(source, bytes):
             return Metainfo.from_bytes(source)
         return await disk.run(Metainfo.from_file, Path(source))
+
+    def _tools(self, seed: Callable[[InfoHash], Awaitable[None]]) -> Tools:
+        """What a search network works with. Raises HostError."""
+        disk, _ = self._machinery()
+        slots = self.settings.upload_slots
+        return Tools(self._port, disk, self._up, self._dice, seed, slots)
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(

@@ -13,6 +13,7 @@ import platformdirs
 import typer
 
 from p2pswarm.config import (
+    ADDRESS,
     DURATION,
     FLAG,
     HOST,
@@ -25,7 +26,6 @@ from p2pswarm.config import (
     format_size,
     parse_size,
 )
-from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address
 
 __all__ = [
@@ -58,13 +58,6 @@ def _parse_piece_length(text: str) -> int:
     if not _MIN_PIECE <= size <= _MAX_PIECE or size & (size - 1):
         raise ValueError(f"{text!r} is not a power of two from 16KiB to 32MiB")
     return size
-
-
-def _parse_address(text: str) -> Address:
-    try:
-        return Address.parse(text)
-    except FormatError as error:
-        raise ValueError(str(error)) from error
 
 
 def _parse_tracker(text: str) -> str:
@@ -169,9 +162,7 @@ class Download:
 
     peer: tuple[Address, ...] = field(
         default=(),
-        metadata=about(
-            Unit("HOST:PORT", _parse_address), "ask this peer too; may be repeated", repeat=True
-        ),
+        metadata=about(ADDRESS, "ask this peer too; may be repeated", repeat=True),
     )
     stay: bool = field(
         default=False, metadata=about(FLAG, "go on seeding until stopped", instead_of="end")

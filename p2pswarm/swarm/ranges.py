@@ -11,14 +11,15 @@ up, the source closes its `gate`, the host is read no further, and what has come
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from itertools import islice, pairwise
 from typing import Any, Protocol
 
 from typing_extensions import override
 
 from p2pswarm.errors import BusyError, RemoteError
 from p2pswarm.formats.bitfield import Bitfield
-from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
+from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.net.rate import Limiter, Meter
 from p2pswarm.swarm.blocks import Blocks
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
@@ -29,9 +30,10 @@ log = logging.getLogger(__name__)
 
 SKIP = 1 << 20  # bytes read for nothing rather than asking anew a little farther on
 PAUSE = 15.0  # seconds after a failure, and twice as many after each one more
+USELESS_PAUSE = 5.0  # seconds after a stretch that others took meanwhile
 BUSY_PAUSE = 20.0  # seconds until a host without a place is asked again
 GIVE_UP = 5  # failures in a row
-MOST_STRETCHES = 1000  # that are looked at before one is taken
+MOST_ROWS = 1000  # that are looked at before one is taken up
 
 
 class RangeHost(Protocol):
@@ -82,9 +84,11 @@ class RangeSource:
         self._going = False  # more bytes are welcome
         self._held = b""  # came, and not landed yet
         self._n = 0  # the block of the piece with which that begins
+        self._arrived = False  # at this piece: what it has for us is promised
         self._expected: set[int] = set()
         self._blocked = False  # memory or rate is used up
         self._debt = 0  # bytes that the rate limit has not granted yet
+        self._useful = False  # something of this stretch landed
         self._failures = 0
         self._due = 0.0  # when the host may be asked again
 
@@ -101,22 +105,24 @@ class RangeSource:
             self._take_up()
 
     def _take_up(self) -> None:
+        """Nothing is promised before the first byte comes, which may take a minute or fail."""
         piece = _stretch(self._home.picker.takable(), self._home.ranges_at())
-        if piece is None or not self._enter(piece):
-            return
-        self._home.picker.seeds += 1
-        self._n = min(self._expected) % self._home.picker.per_piece
-        self._home.spawn(self._run(piece * self._home.piece_length + self._n * BLOCK))
+        if piece is not None:
+            self.at, self._n, self._arrived = piece, 0, False
+            self._home.picker.seeds += 1
+            self._home.spawn(self._run(piece * self._home.piece_length))
 
     async def _run(self, offset: int) -> None:
         """One stretch, from the first byte to whatever ends it."""
         self._going = True
         self._gate.set()
         before, home = self.down.total, self._home
+        self._useful = False
         pause = 0.0
         try:
             await self._host.fetch(offset, self._took, self._gate)
             await self._rest()
+            pause = 0.0 if self._useful else USELESS_PAUSE
         except BusyError as error:
             log.debug("%s: %s", self, error)
             pause = BUSY_PAUSE
@@ -178,11 +184,7 @@ class RangeSource:
     def _land(self) -> None:
         """What came goes to its place, as far as there is memory."""
         picker, view, used = self._home.picker, memoryview(self._held), 0
-        while self._going and self.at is not None:
-            if self._n == picker.blocks_in(self.at):
-                if not self._step(PieceIndex(self.at + 1)):
-                    break
-                continue
+        while self._going and self.at is not None and self._arrive(self.at):
             block = self.at * picker.per_piece + self._n
             end = used + picker.request(block)[2]
             if end > len(view):
@@ -190,6 +192,8 @@ class RangeSource:
             self._land_block(block, view[used:end])
             used = end
             self._n += 1
+            if self._n == picker.blocks_in(self.at):
+                self._next_piece(self.at)
         self._held = bytes(view[used:])
 
     def _land_block(self, block: int, data: memoryview) -> None:
@@ -203,34 +207,42 @@ class RangeSource:
         home.blocks.put(piece, begin, data)
         contested = picker.is_doubled(block)
         full = picker.landed(block, self)
+        self._useful = True
         if contested:
             home.cancel_others(block, self)
         if full is not None:
             home.piece_full(full)
 
-    def _step(self, piece: PieceIndex) -> bool:
-        """On to the next piece; False when there is no use in it, or no memory for it yet."""
-        takable = self._home.picker.takable()
+    def _next_piece(self, piece: PieceIndex) -> None:
+        if piece + 1 == self._home.picker.pieces:
+            self._going = False
+        else:
+            self.at, self._n, self._arrived = PieceIndex(piece + 1), 0, False
+
+    def _arrive(self, piece: PieceIndex) -> bool:
+        """Whether its bytes may come now: not when there is no use in them, or no memory yet."""
+        if self._arrived:
+            return True
+        picker = self._home.picker
+        takable = picker.takable()
+        if takable[piece]:
+            self._expected = set(picker.pick_in(piece, self, self._home.blocks.open))
+            self._arrived = bool(self._expected)
+            if not self._arrived:
+                self._block()
+        elif self._is_worth_reading_on(piece, takable):
+            self._arrived = True
+        else:
+            self._going = False
+        return self._arrived
+
+    def _is_worth_reading_on(self, piece: PieceIndex, takable: Bitfield) -> bool:
+        """Whether there is more beyond what has to be read for nothing."""
         useful = takable.find(1, piece)
         if useful < 0 or (useful - piece) * self._home.piece_length > SKIP:
-            self._going = False
-        elif useful > piece:
-            self.at, self._n = piece, 0
-            return True
-        elif self._enter(piece):
-            self._n = 0
-            return True
-        else:
-            self._block()
-        return False
-
-    def _enter(self, piece: PieceIndex) -> bool:
-        """Be promised the blocks of this piece that nobody fetches."""
-        blocks = self._home.picker.pick_in(piece, self, self._home.blocks.open)
-        if blocks:
-            self.at = piece
-            self._expected = set(blocks)
-        return bool(blocks)
+            return False
+        end = takable.find(0, useful)
+        return (end if end >= 0 else len(takable)) - useful >= useful - piece
 
     def give_up(self, piece: PieceIndex) -> None:
         """The piece begins anew with others."""
@@ -255,15 +267,22 @@ class RangeSource:
 
 
 def _stretch(takable: Bitfield, busy: set[PieceIndex]) -> PieceIndex | None:
-    """Where to begin: the longest row of pieces that nobody fetches, behind its middle when some other
-    source is about to come into it."""
-    best, longest, looked = None, 0, 0
-    start = takable.find(1)
-    while start >= 0 and looked < MOST_STRETCHES:
-        end = takable.find(0, start)
-        end = len(takable) if end < 0 else end
-        first = (start + end) // 2 if start - 1 in busy else start
+    """Where to begin: the longest row of pieces that nobody fetches, or the second half of one into which
+    some other source is coming."""
+    best, longest = None, 0
+    for start, end in islice(_rows(takable, sorted(busy)), MOST_ROWS):
+        first = (start + end) // 2 if busy & {start - 1, start} else start
         if end - first > longest:
             best, longest = first, end - first
-        start, looked = takable.find(1, end), looked + 1
     return None if best is None else PieceIndex(best)
+
+
+def _rows(takable: Bitfield, busy: Sequence[PieceIndex]) -> Iterator[tuple[int, int]]:
+    """Rows of set bits, cut where other sources are."""
+    start = takable.find(1)
+    while start >= 0:
+        end = takable.find(0, start)
+        end = len(takable) if end < 0 else end
+        cuts = [start, *(at for at in busy if start < at < end), end]
+        yield from pairwise(cuts)
+        start = takable.find(1, end)

@@ -254,7 +254,7 @@ def test_what_nobody_gives_is_free_for_others(tmp_path: Path) -> None:
         torrent.add_source(shop)
         await world.until(lambda: shop.given >= 6 * BLOCK and not torrent.sources[0].active)
         torrent.picker.check()
-        assert torrent.picker.takable().count() == torrent.picker.missing.count()
+        assert torrent.picker.takable() == torrent.picker.missing
         torrent.add_source(Shop(data, 2))
         await torrent.finished()
 
@@ -271,6 +271,25 @@ def test_a_torrent_that_ends_lets_its_hosts_go(tmp_path: Path) -> None:
         assert not torrent.sources[0].active
         await asyncio.sleep(10)
         assert shop.given == given
+
+    downloading(tmp_path, story)
+
+
+def test_nothing_is_promised_to_a_host_that_has_not_begun(tmp_path: Path) -> None:
+    async def story(world: World, torrent: Torrent, data: bytes) -> None:
+        mute = Shop(data, 1)
+        mute.refusals = [BusyError("")]
+
+        async def never(offset: int, sink: object, gate: object) -> None:
+            await asyncio.Event().wait()
+
+        mute.fetch = never  # type: ignore[method-assign,assignment]
+        torrent.add_source(mute)
+        await world.until(lambda: torrent.sources[0].active)
+        torrent.add_source(Shop(data, 2))
+        began = world.loop.time()
+        await torrent.finished()
+        assert world.loop.time() - began < 10
 
     downloading(tmp_path, story)
 
@@ -294,6 +313,9 @@ def bits(text: str) -> Bitfield:
         ("1101111111", {2}, 6),
         ("1110111", {3}, 0),
         ("01", {0}, 1),
+        ("1111", {0}, 2),
+        ("11111111", {0, 4}, 2),
+        ("11111111", {0, 2, 4}, 6),
     ],
 )
 def test_the_longest_row_is_taken_up(takable: str, busy: set[int], begin: int | None) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
+from weakref import WeakValueDictionary
 
 from p2pswarm.discovery.fetch import Zone, zone_of
 from p2pswarm.errors import NetworkError, P2PSwarmError
@@ -38,6 +39,7 @@ class Transfers:
         self._port = port
         self._connection = connection
         self._budget = DialBudget()
+        self._dialing: WeakValueDictionary[Address, asyncio.Lock] = WeakValueDictionary()
         self._tasks: asyncio.TaskGroup | None = None
         self._clock = asyncio.get_running_loop().time
 
@@ -95,11 +97,15 @@ class Transfers:
         return self._port.expect(host, HELLO, self._let_in)
 
     async def dial(self, address: Address) -> Talk:
-        if not self._budget.may_dial(address, self._teller(), self._clock()):
-            raise NetworkError(f"{address} is not dialed: it did not answer, or cannot be there")
-        talk = await Talk.dial(self._port, address)
-        self._budget.answered(address)
-        return talk
+        # One at a time to one place: whether it answers, the first one finds out for all.
+        async with self._dialing.setdefault(address, asyncio.Lock()):
+            if not self._budget.may_dial(address, self._teller(), self._clock()):
+                raise NetworkError(
+                    f"{address} is not dialed: it did not answer, or cannot be there"
+                )
+            talk = await Talk.dial(self._port, address)
+            self._budget.answered(address)
+            return talk
 
     def _teller(self) -> Zone:
         """Whoever names an address does so through the server."""
