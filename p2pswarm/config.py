@@ -25,6 +25,7 @@ __all__ = [
     "FLAG",
     "HOST",
     "LIMIT",
+    "NETWORKS",
     "PATH",
     "PORT",
     "TEXT",
@@ -45,6 +46,9 @@ __all__ = [
     "parse_size",
     "unit_of",
 ]
+
+NETWORKS = ("napster",)
+"""Where files can be searched and offered."""
 
 _MAX_TEXT = 40  # characters of a number; 2**63 has 19 digits
 _MAX_SIZE = 1 << 63
@@ -199,10 +203,20 @@ def _parse_address(text: str) -> Address:
         raise ValueError(str(error)) from error
 
 
-def _parse_word(text: str) -> str:
+def _is_word(text: str) -> bool:
     """What Napster takes for a nick or a password."""
-    if text and not (text.isascii() and text.isprintable() and not {" ", '"'} & set(text)):
+    return text.isascii() and text.isprintable() and not {" ", '"'} & set(text)
+
+
+def _parse_word(text: str) -> str:
+    if not _is_word(text):
         raise ValueError(f"{text[:_MAX_TEXT]!r} is not one word of letters, digits and signs")
+    return text
+
+
+def _parse_secret(text: str) -> str:
+    if not _is_word(text):  # and what it is, no message shows
+        raise ValueError("a password is one word of letters, digits and signs")
     return text
 
 
@@ -215,6 +229,7 @@ DURATION = Unit("DURATION", parse_duration, format_duration)
 PORT = count(0, 65535, "PORT")
 ADDRESS = Unit("HOST:PORT", _parse_address)
 WORD = Unit("TEXT", _parse_word, str, lambda value: _parse_word(str(value)))
+SECRET = Unit("TEXT", _parse_secret)
 HOST = Unit("HOST", _parse_host, str, lambda value: _parse_host(str(value)))
 PATH = Unit("PATH", _parse_path, str, _check_path)
 
@@ -307,7 +322,7 @@ class NetworkSettings:
         default="", metadata=about(WORD, "our name there", shown="a guest's, made up")
     )
     napster_password: str = field(
-        default="", metadata=about(WORD, "the password of that name", secret=True)
+        default="", repr=False, metadata=about(SECRET, "the password of that name", secret=True)
     )
     firewalled: bool = field(
         default=False, metadata=about(FLAG, "tell networks that nobody can connect to us")
@@ -316,5 +331,5 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         if self.napster_password and not self.napster_nick:
             raise ValueError("napster_password: a password needs a napster_nick")
-        for name in ("napster_nick", "napster_password"):
-            _parse_word(getattr(self, name))
+        _parse_word(self.napster_nick)
+        _parse_secret(self.napster_password)

@@ -15,7 +15,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any, Protocol
 
-from p2pswarm.config import NetworkSettings
+from p2pswarm.config import NETWORKS, NetworkSettings
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import FormatError, HostError, NetworkError
 from p2pswarm.formats.ids import Address, InfoHash
@@ -26,11 +26,10 @@ from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.search import Search
 from p2pswarm.swarm.torrent import Torrent
 
-__all__ = ["NAMES", "Adding", "Networks"]
+__all__ = ["Adding", "Networks"]
 
 log = logging.getLogger(__name__)
 
-NAMES = ("napster",)
 MOST_SEEDED = 50  # files of the catalog that are seeded at a time
 MOST_ASKED = 16  # hosts of one file that are asked for its torrent
 SEED_TIME = 10.0  # seconds that whoever asks for a torrent waits until it is seeded
@@ -88,10 +87,10 @@ class Networks:
 
     def _make(self, name: str) -> Napster:
         settings = self._settings
-        if name not in NAMES:
-            raise HostError(f"{name} is not a network we know: {', '.join(NAMES)}")
+        if name not in NETWORKS:
+            raise HostError(f"{name} is not a network we know: {', '.join(NETWORKS)}")
         if settings.napster_server is None:
-            raise HostError("which Napster server? It is set with napster_server")
+            raise HostError("which Napster server? Name it with --napster-server")
         return Napster(
             settings.napster_server,
             self._tools(self._seed),

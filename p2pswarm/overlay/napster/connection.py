@@ -74,7 +74,7 @@ class Connection:
                 await self._come_and_stay()
             except RemoteError as error:
                 self._failed(error)
-            pause = min(FIRST_PAUSE * 2 ** min(self._failures, 20), LONGEST_PAUSE)
+            pause = min(FIRST_PAUSE * 2 ** min(self._failures - 1, 20), LONGEST_PAUSE)
             await asyncio.sleep(pause * self._dice.uniform(0.5, 1.5))
 
     def _failed(self, error: RemoteError) -> None:
