@@ -283,7 +283,7 @@ class Settings:
         default=500, metadata=about(count(1, 1_000_000), "connections of all torrents together")
     )
     memory: int = field(
-        default=64 << 20,
+        default=48 << 20,
         metadata=about(
             Unit("SIZE", parse_size, format_size, count(1 << 20, 1 << 50).check),
             "unfinished pieces held in memory at most",

@@ -23,7 +23,7 @@ from p2pswarm.formats.metainfo import File, Metainfo
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.napster.client import Napster, Tools
 from p2pswarm.overlay.query import Hit, Query
-from p2pswarm.overlay.search import Search
+from p2pswarm.overlay.search import Find, Search
 from p2pswarm.swarm.torrent import Torrent
 
 __all__ = ["Adding", "Networks"]
@@ -177,11 +177,12 @@ class Networks:
         chosen = [self._joined[name] for name in via or self._joined]
         return Search(chosen, query)
 
-    async def download(self, hits: Sequence[Hit], save_to: Path) -> Torrent:
+    async def download(self, what: Hit | Find | Sequence[Hit], save_to: Path) -> Torrent:
         """One file, from all these hosts at once.
 
         Raises NetworkError when no host gives what is needed to begin; and what adding a torrent raises.
         """
+        hits = [what] if isinstance(what, Hit) else what.hits if isinstance(what, Find) else what
         info_hash = next((hit.info_hash for hit in hits if hit.info_hash), None)
         if info_hash is None:
             raise NetworkError(f"{hits[0].filename}: no host knows its info-hash")

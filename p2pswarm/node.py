@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from typing_extensions import override
 
 from p2pswarm.config import NetworkSettings, Settings
-from p2pswarm.discovery.fetch import HttpFetch
+from p2pswarm.discovery.late import LateFetch
 from p2pswarm.discovery.trackers import Trackers
 from p2pswarm.disk.handles import disk_error
 from p2pswarm.disk.locate import Place, locate
@@ -30,10 +30,6 @@ from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
-from p2pswarm.networks import Networks
-from p2pswarm.overlay.napster.client import Tools
-from p2pswarm.overlay.query import Hit, Query
-from p2pswarm.overlay.search import Find, Search
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import TorrentData
 from p2pswarm.swarm.dialer import Surroundings
@@ -42,6 +38,12 @@ from p2pswarm.swarm.status import Status
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HandshakeFramer
 from p2pswarm.wire.sniff import Guest
+
+if TYPE_CHECKING:
+    from p2pswarm.networks import Networks
+    from p2pswarm.overlay.napster.client import Tools
+    from p2pswarm.overlay.query import Hit, Query
+    from p2pswarm.overlay.search import Find, Search
 
 __all__ = ["Node", "NodeStatus"]
 
@@ -83,18 +85,11 @@ class Node:
         self._pieces = BufferPool(self.settings.memory)
         self._reads = BufferPool(READ_BUDGET)
         self._disk: DiskPool | None = None
-        self._fetch: HttpFetch | None = None
+        self._fetch: LateFetch | None = None
         self._is_open = False
         self._key = self._dice.getrandbits(32)
-        self.networks = Networks(
-            networks or NetworkSettings(),
-            self.settings.data_dir / "catalog",
-            self._tools,
-            self.add,
-            self.remove,
-            self._torrents,
-            index_threads=min(self.settings.disk_threads, 1),
-        )
+        self._network_settings = networks or NetworkSettings()
+        self._networks: Networks | None = None
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -114,6 +109,23 @@ class Node:
         return self._port.number
 
     @property
+    def networks(self) -> "Networks":
+        """What this node shares, finds and fetches. A node that does none of it never imports it."""
+        if self._networks is None:
+            from p2pswarm.networks import Networks
+
+            self._networks = Networks(
+                self._network_settings,
+                self.settings.data_dir / "catalog",
+                self._tools,
+                self.add,
+                self.remove,
+                self._torrents,
+                index_threads=min(self.settings.disk_threads, 1),
+            )
+        return self._networks
+
+    @property
     def torrents(self) -> Mapping[InfoHash, Torrent]:
         return MappingProxyType(self._torrents)
 
@@ -125,7 +137,7 @@ class Node:
         """Listen. Raises PortTakenError."""
         loop = asyncio.get_running_loop()
         self._disk = DiskPool(threads=self.settings.disk_threads)
-        self._fetch = HttpFetch(bind=self._port.bound)
+        self._fetch = LateFetch(bind=self._port.bound)
         self._down = Limiter(self.settings.down_limit, loop.time, loop.call_later)
         self._up = Limiter(self.settings.up_limit, loop.time, loop.call_later)
         await self._port.open()
@@ -134,7 +146,8 @@ class Node:
     async def aclose(self) -> None:
         """Tell trackers, note what we have, close everything. May be called twice; takes at most 3 s."""
         self._is_open = False
-        await self.networks.aclose()
+        if self._networks is not None:
+            await self._networks.aclose()
         await asyncio.gather(*(self.remove(torrent) for torrent in list(self._torrents.values())))
         await self._port.close()
         if self._fetch is not None:
@@ -195,19 +208,18 @@ class Node:
         run.add_done_callback(lambda run: _report_bug(torrent, run))
         return torrent
 
-    def search(self, query: Query, via: Sequence[str] = ()) -> Search:
+    def search(self, query: "Query", via: Sequence[str] = ()) -> "Search":
         """In the networks that were joined: `async with node.search(query) as search: ...`."""
         return self.networks.search(query, via)
 
     async def download(
-        self, what: Hit | Find | Sequence[Hit], *, save_to: Path | None = None
+        self, what: "Hit | Find | Sequence[Hit]", *, save_to: Path | None = None
     ) -> Torrent:
         """A file that a search found, from every host that is known to have it.
 
         Raises NetworkError when no host gives what is needed to begin, and what `add` raises.
         """
-        hits = [what] if isinstance(what, Hit) else what.hits if isinstance(what, Find) else what
-        return await self.networks.download(hits, save_to or Path())
+        return await self.networks.download(what, save_to or Path())
 
     async def remove(self, torrent: Torrent) -> None:
         """Stop it and forget it; its files stay. May be called twice, and at once."""
@@ -220,7 +232,7 @@ class Node:
         if self._torrents.get(torrent.info_hash) is torrent:
             del self._torrents[torrent.info_hash], self._runs[torrent.info_hash]
 
-    def _machinery(self, wanted: Metainfo | None = None) -> tuple[DiskPool, HttpFetch]:
+    def _machinery(self, wanted: Metainfo | None = None) -> tuple[DiskPool, LateFetch]:
         """What works for an open node. Raises HostError when it is none, or has this torrent already."""
         if not self._is_open or self._disk is None or self._fetch is None:
             raise HostError("the node is not open: use `async with Node()`")
@@ -238,8 +250,10 @@ class Node:
             return Metainfo.from_bytes(source)
         return await disk.run(Metainfo.from_file, Path(source))
 
-    def _tools(self, seed: Callable[[InfoHash], Awaitable[None]]) -> Tools:
+    def _tools(self, seed: Callable[[InfoHash], Awaitable[None]]) -> "Tools":
         """What a search network works with. Raises HostError."""
+        from p2pswarm.overlay.napster.client import Tools
+
         disk, _ = self._machinery()
         slots = self.settings.upload_slots
         return Tools(self._port, disk, self._up, self._dice, seed, slots)

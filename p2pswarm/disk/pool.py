@@ -18,6 +18,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
+from p2pswarm.disk.begun import Begun
 from p2pswarm.disk.check import Check
 from p2pswarm.disk.storage import Storage
 from p2pswarm.disk.workers import Job, Workers, attempt
@@ -35,7 +36,10 @@ T = TypeVar("T")
 SMALL = 1 << 20  # bytes; hashing these takes 0.7 ms of the loop's time
 FAST = 0.001  # seconds a small write may take on average to stay on the loop
 SLOW = 0.005  # seconds; one of these on the loop is one too many
-PENALTY = 30.0  # seconds in threads after it
+PENALTY = (
+    2.0  # seconds in threads after it: long for a disk that has to catch its breath, short for a
+)
+# moment in which the processor was somebody else's, which looks the same
 TELL_EVERY = 0.1  # seconds between two calls of a check's progress
 
 
@@ -91,15 +95,16 @@ class DiskPool:
         expected: bytes,
         done: Callable[[Stored | DiskError], None],
         *,
+        begun: Begun | None = None,
         note: Callable[[], None] | None = None,
         digests: bool = False,
     ) -> None:
         """Hash a whole piece; if its SHA-1 is `expected`, write it and then call `note`, in one job.
 
-        `note` (the journal) runs where the job runs, never before the data is written. `done` is called
-        on the loop: with a DiskError when the write or the note failed.
+        `begun` has hashed a part of it already. `note` (the journal) runs where the job runs, never before
+        the data is written. `done` is called on the loop: with a DiskError when the write or the note failed.
         """
-        job = partial(_store, storage, offset, data, expected, note, digests, self._clock)
+        job = partial(_store, storage, offset, data, expected, begun, note, digests, self._clock)
         pace = self._pace(self._writes, storage)
         self._go(self._inline or pace.here(len(data)), job, pace, done)
 
@@ -193,12 +198,13 @@ def _store(
     offset: int,
     data: memoryview,
     expected: bytes,
+    begun: Begun | None,
     note: Callable[[], None] | None,
     digests: bool,
     clock: Callable[[], float],
 ) -> tuple[Stored, float | None]:
     """The result, and the seconds the disk took; None when it was not asked. Raises DiskError."""
-    if _sha1(data) != expected:
+    if (begun.finish(data) if begun is not None else _sha1(data)) != expected:
         return Stored(False, _block_digests(data)), None
     start = clock()
     storage.write(offset, data)

@@ -11,7 +11,7 @@ import asyncio
 import errno
 import logging
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from typing_extensions import override
 
@@ -36,7 +36,8 @@ SILENCE_OF_EXPECTED = 0.05
 SILENCE_OF_OTHERS = 0.3
 
 
-class _Expected(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Expected:
     """Somebody who waits to be greeted; without a host it can be anybody."""
 
     host: str | None

@@ -8,8 +8,8 @@ send us into the local network or at ourselves. Sans-IO.
 
 from collections import OrderedDict
 
-from p2pswarm.discovery.fetch import Zone, zone_of
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
 
 __all__ = ["DialBudget"]
 

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
+from p2pswarm.disk.begun import Begun
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.pool import DiskPool, Stored
 from p2pswarm.disk.resume import Resume
@@ -137,6 +138,7 @@ class TorrentData:
         data: memoryview,
         done: Callable[[Stored | DiskError], None],
         *,
+        begun: Begun | None = None,
         digests: bool,
     ) -> None:
         """Verify, write, note, in this order; `done` may be called before this returns."""
@@ -150,6 +152,7 @@ class TorrentData:
             data,
             self._metainfo.piece_hash(piece),
             done,
+            begun=begun,
             note=lambda: self._resume.note(piece),
             digests=digests,
         )

@@ -14,9 +14,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from p2pswarm.discovery.source import Progress
+from p2pswarm.disk.begun import STRIDE, Begun
 from p2pswarm.disk.pool import Stored
 from p2pswarm.errors import DiskError
-from p2pswarm.formats.ids import PieceIndex
+from p2pswarm.formats.ids import BLOCK, PieceIndex
 from p2pswarm.swarm.blocks import Blocks
 from p2pswarm.swarm.data import TorrentData
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
@@ -71,8 +72,17 @@ class Keeper:
             piece.index,
             self._blocks.whole(piece.index, size),
             lambda result: self._stored(piece, result),
+            begun=piece.begun,
             digests=digests,
         )
+
+    def grown(self, piece: OpenPiece) -> None:
+        """A part of a large piece has arrived: hash it, as far as nothing is missing before it."""
+        if piece.begun is None:
+            piece.begun = Begun()
+        arrived = self._blocks.whole(piece.index, piece.gapless * BLOCK)
+        if len(arrived) - piece.begun.hashed >= STRIDE:
+            piece.begun.take(arrived)
 
     def _stored(self, piece: OpenPiece, result: Stored | DiskError) -> None:
         self._storing.discard(piece.index)

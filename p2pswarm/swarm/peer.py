@@ -83,6 +83,7 @@ class Home(UploadHome, Protocol):
     def port(self) -> int: ...
 
     def clock(self) -> float: ...
+    def piece_grown(self, piece: OpenPiece) -> None: ...
     def piece_full(self, piece: OpenPiece) -> None: ...
     def wasted(self, n: int) -> None: ...
     def cancel_others(self, block: int, winner: object) -> None: ...
@@ -380,11 +381,11 @@ class Peer:
             return
         home.blocks.put(piece, begin, data)
         contested = was_late or picker.is_doubled(block)
-        full = picker.landed(block, self)
+        reached = picker.landed(block, self)
         if contested:
             home.cancel_others(block, self)
-        if full is not None:
-            home.piece_full(full)
+        if reached is not None:
+            (home.piece_grown if reached.left else home.piece_full)(reached)
 
     def got_choke(self, _: Choke) -> None:
         """Without the fast extension a choke drops every request; with it each is rejected by name."""

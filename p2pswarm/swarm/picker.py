@@ -12,6 +12,7 @@ cancelling need no tuples. Sans-IO: `who` is any key, memory is asked for throug
 
 from collections.abc import Callable, Container, Hashable, Sequence
 from random import Random
+from typing import Any
 
 from bitarray.util import any_and, count_n
 from typing_extensions import override
@@ -22,14 +23,16 @@ from p2pswarm.formats.ids import BLOCK, PieceIndex
 __all__ = ["OpenPiece", "PiecePicker"]
 
 RANDOM_FIRST = 4  # pieces; Cohen's number
+STAGE = 64  # blocks: a megabyte of a large piece, worth telling about
+DRAWS = 8  # among all pieces, before those that may be chosen are counted
 _FREE, _ASKED, _LANDED = 0, 1, 2
-_FREE_ONES, _ASKED_ONE = bytes((_FREE,)), bytes((_ASKED,))
+_FREE_ONES, _ASKED_ONE, _LANDED_ONE = (bytes((state,)) for state in (_FREE, _ASKED, _LANDED))
 
 
 class OpenPiece:
     """A started piece: each block is free, asked or landed."""
 
-    __slots__ = ("free", "index", "left", "only", "senders", "state", "workers")
+    __slots__ = ("begun", "free", "index", "left", "only", "senders", "state", "workers")
 
     def __init__(self, index: PieceIndex, blocks: int, only: Hashable | None) -> None:
         self.index = index
@@ -39,6 +42,12 @@ class OpenPiece:
         self.senders: list[Hashable | None] = [None] * blocks
         self.workers: set[Hashable] = set()  # who was asked for a block of it
         self.only = only  # after a bad hash one peer alone fetches the piece
+        self.begun: Any = None  # the keeper's: what is hashed already
+
+    @property
+    def gapless(self) -> int:
+        """How many blocks have landed before the first that has not."""
+        return len(self.state) - len(self.state.lstrip(_LANDED_ONE))
 
     @override
     def __repr__(self) -> str:
@@ -48,17 +57,18 @@ class OpenPiece:
 class PiecePicker:
     """A piece is in exactly one of: had, open, wanted (not started); open ones are in `_open`.
 
-    Invariant, tested by `check()`: `open.free` and `open.left` count the states of its blocks, `_todo`
-    holds exactly the open pieces with free blocks, and every wanted piece stands in one rarity bucket, that
-    of its count. No choice walks over pieces or peers: what anybody may help with (`_shared`) and the
-    buckets are bitfields, so that "the rarest that this peer has" is a few calls into C, and what a peer
-    works on (`_work`) is found under its name.
+    Invariant, tested by `check()`: `_had` counts `have`, `open.free` and `open.left` the states of its
+    blocks, `_todo` holds exactly the open pieces with free blocks, and every wanted piece stands in one
+    rarity bucket, that of its count. No choice walks over pieces or peers: what anybody may help with
+    (`_shared`) and the buckets are bitfields, so that "the rarest that this peer has" is a few calls into C,
+    and what a peer works on (`_work`) is found under its name.
     """
 
     def __init__(self, total: int, piece_length: int, pieces: int, dice: Random) -> None:
         self.pieces = pieces
         self.per_piece = -(-piece_length // BLOCK)
         self.have = Bitfield(pieces)
+        self._had = 0  # pieces in `have`: counting them is a walk over all
         self.missing = Bitfield.full(pieces)
         self.left = total  # bytes of the missing pieces
         self._length = piece_length
@@ -114,6 +124,7 @@ class PiecePicker:
     def start_with(self, have: Bitfield) -> None:
         """What was on the disk already."""
         self.have = have
+        self._had = have.count()
         self.missing = ~have
         self.left = sum(map(self.piece_size, self.missing.pieces()))
         self._wanted = ~have
@@ -125,6 +136,7 @@ class PiecePicker:
         if self._wanted[piece]:
             self._remove(piece)
         self.have[piece] = 1
+        self._had += 1
         self.missing[piece] = 0
         self.left -= self.piece_size(piece)
         self._suspect.discard(piece)
@@ -139,6 +151,7 @@ class PiecePicker:
     def lost(self, piece: PieceIndex) -> None:
         """We had it, but the disk no longer does."""
         self.have[piece] = 0
+        self._had -= 1
         self.missing[piece] = 1
         self.left += self.piece_size(piece)
         self._insert(piece)
@@ -305,7 +318,8 @@ class PiecePicker:
     # Answers
 
     def landed(self, block: int, who: Hashable) -> OpenPiece | None:
-        """A block's bytes are in its hole. Returns the piece when that was its last block."""
+        """A block's bytes are in place. Returns the piece when that was its last block, and on the way there
+        whenever another `STAGE` is reached."""
         piece = self._open.get(PieceIndex(block // self.per_piece))
         n = block % self.per_piece
         if piece is None or piece.state[n] == _LANDED:
@@ -317,7 +331,7 @@ class PiecePicker:
         piece.state[n] = _LANDED
         piece.senders[n] = who
         piece.left -= 1
-        return None if piece.left else piece
+        return None if piece.left % STAGE else piece
 
     def wants(self, block: int, who: Hashable) -> bool:
         """Whether a block that arrives from `who` now still has a place."""
@@ -375,17 +389,24 @@ class PiecePicker:
     def _next_piece(self, have: Bitfield) -> PieceIndex | None:
         if not any_and(have, self._wanted):
             return None
-        if self.have.count() < RANDOM_FIRST:
-            return self._one_of(have & self._wanted)
+        if self._had < RANDOM_FIRST:
+            return self._one_of(have, self._wanted)
         if self._stale:
             self._rebuild()
         filled = (bucket for size, bucket in zip(self._sizes, self._buckets, strict=True) if size)
-        return self._one_of(have & next(bucket for bucket in filled if any_and(have, bucket)))
+        return self._one_of(have, next(bucket for bucket in filled if any_and(have, bucket)))
 
-    def _one_of(self, pieces: Bitfield) -> PieceIndex:
-        """Any of these, with equal chances."""
-        nth = 1 + self._dice.randrange(pieces.count())
-        return PieceIndex(count_n(pieces, nth) - 1)
+    def _one_of(self, have: Bitfield, wanted: Bitfield) -> PieceIndex:
+        """Any piece that is in both, with equal chances. Where such pieces are many a few draws hit one, and
+        nothing has to be counted; counting takes as long as the torrent is large."""
+        draw, pieces = self._dice.random, self.pieces
+        for _ in range(DRAWS):
+            piece = int(draw() * pieces)
+            if have[piece] and wanted[piece]:
+                return PieceIndex(piece)
+        both = have & wanted
+        nth = 1 + self._dice.randrange(both.count())
+        return PieceIndex(count_n(both, nth) - 1)
 
     def _rebuild(self) -> None:
         counts = self._counts
@@ -453,6 +474,7 @@ class PiecePicker:
             assert self.missing[index]
             assert not self.have[index]
         assert self.have == ~self.missing
+        assert self._had == self.have.count()
         assert self.left == sum(map(self.piece_size, self.missing.pieces()))
         assert {*self._shared.pieces()} <= {*self._open}
         worked_on = [(who, index) for who, work in self._work.items() for index in work]

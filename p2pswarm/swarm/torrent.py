@@ -332,6 +332,10 @@ class Torrent:
         """Every block has landed: hash it and write it."""
         self._keeper.store(piece, digests=self._blame.suspects(piece.index))
 
+    def piece_grown(self, piece: OpenPiece) -> None:
+        """Some more of a large piece has landed."""
+        self._keeper.grown(piece)
+
     def piece_stored(self, piece: OpenPiece, result: Stored) -> None:
         """It was hashed, and written if it was good; its buffer is free."""
         if result.ok:

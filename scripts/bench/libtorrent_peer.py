@@ -59,12 +59,21 @@ def tell(event: str, **fields: Any) -> None:
     print(json.dumps({"event": event, **fields}), flush=True)
 
 
+def limit_local_peers(session: Any) -> None:
+    """libtorrent's rate limits hold for its global peer class, and local addresses are not in it."""
+    everybody = lt.ip_filter()
+    every = ("0.0.0.0", "255.255.255.255")  # noqa: S104 - nothing is bound
+    everybody.add_rule(*every, 1 << lt.session.global_peer_class_id)
+    session.set_peer_class_filter(everybody)
+
+
 class Peer:
     """One session with one torrent."""
 
     def __init__(self, wanted: argparse.Namespace) -> None:
         settings = {**SETTINGS, "listen_interfaces": wanted.listen, **dict(wanted.set)}
         self._session = lt.session(settings)
+        limit_local_peers(self._session)
         self._stopping = False
         self.complete = wanted.seed
         params = lt.load_torrent_file(wanted.torrent)

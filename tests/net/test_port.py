@@ -306,6 +306,17 @@ async def test_nobody_else_is_greeted_and_nobody_once_that_is_over() -> None:
 
 
 @on_every_loop
+async def test_who_is_forgotten_twice_takes_nobody_elses_place() -> None:
+    async with opened() as port:
+        guests = Guests(port)
+        forget, _ = (port.expect(HERE, b"1", guests.welcome) for _ in range(2))
+        forget()
+        forget()
+        with await knock(port) as knocking:
+            assert await says(knocking) == b"1"
+
+
+@on_every_loop
 async def test_a_greeted_guest_has_no_more_time_than_others() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "SILENCE_OF_EXPECTED", 0.0)

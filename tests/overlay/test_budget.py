@@ -1,8 +1,8 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from p2pswarm.discovery.fetch import Zone
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay import budget as room
 from p2pswarm.overlay.budget import EVERY, MOST_PORTS, DialBudget
 

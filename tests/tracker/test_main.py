@@ -1,5 +1,6 @@
 """The program: its options in this process, its life and death in one of its own."""
 
+import json
 import os
 import resource
 import signal
@@ -65,9 +66,33 @@ def test_every_setting_is_a_flag(run: Callable[..., Result], tmp_path: Path) -> 
     )
 
 
+def test_every_setting_of_the_index_server_is_a_flag(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    files = {f"napster_{name}": tmp_path / name for name in ("accounts", "deny", "audit", "motd")}
+    counts = {
+        "napster_max_clients": 2,
+        "napster_max_per_address": 3,
+        "napster_max_shares": 4,
+        "napster_max_files": 5,
+    }
+    rates = {"napster_query_rate": 1.5, "napster_idle": 60.0}
+    values = {"napster": 8888, "napster_index": "sqlite:x"} | files | counts | rates
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
+    settings = TrackerSettings(**values)  # type: ignore[arg-type]
+    assert run(*words).output.strip() == repr(settings)
+    assert settings.napster_file == Path("x")
+
+
 @pytest.mark.parametrize(
     "words",
     [
+        ("--napster", "65536"),
+        ("--napster-index", "sqlite:"),
+        ("--napster-index", "redis"),
+        ("--napster-max-shares", "0"),
+        ("--napster-query-rate", "0"),
+        ("--napster-idle", "inf"),
         ("--port", "65536"),
         ("--port", "x"),
         ("--interval", "0"),
@@ -131,6 +156,28 @@ def test_it_says_where_it_is_and_stops_when_told(
     out, err = tracker.communicate(timeout=5)
     assert (tracker.returncode, out, err) == (0, "", "")
     assert time.monotonic() - start < 3
+
+
+def test_with_napster_it_says_where_and_reads_the_deny_list_again_when_told(
+    started: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    deny = tmp_path / "deny"
+    deny.write_text("one")
+    tracker = started("--port", "0", "--napster", "0", "--napster-deny", str(deny))
+    assert tracker.stdout is not None
+    assert tracker.stderr is not None
+    url = tracker.stdout.readline().strip().replace("/announce", "/stats")
+    assert tracker.stdout.readline().startswith("napster://127.0.0.1:")
+    with urlopen(url) as answer:
+        assert json.load(answer)["napster_rules"] == 1
+    deny.write_text("one\ntwo")
+    tracker.send_signal(signal.SIGHUP)
+    assert "the 2 rules" in tracker.stderr.readline()
+    with urlopen(url) as answer:
+        assert json.load(answer)["napster_rules"] == 2
+    tracker.send_signal(signal.SIGTERM)
+    out, err = tracker.communicate(timeout=5)
+    assert (tracker.returncode, out, err) == (0, "", "")
 
 
 def test_a_taken_port_is_one_clear_line(started: Callable[..., subprocess.Popen[str]]) -> None:

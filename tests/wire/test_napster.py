@@ -399,6 +399,14 @@ def test_text_survives(text: str) -> None:
     assert as_bytes(as_text(data)) == data
 
 
+def test_torrents_have_names() -> None:
+    name = napster.torrent_name(bytes(range(20)))
+    assert name == "p2pswarm:btih:000102030405060708090a0b0c0d0e0f10111213.torrent"
+    assert napster.is_torrent_name(name)
+    assert not napster.is_torrent_name(name.upper())
+    assert not napster.is_torrent_name(f"x{name}")
+
+
 def test_fields_are_split_at_blanks_and_quotes() -> None:
     assert split(' a  "b c"\t"" d"e "open') == ["a", "b c", "", 'd"e', "open"]
 

@@ -211,7 +211,9 @@ class Downloads:
         asker.session.ask(partial(self._index.find, owner.number, name), answer)
 
     def _may(self, member: Member, uploader: Member, name: str, file: SharedFile | None) -> bool:
-        """Whether it is shared, and not taken down since."""
+        """Whether it is shared, by somebody who is still here, and was not taken down since."""
+        if self._people.numbered(uploader.number) is None:
+            return False
         if file is None:
             return uploader.ours and is_torrent_name(name)
         rule = self._audit.rules.against(file)

@@ -110,7 +110,7 @@ class Member:
 
     def recite(self, messages: Iterator[Message]) -> None:
         """A long list, in parts; nothing else is answered before its end."""
-        self.session.hold(Hold.ASKING)
+        self.session.hold(Hold.RECITING)
         self._list, self._reciting = messages, True
         self._go_on()
 
@@ -129,11 +129,11 @@ class Member:
             return
         part = list(islice(self._list, _PART))
         self.send(*part)
-        if part:
+        if len(part) == _PART:
             self.later(0, self._go_on)
         elif self._reciting:
             self._reciting = False
-            self.session.release(Hold.ASKING)
+            self.session.release(Hold.RECITING)
 
     def _odd(self, message: Any) -> None:
         """What has no answer gets one; ends of lists are sent, because programs wait for them."""

@@ -6,7 +6,6 @@ others under the address at which they reach the server.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from ipaddress import ip_address
 
 from p2pswarm.formats.words import Asked, Kind
 from p2pswarm.wire.napster import (
@@ -197,7 +196,7 @@ def seen_by(member: Member, owner: Member) -> str:
 
 
 def _is_own(host: str) -> bool:
-    return ip_address(host).is_loopback
+    return host.startswith("127.")
 
 
 def _limit(most: int | None) -> int:

@@ -1,9 +1,9 @@
 """One connection: it reads no faster than it may, and writes no more than the other side takes.
 
 Messages wait in the inbox while there is a reason to hold them: the client asked too much for a while, has
-not taken what was sent, or waits for an answer from a database. Meanwhile nothing is read, so the inbox
-holds at most what came in one go. What is said and what it means is the business of the state: `Visitor`
-before login, `Member` after it.
+not taken what was sent, waits for an answer from a database, or gets a long list. Meanwhile nothing is read,
+so the inbox holds at most what came in one go. What is said and what it means is the business of the state:
+`Visitor` before login, `Member` after it.
 """
 
 from collections import deque
@@ -31,6 +31,8 @@ class Hold(Enum):
     RATE = auto()
     SENDING = auto()
     ASKING = auto()
+    ADDING = auto()
+    RECITING = auto()
 
 
 class State(Protocol):
@@ -60,6 +62,7 @@ class Session:
         self._clock, self._later, self._left = clock, later, left
         self._inbox: deque[object] = deque()
         self._outbox: list[bytes] = []
+        self._size = 0  # bytes in it
         self._holds: set[Hold] = set()
         self._leaving = self._working = self._paused = False
         self.state: State
@@ -70,8 +73,11 @@ class Session:
 
     def send(self, *messages: Message) -> None:
         """They leave together with whatever else is said in this turn."""
-        self._outbox += [message.encode() for message in messages]
-        if not self._working:
+        for message in messages:
+            data = message.encode()
+            self._outbox.append(data)
+            self._size += len(data)
+        if not self._working or self._size > _FULL:
             self._flush()
 
     def relay(self, message: Message) -> bool:
@@ -171,7 +177,7 @@ class Session:
 
     def _flush(self) -> None:
         if self._outbox:
-            data, self._outbox = b"".join(self._outbox), []
+            data, self._outbox, self._size = b"".join(self._outbox), [], 0
             self.stream.send(data)
             if self.stream.unsent > _FULL and not self.full:
                 self.stuck = self._clock()

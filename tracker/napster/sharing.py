@@ -95,11 +95,11 @@ class Sharing:
             if count < len(files):
                 member.send(NoSuch("duplicate file"))
             if member.adding < _ON_THE_WAY:
-                member.session.release(Hold.ASKING)
+                member.session.release(Hold.ADDING)
 
         member.adding += len(files)
         if member.adding >= _ON_THE_WAY:
-            member.session.hold(Hold.ASKING)
+            member.session.hold(Hold.ADDING)
         self._index.add(member.number, files, added)
 
     def _may(self, member: Member, file: SharedFile) -> bool:

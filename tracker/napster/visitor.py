@@ -119,20 +119,30 @@ class Visitor:
     def _ask(self, accounts: Accounts, message: Login | Register) -> None:
         def answered(outcome: Account | Refused) -> None:
             if isinstance(outcome, Account):
-                if outcome.new:
-                    self._desk.guests.registered(self.host, self._desk.clock())
                 self._enter(message, outcome.email or _ANON, verified=True)
-                return
-            if outcome.guess:
-                self._desk.guests.failed(self.host, self._desk.clock())
-            self._refuse(outcome.why)
+            else:
+                self._refuse(outcome.why)
 
         email = (message.email or "") if isinstance(message, Register) else None
         may_register = self._desk.guests.may_register(self.host, self._desk.clock())
-        verb = partial(
-            accounts.log_in, message.nick, message.password, email, may_register=may_register
-        )
-        self.session.ask(lambda done: verb(done=done), answered)
+
+        def verb(done: Callable[[Account | Refused], None]) -> None:
+            def counted(outcome: Account | Refused) -> None:
+                self._count(outcome)
+                done(outcome)
+
+            nick, password = message.nick, message.password
+            accounts.log_in(nick, password, email, may_register=may_register, done=counted)
+
+        self.session.ask(verb, answered)
+
+    def _count(self, outcome: Account | Refused) -> None:
+        """Also against who has hung up before the answer."""
+        guests, now = self._desk.guests, self._desk.clock()
+        if isinstance(outcome, Account) and outcome.new:
+            guests.registered(self.host, now)
+        elif isinstance(outcome, Refused) and outcome.guess:
+            guests.failed(self.host, now)
 
     def _enter(self, message: Login | Register, email: str, *, verified: bool = False) -> None:
         proof = self._desk.proof(message.password)

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from socket import AF_UNSPEC
 
-from p2pswarm.discovery.names import SystemNames
 from p2pswarm.errors import NetworkError, P2PSwarmError, RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
@@ -123,6 +122,8 @@ class Connection:
     async def _look_up(self) -> Address:
         if self._server.ip is not None:
             return self._server
+        from p2pswarm.discovery.names import SystemNames  # and with it the HTTP library
+
         try:
             async with asyncio.timeout(NAME_TIME):
                 found = await SystemNames().resolve(*self._server, AF_UNSPEC)

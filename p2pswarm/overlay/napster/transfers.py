@@ -10,9 +10,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from weakref import WeakValueDictionary
 
-from p2pswarm.discovery.fetch import Zone, zone_of
 from p2pswarm.errors import NetworkError, P2PSwarmError
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.budget import DialBudget

@@ -198,8 +198,31 @@ async def test_notes_add_digests(filled: Index) -> None:
 async def test_a_digest_once_noted_stays(index: Index) -> None:
     index.arrive(1, 0)
     await ask(index.add, 1, [BLUE._replace(sha1=SHA1)])
-    index.note(1, BLUE.name, b"", BTIH)
+    index.note(1, BLUE.name, b"x" * 20, BTIH)
     assert await ask(index.find, 1, BLUE.name) == BLUE._replace(sha1=SHA1, info_hash=BTIH)
+
+
+async def test_notes_come_in_any_order(index: Index) -> None:
+    index.arrive(1, 0)
+    files = [SharedFile(f"{n}", b"", n, sha1=bytes((n,)) * 20) for n in range(1, 41)]
+    await ask(index.add, 1, [file._replace(sha1=b"") for file in files])
+    for file in reversed(files):
+        index.note(1, file.name, file.sha1, b"")
+    for file in files:
+        assert await ask(index.lookup, "sha1", file.sha1, 10) == [Found(1, file)]
+
+
+async def test_many_files_at_once(index: Index) -> None:
+    index.arrive(1, 0)
+    counts: list[int] = []
+    for part in range(4):
+        files = [SharedFile(f"many {part} {n}", b"", n) for n in range(300)]
+        index.add(1, files, counts.append)
+    assert len(await names(index, "many", most=2000)) == 1200
+    assert counts == [300] * 4
+    index.leave(1)
+    assert await names(index, "many") == []
+    assert index.files == 0
 
 
 async def test_a_name_may_have_no_words(index: Index) -> None:
@@ -387,6 +410,22 @@ async def test_sqlite_answers_in_the_order_of_asking(tmp_path: Path) -> None:
     index.add(1, [RED], heard.append)
     assert await ask(index.find, 1, RED.name) == RED
     assert heard == [1, 1, 2, 2, 0, 1]
+    index.check()
+    await index.aclose()
+
+
+async def test_sqlite_counts_nothing_of_who_left_before_it_was_done(tmp_path: Path) -> None:
+    index = SqliteIndex(tmp_path / "index")
+    await index.start()
+    index.arrive(1, 0)
+    index.arrive(2, 0)
+    counts: list[int] = []
+    index.add(1, [BLUE], counts.append)
+    index.leave(1)
+    index.add(2, [RED], counts.append)
+    assert await names(index, "moon") == [RED.name]
+    assert counts == [1, 1]
+    assert (index.files, index.size) == (1, RED.size)
     index.check()
     await index.aclose()
 

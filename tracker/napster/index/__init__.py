@@ -78,7 +78,7 @@ class FileIndex(Protocol):
         """How many were new: a name that its owner shares already stays as it is."""
 
     def note(self, owner: int, name: str, sha1: bytes, info_hash: bytes) -> None:
-        """More about a file that is shared; nothing when it is not."""
+        """More about a file that is shared; nothing when it is not. What is known already stays."""
 
     def remove(self, owner: int, name: str, done: Callable[[bool], None]) -> None:
         """Whether it was shared."""

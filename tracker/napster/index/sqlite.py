@@ -49,6 +49,7 @@ class SqliteIndex(FileIndex):
         self._numbers = itertools.count(1)
         self._holders: dict[int, _Holder] = {}
         self._new: list[tuple[_Holder, Sequence[SharedFile], Callable[[int], None]]] = []
+        self._waiting = 0  # files in it
 
     async def start(self) -> None:
         """Raises HostError when the file cannot be used, or is something else's."""
@@ -77,7 +78,8 @@ class SqliteIndex(FileIndex):
         if not self._new:
             asyncio.get_running_loop().call_soon(self._flush)
         self._new.append((self._holders[owner], files, done))
-        if sum(len(some) for _, some, _ in self._new) >= _BATCH:
+        self._waiting += len(files)
+        if self._waiting >= _BATCH:
             self._flush()
 
     @override
@@ -152,7 +154,7 @@ class SqliteIndex(FileIndex):
         """What is new goes first: nobody asks for less than is there."""
         if not self._new:
             return
-        new, self._new = self._new, []
+        new, self._new, self._waiting = self._new, [], 0
 
         def added(counts: list[tuple[int, int]]) -> None:
             for (holder, _, done), (files, size) in zip(new, counts, strict=True):

@@ -107,7 +107,7 @@ class Tables:
 
     def note(self, holder: int, name: str, sha1: bytes, info_hash: bytes) -> None:
         self._db.execute(
-            "UPDATE files SET sha1 = coalesce(?, sha1), btih = coalesce(?, btih)"
+            "UPDATE files SET sha1 = coalesce(sha1, ?), btih = coalesce(btih, ?)"
             " WHERE holder = ? AND key = ?",
             (sha1 or None, info_hash or None, holder, _key(name)),
         )
