@@ -11,6 +11,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha1
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +25,8 @@ from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.napster.client import Napster, Tools
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.search import Find, Search
+from p2pswarm.swarm.data import TorrentData
+from p2pswarm.swarm.loose import LooseData, loose_metainfo
 from p2pswarm.swarm.torrent import Torrent
 
 __all__ = ["Adding", "Networks"]
@@ -45,6 +48,7 @@ class Adding(Protocol):
         save_to: Path | None = None,
         data: Path | None = None,
         peers: Sequence[Address] = (),
+        kind: Callable[..., TorrentData] = TorrentData,
     ) -> Awaitable[Torrent]: ...
 
 
@@ -185,7 +189,7 @@ class Networks:
         hits = [what] if isinstance(what, Hit) else what.hits if isinstance(what, Find) else what
         info_hash = next((hit.info_hash for hit in hits if hit.info_hash), None)
         if info_hash is None:
-            raise NetworkError(f"{hits[0].filename}: no host knows its info-hash")
+            return await self._download_loose(hits, save_to)
         asked = [hit for hit in hits if hit.info_hash == info_hash][:MOST_ASKED]
         offers = _Offers(len(asked))
         for hit in asked:
@@ -196,6 +200,17 @@ class Networks:
             if hit.peer is None:
                 torrent.add_source(_Host(self._network(hit), hit))
         self._begin(offers.add_peers(torrent))
+        return torrent
+
+    async def _download_loose(self, hits: Sequence[Hit], save_to: Path) -> Torrent:
+        """Without an info-hash: bytes in a row from every host, verified by what the network told."""
+        first = hits[0]
+        hosts = [_Host(self._network(hit), hit) for hit in hits if hit.size == first.size]
+        metainfo = loose_metainfo(first.filename, first.size, first.md5)
+        kind = partial(LooseData, md5=first.md5)
+        torrent = await self._add(metainfo, save_to=save_to, kind=kind)
+        for host in hosts:
+            torrent.add_source(host)
         return torrent
 
     async def _ask(self, hit: Hit, offers: "_Offers") -> None:

@@ -166,11 +166,13 @@ class Node:
         save_to: Path | None = None,
         data: Path | None = None,
         peers: Sequence[Address] = (),
+        kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
 
         `source` is a parsed torrent, the bytes of one, a path, or an http(s) URL. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
+        `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), InUseError, HostError.
         """
         metainfo = await self._metainfo(source)
@@ -182,7 +184,7 @@ class Node:
         except HostError:
             resume.close()
             raise
-        torrent_data = TorrentData(
+        torrent_data = kind(
             metainfo,
             FileStorage(place.root, place.files, writable=data is None),
             disk,

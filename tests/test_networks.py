@@ -5,6 +5,8 @@ import os
 import struct
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -206,17 +208,102 @@ async def test_a_host_that_brings_garbage_is_found_out_and_banned(
         await asyncio.wait([lying])
 
 
+class Foreign:
+    """A member of another make: it knows nothing of hashes, and is dialed and asked with GET."""
+
+    def __init__(self, nick: str, host: str, data: bytes, digest: bytes) -> None:
+        self.nick, self.host, self.data, self.digest = nick, host, data, digest
+        self.asked: list[str] = []
+
+    async def run(self, server: Address) -> None:
+        listening = await asyncio.start_server(self._give, self.host, 0)
+        port = listening.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection(*server, local_addr=(self.host, 0))
+        name = rf"C:\mp3\{self.nick}\Red Sun.mp3"
+
+        def say(number: int, text: str) -> None:
+            writer.write(struct.pack("<HH", len(text), number) + text.encode())
+
+        say(2, f'{self.nick} pw {port} "nap v1.5" 4')
+        say(100, f'"{name}" {self.digest.hex()} {len(self.data)} 128 44100 60')
+        try:
+            while True:
+                length, number = struct.unpack("<HH", await reader.readexactly(4))
+                text = (await reader.readexactly(length)).decode()
+                assert number < 0x7000
+                if number == 607:
+                    say(608, f'{text.split()[0]} "{name}"')
+        finally:
+            writer.close()
+            listening.close()
+
+    async def _give(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(b"1")
+            head = (await reader.read(500)).decode()
+            self.asked.append(head)
+            writer.write(b"%d" % len(self.data))
+            writer.write(self.data[int(head.split()[-1]) :])
+            await reader.read()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+
+async def test_a_file_of_foreign_programs_is_fetched_by_ranges_and_marked(
+    town: Town, tmp_path: Path
+) -> None:
+    digest = md5(SONG[:299008]).digest()
+    hosts = [
+        Foreign("good1", "127.0.0.71", SONG, digest),
+        Foreign("good2", "127.0.0.72", SONG, digest),
+        Foreign("liar", "127.0.0.73", bytes(len(SONG)), digest),
+    ]
+    running = [asyncio.ensure_future(host.run(town.server)) for host in hosts]
+    try:
+        node = await town.node()
+        async with asyncio.timeout(PATIENCE):
+            find = Find()
+            while len(find.hits) < 3:
+                async with node.search(Query.parse("red sun")) as search:
+                    async for find in search:
+                        assert "btih" not in find.known
+        find.hits.sort(key=lambda hit: hit.nick != "liar")  # it comes first
+        torrent = await node.download(find, save_to=tmp_path / "to")
+        await torrent.finished()
+        status = torrent.status()
+        assert status.verified_by == "its size and the MD5 of its first 299008 bytes only"
+        assert status.path == tmp_path / "to" / "Red Sun.mp3"
+        assert status.path.read_bytes()[:299008] == SONG[:299008]
+        assert status.hash_failures == 1
+        assert all(host.asked for host in hosts)
+    finally:
+        for each in running:
+            each.cancel()
+        await asyncio.wait(running)
+
+
 async def test_a_name_from_the_network_stays_in_the_folder(town: Town, tmp_path: Path) -> None:
     await town.node(town.file("one/blue moon.mp3"))
     three = await town.node()
     (hit,) = (await found(three, 1)).hits
-    evil = Hit(**{**{f: getattr(hit, f) for f in hit.__slots__}, "name": r"..\..\..\evil.sh"})
     to = tmp_path / "to" / "here"
     to.mkdir(parents=True)
-    torrent = await three.download([hit, evil][1:] and [hit], save_to=to)
+    network = three.networks._joined["napster"]
+    real = network.torrent
+    asked: list[Hit] = []
+
+    async def torrent_of(evil: Hit) -> bytes:
+        asked.append(evil)
+        return await real(hit)
+
+    network.torrent = torrent_of  # type: ignore[method-assign]
+    torrent = await three.download(replace(hit, name=r"..\..\..\evil.sh"), save_to=to)
     await torrent.finished()
-    assert evil.filename == "evil.sh"
-    assert torrent.path.parent == to
+    assert asked
+    assert torrent.path == to / "evil.sh"
+    assert sorted(path.name for path in to.iterdir()) == ["evil.sh"]
 
 
 async def test_what_is_not_set_up_or_not_joined_is_said(town: Town, tmp_path: Path) -> None:
@@ -226,7 +313,7 @@ async def test_what_is_not_set_up_or_not_joined_is_said(town: Town, tmp_path: Pa
     with pytest.raises(HostError, match="napster was not joined"):
         node.search(BLUE, ["napster"])
     hit = Hit("a", 1, "napster", nick="bob", info_hash=None)
-    with pytest.raises(NetworkError, match="no host knows its info-hash"):
+    with pytest.raises(NetworkError, match="napster was not joined"):
         await node.download(hit, save_to=tmp_path)
     async with Node(Settings(port=0, bind="127.0.0.50", data_dir=tmp_path / "x")) as bare:
         with pytest.raises(HostError, match="which Napster server"):

@@ -205,7 +205,9 @@ async def _fetch(
             if not await follow(torrent, report, stop, complete, Patience(download.timeout)):
                 return stopped_code(torrent.error)
             status = torrent.status()
-            report.result(str(status.path), path=str(status.path))
+            report.note(f"verified by {status.verified_by}")
+            verified = {"verified_by": status.verified_by}
+            report.result(str(status.path), path=str(status.path), **verified)
             goal = Goal(download)
             if not goal.at_once:
                 await follow(torrent, report, stop, goal.reached)

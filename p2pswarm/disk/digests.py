@@ -6,14 +6,16 @@ its name is their SHA-1, so everybody who shares them, under any name, is in one
 """
 
 from hashlib import md5, sha1
+from itertools import product
 from typing import NamedTuple
 
 from p2pswarm.disk.reading import Reading
 from p2pswarm.formats.metainfo import Metainfo, build, default_piece_length
 
-__all__ = ["MD5_SPAN", "Digesting", "Digests", "napster_md5", "torrent_of"]
+__all__ = ["MD5_SPAN", "Digesting", "Digests", "beginning_has", "napster_md5", "torrent_of"]
 
-MD5_SPAN = 299008  # bytes, as the Napster client had it; others hash 300000 or 300032
+MD5_SPAN = 299008  # bytes, as the Napster client had it
+_SPANS = (MD5_SPAN, 300000, 300032)  # what other clients made of it
 _ID3 = (
     10  # bytes of an ID3v2 head: "ID3", version, flags, four bytes of length with seven bits each
 )
@@ -29,6 +31,21 @@ def napster_md5(file: Reading) -> bytes:
     data = memoryview(bytearray(min(MD5_SPAN, file.size - at)))
     file.read_into(at, data)
     return md5(data, usedforsecurity=False).digest()
+
+
+def beginning_has(data: memoryview, size: int, digest: bytes) -> bool | None:
+    """Whether a file of `size` bytes that begins with `data` has this MD5, as any client makes it.
+
+    None when `data` does not reach far enough to tell.
+    """
+    tag = min(_tag_end(bytes(data[:_ID3])), size)
+    too_short = False
+    for start, span in product({tag, 0}, _SPANS):
+        end = min(start + span, size)
+        too_short |= end > len(data)
+        if end <= len(data) and md5(data[start:end], usedforsecurity=False).digest() == digest:
+            return True
+    return None if too_short else False
 
 
 def _tag_end(head: bytes) -> int:

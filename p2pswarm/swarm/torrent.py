@@ -184,6 +184,7 @@ class Torrent:
             hash_failures=self._hash_failures,
             trackers=self.trackers.status(),
             path=self.path,
+            verified_by=self._data.verified_by,
         )
 
     # Life
@@ -573,7 +574,8 @@ class Torrent:
     @property
     def ready(self) -> bool:
         """Whether peers may come in."""
-        return self._known and not self._over and not isinstance(self.state, Failed)
+        at_work = self._known and not self._over and not isinstance(self.state, Failed)
+        return at_work and self._data.shareable
 
     def welcome(self, who: Greeted) -> bool:
         """A peer that completed its handshake; False when there is no place for it."""

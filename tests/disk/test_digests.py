@@ -7,7 +7,14 @@ from hypothesis import given, settings, strategies as st
 
 from p2pswarm.disk import digests as room
 from p2pswarm.disk.create import create
-from p2pswarm.disk.digests import MD5_SPAN, Digesting, Digests, napster_md5, torrent_of
+from p2pswarm.disk.digests import (
+    MD5_SPAN,
+    Digesting,
+    Digests,
+    beginning_has,
+    napster_md5,
+    torrent_of,
+)
 from p2pswarm.disk.reading import Reading
 from p2pswarm.errors import DiskError
 
@@ -88,3 +95,28 @@ def test_a_file_that_changes_meanwhile_has_no_hashes(tmp_path: Path) -> None:
     os.utime(path, (1, 1))
     with pytest.raises(DiskError, match="is not what it was"):
         hashing.step(1)
+
+
+@pytest.mark.parametrize("tag", [b"", id3(300)])
+@pytest.mark.parametrize("span", [MD5_SPAN, 300000, 300032])
+@pytest.mark.parametrize("skips_tag", [True, False])
+def test_a_beginning_is_recognized_however_a_client_hashes_it(
+    tag: bytes, span: int, skips_tag: bool
+) -> None:
+    data = tag + MUSIC
+    start = len(tag) if skips_tag else 0
+    digest = md5(data[start : start + span]).digest()
+    view = memoryview(data)
+    assert beginning_has(view, len(data) + 5, digest)
+    assert beginning_has(memoryview(b"x" + data[1:]), len(data), bytes(16)) is False
+    assert beginning_has(view[: start + span - 1], len(data), digest) is None
+
+
+def test_a_beginning_behind_a_huge_tag_cannot_be_told() -> None:
+    data = id3(2_000_000)[: 1 << 20]
+    assert beginning_has(memoryview(data), 5_000_000, bytes(16)) is None
+
+
+def test_a_short_file_is_its_own_beginning() -> None:
+    assert beginning_has(memoryview(b"short"), 5, md5(b"short").digest())
+    assert beginning_has(memoryview(b"other"), 5, md5(b"short").digest()) is False
