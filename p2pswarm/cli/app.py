@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from p2pswarm import __version__
-from p2pswarm.cli import checking, health, making, sharing, transfer
+from p2pswarm.cli import checking, health, making, searching, sharing, transfer
 from p2pswarm.cli.exits import EXPECTED, Exit, exit_code, one_line, words_of
 from p2pswarm.cli.flags import options_as_flags
 from p2pswarm.cli.text import say
@@ -29,6 +29,8 @@ _EXAMPLES: dict[Callable[..., Exit], str] = {
     transfer.get: "p2pswarm get http://192.168.1.5:6969/t/photos.torrent -o downloads",
     checking.verify: "p2pswarm verify photos.torrent --data downloads",
     sharing.share: "p2pswarm share photos",
+    searching.search: "p2pswarm search blue moon --via napster --napster-server example.org:8888",
+    searching.fetch: "p2pswarm fetch 1 -o downloads",
     health.health: "p2pswarm health",
 }
 for _command, _example in _EXAMPLES.items():

@@ -11,13 +11,17 @@ texts; units turn them into values here, so all three sources have one set of wo
 
 What a field's metadata may say besides unit and help: `short` (a one-letter flag), `repeat` (may be given
 several times; the value is a tuple), `instead_of` (the name of a group of which one may be chosen), `shown`
-(the default in words). A field without a default is a required option.
+(the default in words), `secret` (no flag holds it, because everybody on the machine sees those: the flag
+`--X-file` and the variable `P2PSWARM_X_FILE` name a file with it; `P2PSWARM_X` and the TOML key hold it). A
+field without a default is a required option.
 """
 
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -30,6 +34,7 @@ __all__ = ["options_as_flags"]
 
 Given = tuple[int, Any]  # how strong its source is, and the value
 _CONFIG, _ENVIRONMENT, _COMMAND_LINE = 1, 2, 3
+_LONGEST_SECRET = 1000  # characters
 _CONFIG_FLAG = Annotated[
     str | None,
     typer.Option(
@@ -52,6 +57,7 @@ def options_as_flags(command: Callable[..., Exit]) -> Callable[..., Exit]:
     @wraps(command)
     def run(context: typer.Context, config: str | None, **raw: Any) -> Exit:
         given = _given(context, raw, read_config(config))
+        _read_secrets(given, tables.values())
         _only_one(given, tables.values())
         values = {name: _build(table, given) for name, table in tables.items()}
         return command(**values, **{name: raw[name] for name in arguments})
@@ -71,6 +77,8 @@ def _signature(command: Callable[..., Exit], tables: Mapping[str, Any]) -> inspe
 
 
 def _parameter(field: Field[Any]) -> inspect.Parameter:
+    if "secret" in field.metadata:
+        return _file_parameter(field)
     unit, flag = unit_of(field.metadata), _flag(field)
     names = [field.metadata["short"]] if "short" in field.metadata else []
     names.append(f"{flag}/--no-{flag[2:]}" if unit is FLAG else flag)
@@ -78,7 +86,7 @@ def _parameter(field: Field[Any]) -> inspect.Parameter:
         *names,
         metavar=unit.metavar or None,
         help=help_of(field.metadata) + _shown_default(field),
-        envvar=f"P2PSWARM_{field.name.upper()}",
+        envvar=_variable(field),
         show_envvar=True,
         show_default=False,
     )
@@ -89,6 +97,25 @@ def _parameter(field: Field[Any]) -> inspect.Parameter:
         default=None,
         annotation=Annotated[kind | None, info],
     )
+
+
+def _file_parameter(field: Field[Any]) -> inspect.Parameter:
+    """A secret's: the file that holds it."""
+    info = typer.Option(
+        f"{_flag(field)}-file",
+        metavar="PATH",
+        help=f"the first line of this file is {help_of(field.metadata)}; also {_variable(field)}",
+        envvar=f"{_variable(field)}_FILE",
+        show_envvar=True,
+        show_default=False,
+    )
+    annotation = Annotated[str | None, info]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(field.name, kind, default=None, annotation=annotation)
+
+
+def _variable(field: Field[Any]) -> str:
+    return f"P2PSWARM_{field.name.upper()}"
 
 
 def _flag(field: Field[Any]) -> str:
@@ -119,6 +146,27 @@ def _given(
             is_flag = source is not None and source.name == "COMMANDLINE"
             given[name] = (_COMMAND_LINE if is_flag else _ENVIRONMENT, value)
     return given
+
+
+def _read_secrets(given: dict[str, Given], tables: Iterable[Any]) -> None:
+    """The file that was named, else the variable, else what the configuration file says."""
+    for field in (field for table in tables for field in fields(table)):
+        if "secret" not in field.metadata:
+            continue
+        strength, value = given.get(field.name, (0, None))
+        if strength > _CONFIG:
+            given[field.name] = strength, _first_line(field, str(value))
+        elif _variable(field) in os.environ:
+            given[field.name] = _ENVIRONMENT, os.environ[_variable(field)]
+
+
+def _first_line(field: Field[Any], path: str) -> str:
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return file.readline(_LONGEST_SECRET).rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise UsageError(f"{_flag(field)}-file: {path}: {reason}") from error
 
 
 def _only_one(given: dict[str, Given], tables: Iterable[Any]) -> None:

@@ -240,6 +240,22 @@ class PiecePicker:
                     return block
         return None
 
+    def takable(self) -> Bitfield:
+        """Pieces with blocks that nobody was asked for; suspect ones only before they are started."""
+        return self._wanted | self._shared
+
+    def pick_in(
+        self, piece: PieceIndex, who: Hashable, may_open: Callable[[PieceIndex], bool]
+    ) -> list[int]:
+        """All free blocks of this very piece, for somebody who sends bytes in a row."""
+        started = self._open.get(piece)
+        if started is None and self._wanted[piece] and may_open(piece):
+            started = self._start(piece, who)
+        blocks: list[int] = []
+        if started is not None and started.free and started.only in (None, who):
+            self._take(started, who, started.free, blocks)
+        return blocks
+
     def _busy_block(self, piece: OpenPiece, passed: Container[int]) -> int | None:
         n = piece.state.find(_ASKED)
         while n >= 0:
