@@ -64,6 +64,7 @@ class Program:
         self._last_line = ""
         self._news = threading.Condition()
         self._ended = False
+        self.ended_at = 0.0  # monotonic, once `ended`
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         self.started = time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603 - programs that benches name
@@ -162,7 +163,7 @@ class Program:
                     self._last_line = text or self._last_line
                 self._news.notify_all()
         with self._news:
-            self._ended = True
+            self._ended, self.ended_at = True, time.monotonic()
             self._news.notify_all()
 
     def __repr__(self) -> str:
@@ -176,8 +177,12 @@ def program(
     env: Mapping[str, str] | None = None,
     prefix: Sequence[str] = (),
 ) -> Iterator[Program]:
-    """`command`, with none of the user's own settings; killed at the end if it still runs."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("P2PSWARM_")}
+    """`command`, with none of the user's own settings; killed at the end if it still runs.
+
+    Compiled modules may be kept, as everywhere: a start that compiles the source anew is no user's.
+    """
+    own_ways = ("P2PSWARM_", "PYTHONDONTWRITEBYTECODE")
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(own_ways)}
     own = {**clean, "XDG_CONFIG_HOME": "/nonexistent", **(env or {})}
     running = Program([*prefix, *map(str, command)], patience, env=own)
     try:
