@@ -1,16 +1,15 @@
 """`verify`: is what lies on the disk what the torrent says?"""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
-from pathlib import Path
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.cli.making import hashing, load
 from p2pswarm.cli.options import DataPath, Progress, TorrentArgument
 from p2pswarm.cli.report import Report
-from p2pswarm.cli.running import Stop, run
 from p2pswarm.cli.text import counted
 from p2pswarm.formats.ids import PieceIndex
 
@@ -33,52 +32,36 @@ class Fault(NamedTuple):
 
 def verify(torrent: TorrentArgument, where: DataPath, progress: Progress) -> Exit:
     """Compare the data on the disk with a torrent, and list what differs."""
-    with Report(progress) as report:
-        from p2pswarm.disk.locate import locate
-
-        metainfo = load(torrent)
-        root, files, _ = locate(metainfo, where.data)
-        if (code := run(partial(_verify, metainfo, root, files, progress, report))) is Exit.OK:
-            report.result(str(where.data), path=str(where.data))
-    return code
-
-
-async def _verify(
-    metainfo: "Metainfo",
-    root: Path,
-    files: Sequence["File"],
-    progress: Progress,
-    report: Report,
-    stop: Stop,
-) -> Exit:
+    from p2pswarm.disk.locate import locate
     from p2pswarm.disk.storage import FileStorage
 
-    storage = FileStorage(root, files, writable=False)
-    have = await stop.unless(_hashed(metainfo, storage, report))
-    faults = list(faults_of(metainfo, files, storage.stats(), have))
-    if not faults:
-        return Exit.OK
-    for fault in faults if progress.json else faults[:_FAULTS_SHOWN]:
-        report.result(f"{fault.kind}\t{fault.path}", kind=fault.kind, path=fault.path)
-    raise _not_right(faults, len(files))
+    with Report(progress) as report:
+        metainfo = load(torrent)
+        root, files, _ = locate(metainfo, where.data)
+        with closing(FileStorage(root, files, writable=False)) as storage:
+            have = _hashed(metainfo, storage, report)
+            faults = list(faults_of(metainfo, files, storage.stats(), have))
+        for fault in faults if progress.json else faults[:_FAULTS_SHOWN]:
+            report.result(f"{fault.kind}\t{fault.path}", kind=fault.kind, path=fault.path)
+        if faults:
+            raise _not_right(faults, len(files))
+        report.result(str(where.data), path=str(where.data))
+    return Exit.OK
 
 
-async def _hashed(metainfo: "Metainfo", storage: "FileStorage", report: Report) -> "Bitfield":
-    from p2pswarm.disk.pool import DiskPool
+def _hashed(metainfo: "Metainfo", storage: "FileStorage", report: Report) -> "Bitfield":
+    """Which pieces are there. Without an event loop: nothing else has to go on meanwhile."""
+    from p2pswarm.disk.check import Check
+    from p2pswarm.disk.hashing import in_threads
 
     show = hashing(metainfo.name, "checking", report)
     length, total = metainfo.piece_length, metainfo.total
-    pool = DiskPool()
-    try:
-        return await pool.check(
-            storage,
-            metainfo,
-            map(PieceIndex, range(metainfo.piece_count)),
-            lambda done: show(min(done * length, total), total),
-        )
-    finally:
-        storage.close()
-        await pool.aclose()
+    check = Check(storage, metainfo, list(map(PieceIndex, range(metainfo.piece_count))))
+    with closing(in_threads(check, os.cpu_count() or 1)) as parts:
+        for part in parts:
+            check.got(part)
+            show(min(check.checked * length, total), total)
+    return check.good
 
 
 def faults_of(

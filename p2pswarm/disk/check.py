@@ -1,16 +1,15 @@
 """Which pieces the files hold: read and hashed, nothing else is believed.
 
-A check of a large torrent takes minutes, so it is cut into jobs of a few megabytes: between two of them a
+A check of a large torrent takes minutes, so it comes in parts of a few megabytes: between two of them a
 thread is free for the pieces of others.
 """
 
-from collections.abc import Iterable
-from hashlib import sha1
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from p2pswarm.disk.hashing import Hashed, Hashing
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.storage import Storage
-from p2pswarm.errors import DiskError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import PieceIndex
 
@@ -19,75 +18,47 @@ if TYPE_CHECKING:
 
 __all__ = ["Check"]
 
-CHUNK = 256 << 10  # bytes read at once: they stay in the processor's cache until they are hashed
-SLICE = 8 << 20  # bytes read in one job
-
 
 class Check:
-    """One check of many pieces. Threads call `work`; the loop gives `got` what they bring back."""
+    """One check of many pieces: threads call `work`, and `got` takes what they bring.
+
+    Pieces of files that are missing or end too early need no reading. So making one looks at the files, and
+    raises DiskError when it cannot.
+    """
 
     def __init__(
-        self, storage: Storage, metainfo: "Metainfo", pieces: Iterable[PieceIndex]
+        self, storage: Storage, metainfo: "Metainfo", pieces: Sequence[PieceIndex]
     ) -> None:
-        self.good = Bitfield(metainfo.piece_count)
-        self.checked = 0
-        self._storage = storage
         self._metainfo = metainfo
-        self._pieces = list(pieces)
-        self._next = iter(self._pieces)
-        self._stopped = False
+        missing = _missing(storage, metainfo)
+        there = [piece for piece in pieces if not missing[piece]]
+        self._hashing = Hashing(storage, metainfo.piece_length, metainfo.total, there)
+        self.checked = len(pieces) - len(there)
+        self.good = Bitfield(metainfo.piece_count)
 
-    def skip_missing(self) -> None:
-        """Pieces of files that are missing or end too early need no reading. Raises DiskError."""
-        layout = Layout([file.length for file in self._metainfo.files])
-        size = self._metainfo.piece_length
-        missing = Bitfield(self._metainfo.piece_count)
-        for number, found in enumerate(self._storage.stats()):
-            if self._metainfo.files[number].pad:
-                continue
-            start, end = layout.bytes_of(number)
-            start += min(found.size, end - start) if found is not None else 0
-            if start < end:
-                missing[start // size : (end - 1) // size + 1] = True
-        there = [piece for piece in self._pieces if not missing[piece]]
-        self.checked = len(self._pieces) - len(there)
-        self._next = iter(there)
+    def work(self) -> list[Hashed]:
+        """A part of the work; nothing when all is done, or after `stop`."""
+        return self._hashing.work()
 
-    def work(self) -> tuple[int, list[PieceIndex]]:
-        """Check pieces until `SLICE` bytes are read: how many, and which of them are good."""
-        buffer = memoryview(bytearray(CHUNK))
-        count, good, left = 0, [], SLICE
-        while left > 0 and not self._stopped:
-            piece = next(self._next, None)  # threads share the iterator of a list, which is atomic
-            if piece is None:
-                break
-            if self._is_good(piece, buffer):
-                good.append(piece)
-            count += 1
-            left -= self._metainfo.piece_size(piece)
-        return count, good
-
-    def got(self, outcome: tuple[int, list[PieceIndex]]) -> bool:
-        """Add up what one job found; whether there may be more to do."""
-        count, good = outcome
-        self.checked += count
-        for piece in good:
-            self.good[piece] = True
-        return count > 0
+    def got(self, hashed: Sequence[Hashed]) -> None:
+        """What one part found. A piece that cannot be read is not had."""
+        self.checked += len(hashed)
+        for piece, digest in hashed:
+            self.good[piece] = digest == self._metainfo.piece_hash(piece)
 
     def stop(self) -> None:
-        self._stopped = True
+        self._hashing.stop()
 
-    def _is_good(self, piece: PieceIndex, buffer: memoryview) -> bool:
-        at = self._metainfo.piece_offset(piece)
-        end = at + self._metainfo.piece_size(piece)
-        digest = sha1(usedforsecurity=False)
-        while at < end and not self._stopped:
-            part = buffer[: min(CHUNK, end - at)]
-            try:
-                self._storage.read_into(at, [part])
-            except DiskError:
-                return False
-            digest.update(part)
-            at += len(part)
-        return at == end and digest.digest() == self._metainfo.piece_hash(piece)
+
+def _missing(storage: Storage, metainfo: "Metainfo") -> Bitfield:
+    layout = Layout([file.length for file in metainfo.files])
+    size = metainfo.piece_length
+    missing = Bitfield(metainfo.piece_count)
+    for number, found in enumerate(storage.stats()):
+        if metainfo.files[number].pad:
+            continue
+        start, end = layout.bytes_of(number)
+        start += min(found.size, end - start) if found is not None else 0
+        if start < end:
+            missing[start // size : (end - 1) // size + 1] = True
+    return missing

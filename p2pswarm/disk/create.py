@@ -3,28 +3,27 @@
 The walk is in the order of the raw names, so the same input gives the same info-hash on every machine.
 The rehearsal builds the torrent with empty hashes: a name that no torrent can hold, or a list of files
 that is too long, is told before the hashing and not an hour later. The last look finds what changed
-meanwhile. Hashing runs in threads, since hashlib and `preadv` release the GIL.
+meanwhile.
 """
 
 import errno
 import logging
 import os
 import stat
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
-from hashlib import sha1
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from p2pswarm.disk.handles import FILE_FLAGS, disk_error
-from p2pswarm.disk.layout import Layout
+from p2pswarm.disk.handles import disk_error
+from p2pswarm.disk.hashing import Hashing, in_threads
+from p2pswarm.disk.storage import FileStorage
 from p2pswarm.errors import BencodeError, DiskError, HostError, MetainfoError
 from p2pswarm.formats import bencode, paths
-from p2pswarm.formats.metainfo import MAX_FILES, Metainfo, build, default_piece_length
+from p2pswarm.formats.ids import PieceIndex
+from p2pswarm.formats.metainfo import MAX_FILES, File, Metainfo, build, default_piece_length
 
 __all__ = ["MAX_PIECE_LENGTH", "MIN_PIECE_LENGTH", "create"]
 
@@ -34,8 +33,6 @@ MIN_PIECE_LENGTH = 16 << 10  # bytes: one block
 MAX_PIECE_LENGTH = 32 << 20  # bytes: a piece lies in a peer's memory until it is checked
 
 _CREATED_BY = "p2pswarm"
-_RUN = 4 << 20  # bytes a thread hashes at a time: a hop costs nothing then, Ctrl-C waits for little
-_BUFFER = 256 << 10  # bytes read at once: stays in the processor's cache until it is hashed
 _HASH = 20  # bytes of SHA-1
 
 
@@ -94,7 +91,7 @@ def create(
         creation_date=now,
     )
     _rehearse(path, torrent, -(-total // piece_length), warn)
-    hashes = _hash(found, piece_length, workers or os.cpu_count() or 1, progress)
+    hashes = _hash(path, found, piece_length, workers or os.cpu_count() or 1, progress)
     _look_again(found)
     return torrent(pieces=hashes)
 
@@ -225,84 +222,36 @@ def _identity(here: os.stat_result) -> tuple[int, int]:
 
 
 def _hash(
+    path: Path,
     found: Sequence[_Found],
     piece_length: int,
     workers: int,
     progress: Callable[[int, int], None] | None,
 ) -> bytes:
-    """The SHA-1 of every piece. At most two runs a thread are on their way."""
-    hasher = _Hasher(found, piece_length)
-    total, run = hasher.total, max(_RUN, piece_length)
-    offsets = iter(range(0, total, run))
-    hashes = bytearray()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="p2pswarm-hash")
-
-    def submit(count: int) -> Iterator[Future[bytes]]:
-        for offset in islice(offsets, count):
-            yield pool.submit(hasher.hash, offset, min(run, total - offset))
-
-    try:
-        waiting = deque(submit(2 * workers))
-        while waiting:
-            hashes += waiting.popleft().result()
-            waiting.extend(submit(1))
+    """The SHA-1 of every piece. Raises DiskError."""
+    storage, total = _storage(path, found), sum(file.size for file in found)
+    count, done = -(-total // piece_length), 0
+    hashes = bytearray(count * _HASH)
+    hashing = Hashing(storage, piece_length, total, map(PieceIndex, range(count)))
+    with closing(storage), closing(in_threads(hashing, workers)) as parts:
+        for part in parts:
+            for piece, digest in part:
+                if isinstance(digest, DiskError):
+                    _look_again(found)  # what was changed meanwhile is why
+                    raise digest
+                hashes[piece * _HASH : (piece + 1) * _HASH] = digest
+            done += len(part)
             if progress:
-                progress(min(len(hashes) // _HASH * piece_length, total), total)
-    finally:
-        pool.shutdown(cancel_futures=True)
+                progress(min(done * piece_length, total), total)
     return bytes(hashes)
 
 
-class _Hasher:
-    """Hashes runs of pieces in any thread: constant, but for the buffers that are lent to a run."""
-
-    def __init__(self, found: Sequence[_Found], piece_length: int) -> None:
-        self._sources = [file.source for file in found]
-        self._layout = Layout([file.size for file in found])
-        self._piece_length = piece_length
-        self._buffers: SimpleQueue[memoryview] = SimpleQueue()
-        self.total = self._layout.total
-
-    def hash(self, offset: int, length: int) -> bytes:
-        """The hashes of the pieces in these bytes, which begin with a piece. Raises DiskError."""
-        buffer = self._borrow()
-        hashes, digest, room = bytearray(), sha1(usedforsecurity=False), self._piece_length
-        for file, at, size in self._layout.spans(offset, length):
-            for part in _read(self._sources[file], at, size, buffer):
-                rest = part
-                while rest:
-                    digest.update(rest[:room])
-                    room, rest = max(room - len(rest), 0), rest[room:]
-                    if not room:
-                        hashes += digest.digest()
-                        digest, room = sha1(usedforsecurity=False), self._piece_length
-        if room < self._piece_length:
-            hashes += digest.digest()
-        self._buffers.put(buffer)
-        return bytes(hashes)
-
-    def _borrow(self) -> memoryview:
-        try:
-            return self._buffers.get_nowait()
-        except Empty:
-            return memoryview(bytearray(_BUFFER))
-
-
-def _read(source: str, at: int, size: int, buffer: memoryview) -> Iterator[memoryview]:
-    """`size` bytes of a file, each part in `buffer`. Raises DiskError, also when the file ends early."""
-    try:
-        fd = os.open(source, os.O_RDONLY | FILE_FLAGS)
-        try:
-            while size:
-                count = os.preadv(fd, [buffer[:size]], at)
-                if not count:
-                    raise _changed(source)
-                yield buffer[:count]
-                at, size = at + count, size - count
-        finally:
-            os.close(fd)
-    except OSError as error:
-        raise disk_error("read", source, error) from error
+def _storage(path: Path, found: Sequence[_Found]) -> FileStorage:
+    if not found[0].path:
+        path, found = path.parent, [found[0]._replace(path=(path.name,))]
+    offsets = accumulate((file.size for file in found), initial=0)
+    files = [File(file.path, file.size, at) for file, at in zip(found, offsets, strict=False)]
+    return FileStorage(path, files, writable=False)
 
 
 def _look_again(found: Sequence[_Found]) -> None:

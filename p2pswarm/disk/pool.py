@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 
 from p2pswarm.disk.begun import Begun
 from p2pswarm.disk.check import Check
+from p2pswarm.disk.hashing import TELL_EVERY
 from p2pswarm.disk.storage import Storage
 from p2pswarm.disk.workers import Job, Workers, attempt
 from p2pswarm.errors import DiskError
@@ -36,11 +37,9 @@ T = TypeVar("T")
 SMALL = 1 << 20  # bytes; hashing these takes 0.7 ms of the loop's time
 FAST = 0.001  # seconds a small write may take on average to stay on the loop
 SLOW = 0.005  # seconds; one of these on the loop is one too many
-PENALTY = (
-    2.0  # seconds in threads after it: long for a disk that has to catch its breath, short for a
-)
-# moment in which the processor was somebody else's, which looks the same
-TELL_EVERY = 0.1  # seconds between two calls of a check's progress
+# Seconds in threads after it: long for a disk that has to catch its breath, short for a moment in which the
+# processor was somebody else's, which looks the same.
+PENALTY = 2.0
 
 
 class Stored(NamedTuple):
@@ -141,21 +140,21 @@ class DiskPool:
         pieces: Iterable[PieceIndex],
         progress: Callable[[int], None],
     ) -> Bitfield:
-        """Read and hash `pieces`; which of them are good. All threads, 256 KiB of memory for each.
+        """Read and hash `pieces`; which of them are good. All threads, 1 MiB of memory for each.
 
         What is missing, short or unreadable is not had, never an error. `progress` is called on the loop,
         at most ten times a second and at the end, with how many are checked. When the caller is cancelled
-        the threads stop at the next chunk. Raises DiskError when the files cannot be looked at.
+        the threads stop at the next read. Raises DiskError when the files cannot be looked at.
         """
-        check = Check(storage, metainfo, pieces)
-        await self.run(check.skip_missing)
+        check = await self.run(Check, storage, metainfo, list(pieces))
         running = {self._submit(check.work) for _ in range(self._at_once)}
         told = self._clock()
         try:
             while running:
                 finished, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for slice_ in finished:
-                    if check.got(slice_.result()):
+                for part in finished:
+                    if hashed := part.result():
+                        check.got(hashed)
                         running.add(self._submit(check.work))
                 if self._clock() - told >= TELL_EVERY:
                     told = self._clock()

@@ -42,7 +42,7 @@ class OpenPiece:
         self.senders: list[Hashable | None] = [None] * blocks
         self.workers: set[Hashable] = set()  # who was asked for a block of it
         self.only = only  # after a bad hash one peer alone fetches the piece
-        self.begun: Any = None  # the keeper's: what is hashed already
+        self.begun: Any = None  # the keeper's, which hashes; this room cannot
 
     @property
     def gapless(self) -> int:
@@ -224,17 +224,17 @@ class PiecePicker:
             self._take(self._start(piece, who), who, count - len(blocks), blocks)
         return blocks
 
-    def pick_busy(self, have: Bitfield, asked: Container[int]) -> int | None:
+    def pick_busy(self, have: Bitfield, passed: Container[int]) -> int | None:
         """Endgame: one block that somebody else owes, at most one extra copy of each.
 
-        `asked` is what this peer owes already. None when the endgame has not come or nothing is left.
+        `passed` are not asked of this peer again. None when the endgame has not come or nothing is left.
         """
         started = len(self._open) == self.missing.count()
         if not started or any(piece.only is None for piece in self._todo.values()):
             return None
         for piece in self._open.values():
             if have[piece.index] and piece.only is None and piece.left:
-                block = self._busy_block(piece, asked)
+                block = self._busy_block(piece, passed)
                 if block is not None:
                     self._doubled.add(block)
                     return block
@@ -256,11 +256,11 @@ class PiecePicker:
             self._take(started, who, started.free, blocks)
         return blocks
 
-    def _busy_block(self, piece: OpenPiece, asked: Container[int]) -> int | None:
+    def _busy_block(self, piece: OpenPiece, passed: Container[int]) -> int | None:
         n = piece.state.find(_ASKED)
         while n >= 0:
             block = piece.index * self.per_piece + n
-            if block not in self._doubled and block not in asked:
+            if block not in self._doubled and block not in passed:
                 return block
             n = piece.state.find(_ASKED, n + 1)
         return None
@@ -421,12 +421,18 @@ class PiecePicker:
         buckets = self._buckets
         if by > 0 and self._sizes[-1]:
             buckets.append(Bitfield(self.pieces))
+            self._sizes.append(0)
         filled = [count for count, size in enumerate(self._sizes) if size]
         for count in reversed(filled) if by > 0 else filled:
             moving = buckets[count] & have
             buckets[count] ^= moving
             buckets[count + by] |= moving
-        self._sizes = [bucket.count() for bucket in buckets]
+            moved = moving.count()
+            self._sizes[count] -= moved
+            self._sizes[count + by] += moved
+        while len(buckets) > 1 and not self._sizes[-1]:
+            buckets.pop()
+            self._sizes.pop()
 
     def _list(self, piece: PieceIndex) -> None:
         count = self._counts[piece]

@@ -1,6 +1,6 @@
 """How a catalog stands a million files: build, start, rescan, queries, memory, size on disk.
 
-    scripts/bench/catalog [FILES] [FOLDER]
+    python scripts/bench/catalog.py [FILES] [FOLDER]
 
 Makes a folder of small files with names from a vocabulary in which few words are common and most are rare (or
 takes FOLDER if it is there), then measures each step in a process of its own.

@@ -115,7 +115,7 @@ class Talk:
 
 def _fill(framer: PeerFramer, blocks: Sequence[Request]) -> int:
     """Write these blocks where the kernel would; returns how many bytes they are."""
-    view, at = framer.get_buffer(), 0
+    view, at = memoryview(framer.get_buffer().obj), 0
     for block in blocks:
         view[at : at + HEAD] = piece_head(block.piece, block.begin, block.length)
         at += HEAD + block.length

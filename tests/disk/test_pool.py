@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from p2pswarm.disk.check import CHUNK
+from p2pswarm.disk.hashing import READ
 from p2pswarm.disk.pool import FAST, PENALTY, SLOW, SMALL, DiskPool, Pace, Stored
 from p2pswarm.disk.storage import FileStorage, MemoryStorage, Storage
 from p2pswarm.errors import DiskError, DiskFullError, LocalProtocolError
@@ -447,9 +447,9 @@ async def test_a_check_of_nothing(pool: DiskPool) -> None:
     assert told == [0]
 
 
-async def test_pieces_larger_than_a_chunk_are_read_in_parts(pool: DiskPool) -> None:
-    data = Random(1).randbytes(5 * CHUNK)
-    torrent = torrent_of(data, 2 * CHUNK)
+async def test_pieces_larger_than_one_read_are_read_in_parts(pool: DiskPool) -> None:
+    data = Random(1).randbytes(5 * READ)
+    torrent = torrent_of(data, 2 * READ)
     storage = MemoryStorage(len(data))
     storage.write(0, data)
     assert (await pool.check(storage, torrent, all_of(torrent), silent)).all()
