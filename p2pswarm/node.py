@@ -16,7 +16,7 @@ from typing import Self
 from typing_extensions import override
 
 from p2pswarm.config import Settings
-from p2pswarm.discovery.fetch import HttpFetch
+from p2pswarm.discovery.late import LateFetch
 from p2pswarm.discovery.trackers import Trackers
 from p2pswarm.disk.handles import disk_error
 from p2pswarm.disk.locate import Place, locate
@@ -73,7 +73,7 @@ class Node:
         self._pieces = BufferPool(self.settings.memory)
         self._reads = BufferPool(READ_BUDGET)
         self._disk: DiskPool | None = None
-        self._fetch: HttpFetch | None = None
+        self._fetch: LateFetch | None = None
         self._is_open = False
         self._key = self._dice.getrandbits(32)
 
@@ -106,7 +106,7 @@ class Node:
         """Listen. Raises PortTakenError."""
         loop = asyncio.get_running_loop()
         self._disk = DiskPool(threads=self.settings.disk_threads)
-        self._fetch = HttpFetch(bind=self._port.bound)
+        self._fetch = LateFetch(bind=self._port.bound)
         self._down = Limiter(self.settings.down_limit, loop.time, loop.call_later)
         self._up = Limiter(self.settings.up_limit, loop.time, loop.call_later)
         await self._port.open()
@@ -186,7 +186,7 @@ class Node:
         if self._torrents.get(torrent.info_hash) is torrent:
             del self._torrents[torrent.info_hash], self._runs[torrent.info_hash]
 
-    def _machinery(self, wanted: Metainfo | None = None) -> tuple[DiskPool, HttpFetch]:
+    def _machinery(self, wanted: Metainfo | None = None) -> tuple[DiskPool, LateFetch]:
         """What works for an open node. Raises HostError when it is none, or has this torrent already."""
         if not self._is_open or self._disk is None or self._fetch is None:
             raise HostError("the node is not open: use `async with Node()`")
