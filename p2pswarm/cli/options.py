@@ -6,11 +6,10 @@
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 
 import platformdirs
-import typer
 
 from p2pswarm.config import (
     DURATION,
@@ -30,6 +29,7 @@ from p2pswarm.formats.ids import Address
 
 __all__ = [
     "TABLES",
+    "Argument",
     "Checkup",
     "Creation",
     "DataPath",
@@ -44,11 +44,17 @@ __all__ = [
     "TorrentArgument",
 ]
 
-TorrentArgument = Annotated[Path, typer.Argument(metavar="TORRENT", help="a .torrent file")]
-PathArgument = Annotated[Path, typer.Argument(metavar="PATH", help="a file or folder")]
-SourceArgument = Annotated[
-    str, typer.Argument(metavar="TORRENT", help="a .torrent file, or an http(s) URL of one")
-]
+
+class Argument(NamedTuple):
+    """How a positional argument is shown."""
+
+    metavar: str
+    help: str
+
+
+TorrentArgument = Annotated[Path, Argument("TORRENT", "a .torrent file")]
+PathArgument = Annotated[Path, Argument("PATH", "a file or folder")]
+SourceArgument = Annotated[str, Argument("TORRENT", "a .torrent file, or an http(s) URL of one")]
 
 _MIN_PIECE, _MAX_PIECE = 16 << 10, 32 << 20
 
