@@ -16,14 +16,20 @@ from typing import Any
 
 import platformdirs
 
+from p2pswarm.errors import FormatError
+from p2pswarm.formats.ids import Address
+
 __all__ = [
+    "ADDRESS",
     "DURATION",
     "FLAG",
     "HOST",
     "LIMIT",
+    "NETWORKS",
     "PATH",
     "PORT",
     "TEXT",
+    "NetworkSettings",
     "Settings",
     "Unit",
     "about",
@@ -40,6 +46,9 @@ __all__ = [
     "parse_size",
     "unit_of",
 ]
+
+NETWORKS = ("napster",)
+"""Where files can be searched and offered."""
 
 _MAX_TEXT = 40  # characters of a number; 2**63 has 19 digits
 _MAX_SIZE = 1 << 63
@@ -187,6 +196,30 @@ def _check_path(value: object) -> None:
         raise ValueError(f"{value!r} is not a Path")  # noqa: TRY004 - a wrong value like any other
 
 
+def _parse_address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except FormatError as error:
+        raise ValueError(str(error)) from error
+
+
+def _is_word(text: str) -> bool:
+    """What Napster takes for a nick or a password."""
+    return text.isascii() and text.isprintable() and not {" ", '"'} & set(text)
+
+
+def _parse_word(text: str) -> str:
+    if not _is_word(text):
+        raise ValueError(f"{text[:_MAX_TEXT]!r} is not one word of letters, digits and signs")
+    return text
+
+
+def _parse_secret(text: str) -> str:
+    if not _is_word(text):  # and what it is, no message shows
+        raise ValueError("a password is one word of letters, digits and signs")
+    return text
+
+
 _bytes = count(0, _MAX_SIZE - 1).check
 
 TEXT = Unit("TEXT", str)
@@ -194,6 +227,9 @@ FLAG = Unit("", str)
 LIMIT = Unit("RATE", parse_rate, lambda rate: format_rate(rate) if rate else "unlimited", _bytes)
 DURATION = Unit("DURATION", parse_duration, format_duration)
 PORT = count(0, 65535, "PORT")
+ADDRESS = Unit("HOST:PORT", _parse_address)
+WORD = Unit("TEXT", _parse_word, str, lambda value: _parse_word(str(value)))
+SECRET = Unit("TEXT", _parse_secret)
 HOST = Unit("HOST", _parse_host, str, lambda value: _parse_host(str(value)))
 PATH = Unit("PATH", _parse_path, str, _check_path)
 
@@ -273,3 +309,27 @@ class Settings:
                 unit_of(each.metadata).check(value)
             except ValueError as error:
                 raise ValueError(f"{each.name}: {error}") from error
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Where files are searched, and who we are there. Raises ValueError for a wrong value."""
+
+    napster_server: Address | None = field(
+        default=None, metadata=about(ADDRESS, "the Napster server to search and share at")
+    )
+    napster_nick: str = field(
+        default="", metadata=about(WORD, "our name there", shown="a guest's, made up")
+    )
+    napster_password: str = field(
+        default="", repr=False, metadata=about(SECRET, "the password of that name", secret=True)
+    )
+    firewalled: bool = field(
+        default=False, metadata=about(FLAG, "tell networks that nobody can connect to us")
+    )
+
+    def __post_init__(self) -> None:
+        if self.napster_password and not self.napster_nick:
+            raise ValueError("napster_password: a password needs a napster_nick")
+        _parse_word(self.napster_nick)
+        _parse_secret(self.napster_password)

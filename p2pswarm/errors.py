@@ -7,7 +7,9 @@ P2PSwarmError
 │   │   ├── BencodeError        not bencode, or beyond the caps
 │   │   └── MetainfoError       bencode, but not a torrent we accept
 │   ├── RemoteProtocolError     a peer broke the protocol: drop the connection
-│   └── TrackerError            a tracker refused, failed or cannot be reached
+│   ├── TrackerError            a tracker refused, failed or cannot be reached
+│   └── NetworkError            a search network refused, failed or cannot be reached
+│       └── BusyError           a host has the file, but no place for us now: ask again later
 ├── LocalProtocolError          we were about to break the protocol: a bug of ours
 └── HostError                   the user's machine or request is in the way
     ├── DiskError               a file cannot be read or written (errno kept)
@@ -22,6 +24,7 @@ The text of every error is one line written for the person who reads it.
 
 __all__ = [
     "BencodeError",
+    "BusyError",
     "DiskError",
     "DiskFullError",
     "FormatError",
@@ -29,6 +32,7 @@ __all__ = [
     "InUseError",
     "LocalProtocolError",
     "MetainfoError",
+    "NetworkError",
     "P2PSwarmError",
     "PortTakenError",
     "RemoteError",
@@ -71,6 +75,14 @@ class TrackerError(RemoteError):
     def __init__(self, text: str, retry_in: float | None = None) -> None:
         super().__init__(text)
         self.retry_in = retry_in
+
+
+class NetworkError(RemoteError):
+    """A search network, or a host found in one, refused, failed or could not be reached."""
+
+
+class BusyError(NetworkError):
+    """A host has the file, but no place for us at this moment."""
 
 
 class LocalProtocolError(P2PSwarmError):

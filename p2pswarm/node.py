@@ -6,16 +6,16 @@ live happily in one process: nothing in this project is global.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from typing_extensions import override
 
-from p2pswarm.config import Settings
+from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.discovery.late import LateFetch
 from p2pswarm.discovery.trackers import Trackers
 from p2pswarm.disk.handles import disk_error
@@ -38,6 +38,12 @@ from p2pswarm.swarm.status import Status
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HandshakeFramer
 from p2pswarm.wire.sniff import Guest
+
+if TYPE_CHECKING:
+    from p2pswarm.networks import Networks
+    from p2pswarm.overlay.napster.client import Tools
+    from p2pswarm.overlay.query import Hit, Query
+    from p2pswarm.overlay.search import Find, Search
 
 __all__ = ["Node", "NodeStatus"]
 
@@ -62,7 +68,13 @@ class NodeStatus:
 class Node:
     """`async with Node() as node: torrent = await node.add("x.torrent")`."""
 
-    def __init__(self, settings: Settings | None = None, *, dice: Random | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        networks: NetworkSettings | None = None,
+        *,
+        dice: Random | None = None,
+    ) -> None:
         self.settings = settings or Settings()
         self._dice = dice or Random()
         self.me = PeerId.new(self._dice)
@@ -76,6 +88,8 @@ class Node:
         self._fetch: LateFetch | None = None
         self._is_open = False
         self._key = self._dice.getrandbits(32)
+        self._network_settings = networks or NetworkSettings()
+        self._networks: Networks | None = None
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -93,6 +107,23 @@ class Node:
     def port(self) -> int:
         """Where we listen; known once the node is open."""
         return self._port.number
+
+    @property
+    def networks(self) -> "Networks":
+        """What this node shares, finds and fetches. A node that does none of it never imports it."""
+        if self._networks is None:
+            from p2pswarm.networks import Networks
+
+            self._networks = Networks(
+                self._network_settings,
+                self.settings.data_dir / "catalog",
+                self._tools,
+                self.add,
+                self.remove,
+                self._torrents,
+                index_threads=min(self.settings.disk_threads, 1),
+            )
+        return self._networks
 
     @property
     def torrents(self) -> Mapping[InfoHash, Torrent]:
@@ -115,6 +146,8 @@ class Node:
     async def aclose(self) -> None:
         """Tell trackers, note what we have, close everything. May be called twice; takes at most 3 s."""
         self._is_open = False
+        if self._networks is not None:
+            await self._networks.aclose()
         await asyncio.gather(*(self.remove(torrent) for torrent in list(self._torrents.values())))
         await self._port.close()
         if self._fetch is not None:
@@ -133,11 +166,13 @@ class Node:
         save_to: Path | None = None,
         data: Path | None = None,
         peers: Sequence[Address] = (),
+        kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
 
         `source` is a parsed torrent, the bytes of one, a path, or an http(s) URL. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
+        `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), InUseError, HostError.
         """
         metainfo = await self._metainfo(source)
@@ -149,7 +184,7 @@ class Node:
         except HostError:
             resume.close()
             raise
-        torrent_data = TorrentData(
+        torrent_data = kind(
             metainfo,
             FileStorage(place.root, place.files, writable=data is None),
             disk,
@@ -174,6 +209,19 @@ class Node:
         run = self._runs[metainfo.info_hash] = asyncio.create_task(torrent.run())
         run.add_done_callback(lambda run: _report_bug(torrent, run))
         return torrent
+
+    def search(self, query: "Query", via: Sequence[str] = ()) -> "Search":
+        """In the networks that were joined: `async with node.search(query) as search: ...`."""
+        return self.networks.search(query, via)
+
+    async def download(
+        self, what: "Hit | Find | Sequence[Hit]", *, save_to: Path | None = None
+    ) -> Torrent:
+        """A file that a search found, from every host that is known to have it.
+
+        Raises NetworkError when no host gives what is needed to begin, and what `add` raises.
+        """
+        return await self.networks.download(what, save_to or Path())
 
     async def remove(self, torrent: Torrent) -> None:
         """Stop it and forget it; its files stay. May be called twice, and at once."""
@@ -203,6 +251,14 @@ class Node:
         if isinstance(source, bytes):
             return Metainfo.from_bytes(source)
         return await disk.run(Metainfo.from_file, Path(source))
+
+    def _tools(self, seed: Callable[[InfoHash], Awaitable[None]]) -> "Tools":
+        """What a search network works with. Raises HostError."""
+        from p2pswarm.overlay.napster.client import Tools
+
+        disk, _ = self._machinery()
+        slots = self.settings.upload_slots
+        return Tools(self._port, disk, self._up, self._dice, seed, slots)
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(

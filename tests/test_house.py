@@ -13,6 +13,8 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # Who may start a task, and who waits for it. Everything else belongs into a TaskGroup that waits itself.
 OWNERS = {
     "p2pswarm/node.py": "`Node.remove` cancels a torrent's task and waits for it",
+    "p2pswarm/networks.py": "`Networks.aclose` cancels what goes on by itself and waits for it",
+    "p2pswarm/overlay/napster/client.py": "`leave` cancels what `join` started and waits for it",
     "p2pswarm/cli/following.py": "`telling` cancels its listener and waits for it",
     "p2pswarm/cli/health.py": "`beating` cancels its heartbeat and waits for it",
     "p2pswarm/cli/running.py": "`Stop.unless` and `Stop.sleep` wait for what they start",

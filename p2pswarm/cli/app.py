@@ -55,8 +55,18 @@ _COMMANDS = {
     ),
     "share": _Known(
         "sharing",
-        "Give a file or folder to whoever types the printed line, until stopped.",
+        "Give a file or folder to whoever types the printed line, or finds it, until stopped.",
         "p2pswarm share photos",
+    ),
+    "search": _Known(
+        "searching",
+        "Look for files in search networks; prints them as they are found, each once.",
+        "p2pswarm search blue moon --via napster --napster-server example.org:8888",
+    ),
+    "fetch": _Known(
+        "searching",
+        "Download a file that a search found, verified, from every host that has it.",
+        "p2pswarm fetch 1 -o downloads",
     ),
     "health": _Known(
         "health",

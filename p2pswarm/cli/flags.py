@@ -11,13 +11,17 @@ texts; units turn them into values here, so all three sources have one set of wo
 
 What a field's metadata may say besides unit and help: `short` (a one-letter flag), `repeat` (may be given
 several times; the value is a tuple), `instead_of` (the name of a group of which one may be chosen), `shown`
-(the default in words). A field without a default is a required option.
+(the default in words), `secret` (no flag holds it, because everybody on the machine sees those: the flag
+`--X-file` and the variable `P2PSWARM_X_FILE` name a file with it; `P2PSWARM_X` and the TOML key hold it). A
+field without a default is a required option.
 """
 
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 
@@ -29,6 +33,7 @@ __all__ = ["as_command"]
 
 Given = tuple[int, Any]  # how strong its source is, and the value
 _CONFIG, _ENVIRONMENT, _COMMAND_LINE = 1, 2, 3
+_LONGEST_SECRET = 1000  # characters
 
 
 def _config_flag() -> click.Option:
@@ -50,13 +55,20 @@ def as_command(command: Callable[..., Exit], example: str = "") -> click.Command
     def run(config: str | None, **raw: Any) -> Exit:
         options = {name: value for name, value in raw.items() if name not in arguments}
         given = _given(click.get_current_context(), options, read_config(config))
+        _read_secrets(given, tables.values())
         _only_one(given, tables.values())
         values = {name: _build(table, given) for name, table in tables.items()}
         return command(**values, **{name: kind(raw[name]) for name, (kind, _) in arguments.items()})
 
     shown: list[click.Parameter] = [
-        click.Argument([name], metavar=told.metavar, help=told.help)
-        for name, (_, told) in arguments.items()
+        click.Argument(
+            [name],
+            nargs=-1 if get_origin(kind) is list else 1,
+            required=True,
+            metavar=told.metavar,
+            help=told.help,
+        )
+        for name, (kind, told) in arguments.items()
     ]
     shown += [_option(field) for table in tables.values() for field in fields(table)]
     return click.Command(
@@ -69,6 +81,8 @@ def as_command(command: Callable[..., Exit], example: str = "") -> click.Command
 
 
 def _option(field: Field[Any]) -> click.Option:
+    if "secret" in field.metadata:
+        return _file_option(field)
     unit, flag = unit_of(field.metadata), _flag(field)
     names = [field.metadata["short"]] if "short" in field.metadata else []
     names.append(f"{flag}/--no-{flag[2:]}" if unit is FLAG else flag)
@@ -79,9 +93,24 @@ def _option(field: Field[Any]) -> click.Option:
         multiple=bool(field.metadata.get("repeat")),
         metavar=unit.metavar or None,
         help=help_of(field.metadata) + _shown_default(field),
-        envvar=f"P2PSWARM_{field.name.upper()}",
+        envvar=_variable(field),
         show_envvar=True,
     )
+
+
+def _file_option(field: Field[Any]) -> click.Option:
+    """A secret's: the file that holds it."""
+    return click.Option(
+        [field.name, f"{_flag(field)}-file"],
+        metavar="PATH",
+        help=f"the first line of this file is {help_of(field.metadata)}; also {_variable(field)}",
+        envvar=f"{_variable(field)}_FILE",
+        show_envvar=True,
+    )
+
+
+def _variable(field: Field[Any]) -> str:
+    return f"P2PSWARM_{field.name.upper()}"
 
 
 def _flag(field: Field[Any]) -> str:
@@ -112,6 +141,27 @@ def _given(
             is_flag = source is not None and source.name == "COMMANDLINE"
             given[name] = (_COMMAND_LINE if is_flag else _ENVIRONMENT, value)
     return given
+
+
+def _read_secrets(given: dict[str, Given], tables: Iterable[Any]) -> None:
+    """The file that was named, else the variable, else what the configuration file says."""
+    for field in (field for table in tables for field in fields(table)):
+        if "secret" not in field.metadata:
+            continue
+        strength, value = given.get(field.name, (0, None))
+        if strength > _CONFIG:
+            given[field.name] = strength, _first_line(field, str(value))
+        elif _variable(field) in os.environ:
+            given[field.name] = _ENVIRONMENT, os.environ[_variable(field)]
+
+
+def _first_line(field: Field[Any], path: str) -> str:
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return file.readline(_LONGEST_SECRET).rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise UsageError(f"{_flag(field)}-file: {path}: {reason}") from error
 
 
 def _only_one(given: dict[str, Given], tables: Iterable[Any]) -> None:

@@ -12,20 +12,24 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from p2pswarm.config import (
+    ADDRESS,
     DURATION,
     FLAG,
     HOST,
+    NETWORKS,
     PATH,
     PORT,
     TEXT,
+    NetworkSettings,
     Settings,
     Unit,
     about,
+    count,
     format_size,
     parse_size,
 )
-from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.words import Kind
 
 __all__ = [
     "TABLES",
@@ -34,7 +38,10 @@ __all__ = [
     "Creation",
     "DataPath",
     "Download",
+    "HitArgument",
     "Listing",
+    "Looking",
+    "Offering",
     "Output",
     "PathArgument",
     "Progress",
@@ -42,6 +49,7 @@ __all__ = [
     "Sharing",
     "SourceArgument",
     "TorrentArgument",
+    "WordsArgument",
 ]
 
 
@@ -55,6 +63,12 @@ class Argument(NamedTuple):
 TorrentArgument = Annotated[Path, Argument("TORRENT", "a .torrent file")]
 PathArgument = Annotated[Path, Argument("PATH", "a file or folder")]
 SourceArgument = Annotated[str, Argument("TORRENT", "a .torrent file, or an http(s) URL of one")]
+WordsArgument = Annotated[
+    list[str], Argument("WORDS", "what the name holds; after --, -WORD is what it must not")
+]
+HitArgument = Annotated[
+    str, Argument("HIT", "a number of the last search, or what it printed for one")
+]
 
 _MIN_PIECE, _MAX_PIECE = 16 << 10, 32 << 20
 
@@ -66,13 +80,6 @@ def _parse_piece_length(text: str) -> int:
     return size
 
 
-def _parse_address(text: str) -> Address:
-    try:
-        return Address.parse(text)
-    except FormatError as error:
-        raise ValueError(str(error)) from error
-
-
 def _parse_tracker(text: str) -> str:
     parts = urlsplit(text)  # raises ValueError by itself for a broken [v6] address
     if parts.scheme not in {"http", "https", "udp"} or not parts.hostname or not _clean(text):
@@ -80,6 +87,24 @@ def _parse_tracker(text: str) -> str:
             f"{text!r} is not a tracker's URL, such as http://example.org:6969/announce"
         )
     return text
+
+
+def _parse_network(text: str) -> str:
+    if text not in NETWORKS:
+        raise ValueError(f"{text[:40]!r} is not a network: {', '.join(NETWORKS)}")
+    return text
+
+
+def _parse_kind(text: str) -> Kind:
+    try:
+        return Kind(text)
+    except ValueError as error:
+        raise ValueError(f"{text[:40]!r} is not a kind: {', '.join(Kind)}") from error
+
+
+_NETWORK = Unit("NETWORK", _parse_network)
+_KIND = Unit("KIND", _parse_kind)
+_SIZE = Unit("SIZE", parse_size, format_size)
 
 
 def _clean(text: str) -> bool:
@@ -175,9 +200,7 @@ class Download:
 
     peer: tuple[Address, ...] = field(
         default=(),
-        metadata=about(
-            Unit("HOST:PORT", _parse_address), "ask this peer too; may be repeated", repeat=True
-        ),
+        metadata=about(ADDRESS, "ask this peer too; may be repeated", repeat=True),
     )
     stay: bool = field(
         default=False, metadata=about(FLAG, "go on seeding until stopped", instead_of="end")
@@ -233,8 +256,44 @@ class Checkup:
     )
 
 
+@dataclass(frozen=True)
+class Looking:
+    """What a search looks for, and where."""
+
+    via: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            _NETWORK,
+            "search in this network; may be repeated",
+            repeat=True,
+            shown="all that are set up",
+        ),
+    )
+    kind: Kind = field(default=Kind.ANY, metadata=about(_KIND, "only such files", shown="any"))
+    min_size: int = field(default=0, metadata=about(_SIZE, "no smaller ones", shown="any"))
+    max_size: int | None = field(default=None, metadata=about(_SIZE, "no larger ones", shown="any"))
+    limit: int = field(
+        default=100, metadata=about(count(1, 10_000), "at most so many hits of each network")
+    )
+
+
+@dataclass(frozen=True)
+class Offering:
+    """Where a share is found besides."""
+
+    on: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            _NETWORK, "offer every file in this network, too; may be repeated", repeat=True
+        ),
+    )
+
+
 TABLES = (
     Settings,
+    NetworkSettings,
+    Looking,
+    Offering,
     Listing,
     Progress,
     Output,

@@ -6,6 +6,7 @@ side reaches; the default is the address this machine would send from.
 
 import asyncio
 import shlex
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +15,16 @@ from urllib.parse import urlsplit
 from p2pswarm.cli.exits import Exit
 from p2pswarm.cli.health import beating
 from p2pswarm.cli.making import hashing
-from p2pswarm.cli.options import PathArgument, Progress, Sharing
+from p2pswarm.cli.options import Offering, PathArgument, Progress, Sharing
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError, run
 from p2pswarm.cli.transfer import seed_until_stopped
-from p2pswarm.config import Settings
+from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.errors import HostError, NetworkError
 
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import Metainfo
+    from p2pswarm.node import Node
     from tracker.app import TrackerService
 
 __all__ = ["share"]
@@ -29,15 +32,28 @@ __all__ = ["share"]
 _INTERVAL = 60  # seconds between announces: the few peers of one share find each other soon
 
 
-def share(path: PathArgument, sharing: Sharing, settings: Settings, progress: Progress) -> Exit:
-    """Give a file or folder to whoever types the printed line, until stopped."""
+def share(
+    path: PathArgument,
+    sharing: Sharing,
+    offering: Offering,
+    networks: NetworkSettings,
+    settings: Settings,
+    progress: Progress,
+) -> Exit:
+    """Give a file or folder to whoever types the printed line, or finds it, until stopped."""
     with Report(progress) as report:
-        work = partial(_share, path, sharing, settings, report)
+        work = partial(_share, path, sharing, offering.on, networks, settings, report)
         return run(work, at_once=report.abandon, when_stopped=Exit.OK)
 
 
 async def _share(
-    path: Path, sharing: Sharing, settings: Settings, report: Report, stop: Stop
+    path: Path,
+    sharing: Sharing,
+    on: Sequence[str],
+    networks: NetworkSettings,
+    settings: Settings,
+    report: Report,
+    stop: Stop,
 ) -> Exit:
     from p2pswarm.node import Node
     from tracker.app import TrackerService
@@ -48,14 +64,36 @@ async def _share(
     )
     await tracker.start()
     try:
-        announce = _as_reached(tracker.url, sharing.host)
-        metainfo = await asyncio.to_thread(_make, path, announce, report, stop)
-        async with Node(settings) as node, beating(node, report):
+        async with Node(settings, networks) as node, beating(node, report):
+            if on:
+                await _offer(path, on, node, report, stop)
+            announce = _as_reached(tracker.url, sharing.host)
+            try:
+                metainfo = await asyncio.to_thread(_make, path, announce, report, stop)
+            except HostError as error:
+                if not on:
+                    raise
+                report.note(f"{error}; it is offered file by file only")
+                await stop.unless(asyncio.Event().wait())
+                return Exit.OK
             _tell(tracker, metainfo, sharing.host, report)
             await seed_until_stopped(node, metainfo, path, report, stop)
     finally:
         await tracker.aclose()
     return Exit.OK
+
+
+async def _offer(path: Path, on: Sequence[str], node: "Node", report: Report, stop: Stop) -> None:
+    """In search networks, file by file. One that cannot be joined now is tried again and again."""
+    catalog = await stop.unless(node.networks.share([path]))
+    report.event("offering", files=catalog.files, networks=list(on))
+    for name in on:
+        try:
+            await stop.unless(node.networks.join(name))
+        except NetworkError as error:
+            report.note(f"{name}: {error}; trying again")
+        else:
+            report.note(f"{name}: joined, whoever searches finds what is in {path}")
 
 
 def _make(path: Path, announce: str, report: Report, stop: Stop) -> "Metainfo":

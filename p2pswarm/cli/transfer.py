@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from p2pswarm.swarm.status import Status
     from p2pswarm.swarm.torrent import Torrent
 
-__all__ = ["get", "seed", "seed_until_stopped", "stopped_code"]
+__all__ = ["complete", "get", "seed", "seed_until_stopped", "stopped_code"]
 
 
 def seed(torrent: TorrentArgument, where: DataPath, settings: Settings, progress: Progress) -> Exit:
@@ -68,7 +68,8 @@ def _checked(status: "Status", now: float) -> bool:
     return not isinstance(status.state, Checking)
 
 
-def _complete(status: "Status", now: float) -> bool:
+def complete(status: "Status", now: float) -> bool:
+    """Every piece is here."""
     from p2pswarm.swarm.events import Seeding
 
     return isinstance(status.state, Seeding)
@@ -118,7 +119,7 @@ async def _get(
         async with telling(torrent, report, stop):
             report.event("listening", port=node.port)
             patience = Patience(download.timeout)
-            if not await follow(torrent, report, stop, _complete, patience):
+            if not await follow(torrent, report, stop, complete, patience):
                 return stopped_code(torrent.error)
             path = torrent.status().path
             report.result(str(path), path=str(path))

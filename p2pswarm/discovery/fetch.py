@@ -11,7 +11,6 @@ counted before and after they are unpacked, so a gzip bomb ends at the limit.
 import asyncio
 import zlib
 from contextvars import ContextVar
-from enum import IntEnum
 from http import HTTPStatus
 from ipaddress import ip_address
 from socket import AF_UNSPEC, AddressFamily
@@ -23,10 +22,10 @@ from yarl import URL
 
 from p2pswarm.discovery.names import SystemNames
 from p2pswarm.errors import TrackerError
-from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.wire.tracker import MAX_REPLY
 
-__all__ = ["HttpFetch", "Zone", "zone_of"]
+__all__ = ["HttpFetch"]
 
 USER_AGENT = "p2pswarm/0.1"
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -34,22 +33,6 @@ _MAX_REDIRECTS = 3
 _AT_ONCE = 50  # requests; libtorrent's number: a thousand torrents must not start in one moment
 _GZIP_OR_ZLIB = 47  # zlib's window bits for "whichever of the two the header says"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-class Zone(IntEnum):
-    """How near a server is; the nearer, the more it trusts whoever asks."""
-
-    INTERNET = 0
-    LOCAL_NETWORK = 1
-    THIS_MACHINE = 2
-
-
-def zone_of(host: str) -> Zone:
-    """How near an IP address is."""
-    ip = Address(host, 0).ip
-    if ip is None or ip.is_global:
-        return Zone.INTERNET
-    return Zone.THIS_MACHINE if ip.is_loopback or ip.is_unspecified else Zone.LOCAL_NETWORK
 
 
 _found: ContextVar[list[ResolveResult]] = ContextVar("_found")

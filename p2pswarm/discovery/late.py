@@ -1,10 +1,13 @@
-"""The HTTP client, loaded when somebody first asks: a node whose torrents have no tracker never pays for it.
+"""`HttpFetch` for a node that may never need one.
 
-Loading takes a tenth of a second and ten megabytes, which is more than all the rest of a node.
+aiohttp takes a tenth of a second and 15 MB to import, and a node whose torrents name no tracker asks nobody.
+So it is imported with the first request, in a thread: the loop goes on meanwhile.
 """
 
 import asyncio
 from typing import TYPE_CHECKING
+
+from p2pswarm.wire.tracker import MAX_REPLY
 
 if TYPE_CHECKING:
     from p2pswarm.discovery.fetch import HttpFetch
@@ -13,41 +16,38 @@ __all__ = ["LateFetch"]
 
 
 class LateFetch:
-    """`HttpFetch`, as far as a node uses it."""
+    """The same verbs; they raise what `HttpFetch` raises."""
 
     def __init__(self, *, bind: str | None = None) -> None:
         self._bind = bind
         self._fetch: HttpFetch | None = None
 
     async def __call__(self, url: str, seconds: float) -> bytes:
-        """A tracker's answer. Raises TrackerError."""
-        fetch = await self._loaded()
-        return await fetch(url, seconds)
+        """A tracker's answer, at most 1 MiB. Raises TrackerError."""
+        return await (await self._ready())(url, seconds)
 
-    async def get(self, url: str, *, limit: int) -> bytes:
+    async def get(self, url: str, seconds: float = 30.0, *, limit: int = MAX_REPLY) -> bytes:
         """The body of a 200 answer of at most `limit` bytes. Raises TrackerError."""
-        fetch = await self._loaded()
-        return await fetch.get(url, limit=limit)
+        return await (await self._ready()).get(url, seconds, limit=limit)
 
     async def aclose(self) -> None:
         """May be called twice."""
         if self._fetch is not None:
             await self._fetch.aclose()
 
-    async def _loaded(self) -> "HttpFetch":
+    async def _ready(self) -> "HttpFetch":
         if self._fetch is None:
-            kind = await asyncio.to_thread(_load)  # the loop goes on meanwhile
-            self._open(kind)
-        assert self._fetch is not None
+            return self._made(await asyncio.to_thread(_import))
         return self._fetch
 
-    def _open(self, kind: "type[HttpFetch]") -> None:
-        """Several may have waited for the loading; there is one client."""
+    def _made(self, kind: "type[HttpFetch]") -> "HttpFetch":
+        """One for all that asked while it was imported."""
         if self._fetch is None:
             self._fetch = kind(bind=self._bind)
+        return self._fetch
 
 
-def _load() -> "type[HttpFetch]":
+def _import() -> "type[HttpFetch]":
     from p2pswarm.discovery.fetch import HttpFetch
 
     return HttpFetch

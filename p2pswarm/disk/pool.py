@@ -37,10 +37,9 @@ T = TypeVar("T")
 SMALL = 1 << 20  # bytes; hashing these takes 0.7 ms of the loop's time
 FAST = 0.001  # seconds a small write may take on average to stay on the loop
 SLOW = 0.005  # seconds; one of these on the loop is one too many
-PENALTY = (
-    2.0  # seconds in threads after it: long for a disk that has to catch its breath, short for a
-)
-# moment in which the processor was somebody else's, which looks the same
+# Seconds in threads after it: long for a disk that has to catch its breath, short for a moment in which the
+# processor was somebody else's, which looks the same.
+PENALTY = 2.0
 
 
 class Stored(NamedTuple):

@@ -152,6 +152,9 @@ class FileStorage:
         self._layout = Layout([file.length for file in files])
         self._open = OpenFiles(self._open_file, max_open)
         self._seen: set[int] = set()  # files that had their full length at some time
+        self._shrunk: dict[
+            int, int
+        ] = {}  # files that somebody has cut since, and to how many bytes
         self._looks: Sequence[FileStat | None] | None = None  # how nobody may change them
         self.nowait = bool(_NOWAIT)
 
@@ -212,6 +215,7 @@ class FileStorage:
         for file in files:
             self._open.drop(file)
             self._seen.discard(file)
+            self._shrunk.pop(file, None)
 
     def sync(self) -> None:
         """A file whose sync failed counts as written still, and its clean pages are dropped: the kernel
@@ -238,11 +242,18 @@ class FileStorage:
             raise DiskError(text, errno.EROFS)
         handle = self._open.acquire(number, writing=True)
         try:
+            self._notice_cut(number, handle.fd)
             write_all(handle.fd, at, data)
         except OSError as error:
             raise disk_error("write", self._path(number), error) from error
         finally:
             self._open.release(handle, wrote=True)
+
+    def _notice_cut(self, number: int, fd: int) -> None:
+        """Somebody made the file shorter, and what we write next may hide it: `stats` will tell."""
+        size = os.fstat(fd).st_size
+        if size < self._files[number].length:
+            self._shrunk[number] = min(size, self._shrunk.get(number, size))
 
     def _read_part(self, number: int, at: int, into: Sequence[memoryview]) -> bool:
         if self._files[number].pad:
@@ -311,7 +322,8 @@ class FileStorage:
             if error.errno in _GONE:
                 return None
             raise disk_error("look at", path, error) from error
-        return FileStat(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+        size = min(found.st_size, self._shrunk.get(number, found.st_size))
+        return FileStat(size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
     def _make_folder(self, folders: tuple[str, ...]) -> None:
         try:

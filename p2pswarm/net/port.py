@@ -2,12 +2,18 @@
 
 A stranger has ten seconds to say who it is and what it wants; until then it costs a socket and a timer,
 and when too many stand at the door the one that waited longest is sent away.
+
+The one hard thing: in some protocols who is dialed speaks first, and a sniffer that only listens would wait
+for ever. Such guests are announced (`expect`); nobody else is greeted, and nobody who has said something.
 """
 
 import asyncio
 import errno
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
+
+from typing_extensions import override
 
 from p2pswarm.errors import PortTakenError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
@@ -24,6 +30,19 @@ TRIES = 100  # ports tried from there on when none was named
 DOOR_TIME = 10.0  # seconds a stranger may take for its handshake
 MOST_AT_DOOR = 1000
 BACKLOG = 1024
+# Seconds of silence after which a guest is greeted: one whose address was announced, and any other while
+# somebody of unknown address is expected. Others speak as soon as they are connected.
+SILENCE_OF_EXPECTED = 0.05
+SILENCE_OF_OTHERS = 0.3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Expected:
+    """Somebody who waits to be greeted; without a host it can be anybody."""
+
+    host: str | None
+    greeting: bytes
+    welcome: Callable[[Stream], None]
 
 
 class Port:
@@ -36,11 +55,28 @@ class Port:
         self._wish = port
         self._routes: dict[Guest, Callable[[Stream], None]] = {}
         self._at_door: dict[Stream, asyncio.TimerHandle] = {}
+        self._expected: list[_Expected] = []
         self._server: asyncio.Server | None = None
 
     def route(self, guest: Guest, welcome: Callable[[Stream], None]) -> None:
         """Who takes care of this kind of guest."""
         self._routes[guest] = welcome
+
+    def expect(
+        self, host: str | None, greeting: bytes, welcome: Callable[[Stream], None]
+    ) -> Callable[[], None]:
+        """Somebody will dial us and wait for `greeting`, from `host` or, None, from anywhere.
+
+        Once greeted it is handed to `welcome`, the door's clock running on. What is returned ends it.
+        """
+        expected = _Expected(host and Address(host, 0).normal.host, greeting, welcome)
+        self._expected.append(expected)
+
+        def forget() -> None:
+            if expected in self._expected:
+                self._expected.remove(expected)
+
+        return forget
 
     async def open(self) -> None:
         """Listen. Raises PortTakenError when the named port, or every default one, is in use."""
@@ -100,8 +136,8 @@ class Port:
 
     def _knock(self) -> Stream:
         loop = asyncio.get_running_loop()
-        knocking = _Knocking(self)
-        stream = Stream(SniffFramer(self.scratch), knocking)
+        knocking = _Knocking(self, SniffFramer(self.scratch))
+        stream = _Guest(knocking)
         knocking.stream = stream
         late = RemoteProtocolError(f"no handshake within {DOOR_TIME:.0f} s")
         self._at_door[stream] = loop.call_later(DOOR_TIME, stream.close, late)
@@ -112,6 +148,22 @@ class Port:
             oldest.close(RemoteProtocolError("too many at the door"))
         return stream
 
+    def patience_with(self, remote: Address) -> float | None:
+        """Seconds of silence after which this guest is greeted; None for never."""
+        hosts = {expected.host for expected in self._expected}
+        if remote.host in hosts:
+            return SILENCE_OF_EXPECTED
+        return SILENCE_OF_OTHERS if None in hosts else None
+
+    def greet(self, stream: Stream) -> None:
+        """Somebody is silent: if such a guest is still expected, speak first."""
+        for host in (stream.remote.host, None):
+            for expected in self._expected:
+                if expected.host == host:
+                    stream.send(expected.greeting)
+                    expected.welcome(stream)
+                    return
+
     def welcome(self, guest: Guest, stream: Stream) -> None:
         """Hand a sniffed guest on. Raises RemoteProtocolError when nobody takes care of its kind."""
         if guest not in self._routes:
@@ -119,13 +171,36 @@ class Port:
         self._routes[guest](stream)
 
 
+class _Guest(Stream):
+    """A stream that tells the door when it is connected."""
+
+    def __init__(self, knocking: "_Knocking") -> None:
+        super().__init__(knocking.framer, knocking)
+        self._knocking = knocking
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._knocking.connected()
+
+
 class _Knocking:
     """The conversation while nobody knows who it is."""
 
     stream: Stream
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: Port, framer: SniffFramer) -> None:
+        self.framer = framer
         self._port = port
+
+    def connected(self) -> None:
+        patience = self._port.patience_with(self.stream.remote)
+        if patience is not None and not self.stream.over:
+            asyncio.get_running_loop().call_later(patience, self._greet)
+
+    def _greet(self) -> None:
+        if not self.framer.heard and not self.stream.over:
+            self._port.greet(self.stream)
 
     def got(self, message: object) -> None:
         if isinstance(message, Guest):

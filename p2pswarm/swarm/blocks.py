@@ -70,8 +70,9 @@ class BufferPool:
         size = len(buffer)
         self.lent -= size
         self._used -= size
-        self._kept += size
-        self._free.setdefault(size, []).append(buffer)
+        if self.memory + size <= self.budget:
+            self._kept += size
+            self._free.setdefault(size, []).append(buffer)
 
     def _make_room(self) -> None:
         """Drop idle buffers, of other sizes as it happens, before the memory in all exceeds the budget."""

@@ -38,6 +38,8 @@ FILES_AT_END = 100
 class TorrentData:
     """Storage, resume data and disk pool of one torrent, used from the loop's thread."""
 
+    shareable = True  # others can check it
+
     def __init__(
         self,
         metainfo: Metainfo,
@@ -61,6 +63,11 @@ class TorrentData:
         self._doubtful: set[PieceIndex] = set()
         self._unflushed = 0  # bytes since the last checkpoint, and which files they are in
         self._unflushed_files: set[int] = set()
+
+    @property
+    def verified_by(self) -> str:
+        """What says that the bytes are the right ones."""
+        return "the SHA-1 of every piece"
 
     async def load(self, progress: Callable[[int, int], None]) -> Bitfield:
         """Which pieces are ours. Raises TargetExistsError, DiskError."""
@@ -150,12 +157,16 @@ class TorrentData:
             self._storage,
             offset,
             data,
-            self._metainfo.piece_hash(piece),
+            self._expected(piece, data),
             done,
             begun=begun,
             note=lambda: self._resume.note(piece),
             digests=digests,
         )
+
+    def _expected(self, piece: PieceIndex, data: memoryview) -> bytes:
+        """What `data` must hash to."""
+        return self._metainfo.piece_hash(piece)
 
     def read(
         self, offset: int, into: Sequence[memoryview], done: Callable[[DiskError | None], None]

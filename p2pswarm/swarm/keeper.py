@@ -26,6 +26,7 @@ __all__ = ["Keeper", "Owner"]
 
 log = logging.getLogger(__name__)
 
+MOST_AT_ONCE = 2 * STRIDE  # bytes of one piece hashed in one go: a millisecond of the loop
 CLOSE_TIME = 1.5  # seconds that writes under way may take at the end
 
 
@@ -80,9 +81,10 @@ class Keeper:
         """A part of a large piece has arrived: hash it, as far as nothing is missing before it."""
         if piece.begun is None:
             piece.begun = Begun()
-        arrived = self._blocks.whole(piece.index, piece.gapless * BLOCK)
-        if len(arrived) - piece.begun.hashed >= STRIDE:
-            piece.begun.take(arrived)
+        # After a gap has closed much may be left to do: the rest has its turn with the next megabyte.
+        arrived = min(piece.gapless * BLOCK, piece.begun.hashed + MOST_AT_ONCE)
+        if arrived - piece.begun.hashed >= STRIDE:
+            piece.begun.take(self._blocks.whole(piece.index, arrived))
 
     def _stored(self, piece: OpenPiece, result: Stored | DiskError) -> None:
         self._storing.discard(piece.index)

@@ -51,7 +51,8 @@ __all__ = ["Home", "Peer"]
 MAX_REQUEST = 128 << 10  # bytes in one request; we ask 16 KiB, the oldest clients asked for 128
 MOST_INVALID = 300  # refused requests before the peer is dropped, as libtorrent does
 CHOKE_GRACE = 2.0  # seconds in which requests may still arrive after we choked
-MOST_TAKEN_BACK = 5  # bitfields without what the peer had: each costs us a walk over all pieces
+# Bitfields that take something back, and words that BEP 6 has once: each costs us a walk over all pieces.
+MOST_RESTATEMENTS = 5
 MOST_LATE = 2000
 MOST_UNSENT = 1 << 20  # bytes that may wait for a peer to read: a run of blocks, and what is small
 
@@ -86,7 +87,7 @@ class Home(UploadHome, Protocol):
     def piece_grown(self, piece: OpenPiece) -> None: ...
     def piece_full(self, piece: OpenPiece) -> None: ...
     def wasted(self, n: int) -> None: ...
-    def cancel_others(self, block: int, winner: "Peer") -> None: ...
+    def cancel_others(self, block: int, winner: object) -> None: ...
     def interest_changed(self, peer: "Peer") -> None: ...
     def peer_gone(self, peer: "Peer", reason: Exception | None) -> None: ...
 
@@ -124,7 +125,7 @@ class Peer:
         self._home = home
         self._extended = reserved.extended
         self._counted_seed = False
-        self._taken_back = 0
+        self._restatements = 0
         self._slow_start = True
         self._rate_before = 0.0
         self._invalid = 0
@@ -258,18 +259,20 @@ class Peer:
 
     def got_have_all(self, _: HaveAll) -> None:
         self._must_be_fast()
+        self._count_restatement()
         self._restate(Bitfield.full(self._home.picker.pieces))
 
     def got_have_none(self, _: HaveNone) -> None:
         self._must_be_fast()
+        self._count_restatement()
         self._restate(Bitfield(self._home.picker.pieces))
 
     def _restate(self, have: Bitfield) -> None:
         """At any time: aria2 sends its bitfield where the many Haves since the last one would be longer."""
+        if have == self.have:
+            return
         if (self.have & ~have).any():
-            self._taken_back += 1
-            if self._taken_back > MOST_TAKEN_BACK:
-                raise RemoteProtocolError("bitfields without end")
+            self._count_restatement()
             self._release()
             self._uncount()
         if have.all():
@@ -280,6 +283,11 @@ class Peer:
             self._count_more(have & ~self.have)
         self.have = have
         self.update_interest()
+
+    def _count_restatement(self) -> None:
+        self._restatements += 1
+        if self._restatements > MOST_RESTATEMENTS:
+            raise RemoteProtocolError("bitfields without end")
 
     def _count_more(self, added: Bitfield) -> None:
         """Each piece costs us something once; counting all anew costs the picker its order."""
@@ -361,6 +369,8 @@ class Peer:
 
     def take_block(self, piece: PieceIndex, begin: int, data: memoryview) -> None:
         """The framer's landing: a block that this peer owes goes to its place, while it is wanted."""
+        if self.stream.over:
+            return  # closed by what came before it in the same read
         home, picker, length = self._home, self._home.picker, len(data)
         block = piece * picker.per_piece + begin // BLOCK
         self.down.total += length
@@ -479,15 +489,19 @@ class Peer:
         self.upload.refuse_all()
 
     def got_interested(self, _: Interested) -> None:
-        self.peer_interested = True
-        self._home.interest_changed(self)
+        self._set_interest(wants=True)
 
     def got_not_interested(self, _: NotInterested) -> None:
-        self.peer_interested = False
-        self._home.interest_changed(self)
+        self._set_interest(wants=False)
+
+    def _set_interest(self, *, wants: bool) -> None:
+        if wants != self.peer_interested:
+            self.peer_interested = wants
+            self._home.interest_changed(self)
 
     def got_requests(self, message: Requests) -> None:
         picker, have, upload = self._home.picker, self._home.picker.have, self.upload
+        refused: list[BlockRange] = []
         for request in message.blocks:
             piece, begin, length = request
             if piece >= picker.pieces or begin + length > picker.piece_size(piece):
@@ -495,21 +509,19 @@ class Peer:
             if not 0 < length <= MAX_REQUEST:
                 raise RemoteProtocolError(f"request of {length} bytes")
             if not have[piece] or len(upload) >= REQQ:
-                self._refuse(request, "requests for what we do not have")
+                refused.append(request)
+                self._count_invalid("requests for what we do not have")
             elif self.am_choking and not self._fast_grant(piece):
-                recent = self._home.clock() - self.served <= CHOKE_GRACE
-                self._refuse(request, "" if recent else "requests while choked")
+                refused.append(request)
+                if self._home.clock() - self.served > CHOKE_GRACE or len(refused) > REQQ:
+                    self._count_invalid("requests while choked")
             else:
                 upload.owe(request)
+        if refused:
+            upload.refuse(refused)
 
     def _fast_grant(self, piece: PieceIndex) -> bool:
         return piece in self._granted and len(self.upload) < 2 * self._home.picker.per_piece
-
-    def _refuse(self, request: BlockRange, complaint: str) -> None:
-        if self.fast:
-            self._send(Reject(*request).encode())
-        if complaint:
-            self._count_invalid(complaint)
 
     def _count_invalid(self, complaint: str) -> None:
         self._invalid += 1

@@ -24,6 +24,7 @@ __all__ = ["OpenPiece", "PiecePicker"]
 
 RANDOM_FIRST = 4  # pieces; Cohen's number
 STAGE = 64  # blocks: a megabyte of a large piece, worth telling about
+DRAWS = 8  # among all pieces, before those that may be chosen are counted
 _FREE, _ASKED, _LANDED = 0, 1, 2
 _FREE_ONES, _ASKED_ONE, _LANDED_ONE = (bytes((state,)) for state in (_FREE, _ASKED, _LANDED))
 
@@ -41,7 +42,7 @@ class OpenPiece:
         self.senders: list[Hashable | None] = [None] * blocks
         self.workers: set[Hashable] = set()  # who was asked for a block of it
         self.only = only  # after a bad hash one peer alone fetches the piece
-        self.begun: Any = None  # the keeper's: what is hashed already
+        self.begun: Any = None  # the keeper's, which hashes; this room cannot
 
     @property
     def gapless(self) -> int:
@@ -56,17 +57,18 @@ class OpenPiece:
 class PiecePicker:
     """A piece is in exactly one of: had, open, wanted (not started); open ones are in `_open`.
 
-    Invariant, tested by `check()`: `open.free` and `open.left` count the states of its blocks, `_todo`
-    holds exactly the open pieces with free blocks, and every wanted piece stands in one rarity bucket, that
-    of its count. No choice walks over pieces or peers: what anybody may help with (`_shared`) and the
-    buckets are bitfields, so that "the rarest that this peer has" is a few calls into C, and what a peer
-    works on (`_work`) is found under its name.
+    Invariant, tested by `check()`: `_had` counts `have`, `open.free` and `open.left` the states of its
+    blocks, `_todo` holds exactly the open pieces with free blocks, and every wanted piece stands in one
+    rarity bucket, that of its count. No choice walks over pieces or peers: what anybody may help with
+    (`_shared`) and the buckets are bitfields, so that "the rarest that this peer has" is a few calls into C,
+    and what a peer works on (`_work`) is found under its name.
     """
 
     def __init__(self, total: int, piece_length: int, pieces: int, dice: Random) -> None:
         self.pieces = pieces
         self.per_piece = -(-piece_length // BLOCK)
         self.have = Bitfield(pieces)
+        self._had = 0  # pieces in `have`: counting them is a walk over all
         self.missing = Bitfield.full(pieces)
         self.left = total  # bytes of the missing pieces
         self._length = piece_length
@@ -122,6 +124,7 @@ class PiecePicker:
     def start_with(self, have: Bitfield) -> None:
         """What was on the disk already."""
         self.have = have
+        self._had = have.count()
         self.missing = ~have
         self.left = sum(map(self.piece_size, self.missing.pieces()))
         self._wanted = ~have
@@ -133,6 +136,7 @@ class PiecePicker:
         if self._wanted[piece]:
             self._remove(piece)
         self.have[piece] = 1
+        self._had += 1
         self.missing[piece] = 0
         self.left -= self.piece_size(piece)
         self._suspect.discard(piece)
@@ -147,6 +151,7 @@ class PiecePicker:
     def lost(self, piece: PieceIndex) -> None:
         """We had it, but the disk no longer does."""
         self.have[piece] = 0
+        self._had -= 1
         self.missing[piece] = 1
         self.left += self.piece_size(piece)
         self._insert(piece)
@@ -219,27 +224,43 @@ class PiecePicker:
             self._take(self._start(piece, who), who, count - len(blocks), blocks)
         return blocks
 
-    def pick_busy(self, have: Bitfield, asked: Container[int]) -> int | None:
+    def pick_busy(self, have: Bitfield, passed: Container[int]) -> int | None:
         """Endgame: one block that somebody else owes, at most one extra copy of each.
 
-        `asked` is what this peer owes already. None when the endgame has not come or nothing is left.
+        `passed` are not asked of this peer again. None when the endgame has not come or nothing is left.
         """
         started = len(self._open) == self.missing.count()
         if not started or any(piece.only is None for piece in self._todo.values()):
             return None
         for piece in self._open.values():
             if have[piece.index] and piece.only is None and piece.left:
-                block = self._busy_block(piece, asked)
+                block = self._busy_block(piece, passed)
                 if block is not None:
                     self._doubled.add(block)
                     return block
         return None
 
-    def _busy_block(self, piece: OpenPiece, asked: Container[int]) -> int | None:
+    def takable(self) -> Bitfield:
+        """Pieces with blocks that nobody was asked for; suspect ones only before they are started."""
+        return self._wanted | self._shared
+
+    def pick_in(
+        self, piece: PieceIndex, who: Hashable, may_open: Callable[[PieceIndex], bool]
+    ) -> list[int]:
+        """All free blocks of this very piece, for somebody who sends bytes in a row."""
+        started = self._open.get(piece)
+        if started is None and self._wanted[piece] and may_open(piece):
+            started = self._start(piece, who)
+        blocks: list[int] = []
+        if started is not None and started.free and started.only in (None, who):
+            self._take(started, who, started.free, blocks)
+        return blocks
+
+    def _busy_block(self, piece: OpenPiece, passed: Container[int]) -> int | None:
         n = piece.state.find(_ASKED)
         while n >= 0:
             block = piece.index * self.per_piece + n
-            if block not in self._doubled and block not in asked:
+            if block not in self._doubled and block not in passed:
                 return block
             n = piece.state.find(_ASKED, n + 1)
         return None
@@ -368,17 +389,24 @@ class PiecePicker:
     def _next_piece(self, have: Bitfield) -> PieceIndex | None:
         if not any_and(have, self._wanted):
             return None
-        if self.have.count() < RANDOM_FIRST:
-            return self._one_of(have & self._wanted)
+        if self._had < RANDOM_FIRST:
+            return self._one_of(have, self._wanted)
         if self._stale:
             self._rebuild()
         filled = (bucket for size, bucket in zip(self._sizes, self._buckets, strict=True) if size)
-        return self._one_of(have & next(bucket for bucket in filled if any_and(have, bucket)))
+        return self._one_of(have, next(bucket for bucket in filled if any_and(have, bucket)))
 
-    def _one_of(self, pieces: Bitfield) -> PieceIndex:
-        """Any of these, with equal chances."""
-        nth = 1 + self._dice.randrange(pieces.count())
-        return PieceIndex(count_n(pieces, nth) - 1)
+    def _one_of(self, have: Bitfield, wanted: Bitfield) -> PieceIndex:
+        """Any piece that is in both, with equal chances. Where such pieces are many a few draws hit one, and
+        nothing has to be counted; counting takes as long as the torrent is large."""
+        draw, pieces = self._dice.random, self.pieces
+        for _ in range(DRAWS):
+            piece = int(draw() * pieces)
+            if have[piece] and wanted[piece]:
+                return PieceIndex(piece)
+        both = have & wanted
+        nth = 1 + self._dice.randrange(both.count())
+        return PieceIndex(count_n(both, nth) - 1)
 
     def _rebuild(self) -> None:
         counts = self._counts
@@ -393,12 +421,18 @@ class PiecePicker:
         buckets = self._buckets
         if by > 0 and self._sizes[-1]:
             buckets.append(Bitfield(self.pieces))
+            self._sizes.append(0)
         filled = [count for count, size in enumerate(self._sizes) if size]
         for count in reversed(filled) if by > 0 else filled:
             moving = buckets[count] & have
             buckets[count] ^= moving
             buckets[count + by] |= moving
-        self._sizes = [bucket.count() for bucket in buckets]
+            moved = moving.count()
+            self._sizes[count] -= moved
+            self._sizes[count + by] += moved
+        while len(buckets) > 1 and not self._sizes[-1]:
+            buckets.pop()
+            self._sizes.pop()
 
     def _list(self, piece: PieceIndex) -> None:
         count = self._counts[piece]
@@ -446,6 +480,7 @@ class PiecePicker:
             assert self.missing[index]
             assert not self.have[index]
         assert self.have == ~self.missing
+        assert self._had == self.have.count()
         assert self.left == sum(map(self.piece_size, self.missing.pieces()))
         assert {*self._shared.pieces()} <= {*self._open}
         worked_on = [(who, index) for who, work in self._work.items() for index in work]

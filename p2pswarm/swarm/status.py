@@ -33,3 +33,4 @@ class Status:
     hash_failures: int
     trackers: tuple[TrackerStatus, ...]
     path: Path
+    verified_by: str = "the SHA-1 of every piece"

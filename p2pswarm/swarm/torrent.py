@@ -59,6 +59,7 @@ from p2pswarm.swarm.greeting import Greeted, Name
 from p2pswarm.swarm.keeper import Keeper
 from p2pswarm.swarm.peer import Peer
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
+from p2pswarm.swarm.ranges import RangeHost, RangeSource
 from p2pswarm.swarm.status import Status
 from p2pswarm.wire.peer import PeerFramer, longest_message
 from p2pswarm.wire.tracker import Reply
@@ -93,6 +94,7 @@ class Torrent:
         self.state: State = Checking(0, metainfo.piece_count)
         self.error: Exception | None = None
         self.peers: dict[Name, Peer] = {}
+        self.sources: list[RangeSource] = []  # hosts of other networks
         self.trackers = trackers
         trackers.told = self._tracker_told
         # What a peer asks of its home
@@ -152,11 +154,16 @@ class Torrent:
         self._book.add(address, self.clock(), trusted=True)
         self._dial_more()
 
+    def add_source(self, host: RangeHost) -> None:
+        """A host of another network that has our file, asked from the next tick on."""
+        self.sources.append(RangeSource(host, self))
+
     def status(self) -> Status:
         picker = self.picker
         meta, done = self.metainfo, self.metainfo.total - picker.left
         rate = self._down_meter.rate
         peers = self.peers.values()
+        sources = sum(source.active for source in self.sources)
         return Status(
             name=meta.name,
             info_hash=meta.info_hash,
@@ -169,14 +176,15 @@ class Torrent:
             up_rate=self._up_meter.rate,
             downloaded=self._data.downloaded_before + self._downloaded,
             uploaded=self._data.uploaded_before + self._uploaded,
-            peers=len(self.peers),
-            seeds=sum(peer.is_seed for peer in peers),
+            peers=len(self.peers) + sources,
+            seeds=sum(peer.is_seed for peer in peers) + sources,
             availability=picker.availability(),
             eta=(meta.total - done) / rate if rate >= 1 and done < meta.total else None,
             wasted=self._wasted,
             hash_failures=self._hash_failures,
             trackers=self.trackers.status(),
             path=self.path,
+            verified_by=self._data.verified_by,
         )
 
     # Life
@@ -269,7 +277,8 @@ class Torrent:
 
     @property
     def _downloaded(self) -> int:
-        return self._departed_down + sum(peer.down.total for peer in self.peers.values())
+        peers = sum(peer.down.total for peer in self.peers.values())
+        return self._departed_down + peers + sum(source.down.total for source in self.sources)
 
     @property
     def _uploaded(self) -> int:
@@ -281,6 +290,8 @@ class Torrent:
         now = self.clock()
         for peer in list(self.peers.values()):
             peer.tick(now)
+        for source in self.sources:
+            source.tick(now)
         self._measure(now)
         if self._is_due("rechoke", now, RECHOKE_EVERY):
             self._rechoke(now)
@@ -371,7 +382,8 @@ class Torrent:
 
     def _ban_all(self, guilty: set[Any]) -> None:
         for peer in guilty:
-            self._book.ban(peer.address, peer.name.peer_id)
+            if isinstance(peer, Peer):
+                self._book.ban(peer.address, peer.name.peer_id)
             self._events.tell(PeerBanned(peer.address))
             log.warning("%s: %s sent bad data, banned", self.metainfo.name, peer.address)
             peer.close(RemoteProtocolError("sent bad data"))
@@ -398,6 +410,8 @@ class Torrent:
         waiting.sort(key=lambda peer: peer.stalls)  # memory goes to those who use it
         for peer in waiting:
             peer.ask()
+        for source in self.sources:
+            source.go_on()
 
     def _give_up_stranded(self) -> None:
         """When memory is short, a started piece that nobody here goes on with must not hold it for ever."""
@@ -408,12 +422,16 @@ class Torrent:
         for peer in self.peers.values():
             if not peer.peer_choking and not peer.stalled:
                 coming |= peer.have
+        for at in self.ranges_at():
+            coming[at] = 1
         piece = self.picker.stranded(coming)
         if piece is not None:
             self.picker.failed(piece, suspect=False)
             self.blocks.drop(piece)
             for peer in self.peers.values():
                 peer.give_up(piece)
+            for source in self.sources:
+                source.give_up(piece)
             self._feed_soon()
 
     # What the keeper tells
@@ -481,7 +499,10 @@ class Torrent:
     def wasted(self, n: int) -> None:
         self._wasted += n
 
-    def cancel_others(self, block: int, winner: Peer) -> None:
+    def ranges_at(self) -> set[PieceIndex]:
+        return {source.at for source in self.sources if source.at is not None}
+
+    def cancel_others(self, block: int, winner: object) -> None:
         for peer in self.peers.values():
             if peer is not winner:
                 peer.cancel(block)
@@ -553,7 +574,8 @@ class Torrent:
     @property
     def ready(self) -> bool:
         """Whether peers may come in."""
-        return self._known and not self._over and not isinstance(self.state, Failed)
+        at_work = self._known and not self._over and not isinstance(self.state, Failed)
+        return at_work and self._data.shareable
 
     def welcome(self, who: Greeted) -> bool:
         """A peer that completed its handshake; False when there is no place for it."""

@@ -71,13 +71,13 @@ class Upload:
         """With the fast extension every request gets exactly one answer, a cancelled one too (BEP 6)."""
         if request in self._queue:
             del self._queue[request]
-            self._refuse([request])
+            self.refuse([request])
 
     def refuse_all(self) -> None:
         """We choked the peer."""
         refused = list(self._queue)
         self._queue.clear()
-        self._refuse(refused)
+        self.refuse(refused)
 
     def serve(self) -> None:
         """Read the next run, when there is one to read and the socket has taken the last."""
@@ -127,9 +127,8 @@ class Upload:
 
     def _read(self, run: Sequence[BlockRange], buffer: memoryview) -> None:
         """Write the heads, and start one read for every stretch of neighbouring blocks."""
-        stretches: list[
-            tuple[int, list[memoryview]]
-        ] = []  # offset in the torrent, where its bytes go
+        # The offset in the torrent, and where its bytes go.
+        stretches: list[tuple[int, list[memoryview]]] = []
         at, follows = 0, -1
         for piece, begin, length in run:
             buffer[at : at + HEAD] = piece_head(piece, begin, length)
@@ -167,11 +166,12 @@ class Upload:
     def _fail_run(self, error: DiskError) -> None:
         run, self._error = self._run, None
         self._end_run()
-        self._refuse(run)
+        self.refuse(run)
         for piece in {piece for piece, _, _ in run}:
             self._home.read_failed(piece, error)
 
-    def _refuse(self, requests: list[BlockRange]) -> None:
+    def refuse(self, requests: list[BlockRange]) -> None:
+        """Say by name what will not be answered, where the peer understands it."""
         if self._fast and requests:
             self._stream.send(b"".join([Reject(*request).encode() for request in requests]))
 

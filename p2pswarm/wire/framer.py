@@ -19,8 +19,8 @@ __all__ = ["MOST_KEPT", "CuttingFramer", "Framer", "Scratch"]
 # What the kernel hands over in one go is answered in one go: at 2 MiB a fast peer moves a fifth more than
 # at 512 KiB, and 4 MiB give nothing on top (docs/performance.md).
 SCRATCH_SIZE = 2 << 20
-# Above the largest message we accept (a bitfield of 2 097 152 pieces); whoever waits for the next framer
-# keeps no more, since putting it back costs a copy at every read.
+# Above the largest message we accept (a bitfield of 2 097 152 pieces). No more is read of anybody who sends
+# no blocks: what is cheap to say and dear to hear must not hold the loop for long.
 MOST_KEPT = 512 << 10
 
 
@@ -51,20 +51,21 @@ class CuttingFramer:
 
     def __init__(self, scratch: Scratch | None = None) -> None:
         self._view = (scratch or Scratch()).view
+        self._window = min(len(self._view), MOST_KEPT)  # bytes at one time
         self._kept = b""
 
     def get_buffer(self, hint: int = -1) -> memoryview:
         kept = len(self._kept)
         if kept:
             self._view[:kept] = self._kept
-        return self._view[kept:]
+        return self._view[kept : self._window]
 
     def received(self, n: int) -> Iterable[object]:
         """The messages that are complete now. Raises RemoteProtocolError."""
         end = len(self._kept) + n
         messages: list[object] = []
         used = self._cut(self._view[:end], messages)
-        if used == 0 and end >= min(len(self._view), MOST_KEPT):
+        if used == 0 and end == self._window:
             raise RemoteProtocolError(f"a message longer than {end} bytes")
         self._kept = self._view[used:end].tobytes() if used < end else b""
         return messages

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import InfoHash, PeerId, PieceIndex
-from p2pswarm.wire.framer import CuttingFramer, Scratch
+from p2pswarm.wire.framer import MOST_KEPT, CuttingFramer, Scratch
 
 __all__ = [
     "HANDSHAKE",
@@ -326,7 +326,7 @@ class PeerFramer(CuttingFramer):
     def received(self, n: int) -> Iterator[object]:
         """Lands blocks and yields everything else, in the order of the wire. Raises RemoteProtocolError."""
         view, at, end = self._view, 0, len(self._kept) + n
-        most, land = self._most, self._landing
+        most, land, landed = self._most, self._landing, False
         length_at, place_at = _LENGTH.unpack_from, _TWO_U32.unpack_from
         while end - at >= 4:
             (length,) = length_at(view, at)
@@ -342,6 +342,7 @@ class PeerFramer(CuttingFramer):
                     raise RemoteProtocolError("a piece message without its numbers")
                 piece, begin = place_at(view, at + 5)
                 land(piece, begin, view[at + 13 : stop])
+                landed = True
             elif length == 13 and view[at + 4] == 6:
                 requests = _requests(view[at:end])
                 stop = at + _BLOCK.size * len(requests)
@@ -350,6 +351,7 @@ class PeerFramer(CuttingFramer):
                 yield _read(view[at + 4], view[at + 5 : stop])
             at = stop
         self._kept = view[at:end].tobytes()
+        self._window = len(view) if landed else min(len(view), MOST_KEPT)
 
 
 def _requests(view: memoryview) -> list[tuple[PieceIndex, int, int]]:

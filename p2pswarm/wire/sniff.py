@@ -24,9 +24,13 @@ class Guest(Enum):
 class SniffFramer(CuttingFramer):
     """Says who it is as soon as the first bytes decide it; keeps every byte."""
 
+    heard = False
+    """Whether there was any."""
+
     @override
     def _cut(self, view: memoryview, into: list[object]) -> int:
         """Raises RemoteProtocolError when it can be nobody we know."""
+        self.heard = True
         start = view[: len(HANDSHAKE)].tobytes()
         if not HANDSHAKE.startswith(start):
             raise RemoteProtocolError(f"nobody we know begins with {start[:8]!r}")

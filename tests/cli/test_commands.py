@@ -53,7 +53,7 @@ def test_every_command_has_an_example(command: Command, name: str) -> None:
             assert flag in shown.out
 
 
-@pytest.mark.parametrize("name", ["create", "info", "seed", "get", "verify", "share", "health"])
+@pytest.mark.parametrize("name", app.commands)
 def test_what_help_says_of_a_command_is_how_its_own_help_begins(
     command: Command, name: str
 ) -> None:

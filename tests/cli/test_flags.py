@@ -5,13 +5,14 @@ from dataclasses import dataclass, field as field_of, fields
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from hypothesis import given, strategies as st
 
 from p2pswarm.cli.exits import Exit, UsageError
 from p2pswarm.cli.flags import as_command
 from p2pswarm.cli.options import TABLES, Creation, DataPath, Download, Output, Progress
-from p2pswarm.config import TEXT, Settings, about
+from p2pswarm.config import TEXT, NetworkSettings, Settings, about
 from p2pswarm.formats.ids import Address
 
 Asked = Callable[..., dict[str, Any]]
@@ -28,8 +29,9 @@ def asked() -> Asked:
         download: Download,
         progress: Progress,
         settings: Settings,
+        networks: NetworkSettings,
     ) -> Exit:
-        for table in (output, creation, download, progress, settings):
+        for table in (output, creation, download, progress, settings, networks):
             got.update({field.name: getattr(table, field.name) for field in fields(table)})
         return Exit.OK
 
@@ -232,3 +234,37 @@ def test_any_text_for_any_option_is_a_value_or_a_value_error(text: str) -> None:
             except ValueError as error:
                 said.append(str(error))
     assert all(said)
+
+
+# Secrets
+
+
+def test_a_secret_comes_from_a_file_a_variable_or_the_configuration(
+    asked: Asked,
+    config: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "one").write_text("from-flag\nmore\n")
+    (tmp_path / "two").write_text("from-variable-file")
+    config('napster_nick = "alice"\nnapster_password = "from-toml"\n')
+    assert asked()["napster_password"] == "from-toml"
+    monkeypatch.setenv("P2PSWARM_NAPSTER_PASSWORD", "from-variable")
+    assert asked()["napster_password"] == "from-variable"
+    monkeypatch.setenv("P2PSWARM_NAPSTER_PASSWORD_FILE", str(tmp_path / "two"))
+    assert asked()["napster_password"] == "from-variable-file"
+    assert (
+        asked("--napster-password-file", str(tmp_path / "one"))["napster_password"] == "from-flag"
+    )
+
+
+def test_no_flag_holds_a_secret(asked: Asked, tmp_path: Path) -> None:
+    with pytest.raises(click.ClickException, match="No such option"):
+        asked("--napster-password", "secret")
+    with pytest.raises(UsageError, match=r"--napster-password-file: .*: No such file"):
+        asked("--napster-password-file", str(tmp_path / "missing"))
+    (tmp_path / "odd").write_text("two words")
+    with pytest.raises(UsageError, match="a password is one word") as caught:
+        asked("--napster-nick", "a", "--napster-password-file", str(tmp_path / "odd"))
+    assert "two" not in str(caught.value)
+    assert "secret" not in repr(NetworkSettings(napster_nick="a", napster_password="secret"))

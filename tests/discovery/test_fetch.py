@@ -13,8 +13,9 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from p2pswarm.discovery import fetch as room
-from p2pswarm.discovery.fetch import HttpFetch, Zone, zone_of
+from p2pswarm.discovery.fetch import HttpFetch
 from p2pswarm.errors import TrackerError
+from p2pswarm.formats.zones import Zone, zone_of
 
 Answer = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 INTERNET, HERE = (

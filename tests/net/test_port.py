@@ -234,6 +234,102 @@ async def test_a_crowd_that_comes_at_once_leaves_only_so_many() -> None:
                 assert sum(map(is_open, crowd)) <= 3
 
 
+# Guests who wait to be greeted
+
+
+async def says(knocking: socket.socket) -> bytes:
+    return await asyncio.get_running_loop().sock_recv(knocking, 100)
+
+
+@on_every_loop
+async def test_an_announced_guest_is_greeted_and_handed_over_with_what_it_says_then() -> None:
+    async with opened() as port:
+        guests = Guests(port)
+        port.expect("::ffff:127.0.0.1", b"1", guests.welcome)
+        with await knock(port) as knocking:
+            assert await says(knocking) == b"1"
+            await asyncio.get_running_loop().sock_sendall(knocking, HELLO.encode())
+            assert await guests.heard.get() == HELLO
+            assert guests.streams[0] in port._at_door  # until it has said what it wants
+
+
+@on_every_loop
+async def test_of_others_nobody_is_greeted_before_it_was_silent_for_longer() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "SILENCE_OF_OTHERS", 0.02)
+        patch.setattr(room, "SILENCE_OF_EXPECTED", 60.0)
+        async with opened() as port:
+            guests = Guests(port)
+            port.expect("127.0.0.5", b"5", guests.welcome)
+            port.expect(None, b"1", guests.welcome)
+            with await knock(port) as knocking:
+                assert await says(knocking) == b"1"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(room, "SILENCE_OF_EXPECTED", 0.0)
+            patch.setattr(room, "SILENCE_OF_OTHERS", 60.0)
+            async with opened() as port:
+                port.expect(None, b"any", guests.welcome)
+                port.expect(HERE, b"named", guests.welcome)
+                with await knock(port) as knocking:
+                    assert await says(knocking) == b"named"
+
+
+@on_every_loop
+async def test_who_speaks_is_never_greeted() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "SILENCE_OF_EXPECTED", 0.01)
+        patch.setattr(room, "DOOR_TIME", 0.1)
+        async with opened() as port:
+            guests = Guests(port)
+            port.expect(HERE, b"1", guests.welcome)
+            for first in (HANDSHAKE[:1], HANDSHAKE, HELLO.encode()):
+                with await knock(port, first) as knocking, suppress(ConnectionResetError):
+                    assert await says(knocking) == b""
+
+
+@on_every_loop
+async def test_nobody_else_is_greeted_and_nobody_once_that_is_over() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "SILENCE_OF_EXPECTED", 0.03)
+        patch.setattr(room, "DOOR_TIME", 0.1)
+        async with opened() as port:
+            guests = Guests(port)
+            port.expect("127.0.0.9", b"1", guests.welcome)
+            forget = port.expect(HERE, b"1", guests.welcome)
+            with await knock(port) as knocking:
+                await all_have_been_heard(port)
+                forget()  # while it stands at the door
+                forget()
+                with suppress(ConnectionResetError):
+                    assert await says(knocking) == b""
+            assert await is_sent_away(await knock(port))
+
+
+@on_every_loop
+async def test_who_is_forgotten_twice_takes_nobody_elses_place() -> None:
+    async with opened() as port:
+        guests = Guests(port)
+        forget, _ = (port.expect(HERE, b"1", guests.welcome) for _ in range(2))
+        forget()
+        forget()
+        with await knock(port) as knocking:
+            assert await says(knocking) == b"1"
+
+
+@on_every_loop
+async def test_a_greeted_guest_has_no_more_time_than_others() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "SILENCE_OF_EXPECTED", 0.0)
+        patch.setattr(room, "DOOR_TIME", 0.1)
+        async with opened() as port:
+            guests = Guests(port)
+            port.expect(HERE, b"1", guests.welcome)
+            knocking = await knock(port)
+            assert await says(knocking) == b"1"
+            assert await is_sent_away(knocking)
+            assert str(await guests.reasons.get()) == "no handshake within 0 s"
+
+
 # Dialing
 
 

@@ -37,7 +37,8 @@ class Counting(WrappedStorage):
 
     @override
     def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
-        self.read.add(offset // PIECE)
+        end = offset + sum(map(len, into))
+        self.read.update(range(offset // PIECE, -(-end // PIECE)))
         return self.inner.read_into(offset, into, wait=wait)
 
 

@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.formats.ids import BLOCK, PieceIndex
+from p2pswarm.swarm.events import Paused
+from p2pswarm.swarm.keeper import MOST_AT_ONCE
 from p2pswarm.swarm.picker import STAGE
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HaveAll, Request, Unchoke, piece_head
+from tests.support.disks import FullStorage
 from tests.support.stranger import Stranger
 from tests.support.world import World, simulate
 
 pytestmark = pytest.mark.sim
 
-BLOCKS = 3 * STAGE
+BLOCKS = 5 * STAGE
 PIECE = BLOCKS * BLOCK
 
 Order = Callable[[list[int]], list[int]]
@@ -87,6 +90,37 @@ def test_blocks_in_any_order_give_the_same_verdict(tmp_path: Path, seed: int) ->
         assert torrent.status().wasted == 0
 
     simulate(tmp_path, story, seed)
+
+
+def test_after_a_gap_a_little_is_hashed_at_a_time(tmp_path: Path) -> None:
+    """Whoever keeps the first block to the end cannot make us hash all the rest in one go."""
+
+    async def story(world: World) -> None:
+        torrent, giver = await scene(world)
+        await giver.give_until(3 * STAGE - 1, lambda owed: [n for n in owed if n])
+        opened = torrent.picker._open[PieceIndex(0)]
+        assert opened.begun.hashed == 0
+        giver.give(0)
+        await giver.give_until(4 * STAGE)
+        assert opened.begun.hashed == 2 * MOST_AT_ONCE
+        await giver.give_until(BLOCKS)
+        await torrent.finished()
+        assert torrent.status().hash_failures == 0
+
+    simulate(tmp_path, story)
+
+
+def test_what_was_hashed_early_survives_a_full_disk(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        torrent, giver = await scene(world)
+        disk = world.put_disk(torrent, lambda inner: FullStorage(inner, 0))
+        await giver.give_until(BLOCKS)
+        await world.until(lambda: isinstance(torrent.state, Paused))
+        disk.room = 2 * PIECE
+        await torrent.finished()
+        assert torrent.status().hash_failures == 0
+
+    simulate(tmp_path, story)
 
 
 def test_a_wrong_block_in_what_was_hashed_early_is_found(tmp_path: Path) -> None:

@@ -61,6 +61,27 @@ def test_pieces_that_are_no_whole_number_of_blocks(length: int) -> None:
     assert len(set(ranges)) == len(ranges)
 
 
+@given(st.integers(1, 5 * BLOCK), st.integers(1000, 3 * BLOCK + 7))
+def test_many_requests_are_each_what_one_is_and_only_they_fit(total: int, length: int) -> None:
+    pieces = -(-total // length)
+    made = PiecePicker(total, length, pieces, Random(1))
+    blocks = [
+        piece * made.per_piece + n
+        for piece in range(pieces)
+        for n in range(made.blocks_in(PieceIndex(piece)))
+    ]
+    assert made.requests(blocks) == [made.request(block) for block in blocks]
+    for piece, begin, size in made.requests(blocks):
+        assert made.fits(piece, begin, size)
+        for wrong in (
+            (begin, size - 1),
+            (begin, size + 1),
+            (begin + 1, size),
+            (begin + length, size),
+        ):
+            assert not made.fits(piece, *wrong)
+
+
 def test_nothing_to_have_is_done() -> None:
     made = PiecePicker(0, BLOCK, 0, Random(1))
     assert made.done

@@ -11,7 +11,7 @@ from p2pswarm.formats.ids import BLOCK, PieceIndex
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
-from p2pswarm.swarm.upload import HEADS, RUN, SHORT_RUN, BlockRange, Upload
+from p2pswarm.swarm.upload import HEADS, MOST_IN_RUN, RUN, SHORT_RUN, BlockRange, Upload
 from p2pswarm.wire.peer import KeepAlive, PeerFramer, Reject
 from tests.support.clock import Time
 from tests.support.feeding import feed
@@ -228,6 +228,20 @@ def test_requests_of_any_length_use_two_sizes_of_buffer(length: int) -> None:
     client.finish()
     data = CONTENT[PIECE + 5 : PIECE + 5 + length]
     assert client.answers() == [Piece(PieceIndex(1), 5, data)]
+
+
+def test_many_tiny_requests_leave_room_for_their_heads() -> None:
+    """A head is thirteen times as long as such a block: a run has at most so many."""
+    place = Place()
+    client = Client(place)
+    tiny = [(PieceIndex(n % 8), 2 * n, 1) for n in range(200)]
+    for request in tiny:
+        client.upload.owe(request)
+    client.upload.serve()
+    assert len(place.lengths) == MOST_IN_RUN
+    client.finish()
+    said = [(p.piece, p.begin, len(p.data)) for p in client.answers() if isinstance(p, Piece)]
+    assert said == tiny
 
 
 def test_a_request_asked_twice_while_it_waits_is_answered_once() -> None:

@@ -1,0 +1,288 @@
+"""What a node shares, finds and fetches: its catalog and its search networks, joined to its torrents.
+
+The one place where a hit becomes a download. With an info-hash (hosts of our own kind tell it) the torrent
+comes from one of the hosts and is believed once it hashes to that; the hosts that can be dialed are its first
+peers, and those that cannot give it bytes in a row. So are downloads of our files served: whoever asks
+for the torrent of one finds it seeded.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, Protocol
+
+from p2pswarm.config import NETWORKS, NetworkSettings
+from p2pswarm.disk.pool import DiskPool
+from p2pswarm.errors import FormatError, HostError, NetworkError
+from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.metainfo import File, Metainfo
+from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.napster.client import Napster, Tools
+from p2pswarm.overlay.query import Hit, Query
+from p2pswarm.overlay.search import Find, Search
+from p2pswarm.swarm.data import TorrentData
+from p2pswarm.swarm.loose import LooseData, loose_metainfo
+from p2pswarm.swarm.torrent import Torrent
+
+__all__ = ["Adding", "Networks"]
+
+log = logging.getLogger(__name__)
+
+MOST_SEEDED = 50  # files of the catalog that are seeded at a time
+MOST_ASKED = 16  # hosts of one file that are asked for its torrent
+SEED_TIME = 10.0  # seconds that whoever asks for a torrent waits until it is seeded
+
+
+class Adding(Protocol):
+    """`Node.add`."""
+
+    def __call__(
+        self,
+        source: Metainfo,
+        *,
+        save_to: Path | None = None,
+        data: Path | None = None,
+        peers: Sequence[Address] = (),
+        kind: Callable[..., TorrentData] = TorrentData,
+    ) -> Awaitable[Torrent]: ...
+
+
+class Networks:
+    """`await join(name)` before anything else; `aclose()` at the end, which may be called twice."""
+
+    def __init__(
+        self,
+        settings: NetworkSettings,
+        folder: Path,
+        tools: Callable[[Callable[[InfoHash], Awaitable[None]]], Tools],
+        add: Adding,
+        remove: Callable[[Torrent], Awaitable[None]],
+        torrents: Mapping[InfoHash, Torrent],
+        *,
+        index_threads: int,
+    ) -> None:
+        self._settings = settings
+        self._folder = folder  # of databases
+        self._tools = tools
+        self._add, self._remove, self._torrents = add, remove, torrents
+        self._index_threads = index_threads
+        self._index: DiskPool | None = None
+        self._joined: dict[str, Napster] = {}
+        self._seeded: OrderedDict[InfoHash, Torrent] = OrderedDict()
+        self._chores: set[asyncio.Task[None]] = set()
+        self.catalog: Catalog | None = None
+
+    # Being in networks
+
+    async def join(self, name: str) -> None:
+        """Raises HostError for one that we do not know, or that was not set up; NetworkError when the
+        first attempt fails: others follow by themselves."""
+        network = self._joined.get(name)
+        if network is None:
+            network = self._joined[name] = self._make(name)
+            if self.catalog is not None:
+                network.share(self.catalog)
+        await network.join()
+
+    def _make(self, name: str) -> Napster:
+        settings = self._settings
+        if name not in NETWORKS:
+            raise HostError(f"{name} is not a network we know: {', '.join(NETWORKS)}")
+        if settings.napster_server is None:
+            raise HostError("which Napster server? Name it with --napster-server")
+        return Napster(
+            settings.napster_server,
+            self._tools(self._seed),
+            nick=settings.napster_nick,
+            password=settings.napster_password,
+            firewalled=settings.firewalled,
+        )
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(network.leave() for network in self._joined.values()))
+        chores = list(self._chores)
+        for chore in chores:
+            chore.cancel()
+        if chores:
+            await asyncio.wait(chores)
+        catalog, self.catalog = self.catalog, None
+        if catalog is not None:
+            await catalog.aclose()
+        if self._index is not None:
+            await self._index.aclose()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Something that goes on by itself, until it is done or we end."""
+        chore = asyncio.create_task(work)
+        self._chores.add(chore)
+        chore.add_done_callback(self._ended)
+
+    def _ended(self, chore: asyncio.Task[None]) -> None:
+        self._chores.discard(chore)
+        if not chore.cancelled() and (error := chore.exception()) is not None:
+            log.error("a bug in p2pswarm", exc_info=error)
+
+    # Sharing
+
+    async def share(self, folders: Sequence[Path]) -> Catalog:
+        """Offer these folders and files in every network, now and later. Once.
+
+        Raises DiskError, HostError, InUseError.
+        """
+        if self.catalog is not None:
+            raise HostError("something is shared already")
+        self._index = self._index or DiskPool(threads=self._index_threads)
+        key = "\0".join(str(folder.resolve()) for folder in folders)
+        name = f"{sha1(key.encode(errors='surrogateescape'), usedforsecurity=False).hexdigest()[:16]}.db"
+        disk = self._tools(self._seed).disk
+        self.catalog = await Catalog.open(
+            self._folder / name, folders, disk=disk, index=self._index
+        )
+        self._begin(self.catalog.run())
+        for network in self._joined.values():
+            network.share(self.catalog)
+        return self.catalog
+
+    async def _seed(self, info_hash: InfoHash) -> None:
+        """Somebody has asked for the torrent of one of our files. Raises DiskError, HostError."""
+        found = await self.catalog.torrent(info_hash) if self.catalog else None
+        if self.catalog is None or found is None or info_hash in self._torrents:
+            return
+        shared, metainfo = found
+        path = await self.catalog.path(shared)
+        torrent = await self._add(_renamed(metainfo, path.name), data=path)
+        self._seeded[info_hash] = torrent
+        await self._stop_some()
+        try:
+            async with asyncio.timeout(SEED_TIME):
+                await torrent.finished()
+        except TimeoutError:
+            log.debug("%s is still being checked", path)  # peers that come too early come again
+
+    async def _stop_some(self) -> None:
+        """The oldest that nobody fetches makes room."""
+        idle = [(each, torrent) for each, torrent in self._seeded.items() if not torrent.peers]
+        for info_hash, torrent in idle[: max(0, len(self._seeded) - MOST_SEEDED)]:
+            del self._seeded[info_hash]
+            await self._remove(torrent)
+
+    # Searching and fetching
+
+    def search(self, query: Query, via: Sequence[str] = ()) -> Search:
+        """In these networks, by default all that were joined. Raises HostError for one that was not."""
+        for name in via:
+            if name not in self._joined:
+                raise HostError(f"{name} was not joined")
+        chosen = [self._joined[name] for name in via or self._joined]
+        return Search(chosen, query)
+
+    async def download(self, what: Hit | Find | Sequence[Hit], save_to: Path) -> Torrent:
+        """One file, from all these hosts at once.
+
+        Raises NetworkError when no host gives what is needed to begin; and what adding a torrent raises.
+        """
+        hits = [what] if isinstance(what, Hit) else what.hits if isinstance(what, Find) else what
+        info_hash = next((hit.info_hash for hit in hits if hit.info_hash), None)
+        if info_hash is None:
+            return await self._download_loose(hits, save_to)
+        asked = [hit for hit in hits if hit.info_hash == info_hash][:MOST_ASKED]
+        offers = _Offers(len(asked))
+        for hit in asked:
+            self._begin(self._ask(hit, offers))
+        metainfo = await offers.first()
+        torrent = await self._add(_renamed(metainfo, hits[0].filename), save_to=save_to)
+        for hit in hits:
+            if hit.peer is None:
+                torrent.add_source(_Host(self._network(hit), hit))
+        self._begin(offers.add_peers(torrent))
+        return torrent
+
+    async def _download_loose(self, hits: Sequence[Hit], save_to: Path) -> Torrent:
+        """Without an info-hash: bytes in a row from every host, verified by what the network told."""
+        first = hits[0]
+        hosts = [_Host(self._network(hit), hit) for hit in hits if hit.size == first.size]
+        metainfo = loose_metainfo(first.filename, first.size, first.md5)
+        kind = partial(LooseData, md5=first.md5)
+        torrent = await self._add(metainfo, save_to=save_to, kind=kind)
+        for host in hosts:
+            torrent.add_source(host)
+        return torrent
+
+    async def _ask(self, hit: Hit, offers: "_Offers") -> None:
+        """For the torrent, so that the host seeds it: before that nobody need dial it."""
+        try:
+            metainfo = Metainfo.from_bytes(await self._network(hit).torrent(hit))
+        except (NetworkError, FormatError) as error:
+            offers.put(hit, str(error))
+            return
+        is_it = (metainfo.info_hash, metainfo.total) == (hit.info_hash, hit.size)
+        if is_it and len(metainfo.files) == 1:
+            offers.put(hit, metainfo)
+        else:
+            offers.put(hit, f"{hit.nick} sends the torrent of something else")
+
+    def _network(self, hit: Hit) -> Napster:
+        network = self._joined.get(hit.network)
+        if network is None:
+            raise NetworkError(f"{hit.network} was not joined")
+        return network
+
+
+class _Offers:
+    """The answers of several hosts to the question for one torrent: it, or why not."""
+
+    def __init__(self, asked: int) -> None:
+        self._left = asked
+        self._came: asyncio.Queue[tuple[Hit, Metainfo | str]] = asyncio.Queue()
+        self._good: list[Hit] = []
+
+    def put(self, hit: Hit, answer: Metainfo | str) -> None:
+        self._came.put_nowait((hit, answer))
+
+    async def first(self) -> Metainfo:
+        """Raises NetworkError when nobody has it."""
+        while True:
+            hit, answer = await self._came.get()
+            self._left -= 1
+            if isinstance(answer, Metainfo):
+                self._good.append(hit)
+                return answer
+            if not self._left:
+                raise NetworkError(f"{hit.filename}: cannot get its torrent: {answer}")
+
+    async def add_peers(self, torrent: Torrent) -> None:
+        """Everybody who has it is a peer, as soon as that is known."""
+        while True:
+            for hit in self._good:
+                if hit.peer is not None:
+                    torrent.add_peer(hit.peer)
+            if not self._left:
+                return
+            hit, answer = await self._came.get()
+            self._left -= 1
+            self._good = [hit] if isinstance(answer, Metainfo) else []
+
+
+class _Host:
+    """A hit's host, as a source of bytes for a torrent."""
+
+    def __init__(self, network: Napster, hit: Hit) -> None:
+        self.address = hit.host or Address(hit.nick, 0)
+        self._network = network
+        self._hit = hit
+
+    async def fetch(
+        self, offset: int, sink: Callable[[bytes], bool], gate: asyncio.Event
+    ) -> object:
+        return await self._network.fetch(self._hit, offset, sink, gate)
+
+
+def _renamed(metainfo: Metainfo, name: str) -> Metainfo:
+    """A torrent of bytes alone, under the name that somebody gave them."""
+    file = File((name,), metainfo.total, 0)
+    return replace(metainfo, name=name, files=(file,), single_file=True, renamed={})

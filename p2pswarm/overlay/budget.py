@@ -1,0 +1,52 @@
+"""Whom a network may make us dial, and how often.
+
+Whoever answers a search names an address, and nobody proves that it is theirs: a thousand hits that name one
+victim must not be a thousand connections. So an address that never answered in the network's own protocol is
+dialed once in ten minutes, whoever names it, and so few ports of one host. A server on the Internet cannot
+send us into the local network or at ourselves. Sans-IO.
+"""
+
+from collections import OrderedDict
+
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
+
+__all__ = ["DialBudget"]
+
+EVERY = 600.0  # seconds between dials to an address that never answered
+MOST_PORTS = 3  # of one host that never answered, in that time
+MOST_KNOWN = 10_000  # addresses remembered; when all of them are fresh, no stranger is dialed
+
+
+class DialBudget:
+    """`may_dial` before each dial; `answered` once the other side spoke the protocol."""
+
+    def __init__(self) -> None:
+        self._dialed: OrderedDict[Address, float] = OrderedDict()  # unanswered ones, oldest first
+        self._answered: OrderedDict[Address, None] = OrderedDict()
+
+    def may_dial(self, address: Address, teller: Zone, now: float) -> bool:
+        """Whether it may be dialed now, as somebody in `teller` told us; it then counts as dialed."""
+        address = address.normal
+        if not address.dialable or zone_of(address.host) > teller:
+            return False
+        if address in self._answered:
+            return True
+        self._forget(now)
+        ports = sum(dialed.host == address.host for dialed in self._dialed)
+        if address in self._dialed or ports >= MOST_PORTS or len(self._dialed) >= MOST_KNOWN:
+            return False
+        self._dialed[address] = now
+        return True
+
+    def answered(self, address: Address) -> None:
+        """It is what it was said to be."""
+        address = address.normal
+        self._dialed.pop(address, None)
+        self._answered[address] = None
+        if len(self._answered) > MOST_KNOWN:
+            self._answered.popitem(last=False)
+
+    def _forget(self, now: float) -> None:
+        while self._dialed and next(iter(self._dialed.values())) <= now - EVERY:
+            self._dialed.popitem(last=False)

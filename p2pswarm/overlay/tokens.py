@@ -1,0 +1,109 @@
+"""A hit as one word that a person can copy, and as an object that a file can keep.
+
+The word is short where the network can be asked again by hash, and says who has what otherwise:
+
+    napster:btih:2fd4e1c67a2d28fced849ee1bb76e7391b93eb12
+    napster://nick/5242880/0123456789abcdef0123456789abcdef/Music%5CBlue%20Moon.mp3
+
+Both come back from strangers' hands, so reading them is as strict as reading a message.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+from p2pswarm.errors import FormatError
+from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.overlay.query import Digest, Hit
+
+__all__ = ["Wanted", "as_fields", "from_fields", "parse_token", "token_of"]
+
+Wanted = Hit | tuple[str, Digest]
+"""A hit, or what to ask a network for."""
+
+_MOST = 4096  # characters
+_BY_HASH = re.compile(r"([a-z]{1,16}):(btih|sha1):([0-9a-f]{40})")
+_BY_HOST = re.compile(r"([a-z]{1,16})://([^/\s]{1,200})/([0-9]{1,18})/([0-9a-f]{32}|-)/([^/\s]+)")
+_SIZES = {"md5": 16, "sha1": 20, "tth": 24, "info_hash": 20}
+
+
+def token_of(hit: Hit) -> str:
+    """One word of ASCII that no shell looks at twice."""
+    for digest in hit.digests():
+        if digest.algorithm in ("btih", "sha1"):
+            return f"{hit.network}:{digest.algorithm}:{digest.value.hex()}"
+    md5 = hit.md5.hex() if hit.md5 else "-"
+    return f"{hit.network}://{_quoted(hit.nick)}/{hit.size}/{md5}/{_quoted(hit.name)}"
+
+
+def parse_token(text: str) -> Wanted:
+    """Raises FormatError."""
+    if len(text) <= _MOST and (found := _BY_HASH.fullmatch(text)):
+        return found[1], Digest(found[2], bytes.fromhex(found[3]))
+    if len(text) <= _MOST and (found := _BY_HOST.fullmatch(text)):
+        network, nick, size, md5, name = found.groups()
+        return Hit(
+            name=unquote(name, errors="surrogateescape"),
+            size=int(size),
+            network=network,
+            nick=unquote(nick),
+            md5=None if md5 == "-" else bytes.fromhex(md5),
+        )
+    raise FormatError(f"{text[:60]!r} is not a hit, such as napster:btih:2fd4e1c6…")
+
+
+def as_fields(hit: Hit) -> dict[str, Any]:
+    """As JSON knows it, without what is not known."""
+    fields: dict[str, Any] = {"name": hit.name, "size": hit.size, "network": hit.network}
+    fields["nick"] = hit.nick
+    for name in ("host", "peer"):
+        address: Address | None = getattr(hit, name)
+        fields[name] = None if address is None else [address.host, address.port]
+    for name in _SIZES:
+        value: bytes | None = getattr(hit, name)
+        fields[name] = None if value is None else value.hex()
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def from_fields(fields: Mapping[str, Any]) -> Hit:
+    """Raises FormatError."""
+    try:
+        digest = {name: _digest(fields.get(name), size) for name, size in _SIZES.items()}
+        info_hash = digest["info_hash"]
+        return Hit(
+            name=str(fields["name"]),
+            size=int(fields["size"]),
+            network=str(fields["network"]),
+            nick=str(fields.get("nick", "")),
+            host=_address(fields.get("host")),
+            peer=_address(fields.get("peer")),
+            md5=digest["md5"],
+            sha1=digest["sha1"],
+            tth=digest["tth"],
+            info_hash=None if info_hash is None else InfoHash(info_hash),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"not a hit: {error}") from error
+
+
+def _digest(text: str | None, size: int) -> bytes | None:
+    """Raises ValueError, TypeError."""
+    if text is None:
+        return None
+    value = bytes.fromhex(text)
+    if len(value) != size:
+        raise ValueError(f"a hash of {len(value)} bytes, not {size}")
+    return value
+
+
+def _address(pair: Any) -> Address | None:
+    """Raises ValueError, TypeError."""
+    if pair is None:
+        return None
+    host, port = pair
+    return Address(str(host), int(port))
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="surrogateescape")
