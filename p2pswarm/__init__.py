@@ -15,15 +15,17 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers know the name; loading `typing` would be most of this import
 if TYPE_CHECKING:
-    from p2pswarm.config import Settings
+    from p2pswarm.config import NetworkSettings, Settings
     from p2pswarm.errors import (
         BencodeError,
+        BusyError,
         DiskError,
         DiskFullError,
         FormatError,
         HostError,
         InUseError,
         MetainfoError,
+        NetworkError,
         P2PSwarmError,
         PortTakenError,
         RemoteError,
@@ -33,22 +35,30 @@ if TYPE_CHECKING:
     from p2pswarm.formats.ids import Address, InfoHash
     from p2pswarm.formats.metainfo import Metainfo
     from p2pswarm.node import Node
+    from p2pswarm.overlay.query import Hit, Query
+    from p2pswarm.overlay.search import Find
     from p2pswarm.swarm.torrent import Torrent
 
 __all__ = [
     "Address",
     "BencodeError",
+    "BusyError",
     "DiskError",
     "DiskFullError",
+    "Find",
     "FormatError",
+    "Hit",
     "HostError",
     "InUseError",
     "InfoHash",
     "Metainfo",
     "MetainfoError",
+    "NetworkError",
+    "NetworkSettings",
     "Node",
     "P2PSwarmError",
     "PortTakenError",
+    "Query",
     "RemoteError",
     "Settings",
     "TargetExistsError",
@@ -60,9 +70,13 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "Address": "p2pswarm.formats.ids",
+    "Find": "p2pswarm.overlay.search",
+    "Hit": "p2pswarm.overlay.query",
     "InfoHash": "p2pswarm.formats.ids",
     "Metainfo": "p2pswarm.formats.metainfo",
+    "NetworkSettings": "p2pswarm.config",
     "Node": "p2pswarm.node",
+    "Query": "p2pswarm.overlay.query",
     "Settings": "p2pswarm.config",
     "Torrent": "p2pswarm.swarm.torrent",
 }

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from p2pswarm import Address, NetworkSettings, Node, Settings
+from tracker.napster.server import NapsterServer, NapsterSettings
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 CONTENT = bytes(range(256)) * 4000
 
@@ -44,7 +47,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_every_example_is_run_here_and_short() -> None:
     names = {path.name for path in EXAMPLES.glob("*.py")}
-    assert names == {"download.py", "two_nodes.py", "tracker_and_seed.py"}
+    assert names == {"download.py", "search.py", "two_nodes.py", "tracker_and_seed.py"}
     assert all(len(path.read_text().splitlines()) < 60 for path in EXAMPLES.glob("*.py"))
 
 
@@ -65,4 +68,27 @@ async def test_tracker_and_seed_and_download(tmp_path: Path, file: Path) -> None
         assert process.returncode == 0
     assert "pieces verified" in out.decode()
     assert "p2pswarm 0.1.0.0 at 127.0.0.1" in out.decode()
+    assert (tmp_path / "copy" / "file.bin").read_bytes() == CONTENT
+
+
+async def test_search(tmp_path: Path, file: Path) -> None:
+    server = NapsterServer(NapsterSettings(host="127.0.0.1", port=0))
+    await server.start()
+    address = Address("127.0.0.1", server.port)
+    settings = Settings(port=0, bind="127.0.0.2", data_dir=tmp_path / "home")
+    try:
+        async with Node(settings, NetworkSettings(napster_server=address)) as node:
+            catalog = await node.networks.share([file.parent])
+            await node.networks.join("napster")
+            await catalog.settled()
+            while server.index.files < 1:
+                await asyncio.sleep(0)
+            words = ("search.py", address, tmp_path / "copy", "file bin")
+            async with running(tmp_path, *words) as process:
+                out, _ = await process.communicate()
+    finally:
+        await server.aclose()
+    assert process.returncode == 0
+    assert f"file.bin: {len(CONTENT)} bytes, 1 hosts" in out.decode()
+    assert "file.bin: verified by " in out.decode()
     assert (tmp_path / "copy" / "file.bin").read_bytes() == CONTENT

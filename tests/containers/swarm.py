@@ -119,6 +119,7 @@ class Swarm:
     def __init__(self, name: str, image: str, share: Path, **settings: object) -> None:
         self.name, self.share = name, share
         own = {"IMAGE": image, "SHARE": share, "TRACKER_PUBLISH": "127.0.0.1:", "JSON": "true",
+               "NAPSTER_PUBLISH": "127.0.0.1:",
                "HEALTH_EVERY": "1s", "TRACKER_INTERVAL": "2", **settings}  # fmt: skip
         clean = {key: value for key, value in os.environ.items() if not key.startswith("P2PSWARM_")}
         self._env = {**clean, **{f"P2PSWARM_{key}": str(value) for key, value in own.items()}}
@@ -131,10 +132,12 @@ class Swarm:
         """Start and wait for what is waited for; `alone` leaves out what the services depend on."""
         more = ["--no-deps"] if alone else []
         scale = ["--scale", f"peer={peers}"] if "peer" in services or not services else []
-        self.compose("up", "-d", "--no-build", *more, *scale, *services)
+        profile = ["--profile", "napster"] if services else []  # whoever is named may be of it
+        self.compose(*profile, "up", "-d", "--no-build", *more, *scale, *services)
 
     def down(self) -> None:
-        self.compose("down", "-v", "--remove-orphans", "--timeout", "3")
+        # Compose forgets containers of a profile that is not named.
+        self.compose("--profile", "napster", "down", "-v", "--remove-orphans", "--timeout", "3")
 
     def logs(self) -> str:
         return self.compose("logs", "--tail", "30")
@@ -146,12 +149,14 @@ class Swarm:
 
     @property
     def tracker(self) -> Container:
-        (one,) = self.of("tracker")
-        return one
+        return self.one("tracker")
 
     @property
     def seed(self) -> Container:
-        (one,) = self.of("seed")
+        return self.one("seed")
+
+    def one(self, service: str) -> Container:
+        (one,) = self.of(service)
         return one
 
     @property

@@ -21,7 +21,7 @@ __all__ = ["Connection"]
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 1.0  # seconds after a connection was lost
-LONGEST_PAUSE = 300.0
+LONGEST_PAUSE = 60.0
 NAME_TIME = 10.0  # seconds for looking up the server's name
 
 

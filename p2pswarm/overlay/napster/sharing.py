@@ -6,6 +6,7 @@ note, and only to a server that knows it.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 
@@ -29,7 +30,10 @@ __all__ = ["Announcing"]
 
 log = logging.getLogger(__name__)
 
+_FULL = re.compile(r"only share|no room", re.IGNORECASE)  # OpenNap's words, and our server's
+
 BATCH = 200  # files
+MOST_COMPLAINTS = 20  # that a person is told of
 MOST_GONE = 10_000  # files; when more are gone at once, the list is begun anew
 
 
@@ -43,6 +47,7 @@ class Announcing:
         self._listed = self._noted = 0  # numbers of the last files that the server was told of
         self._gone: list[Shared] = []
         self._complaints: set[str] = set()
+        self._full = False  # the server takes no more
 
     def greet(self) -> None:
         """The server knows our notes: look again whether there are some."""
@@ -64,7 +69,7 @@ class Announcing:
 
         In this order, and without those that went meanwhile: what is gone may have a successor of its name.
         """
-        files = await self._catalog.listed(self._listed, BATCH)
+        files = [] if self._full else await self._catalog.listed(self._listed, BATCH)
         gone, self._gone[:] = list(self._gone), []
         if len(gone) > MOST_GONE:
             await self._begin_anew()
@@ -104,9 +109,14 @@ class Announcing:
         parts, ends = (NoSuch,), (PingServer,)
         async with aclosing(self._session.ask([*said, PingServer()], parts, ends)) as answers:
             async for answer in answers:
-                if isinstance(answer, NoSuch) and answer.text not in self._complaints:
-                    self._complaints.add(answer.text)
-                    log.warning("napster: %s", answer.text)
+                if isinstance(answer, NoSuch):
+                    self._complained(answer.text)
+
+    def _complained(self, text: str) -> None:
+        self._full = self._full or _FULL.search(text) is not None
+        if text not in self._complaints and len(self._complaints) < MOST_COMPLAINTS:
+            self._complaints.add(text)
+            log.warning("napster: %s", text)
 
 
 def _share(shared: Shared) -> Share:

@@ -339,7 +339,7 @@ async def test_pauses_grow_and_differ(monkeypatch: pytest.MonkeyPatch) -> None:
         while len(pauses) < 12:
             await real(0)
     for number, pause in enumerate(pauses[:12]):
-        middle = min(2**number, 300)
+        middle = min(2**number, 60)
         assert middle / 2 <= pause <= middle * 1.5
     assert len(set(pauses)) == len(pauses)
 

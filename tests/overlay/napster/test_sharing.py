@@ -113,10 +113,32 @@ async def test_the_next_batch_waits_for_the_answer(
         guest = await server.member()
         await joining
         assert [await guest.next(), await guest.next()][1][0] == 750
-        guest.say(404, "You may only share 1 files")
+        guest.say(404, "duplicate file")
         guest.say(621, "news")
         guest.say(750)
         assert (await guest.next())[0] == 100
+
+
+@pytest.mark.parametrize(
+    "words", ["You may only share 1 files", "this server has no room for more files"]
+)
+async def test_a_server_that_takes_no_more_is_told_no_more(
+    share: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setattr(sharing, "BATCH", 1)
+    async with Server() as server, client(server.address, share=share) as network:
+        joining = asyncio.ensure_future(network.join())
+        guest = await server.member()
+        await joining
+        number, first = await guest.next()
+        assert number == 100
+        await guest.hear(750)
+        guest.say(404, words)
+        guest.say(750)
+        name = first.split('"')[1].split("\\", 1)[1].replace("\\", "/")
+        (share / name).unlink()
+        await rescanned(network)
+        assert [each for each, _ in await batch(guest)] == [102]
 
 
 async def test_after_a_new_login_everything_is_announced_again(
