@@ -12,8 +12,8 @@ import the whole node.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # type checkers know the name; loading `typing` would be most of this import
 if TYPE_CHECKING:
     from p2pswarm.config import NetworkSettings, Settings
     from p2pswarm.errors import (

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from dataclasses import Field, fields
 from importlib import import_module
 from importlib.util import find_spec
-from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
-import typer
+import click
 from platformdirs import user_config_path
 
 from p2pswarm.errors import HostError
@@ -31,8 +31,6 @@ __all__ = ["main"]
 _MANY_FILES = 65_536
 _EXAMPLE = "Example: p2pswarm-tracker --port 6969 --interval 900 --torrents ./torrents"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
 
 def _serve(config: Path | None, **values: Any) -> None:
     """Run a BitTorrent tracker: it introduces the peers of a swarm to each other, and hosts torrents."""
@@ -42,23 +40,23 @@ def _serve(config: Path | None, **values: Any) -> None:
     try:
         settings = TrackerSettings(**values)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise click.BadParameter(str(error)) from error
     _allow_many_connections()
     try:
         with asyncio.Runner(loop_factory=_fast_loop()) as runner:
             runner.run(_run(settings))
     except HostError as error:
-        typer.echo(f"p2pswarm-tracker: {error}", err=True)
-        raise typer.Exit(1) from error
+        click.echo(f"p2pswarm-tracker: {error}", err=True)
+        raise click.exceptions.Exit(1) from error
 
 
 async def _run(settings: TrackerSettings) -> None:
     service = TrackerService(settings)
     await service.start()
     try:
-        typer.echo(service.url)
+        click.echo(service.url)
         if service.napster is not None:
-            typer.echo(service.napster.url)
+            click.echo(service.napster.url)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload)
         await _until_told_to_stop()
     finally:
@@ -76,60 +74,58 @@ async def _until_told_to_stop() -> None:
         loop.remove_signal_handler(number)
 
 
-def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+def _read_config(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
     """The file's values become the defaults of all other options. Nobody needs to have a file."""
     file = path or user_config_path("p2pswarm") / "tracker.toml"
     try:
         table = tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         if path is not None:
-            raise typer.BadParameter(f"{file} does not exist") from None
+            raise click.BadParameter(f"{file} does not exist") from None
         return path
     except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{file}: {error}") from error
+        raise click.BadParameter(f"{file}: {error}") from error
     known = {field.name for field in fields(TrackerSettings)}
     for unknown in table.keys() - known:
-        raise typer.BadParameter(f"{file}: there is no option {unknown!r}")
+        raise click.BadParameter(f"{file}: there is no option {unknown!r}")
     context.default_map = table
     return path
 
 
-def _signature() -> Signature:
-    """The settings as typer reads options: one parameter each, and `--config` before them."""
-    config = typer.Option(
-        "--config",
+def _options() -> list[click.Parameter]:
+    """One for each setting, and `--config` before them."""
+    config = click.Option(
+        ["--config"],
+        type=click.Path(path_type=Path),
         envvar="P2PSWARM_TRACKER_CONFIG",
+        show_envvar=True,
         metavar="PATH",
         is_eager=True,
         callback=_read_config,
         help="read options from this TOML file; by default p2pswarm/tracker.toml in the configuration folder",
     )
-    first = Parameter(
-        "config", Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Path | None, config]
-    )
     kinds = get_type_hints(TrackerSettings)
-    others = [_parameter(field, kinds[field.name]) for field in fields(TrackerSettings)]
-    return Signature([first, *others])
+    return [config, *(_option(field, kinds[field.name]) for field in fields(TrackerSettings))]
 
 
-def _parameter(setting: Field[Any], kind: Any) -> Parameter:
+def _option(setting: Field[Any], kind: Any) -> click.Option:
     flag = "--" + setting.name.replace("_", "-")
-    option = typer.Option(
-        f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
+    kind = next(each for each in (*get_args(kind), kind) if each is not NoneType)
+    return click.Option(
+        [f"{flag}/--no-{flag[2:]}" if kind is bool else flag],
+        type=click.Path(path_type=Path) if kind is Path else kind,
+        default=setting.default,
+        show_default=setting.default is not None,
         envvar=f"P2PSWARM_TRACKER_{setting.name.upper()}",
+        show_envvar=True,
         metavar=setting.metadata["unit"] or None,
         help=setting.metadata["help"],
     )
-    return Parameter(
-        setting.name,
-        Parameter.KEYWORD_ONLY,
-        default=setting.default,
-        annotation=Annotated[kind, option],
-    )
 
 
-_serve.__signature__ = _signature()  # type: ignore[attr-defined]
-app.command(epilog=_EXAMPLE)(_serve)
+app = click.Command(
+    "p2pswarm-tracker", callback=_serve, params=_options(), help=_serve.__doc__, epilog=_EXAMPLE
+)
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

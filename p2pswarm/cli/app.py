@@ -1,81 +1,144 @@
 """The command as a whole: its sub-commands, `--version`, and one line instead of a traceback."""
 
+import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
 
-import typer
+import click
+from typing_extensions import override
 
 from p2pswarm import __version__
-from p2pswarm.cli import checking, health, making, searching, sharing, transfer
 from p2pswarm.cli.exits import EXPECTED, Exit, exit_code, one_line, words_of
-from p2pswarm.cli.flags import options_as_flags
+from p2pswarm.cli.flags import as_command
 from p2pswarm.cli.text import say
 
 __all__ = ["app", "main", "run"]
 
-app = typer.Typer(
+# Objects made and kept before the collector looks among them. Python's 700 makes it look hundreds of times
+# while modules are loaded, a tenth of the start; in what runs then hardly anything is left to be collected.
+_YOUNG = 50_000
+
+
+class _Known(NamedTuple):
+    """A command that is not loaded yet: its room, the first sentence of its help, an example."""
+
+    room: str
+    words: str
+    example: str
+
+
+_COMMANDS = {
+    "create": _Known(
+        "making",
+        "Make a .torrent of a file or folder, and print its name.",
+        "p2pswarm create photos --tracker http://example.org/announce",
+    ),
+    "info": _Known("making", "Show what a .torrent says.", "p2pswarm info photos.torrent --json"),
+    "seed": _Known(
+        "transfer",
+        "Check the data of a torrent and give it to whoever asks, until stopped.",
+        "p2pswarm seed photos.torrent --data photos --up-limit 2MiB/s",
+    ),
+    "get": _Known(
+        "transfer",
+        "Fetch the data of a torrent, and print where it lies.",
+        "p2pswarm get http://192.168.1.5:6969/t/photos.torrent -o downloads",
+    ),
+    "verify": _Known(
+        "checking",
+        "Compare the data on the disk with a torrent, and list what differs.",
+        "p2pswarm verify photos.torrent --data downloads",
+    ),
+    "share": _Known(
+        "sharing",
+        "Give a file or folder to whoever types the printed line, or finds it, until stopped.",
+        "p2pswarm share photos",
+    ),
+    "search": _Known(
+        "searching",
+        "Look for files in search networks; prints them as they are found, each once.",
+        "p2pswarm search blue moon --via napster --napster-server example.org:8888",
+    ),
+    "fetch": _Known(
+        "searching",
+        "Download a file that a search found, verified, from every host that has it.",
+        "p2pswarm fetch 1 -o downloads",
+    ),
+    "health": _Known(
+        "health",
+        "Tell a node or tracker that works from one that hangs; made for containers.",
+        "p2pswarm health",
+    ),
+}
+
+
+class _Commands(click.Group):
+    """Shows all commands, and loads the room of the one that is asked for."""
+
+    @override
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and _load(command.name or ""), rest
+
+
+def _load(name: str) -> click.Command:
+    room, _, example = _COMMANDS[name]
+    return as_command(getattr(import_module(f"p2pswarm.cli.{room}"), name), example)
+
+
+@click.group(
+    cls=_Commands,
+    commands=[click.Command(name, help=known.words) for name, known in _COMMANDS.items()],
     help="Share files and fetch them from many machines at once, every piece verified.",
     epilog="Example: p2pswarm share holiday.mp4",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    invoke_without_command=True,
 )
-_EXAMPLES: dict[Callable[..., Exit], str] = {
-    making.create: "p2pswarm create photos --tracker http://example.org/announce",
-    making.info: "p2pswarm info photos.torrent --json",
-    transfer.seed: "p2pswarm seed photos.torrent --data photos --up-limit 2MiB/s",
-    transfer.get: "p2pswarm get http://192.168.1.5:6969/t/photos.torrent -o downloads",
-    checking.verify: "p2pswarm verify photos.torrent --data downloads",
-    sharing.share: "p2pswarm share photos",
-    searching.search: "p2pswarm search blue moon --via napster --napster-server example.org:8888",
-    searching.fetch: "p2pswarm fetch 1 -o downloads",
-    health.health: "p2pswarm health",
-}
-for _command, _example in _EXAMPLES.items():
-    app.command(epilog=f"Example: {_example}")(options_as_flags(_command))
-
-
-@app.callback(invoke_without_command=True)
-def _whole(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False,
-) -> None:
+@click.option("--version", is_flag=True, help="print the version and exit")
+@click.pass_context
+def app(context: click.Context, version: bool) -> None:
     if version:
         print(f"p2pswarm {__version__}")
-        raise typer.Exit
+        context.exit()
     if context.invoked_subcommand is None:
         print(context.get_help(), file=sys.stderr)
-        raise typer.Exit(Exit.USAGE)
+        context.exit(Exit.USAGE)
 
 
 def main() -> None:
     """The console script."""
+    gc.set_threshold(_YOUNG)
     # SIGTERM is Ctrl-C from the first moment on. Left alone it ends us without tidying up, and as process 1
     # of a container it does nothing at all.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for name, mode in (("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # started with a closed descriptor
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # the interpreter's end would look through all modules for garbage: 30 ms
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command with these arguments; says in one line what went wrong."""
     try:
-        code = app(list(arguments), prog_name="p2pswarm", standalone_mode=False)
+        code = app.main(list(arguments), prog_name="p2pswarm", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_stdout()
         return Exit.ERROR
-    except typer.TyperException as error:
+    except click.ClickException as error:
         say(f"{one_line(error.format_message())} (see {_command_of(error)} --help)")
         return Exit.USAGE
     except EXPECTED as error:
         say(words_of(error))
         return exit_code(error)
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, click.Abort):
         return Exit.STOPPED
     return int(code or Exit.OK)
 
@@ -85,6 +148,6 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _command_of(error: typer.TyperException) -> str:
+def _command_of(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     return str(context.command_path) if context else "p2pswarm"

@@ -1,12 +1,12 @@
 """One table for every option: the fields of the options classes become flags, variables and TOML keys.
 
 A command is an ordinary function. Where a parameter's type is an options class (`Settings`, `Download`, …),
-`options_as_flags` shows typer one flag per field instead, and calls the function with a finished object:
+`as_command` makes one flag per field instead, and calls the function with a finished object:
 
     def seed(torrent: TorrentArgument, progress: Progress, settings: Settings) -> Exit: ...
 
 The field `up_limit` is the flag `--up-limit`, the variable `P2PSWARM_UP_LIMIT` and the TOML key `up_limit`;
-the flag wins over the variable, the variable over the file, the file over the default. Typer only carries
+the flag wins over the variable, the variable over the file, the file over the default. Click only carries
 texts; units turn them into values here, so all three sources have one set of words and errors.
 
 What a field's metadata may say besides unit and help: `short` (a one-letter flag), `repeat` (may be given
@@ -20,98 +20,93 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
-import typer
+import click
 
 from p2pswarm.cli.configfile import read_config
 from p2pswarm.cli.exits import Exit, UsageError
 from p2pswarm.config import FLAG, help_of, unit_of
 
-__all__ = ["options_as_flags"]
+__all__ = ["as_command"]
 
 Given = tuple[int, Any]  # how strong its source is, and the value
 _CONFIG, _ENVIRONMENT, _COMMAND_LINE = 1, 2, 3
 _LONGEST_SECRET = 1000  # characters
-_CONFIG_FLAG = Annotated[
-    str | None,
-    typer.Option(
-        "--config",
+
+
+def _config_flag() -> click.Option:
+    return click.Option(
+        ["--config"],
         metavar="PATH",
         envvar="P2PSWARM_CONFIG",
         show_envvar=True,
-        show_default=False,
         help="read options from this TOML file  [default: $XDG_CONFIG_HOME/p2pswarm/config.toml]",
-    ),
-]
+    )
 
 
-def options_as_flags(command: Callable[..., Exit]) -> Callable[..., Exit]:
-    """The command as typer shall see it: one parameter per field of its options classes."""
+def as_command(command: Callable[..., Exit], example: str = "") -> click.Command:
+    """The command as click shall see it: its arguments, and one option per field of its options classes."""
     hints = get_type_hints(command, include_extras=True)
     tables: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
-    arguments = inspect.signature(command).parameters.keys() - tables.keys()
+    arguments = {name: get_args(hint) for name, hint in hints.items() if get_args(hint)}
 
-    @wraps(command)
-    def run(context: typer.Context, config: str | None, **raw: Any) -> Exit:
-        given = _given(context, raw, read_config(config))
+    def run(config: str | None, **raw: Any) -> Exit:
+        options = {name: value for name, value in raw.items() if name not in arguments}
+        given = _given(click.get_current_context(), options, read_config(config))
         _read_secrets(given, tables.values())
         _only_one(given, tables.values())
         values = {name: _build(table, given) for name, table in tables.items()}
-        return command(**values, **{name: raw[name] for name in arguments})
+        return command(**values, **{name: kind(raw[name]) for name, (kind, _) in arguments.items()})
 
-    run.__signature__ = _signature(command, tables)  # type: ignore[attr-defined]
-    return run
+    shown: list[click.Parameter] = [
+        click.Argument(
+            [name],
+            nargs=-1 if get_origin(kind) is list else 1,
+            required=True,
+            metavar=told.metavar,
+            help=told.help,
+        )
+        for name, (kind, told) in arguments.items()
+    ]
+    shown += [_option(field) for table in tables.values() for field in fields(table)]
+    return click.Command(
+        command.__name__,
+        callback=run,
+        params=[*shown, _config_flag()],
+        help=inspect.getdoc(command),
+        epilog=f"Example: {example}" if example else None,
+    )
 
 
-def _signature(command: Callable[..., Exit], tables: Mapping[str, Any]) -> inspect.Signature:
-    own = inspect.signature(command, eval_str=True).parameters.values()
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    shown = [inspect.Parameter("context", keyword, annotation=typer.Context)]
-    shown += [each.replace(kind=keyword) for each in own if each.name not in tables]
-    shown += [_parameter(field) for table in tables.values() for field in fields(table)]
-    shown.append(inspect.Parameter("config", keyword, default=None, annotation=_CONFIG_FLAG))
-    return inspect.Signature(shown)
-
-
-def _parameter(field: Field[Any]) -> inspect.Parameter:
+def _option(field: Field[Any]) -> click.Option:
     if "secret" in field.metadata:
-        return _file_parameter(field)
+        return _file_option(field)
     unit, flag = unit_of(field.metadata), _flag(field)
     names = [field.metadata["short"]] if "short" in field.metadata else []
     names.append(f"{flag}/--no-{flag[2:]}" if unit is FLAG else flag)
-    info = typer.Option(
-        *names,
+    return click.Option(
+        [field.name, *names],
+        type=bool if unit is FLAG else str,
+        default=None,
+        multiple=bool(field.metadata.get("repeat")),
         metavar=unit.metavar or None,
         help=help_of(field.metadata) + _shown_default(field),
         envvar=_variable(field),
         show_envvar=True,
-        show_default=False,
-    )
-    kind: Any = bool if unit is FLAG else list[str] if field.metadata.get("repeat") else str
-    return inspect.Parameter(
-        field.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[kind | None, info],
     )
 
 
-def _file_parameter(field: Field[Any]) -> inspect.Parameter:
+def _file_option(field: Field[Any]) -> click.Option:
     """A secret's: the file that holds it."""
-    info = typer.Option(
-        f"{_flag(field)}-file",
+    return click.Option(
+        [field.name, f"{_flag(field)}-file"],
         metavar="PATH",
         help=f"the first line of this file is {help_of(field.metadata)}; also {_variable(field)}",
         envvar=f"{_variable(field)}_FILE",
         show_envvar=True,
-        show_default=False,
     )
-    annotation = Annotated[str | None, info]
-    kind = inspect.Parameter.KEYWORD_ONLY
-    return inspect.Parameter(field.name, kind, default=None, annotation=annotation)
 
 
 def _variable(field: Field[Any]) -> str:
@@ -136,12 +131,12 @@ def _shown_default(field: Field[Any]) -> str:
 
 
 def _given(
-    context: typer.Context, raw: Mapping[str, Any], from_file: Mapping[str, Any]
+    context: click.Context, raw: Mapping[str, Any], from_file: Mapping[str, Any]
 ) -> dict[str, Given]:
     """The strongest source of each option that any source names."""
     given: dict[str, Given] = {name: (_CONFIG, value) for name, value in from_file.items()}
     for name, value in raw.items():
-        if value is not None and value != []:
+        if value is not None and value != ():
             source = context.get_parameter_source(name)
             is_flag = source is not None and source.name == "COMMANDLINE"
             given[name] = (_COMMAND_LINE if is_flag else _ENVIRONMENT, value)

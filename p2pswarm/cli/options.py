@@ -6,11 +6,10 @@
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
 
 import platformdirs
-import typer
 
 from p2pswarm.config import (
     ADDRESS,
@@ -34,6 +33,7 @@ from p2pswarm.formats.words import Kind
 
 __all__ = [
     "TABLES",
+    "Argument",
     "Checkup",
     "Creation",
     "DataPath",
@@ -52,21 +52,24 @@ __all__ = [
     "WordsArgument",
 ]
 
-TorrentArgument = Annotated[Path, typer.Argument(metavar="TORRENT", help="a .torrent file")]
-PathArgument = Annotated[Path, typer.Argument(metavar="PATH", help="a file or folder")]
-SourceArgument = Annotated[
-    str, typer.Argument(metavar="TORRENT", help="a .torrent file, or an http(s) URL of one")
-]
+
+class Argument(NamedTuple):
+    """How a positional argument is shown."""
+
+    metavar: str
+    help: str
+
+
+TorrentArgument = Annotated[Path, Argument("TORRENT", "a .torrent file")]
+PathArgument = Annotated[Path, Argument("PATH", "a file or folder")]
+SourceArgument = Annotated[str, Argument("TORRENT", "a .torrent file, or an http(s) URL of one")]
 WordsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="WORDS", help="what the name holds; after --, -WORD is what it must not"
-    ),
+    list[str], Argument("WORDS", "what the name holds; after --, -WORD is what it must not")
 ]
 HitArgument = Annotated[
-    str,
-    typer.Argument(metavar="HIT", help="a number of the last search, or what it printed for one"),
+    str, Argument("HIT", "a number of the last search, or what it printed for one")
 ]
+
 _MIN_PIECE, _MAX_PIECE = 16 << 10, 32 << 20
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from p2pswarm import __version__
+from p2pswarm.cli.app import app
 from p2pswarm.formats import bencode
 from tests.cli.conftest import Command
 
@@ -52,6 +53,17 @@ def test_every_command_has_an_example(command: Command, name: str) -> None:
             assert flag in shown.out
 
 
+@pytest.mark.parametrize("name", app.commands)
+def test_what_help_says_of_a_command_is_how_its_own_help_begins(
+    command: Command, name: str
+) -> None:
+    known = app.commands[name].help
+    assert known
+    own = " ".join(command(name, "--help").out.split())
+    assert f"{known} " in own
+    assert own.index(known) < own.index("Options:")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -59,7 +71,7 @@ def test_every_command_has_an_example(command: Command, name: str) -> None:
         (["seed", "x.torrent"], "--data is needed"),
         (["nosuch"], "No such command 'nosuch'. (see p2pswarm --help)"),
         (["gte"], "Did you mean 'get'?"),
-        (["get", "x", "--nosuch"], "No such option: --nosuch"),
+        (["get", "x", "--nosuch"], "No such option '--nosuch'."),
         (["get", "x", "--port"], "Option '--port' requires an argument."),
         (["get", "x", "--port", "x"], "--port: 'x' is not a whole number"),
         (["get", "x", "--stay", "--ratio", "1"], "--stay and --ratio exclude each other"),

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field as field_of, fields
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
-import typer
 from hypothesis import given, strategies as st
 
 from p2pswarm.cli.exits import Exit, UsageError
-from p2pswarm.cli.flags import options_as_flags
+from p2pswarm.cli.flags import as_command
 from p2pswarm.cli.options import TABLES, Creation, DataPath, Download, Output, Progress
 from p2pswarm.config import TEXT, NetworkSettings, Settings, about
 from p2pswarm.formats.ids import Address
@@ -35,12 +35,11 @@ def asked() -> Asked:
             got.update({field.name: getattr(table, field.name) for field in fields(table)})
         return Exit.OK
 
-    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command()(options_as_flags(everything))
+    app = as_command(everything)
 
     def ask(*arguments: str) -> dict[str, Any]:
         got.clear()
-        app(list(arguments), standalone_mode=False)
+        app.main(list(arguments), standalone_mode=False)
         return got
 
     return ask
@@ -189,14 +188,13 @@ def test_a_required_option_may_come_from_anywhere(
         got.append(where)
         return Exit.OK
 
-    app = typer.Typer(rich_markup_mode=None)
-    app.command()(options_as_flags(one))
+    app = as_command(one)
     with pytest.raises(UsageError, match="--data is needed"):
-        app([], standalone_mode=False)
+        app.main([], standalone_mode=False)
     config("data = 'from file'\n")
-    app([], standalone_mode=False)
+    app.main([], standalone_mode=False)
     monkeypatch.setenv("P2PSWARM_DATA", "from variable")
-    app([], standalone_mode=False)
+    app.main([], standalone_mode=False)
     assert got == [DataPath(Path("from file")), DataPath(Path("from variable"))]
 
 
@@ -221,10 +219,9 @@ def test_a_rule_between_fields_is_an_error_of_usage() -> None:
     def one(never: Never) -> Exit:
         raise AssertionError(never)
 
-    app = typer.Typer(rich_markup_mode=None)
-    app.command()(options_as_flags(one))
+    app = as_command(one)
     with pytest.raises(UsageError, match="not like this"):
-        app([], standalone_mode=False)
+        app.main([], standalone_mode=False)
 
 
 @given(st.text(max_size=40))
@@ -262,7 +259,7 @@ def test_a_secret_comes_from_a_file_a_variable_or_the_configuration(
 
 
 def test_no_flag_holds_a_secret(asked: Asked, tmp_path: Path) -> None:
-    with pytest.raises(typer.TyperException, match="No such option"):
+    with pytest.raises(click.ClickException, match="No such option"):
         asked("--napster-password", "secret")
     with pytest.raises(UsageError, match=r"--napster-password-file: .*: No such file"):
         asked("--napster-password-file", str(tmp_path / "missing"))

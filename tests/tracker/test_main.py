@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 from tracker import __main__ as program
 from tracker.config import TrackerSettings
@@ -25,7 +25,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Result
     """Parse a command line; instead of serving, print the settings."""
 
     async def show(settings: TrackerSettings) -> None:
-        program.typer.echo(repr(settings))
+        program.click.echo(repr(settings))
 
     monkeypatch.setattr(program, "_run", show)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
