@@ -154,11 +154,11 @@ def _row(number: int, folder: Path) -> list["Hit"]:
 
     try:
         with (folder / _KEPT).open(encoding="utf-8") as file:
-            rows = json.loads(file.read(_MOST_KEPT))
-        return [from_fields(fields) for fields in rows[number - 1]] if number > 0 else []
+            rows = dict(enumerate(json.loads(file.read(_MOST_KEPT)), 1))
+        return [from_fields(fields) for fields in rows[number]]
     except FileNotFoundError as error:
         raise CommandError("there was no search yet", Exit.USAGE) from error
-    except IndexError as error:
+    except KeyError as error:
         raise CommandError(f"the last search found no number {number}", Exit.USAGE) from error
     except (ValueError, TypeError, FormatError) as error:
         raise CommandError(f"{folder / _KEPT} is damaged: search again", Exit.ERROR) from error

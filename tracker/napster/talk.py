@@ -139,7 +139,8 @@ class Talk:
         elif other.ignores(member):
             member.send(NoSuch(f"{other.nick} is ignoring you"))
         else:
-            other.relay(type(message)(member.nick, message.text))
+            text = message.text and message.text[:_LONGEST_MESSAGE]
+            other.relay(type(message)(member.nick, text))
 
     def _described(self, other: Member) -> WhoisReply:
         return WhoisReply(

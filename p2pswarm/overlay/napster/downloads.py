@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 from p2pswarm.errors import BusyError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.napster.around import Surroundings
+from p2pswarm.overlay.napster.results import fits
 from p2pswarm.overlay.napster.talk import Sink, Talk
 from p2pswarm.wire.napster import (
     DataPortError,
@@ -86,9 +87,12 @@ class Downloads:
 
     async def _agreement(self, wish: Wish) -> DownloadAck:
         """Where the host is, now that it agrees."""
+        question = Download(wish.nick, wish.name)
+        if not fits(question):  # a person may have written the hit, or a server with longer lines
+            raise NetworkError(f"no Napster server can be asked for {wish.name} of {wish.nick}")
         agreed = self._wait_for(self._agreed, wish)
         try:
-            self._around.send(Download(wish.nick, wish.name))
+            self._around.send(question)
             return await _within(ANSWER_TIME, agreed, f"{wish.nick} does not answer")
         finally:
             del self._agreed[wish.key]

@@ -4,11 +4,12 @@ A result names no port and hardly a hash. A server that knows p2pswarm says more
 (`HitNote`), and then the note and the result belong together.
 """
 
-from p2pswarm.errors import NetworkError
+from p2pswarm.errors import LocalProtocolError, NetworkError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.words import Kind
 from p2pswarm.overlay.query import Digest, Hit, Query
 from p2pswarm.wire.napster import (
+    MAX_COMMAND,
     NO_MD5,
     Bounds,
     BrowseResult,
@@ -21,7 +22,7 @@ from p2pswarm.wire.napster import (
     SearchResult,
 )
 
-__all__ = ["NAME", "Results", "local_name", "question_for", "wire_name"]
+__all__ = ["NAME", "Results", "fits", "local_name", "question_for", "wire_name"]
 
 NAME = "napster"
 
@@ -53,13 +54,24 @@ def question_for(query: Query, *, greeted: bool) -> Message:
     if not query.words:
         raise NetworkError("Napster needs a word to search for")
     high = Bounds().high if query.max_size is None else query.max_size
-    return Search(
+    question = Search(
         contains=" ".join(query.words),
         excludes=" ".join(query.without),
         most=query.limit,
         size=Bounds(query.min_size, high),
         type=_TYPES.get(query.kind, "any"),
     )
+    if not fits(question):
+        raise NetworkError("so many words are more than a Napster server reads")
+    return question
+
+
+def fits(message: Message) -> bool:
+    """Whether it can be said, and servers read it: whoever says more is hung up on."""
+    try:
+        return len(message.encode()) <= MAX_COMMAND
+    except LocalProtocolError:
+        return False
 
 
 def _by_digest(digest: Digest, query: Query, greeted: bool) -> Message:

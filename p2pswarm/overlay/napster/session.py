@@ -13,6 +13,7 @@ from p2pswarm.errors import LocalProtocolError, NetworkError, RemoteProtocolErro
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
+from p2pswarm.overlay.napster.results import fits
 from p2pswarm.overlay.network import Cost
 from p2pswarm.wire.napster import Greeting, Message, NapsterFramer, NoSuch, Ping, PingServer, Pong
 
@@ -193,7 +194,8 @@ class Session:
         if isinstance(message, NoSuch):
             self._hear(message)  # what it is about, only its words say
         if isinstance(message, Ping):
-            self.send(Pong(message.nick, message.text))
+            pong = Pong(message.nick, message.text)
+            self.send(pong if fits(pong) else Pong(message.nick))
         elif self._question is None or not self._question.takes(message):
             if not isinstance(message, NoSuch):
                 self._hear(message)

@@ -10,13 +10,11 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 
-from p2pswarm.errors import LocalProtocolError
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.napster.results import wire_name
+from p2pswarm.overlay.napster.results import fits, wire_name
 from p2pswarm.overlay.napster.session import Session
 from p2pswarm.overlay.tables import Shared
 from p2pswarm.wire.napster import (
-    MAX_COMMAND,
     Message,
     NoSuch,
     PingServer,
@@ -105,7 +103,7 @@ class Announcing:
 
     async def _tell(self, messages: Iterable[Message]) -> None:
         """Say it, and wait until it was heard."""
-        said = [message for message in messages if _fits(message)]
+        said = [message for message in messages if fits(message)]
         parts, ends = (NoSuch,), (PingServer,)
         async with aclosing(self._session.ask([*said, PingServer()], parts, ends)) as answers:
             async for answer in answers:
@@ -128,11 +126,3 @@ def _share_note(shared: Shared) -> ShareNote:
     assert shared.sha1 is not None
     info_hash = shared.info_hash.hex() if shared.info_hash else "-"
     return ShareNote(wire_name(shared.name), shared.sha1.hex(), info_hash)
-
-
-def _fits(message: Message) -> bool:
-    """A path that is longer than what servers read cannot be announced."""
-    try:
-        return len(message.encode()) <= MAX_COMMAND
-    except LocalProtocolError:
-        return False
