@@ -10,15 +10,15 @@ the flag wins over the variable, the variable over the file, the file over the d
 texts; units turn them into values here, so all three sources have one set of words and errors.
 
 What a field's metadata may say besides unit and help: `short` (a one-letter flag), `repeat` (may be given
-several times; the value is a tuple), `instead_of` (the name of a group of which one may be chosen), `shown`
-(the default in words), `secret` (no flag holds it, because everybody on the machine sees those: the flag
-`--X-file` and the variable `P2PSWARM_X_FILE` name a file with it; `P2PSWARM_X` and the TOML key hold it). A
-field without a default is a required option.
+several times; the value is a tuple), `commas` (and one text may name several), `instead_of` (the name of a
+group of which one may be chosen), `shown` (the default in words), `secret` (no flag holds it, because
+everybody on the machine sees those: the flag `--X-file` and the variable `P2PSWARM_X_FILE` name a file with
+it; `P2PSWARM_X` and the TOML key hold it). A field without a default is a required option.
 """
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -195,11 +195,15 @@ def _build(table: Callable[..., Any], given: Mapping[str, Given]) -> Any:
         raise UsageError(str(error)) from error
 
 
-def _value(field: Field[Any], raw: str | bool | Sequence[str]) -> Any:
+def _value(field: Field[Any], raw: str | bool | Iterable[str]) -> Any:
     unit = unit_of(field.metadata)
     try:
         if isinstance(raw, bool):
             return raw
-        return unit.read(raw) if isinstance(raw, str) else tuple(map(unit.read, raw))
+        if isinstance(raw, str):
+            return unit.read(raw)
+        if "commas" in field.metadata:
+            raw = dict.fromkeys(piece.strip() for text in raw for piece in text.split(","))
+        return tuple(map(unit.read, raw))
     except ValueError as error:
         raise UsageError(f"{_flag(field)}: {error}") from error

@@ -17,15 +17,16 @@ __all__ = ["join"]
 async def join(node: "Node", names: Sequence[str], report: Report, stop: Stop) -> list[str]:
     """Those that could be joined; the others go on being tried. Raises CommandError when that is none."""
     joined: list[str] = []
-    failure: CommandError | None = None
+    failures: list[CommandError] = []
     for name in names:
         try:
             await stop.unless(node.networks.join(name))
         except NetworkError as error:
-            failure = CommandError(f"{name}: {error}", exit_code(error))
-            report.note(str(failure))
+            failures.append(CommandError(f"{name}: {error}", exit_code(error)))
         else:
             joined.append(name)
-    if failure is not None and not joined:
-        raise failure
+    if failures and not joined:
+        raise CommandError("; ".join(map(str, failures)), failures[0].code)
+    for failure in failures:
+        report.note(str(failure))
     return joined

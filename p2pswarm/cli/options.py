@@ -264,8 +264,9 @@ class Looking:
         default=(),
         metadata=about(
             _NETWORK,
-            "search in this network; may be repeated",
+            "search in this network, or in several, with commas between; may be repeated",
             repeat=True,
+            commas=True,
             shown="all that are set up",
         ),
     )
@@ -284,7 +285,10 @@ class Offering:
     on: tuple[str, ...] = field(
         default=(),
         metadata=about(
-            _NETWORK, "offer every file in this network, too; may be repeated", repeat=True
+            _NETWORK,
+            "offer every file in this network, too, or in several, with commas between; may be repeated",
+            repeat=True,
+            commas=True,
         ),
     )
 

@@ -81,10 +81,12 @@ async def _search(
         async with node.search(query, joined) as looking:
             async for find in _until_stopped(looking, stop):
                 _tell_find(len(looking.finds), find, report)
-            _tell_costs(looking, report)
-            _keep(looking.finds, settings.data_dir)
-    if len(looking.failures) == len(joined):
-        raise NetworkError(str(next(iter(looking.failures.values()))))
+            failed = len(looking.failures) == len(joined)
+            if looking.finds or not failed:
+                _tell_costs(looking, report)
+                _keep(looking.finds, settings.data_dir)
+    if failed:
+        raise NetworkError("; ".join(f"{name}: {why}" for name, why in looking.failures.items()))
     return Exit.OK
 
 

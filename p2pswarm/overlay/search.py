@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from time import perf_counter
 from types import TracebackType
 from typing import Self
 
@@ -141,18 +142,18 @@ class Search:
                 yield find
 
     async def _ask(self, network: SearchNetwork) -> None:
-        cost, clock = self.costs[network.name], asyncio.get_running_loop().time
-        began = clock()
+        # Not the loop's clock: uvloop's stands still during a turn and counts whole milliseconds.
+        cost, began = self.costs[network.name], perf_counter()
         try:
             async for hit in self._fitting(network, cost):
                 cost.hits += 1
                 if cost.first is None:
-                    cost.first = clock() - began
+                    cost.first = perf_counter() - began
                 await self._hits.put(hit)
         except P2PSwarmError as error:
             log.debug("%s: %s", network.name, error)
             self.failures[network.name] = error
-        cost.took = clock() - began
+        cost.took = perf_counter() - began
         await self._hits.put(None)
 
     async def _fitting(self, network: SearchNetwork, cost: Cost) -> AsyncIterator[Hit]:

@@ -10,7 +10,7 @@ Both come back from strangers' hands, so reading them is as strict as reading a 
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 from p2pswarm.errors import FormatError
@@ -18,6 +18,8 @@ from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.overlay.query import Digest, Hit
 
 __all__ = ["Wanted", "as_fields", "from_fields", "parse_token", "token_of"]
+
+T = TypeVar("T", int, float)
 
 Wanted = Hit | tuple[str, Digest]
 """A hit, or what to ask a network for."""
@@ -63,6 +65,7 @@ def as_fields(hit: Hit) -> dict[str, Any]:
     for name in _SIZES:
         value: bytes | None = getattr(hit, name)
         fields[name] = None if value is None else value.hex()
+    fields |= {"seeds": hit.seeds, "age": hit.age}
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -82,6 +85,8 @@ def from_fields(fields: Mapping[str, Any]) -> Hit:
             sha1=digest["sha1"],
             tth=digest["tth"],
             info_hash=None if info_hash is None else InfoHash(info_hash),
+            seeds=_number(fields.get("seeds"), int),
+            age=_number(fields.get("age"), float),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"not a hit: {error}") from error
@@ -95,6 +100,11 @@ def _digest(text: str | None, size: int) -> bytes | None:
     if len(value) != size:
         raise ValueError(f"a hash of {len(value)} bytes, not {size}")
     return value
+
+
+def _number(value: Any, kind: type[T]) -> T | None:
+    """Raises ValueError, TypeError."""
+    return None if value is None else kind(value)
 
 
 def _address(pair: Any) -> Address | None:

@@ -127,7 +127,8 @@ class RangeSource:
             log.debug("%s: %s", self, error)
             pause = BUSY_PAUSE
         except RemoteError as error:
-            log.info("%s: %s", self, error)
+            # Once: who waits for the file wants to know why nothing comes.
+            log.log(logging.INFO if self._failures else logging.WARNING, "%s", error)
             self._failures = 0 if self.down.total > before else self._failures
             pause = PAUSE * 2**self._failures
             self._failures += 1

@@ -21,6 +21,8 @@ hits = st.builds(
     tth=st.none() | st.just(bytes(24)),
     info_hash=st.none() | st.just(HASH),
     peer=st.none() | st.just(Address("::1", 5)),
+    seeds=st.none() | st.integers(0, 1000),
+    age=st.none() | st.floats(0, 1e9),
 )
 
 
@@ -73,6 +75,7 @@ def test_anything_else_is_no_hit(text: str) -> None:
         {"name": "a", "size": 1, "network": "n", "sha1": 5},
         {"name": "a", "size": 1, "network": "n", "host": "1.2.3.4:5"},
         {"name": "a", "size": 1, "network": "n", "peer": ["1.2.3.4", None]},
+        {"name": "a", "size": 1, "network": "n", "seeds": "many"},
     ],
 )
 def test_a_file_that_was_changed_is_an_error(fields: dict[str, object]) -> None:

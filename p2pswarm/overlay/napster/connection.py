@@ -77,11 +77,12 @@ class Connection:
             await asyncio.sleep(pause * self._dice.uniform(0.5, 1.5))
 
     def _failed(self, error: RemoteError) -> None:
-        self._session = None
+        was_in, self._session = self._session is not None, None
         self._trouble = str(error)
         self._tried.set()
         self._lost(NetworkError(self._trouble))
-        log.log(logging.INFO if self._failures else logging.WARNING, "napster: %s", error)
+        # What became of an attempt, whoever waits for it is told.
+        log.log(logging.WARNING if was_in else logging.INFO, "napster: %s", error)
         self._failures += 1
 
     async def _come_and_stay(self) -> None:
