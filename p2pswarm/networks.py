@@ -9,7 +9,7 @@ for the torrent of one finds it seeded.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha1
@@ -199,8 +199,20 @@ class Networks:
         for hit in hits:
             if hit.peer is None:
                 torrent.add_source(_Host(self._network(hit), hit))
-        self._begin(offers.add_peers(torrent))
+        self._begin(self._take_in(torrent, offers))
         return torrent
+
+    async def _take_in(self, torrent: Torrent, offers: "_Offers") -> None:
+        """Everybody who has it, as soon as that is known.
+
+        Who was dialed for the torrent and answered is a peer; who had to come to us is behind a firewall and
+        gives in a row. So nobody is dialed on the word of others.
+        """
+        async for hit in offers.hosts():
+            if hit.peer is not None and self._network(hit).answers(hit.peer):
+                torrent.add_peer(hit.peer)
+            elif hit.peer is not None:
+                torrent.add_source(_Host(self._network(hit), hit))
 
     async def _download_loose(self, hits: Sequence[Hit], save_to: Path) -> Torrent:
         """Without an info-hash: bytes in a row from every host, verified by what the network told."""
@@ -255,12 +267,11 @@ class _Offers:
             if not self._left:
                 raise NetworkError(f"{hit.filename}: cannot get its torrent: {answer}")
 
-    async def add_peers(self, torrent: Torrent) -> None:
-        """Everybody who has it is a peer, as soon as that is known."""
+    async def hosts(self) -> AsyncIterator[Hit]:
+        """Everybody who has it, beginning with the one whose answer was the first."""
         while True:
             for hit in self._good:
-                if hit.peer is not None:
-                    torrent.add_peer(hit.peer)
+                yield hit
             if not self._left:
                 return
             hit, answer = await self._came.get()

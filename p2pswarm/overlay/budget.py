@@ -47,6 +47,10 @@ class DialBudget:
         if len(self._answered) > MOST_KNOWN:
             self._answered.popitem(last=False)
 
+    def has_answered(self, address: Address) -> bool:
+        """Whether somebody of the network was found there."""
+        return address.normal in self._answered
+
     def _forget(self, now: float) -> None:
         while self._dialed and next(iter(self._dialed.values())) <= now - EVERY:
             self._dialed.popitem(last=False)

@@ -185,6 +185,10 @@ class Napster:
         await self._transfers.downloads.fetch(wish, 0, sink)
         return bytes(data)
 
+    def answers(self, address: Address) -> bool:
+        """Whether a host of this network was found there when we dialed it. A hit alone is only a claim."""
+        return self._transfers.answers(address)
+
     # What the connection tells
 
     def _hear(self, message: object) -> None:

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ANSWER_TIME = 30.0  # seconds for the server and the host to agree
+MOMENT = 1.0  # seconds for a host that hears of its firewall to tell the server, which else refuses a push
 PUSH_TIME = 60.0  # seconds for the host to dial us
 
 
@@ -116,6 +117,7 @@ class Downloads:
                 self._around.tell(DataPortError(wish.nick))
                 if self._around.firewalled:
                     raise
+                await asyncio.sleep(MOMENT)
             else:
                 return await self._asked(talk, wish, offset)
         if self._around.firewalled:

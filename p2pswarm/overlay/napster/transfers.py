@@ -21,7 +21,7 @@ from p2pswarm.overlay.napster.downloads import Downloads
 from p2pswarm.overlay.napster.giving import Giving
 from p2pswarm.overlay.napster.talk import Talk
 from p2pswarm.overlay.napster.uploads import Uploads
-from p2pswarm.wire.napster import Message, PushAck, UploadRefuse, UploadRequest
+from p2pswarm.wire.napster import DataPortError, Message, PushAck, UploadRefuse, UploadRequest
 from p2pswarm.wire.napster.peer import HELLO, GetFile, HeadFramer, SendFile
 
 __all__ = ["Transfers"]
@@ -67,10 +67,16 @@ class Transfers:
                 self._uploads.requested(message)
             case PushAck() if self._uploads is not None:
                 self._uploads.pushed(message)
+            case DataPortError(nick=nick) if self._uploads is not None:
+                self._uploads.unreachable(nick)
             case Message():
                 self.downloads.heard(message)
             case _:
                 log.debug("napster: heard %s", message)
+
+    def answers(self, address: Address) -> bool:
+        """Whether we dialed somebody there, who answered."""
+        return self._budget.has_answered(address)
 
     # Surroundings
 

@@ -17,6 +17,7 @@ from p2pswarm.overlay.napster.around import Surroundings
 from p2pswarm.overlay.napster.giving import Gift, Giving
 from p2pswarm.overlay.napster.talk import Talk
 from p2pswarm.wire.napster import (
+    ChangePort,
     PushAck,
     QueueLimit,
     UploadAccept,
@@ -53,6 +54,7 @@ class Uploads:
         self._slots = slots
         self._promises: dict[tuple[str, str], _Promise] = {}
         self._running: Counter[str] = Counter()  # by nick
+        self._visited = False  # somebody could connect to us
 
     # What the server says
 
@@ -61,6 +63,17 @@ class Uploads:
 
     def pushed(self, message: PushAck) -> None:
         self._around.spawn(self._push(message))
+
+    def unreachable(self, nick: str) -> None:
+        """Somebody says that nobody can connect to us.
+
+        It is believed of who may come for a file, as long as nobody ever came: then the server is told that
+        we are behind a firewall, and from now on we go to those who want something.
+        """
+        if self._visited or all(who != nick.lower() for who, _ in self._promises):
+            return
+        log.warning("napster: %s cannot connect to us: files are brought (see --firewalled)", nick)
+        self._around.tell(ChangePort(0))
 
     async def _consider(self, nick: str, name: str) -> None:
         gift = await self._find(name)
@@ -111,6 +124,7 @@ class Uploads:
 
     async def came(self, talk: Talk, head: GetFile) -> None:
         """Somebody dialed us. Raises NetworkError, DiskError."""
+        self._visited = True
         gift = self._take((head.nick.lower(), head.name))
         if gift is None or head.offset > gift.size:
             talk.send(NOT_ASKED)
