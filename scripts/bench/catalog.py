@@ -1,116 +1,149 @@
-"""How a catalog stands a million files: build, start, rescan, queries, memory, size on disk.
+"""How a catalog stands a million files: first scan, start, rescan, searches, hashing, memory, size on disk.
 
-    python scripts/bench/catalog.py [FILES] [FOLDER]
-
-Makes a folder of small files with names from a vocabulary in which few words are common and most are rare (or
-takes FOLDER if it is there), then measures each step in a process of its own.
+Each step is a process of its own that works with the same folder and the same index. The first scan makes the
+index, so it has one run and no warm-up. A start counts from the start of the process to the answer to a first
+question, with the files of last time; a rescan finds that nothing has changed. Searches are asked one after
+the other. A million small files take a minute to make; `--folder` keeps them.
 """
 
-import asyncio
-import json
-import resource
-import subprocess
-import sys
+import argparse
 import tempfile
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from random import Random
+from typing import TYPE_CHECKING
 
-from p2pswarm.disk.pool import DiskPool
-from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.query import Query
+from scripts.bench import publish
+from scripts.bench.files import DISK, scratch
+from scripts.bench.measure import Figures, Goal, Results, note, spreads, take_turns
+from scripts.bench.programs import PYTHON, BenchError, program
 
-VOCABULARY = 50_000
-PER_FOLDER = 500
-QUERIES = 3000
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-
-def vocabulary() -> list[str]:
-    dice = Random(1)
-    letters = "etaoinshrdlucmfwypvbgk"
-    return ["".join(dice.choices(letters, k=dice.randint(3, 9))) for _ in range(VOCABULARY)]
-
-
-def words(dice: Random, known: list[str], count: int) -> str:
-    """A few words are in everything: rank r with a weight of about 1/r."""
-    return " ".join(known[int(VOCABULARY ** dice.random()) - 1] for _ in range(count))
-
-
-def make(folder: Path, files: int) -> None:
-    dice, known = Random(2), vocabulary()
-    for number in range(files):
-        if number % PER_FOLDER == 0:
-            here = folder / words(dice, known, 2).title() / f"{words(dice, known, 2)} {number}"
-            here.mkdir(parents=True)
-        ending = dice.choice(["mp3"] * 6 + ["jpg", "pdf", "avi", "zip"])
-        name = f"{number % 100:02} - {words(dice, known, dice.randint(2, 5))} {number}.{ending}"
-        (here / name).write_bytes(b"x" * dice.randint(1, 64))
+QUESTION = "How does a catalog stand a million files?"
+FILES = 1_000_000
+BYTES_A_FILE = 5_000  # of disk: a block, a name, a row in the index
+FIRST, START, RESCAN, SEARCH, HASH = "first scan", "start", "rescan", "search", "hash"
+SECONDS = 2.0  # "starts in seconds"
+COLUMNS = (
+    publish.Column("seconds", "s", 1, 2),
+    publish.Column("rate", "searches/s", 1, 0),
+    publish.Column("p50", "p50 ms", 1e-3),
+    publish.Column("p99", "p99 ms", 1e-3),
+    publish.Column("hits", "hits each", 1, 1),
+    publish.Column("md5s", "MD5 files/s", 1, 0),
+    publish.Column("digests", "SHA-1 files/s", 1, 0),
+    publish.Column("memory", "peak MB", 1e6, 1),
+    publish.Column("disk", "on disk, bytes a file", 1, 0),
+)
+_FIGURES = frozenset(column.figure for column in COLUMNS)
 
 
-async def measure(step: str, folder: Path, database: Path) -> dict[str, float]:
-    disk, index = DiskPool(threads=4), DiskPool(threads=1)
-    began = time.perf_counter()
-    catalog = await Catalog.open(database, [folder], disk=disk, index=index)
-    figures = {"open_s": time.perf_counter() - began}
-    if step in ("build", "rescan"):
-        await catalog.indexing.scan()
-        figures[f"{step}_s"] = time.perf_counter() - began
-    if step == "hash":
-        began = time.perf_counter()
-        for _ in range(200):
-            await catalog.indexing.find_md5s()
-        figures["md5_per_s"] = 200 * 16 / (time.perf_counter() - began)
-        began = time.perf_counter()
-        for _ in range(2000):
-            await catalog.indexing.digest_one()
-        figures["digest_per_s"] = 2000 / (time.perf_counter() - began)
-    if step == "query":
-        figures |= await ask(catalog)
-    figures["files"] = catalog.files
-    await catalog.aclose()
-    await index.aclose()
-    await disk.aclose()
-    figures["peak_rss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return figures
+@dataclass(frozen=True)
+class Step:
+    """A contestant: one step of a catalog's life."""
+
+    name: str
+    step: str
+    folder: Path
+    database: Path
+    files: int
+    most: int | None = None
+
+    def run(self, *, check: bool) -> Figures:
+        if self.name == FIRST and check:
+            return {}
+        command = (PYTHON, "-m", "scripts.bench.catalog_load")
+        with program(*command, self.step, self.folder, self.database) as running:
+            told = running.wait_for("measured")
+            used = running.wait()
+            took = told["heard"] - running.started
+        if told["files"] != self.files:
+            raise BenchError(f"{self.name}: {told['files']} files, not {self.files}")
+        figures = {name: value for name, value in told.items() if name in _FIGURES}
+        if self.name == START:
+            figures["seconds"] = took
+        if self.name == FIRST:
+            kept = self.database.parent.glob(f"{self.database.name}*")
+            figures["disk"] = sum(path.stat().st_size for path in kept) / self.files
+        return {**figures, "memory": used.memory}
 
 
-async def ask(catalog: Catalog) -> dict[str, float]:
-    dice, known = Random(3), vocabulary()
-    took, hits = [], 0
-    for _ in range(QUERIES):
-        query = Query.parse(words(dice, known, dice.randint(1, 3)))
-        began = time.perf_counter()
-        hits += len(await catalog.search(query))
-        took.append(time.perf_counter() - began)
-    took.sort()
-    return {
-        "hits_per_query": hits / QUERIES,
-        "p50_ms": took[len(took) // 2] * 1000,
-        "p99_ms": took[len(took) * 99 // 100] * 1000,
-        "max_ms": took[-1] * 1000,
-        "queries_per_s": QUERIES / sum(took),
-    }
+@contextmanager
+def shared(wanted: argparse.Namespace) -> Iterator[Path]:
+    """A folder with so many files; one that was named is made if needed, and stays."""
+    if wanted.folder is None:
+        with scratch(DISK, wanted.files * BYTES_A_FILE) as home:
+            yield filled(home / "share", wanted.files)
+    else:
+        yield wanted.folder if wanted.folder.exists() else filled(wanted.folder, wanted.files)
+
+
+def filled(folder: Path, files: int) -> Path:
+    note(f"making {files} files in {folder}")
+    command = (PYTHON, "-m", "scripts.bench.catalog_load", "make", folder, files)
+    with program(*command, patience=1200) as making:
+        making.wait()
+    return folder
+
+
+def steps(folder: Path, database: Path, wanted: argparse.Namespace) -> Iterator[Step]:
+    """The first scan takes part always: what would the others work with?"""
+    place = folder, database, wanted.files
+    yield Step(FIRST, "scan", *place, most=1)
+    for name, step, most in (
+        (START, "start", None),
+        (SEARCH, "search", None),
+        (RESCAN, "scan", 1),
+        (HASH, "hash", None),
+    ):
+        if publish.chosen(name, wanted):
+            yield Step(name, step, *place, most=most)
+
+
+def goals(results: Results, files: int) -> list[Goal]:
+    found = spreads(results.runs.get(START, ()))
+    value = found["seconds"].median if found else None
+    text = f"seconds from the start of the process to the first answer, {files} files"
+    return [Goal(text, SECONDS, value, at_least=False)]
+
+
+def draw(figure: "Figure", report: publish.Report) -> None:
+    figure.set_size_inches(7.2, 1.8)
+    left, right = figure.subplots(1, 2, sharey=True)
+    publish.bars(left, report.results, COLUMNS[0])
+    publish.bars(right, report.results, COLUMNS[7])
+
+
+def arguments() -> argparse.Namespace:
+    parser = publish.parser(__doc__, runs=3)
+    parser.add_argument("--files", type=int, default=FILES, help=f"to share ({FILES})")
+    parser.add_argument(
+        "--folder", type=Path, metavar="DIR", help="with so many files; made if needed, and kept"
+    )
+    wanted = parser.parse_args()
+    wanted.runs = 1 if wanted.quick else wanted.runs
+    wanted.files = 10_000 if wanted.quick else wanted.files
+    return wanted
 
 
 def main() -> None:
-    if len(sys.argv) > 1 and sys.argv[1] == "step":
-        _, _, step, folder, database = sys.argv
-        print(json.dumps(asyncio.run(measure(step, Path(folder), Path(database)))))
-        return
-    files = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    with tempfile.TemporaryDirectory() as home:
-        folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(home) / "share"
-        if not folder.exists():
-            make(folder, files)
-        database = Path(home) / "catalog.db"
-        for step in ("build", "start", "query", "rescan", "hash"):
-            command = [sys.executable, __file__, "step", step, folder, database]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
-            print(step, done.stdout, end="")
-            if step == "build":
-                size = sum(path.stat().st_size for path in Path(home).glob("catalog.db*"))
-                print(f"size on disk: {size / 2**20:.0f} MiB, {size / files:.0f} bytes a file")
+    wanted = arguments()
+    with shared(wanted) as folder, tempfile.TemporaryDirectory(prefix="p2pswarm-bench-") as home:
+        results = _with_index(folder, Path(home) / "catalog.db", wanted)
+    facts = {"files": wanted.files}
+    judged = goals(results, wanted.files)
+    publish.Report("catalog", QUESTION, facts, results, COLUMNS, judged).publish(wanted, draw)
+
+
+def _with_index(folder: Path, database: Path, wanted: argparse.Namespace) -> Results:
+    first, *others = steps(folder, database, wanted)
+    made = take_turns([first], 1)
+    results = take_turns(others, wanted.runs) if not made.failures else Results({}, {})
+    return Results({**made.runs, **results.runs}, {**made.failures, **results.failures})
 
 
 if __name__ == "__main__":
-    main()
+    publish.command(main)

@@ -2,8 +2,7 @@
 
 Its downloaders said so (626) and asked it to come (500), and servers refuse that while its port is not 0; it
 heard of it and did nothing. And whoever sent the torrent of a hit made us dial, again and again, whatever
-address
-the hit named as its peer, also one of our own network named by a server on the Internet.
+address the hit named as its peer, also one of our own network named by a server on the Internet.
 """
 
 import asyncio
