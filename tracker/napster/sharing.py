@@ -63,8 +63,8 @@ class Sharing:
             self._index.note(member.number, message.name, sha1, info_hash)
 
     def unshare(self, member: Member, message: Unshare) -> None:
-        """The name is the whole line; some programs put it in quotes, which no name can have."""
-        self._remove(member, message.name.strip('"'))
+        """The name is the whole line; in quotes, which no name has, it is no file's, as for OpenNap."""
+        self._remove(member, message.name)
 
     def unshare_all(self, member: Member, _: UnshareAll) -> None:
         def cleared(count: int) -> None:
