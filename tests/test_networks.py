@@ -18,6 +18,7 @@ from p2pswarm.node import Node
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.search import Find
 from p2pswarm.swarm.events import PeerBanned, Seeding
+from tests.support.liar import Liar
 from tests.support.scripted_napster import PATIENCE
 from tracker.napster.server import NapsterServer, NapsterSettings
 
@@ -130,55 +131,6 @@ async def test_a_download_goes_on_after_a_restart(town: Town, tmp_path: Path) ->
     assert again.path.read_bytes() == SONG
     fetched = again.sources[0].down.total
     assert fetched <= len(SONG) - 4 * again.metainfo.piece_length + (2 << 20)
-
-
-class Liar:
-    """A member that claims to have what others have, and brings garbage; by hand, byte by byte."""
-
-    def __init__(self, hit: Hit) -> None:
-        self._hit = hit
-
-    async def run(self, server: Address) -> None:
-        reader, writer = await asyncio.open_connection(*server, local_addr=("127.0.0.66", 0))
-        hit = self._hit
-        name = r"mine\blue moon.mp3"
-
-        def say(number: int, text: str) -> None:
-            writer.write(struct.pack("<HH", len(text), number) + text.encode())
-
-        say(2, 'liar pw 0 "p2pswarm/0.1" 0')
-        try:
-            while True:
-                length, number = struct.unpack("<HH", await reader.readexactly(4))
-                words = (await reader.readexactly(length)).decode().split()
-                if number == 0x7000:
-                    assert hit.sha1 is not None
-                    assert hit.md5 is not None
-                    say(100, f'"{name}" {hit.md5.hex()} {hit.size} 0 0 0')
-                    say(0x7001, f'"{name}" {hit.sha1.hex()} {hit.info_hash}')
-                elif number == 607:
-                    say(608, f'{words[0]} "{name}"')
-                elif number == 501:
-                    port = int(words[2])
-                    ip = ".".join(map(str, int(words[1]).to_bytes(4, "little")))
-                    await self._bring(Address(ip, port), name)
-        finally:
-            writer.close()
-
-    async def _bring(self, address: Address, name: str) -> None:
-        reader, writer = await asyncio.open_connection(*address, local_addr=("127.0.0.66", 0))
-        try:
-            assert await reader.readexactly(1) == b"1"
-            writer.write(f'SENDliar "{name}" {self._hit.size}'.encode())
-            await reader.read(20)
-            for _ in range(self._hit.size // 65536 + 1):
-                writer.write(os.urandom(65536))
-                await writer.drain()
-            await reader.read()
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
 
 
 async def test_a_host_that_brings_garbage_is_found_out_and_banned(

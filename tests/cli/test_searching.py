@@ -13,6 +13,7 @@ import pytest
 
 from p2pswarm.cli.exits import Exit
 from tests.cli.conftest import Command
+from tests.support import liar
 from tests.support.processes import Program, program
 
 MIB = 1 << 20
@@ -99,14 +100,10 @@ def town(tmp_path: Path) -> Iterator[Town]:
         yield town
 
 
-def uploaded(sharing: Program) -> int:
-    return max(event["uploaded"] for event in sharing.events if event["event"] == "status")
-
-
 @pytest.mark.timeout(60)
 def test_two_share_a_third_finds_and_fetches_from_both(town: Town) -> None:
     for number in (1, 2):
-        town.share(f"blue moon {number}.mp3", "--up-limit", "2MiB")
+        town.share(f"blue moon {number}.mp3", "--up-limit", "1MiB")
     (row,) = town.found("blue moon", hosts=2)
     assert row["number"] == 1
     assert row["token"] == f"napster:btih:{row['info_hash']}"
@@ -119,6 +116,25 @@ def test_two_share_a_third_finds_and_fetches_from_both(town: Town) -> None:
     assert len(joined) == 2
     downloads = [event for event in fetching.events if event["event"] == "status"]
     assert max(event["peers"] for event in downloads) == 2
+    pieces = [event["time"] for event in fetching.events if event["event"] == "piece_done"]
+    alone = len(SONG) / MIB - 1  # what one of them would take at least; a second is saved up
+    assert pieces[-1] - pieces[0] < alone, "one of them gave nearly all of it"
+
+
+@pytest.mark.timeout(60)
+def test_a_host_that_serves_garbage_is_found_out_and_banned(town: Town) -> None:
+    town.share("blue moon.mp3", "--up-limit", "1MiB")
+    (row,) = town.found("blue moon")
+    server = f"127.0.0.1:{town.port}"
+    with program(town.folder / "liar", server, json.dumps(row), module="tests.support.liar"):
+        town.found("blue moon", hosts=2)
+        with town.fetch(1) as fetching:
+            assert fetching.wait(30) == 0
+            result = fetching.wait_for("result")
+    assert Path(result["path"]).read_bytes() == SONG
+    assert result["verified_by"] == "the SHA-1 of every piece"
+    banned = [event["address"] for event in fetching.events if event["event"] == "peer_banned"]
+    assert {address.partition(":")[0] for address in banned} == {liar.HOST}
 
 
 @pytest.mark.timeout(60)
