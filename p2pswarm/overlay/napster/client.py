@@ -119,7 +119,8 @@ class Napster:
         """Once. Raises InvalidStateError the second time."""
         self._catalog.set_result(catalog)
         tools = self._tools
-        self._transfers.give(Giving(catalog, tools.disk, tools.up, tools.seed), tools.slots)
+        giving = Giving(catalog, tools.disk, tools.up, tools.seed)
+        self._transfers.give(catalog, giving, tools.slots)
 
     # Looking for files and people
 

@@ -24,7 +24,7 @@ from p2pswarm.wire.napster import (
     UnshareAll,
 )
 
-__all__ = ["Announcing"]
+__all__ = ["Announcing", "share_of"]
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Announcing:
         files = [each for each in files if each.id not in numbers]
         if not files:
             return bool(gone)
-        await self._tell(map(_share, files))
+        await self._tell(map(share_of, files))
         self._listed = files[-1].id
         self.files += len(files)
         return True
@@ -117,7 +117,8 @@ class Announcing:
             log.warning("napster: %s", text)
 
 
-def _share(shared: Shared) -> Share:
+def share_of(shared: Shared) -> Share:
+    """As a server, or who wants the list, is told of it."""
     assert shared.md5 is not None
     return Share(wire_name(shared.name), shared.md5.hex(), shared.size)
 

@@ -16,13 +16,23 @@ from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.budget import DialBudget
+from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.napster.connection import Connection
 from p2pswarm.overlay.napster.downloads import Downloads
 from p2pswarm.overlay.napster.giving import Giving
+from p2pswarm.overlay.napster.lists import Lists
 from p2pswarm.overlay.napster.talk import Talk
 from p2pswarm.overlay.napster.uploads import Uploads
-from p2pswarm.wire.napster import DataPortError, Message, PushAck, UploadRefuse, UploadRequest
-from p2pswarm.wire.napster.peer import HELLO, GetFile, HeadFramer, SendFile
+from p2pswarm.wire.napster import (
+    DataPortError,
+    DirectBrowse,
+    DirectBrowseError,
+    Message,
+    PushAck,
+    UploadRefuse,
+    UploadRequest,
+)
+from p2pswarm.wire.napster.peer import HELLO, GetFile, GetList, HeadFramer, SendFile
 
 __all__ = ["Transfers"]
 
@@ -36,6 +46,7 @@ class Transfers:
         self.firewalled = firewalled
         self.downloads = Downloads(self)
         self._uploads: Uploads | None = None
+        self._lists: Lists | None = None
         self._port = port
         self._connection = connection
         self._budget = DialBudget()
@@ -43,9 +54,10 @@ class Transfers:
         self._tasks: asyncio.TaskGroup | None = None
         self._clock = asyncio.get_running_loop().time
 
-    def give(self, giving: Giving, slots: int) -> None:
+    def give(self, catalog: Catalog, giving: Giving, slots: int) -> None:
         """From now on there is something to be had from us."""
         self._uploads = Uploads(giving, self, slots)
+        self._lists = Lists(catalog, self)
 
     async def run(self) -> None:
         """Until cancelled; what is under way ends then."""
@@ -57,6 +69,8 @@ class Transfers:
                 self._tasks = None
                 if self._uploads is not None:
                     self._uploads.close()
+                if self._lists is not None:
+                    self._lists.close()
 
     def heard(self, message: object) -> None:
         """What the server says by itself."""
@@ -65,6 +79,10 @@ class Transfers:
                 self.tell(UploadRefuse(nick, name))
             case UploadRequest() if self._uploads is not None:
                 self._uploads.requested(message)
+            case DirectBrowse(nick=nick) if self._lists is None:
+                self.tell(DirectBrowseError(nick, "nothing is shared"))
+            case DirectBrowse() if self._lists is not None:
+                self._lists.asked(message)
             case PushAck() if self._uploads is not None:
                 self._uploads.pushed(message)
             case DataPortError(nick=nick) if self._uploads is not None:
@@ -132,6 +150,8 @@ class Transfers:
         try:
             if isinstance(head, GetFile) and self._uploads is not None:
                 await self._uploads.came(talk, head)
+            elif isinstance(head, GetList) and self._lists is not None:
+                await self._lists.came(talk)
         finally:
             talk.close()
 
