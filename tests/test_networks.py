@@ -237,6 +237,29 @@ async def test_a_file_of_foreign_programs_is_fetched_by_ranges_and_marked(
         await asyncio.wait(running)
 
 
+async def test_foreign_hosts_give_to_the_same_piece_map_as_ours(town: Town, tmp_path: Path) -> None:
+    """Theirs are known by MD5 and size alone, and verified by our host's info-hash all the same."""
+    await town.node(town.file("one/red sun.mp3"))
+    foreign = Foreign("good1", "127.0.0.71", SONG, md5(SONG[:299008]).digest())
+    running = asyncio.ensure_future(foreign.run(town.server))
+    try:
+        node = await town.node()
+        async with asyncio.timeout(PATIENCE):
+            finds: list[Find] = []
+            while not finds or len(finds[0].hits) < 2 or "btih" not in finds[0].known:
+                async with node.search(Query.parse("red sun")) as search:
+                    finds = [find async for find in search]
+        torrent = await node.download(finds[0], save_to=tmp_path / "to")
+        await torrent.finished()
+        assert torrent.path.read_bytes() == SONG
+        assert torrent.status().verified_by == "the SHA-1 of every piece"
+        assert sum(source.down.total for source in torrent.sources) > 0
+        assert foreign.asked
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
 async def test_a_name_from_the_network_stays_in_the_folder(town: Town, tmp_path: Path) -> None:
     await town.node(town.file("one/blue moon.mp3"))
     three = await town.node()
