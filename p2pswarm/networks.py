@@ -74,6 +74,7 @@ class Networks:
         self._index: DiskPool | None = None
         self._joined: dict[str, Napster] = {}
         self._seeded: OrderedDict[InfoHash, Torrent] = OrderedDict()
+        self._adding = asyncio.Lock()
         self._chores: set[asyncio.Task[None]] = set()
         self.catalog: Catalog | None = None
 
@@ -150,19 +151,26 @@ class Networks:
 
     async def _seed(self, info_hash: InfoHash) -> None:
         """Somebody has asked for the torrent of one of our files. Raises DiskError, HostError."""
-        found = await self.catalog.torrent(info_hash) if self.catalog else None
-        if self.catalog is None or found is None or info_hash in self._torrents:
+        async with self._adding:  # of those who ask at the same moment, the others find it there
+            if info_hash not in self._torrents:
+                await self._add_ours(info_hash)
+        torrent = self._seeded.get(info_hash)
+        if torrent is None:
             return
-        shared, metainfo = found
-        path = await self.catalog.path(shared)
-        torrent = await self._add(_renamed(metainfo, path.name), data=path)
-        self._seeded[info_hash] = torrent
-        await self._stop_some()
         try:
             async with asyncio.timeout(SEED_TIME):
                 await torrent.finished()
         except TimeoutError:
-            log.debug("%s is still being checked", path)  # peers that come too early come again
+            log.debug("%s is still being checked", torrent.path)  # who comes too early comes again
+
+    async def _add_ours(self, info_hash: InfoHash) -> None:
+        found = await self.catalog.torrent(info_hash) if self.catalog else None
+        if self.catalog is None or found is None:
+            return
+        shared, metainfo = found
+        path = await self.catalog.path(shared)
+        self._seeded[info_hash] = await self._add(_renamed(metainfo, path.name), data=path)
+        await self._stop_some()
 
     async def _stop_some(self) -> None:
         """The oldest that nobody fetches makes room."""
