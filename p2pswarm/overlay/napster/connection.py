@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 1.0  # seconds after a connection was lost
 LONGEST_PAUSE = 60.0
+SETTLED = (
+    60.0  # seconds after which a session was no failure: two with one account push each other out
+)
 NAME_TIME = 10.0  # seconds for looking up the server's name
 
 
@@ -90,13 +93,16 @@ class Connection:
         self._tried.clear()
         where = await self._look_up()
         session, self.account = await log_in(self.account, lambda: self._connect(where), self._dice)
-        self._session, self._failures = session, 0
+        self._session = session
         self._tried.set()
+        settled = asyncio.get_running_loop().time() + SETTLED
         log.info("napster: logged in at %s as %s", self._server, self.account.nick)
         try:
             await self._stay(session)
         finally:
             session.close()
+        if asyncio.get_running_loop().time() >= settled:
+            self._failures = 0
         raise session.lost()
 
     async def _stay(self, session: Session) -> None:
