@@ -275,6 +275,7 @@ def _napster(settings: TrackerSettings, clock: Callable[[], float]) -> NapsterSe
         audit=settings.napster_audit,
         motd=settings.napster_motd,
         idle=settings.napster_idle,
+        meta=settings.napster_meta,
     )
     return NapsterServer(values, clock)
 

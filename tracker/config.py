@@ -80,6 +80,10 @@ class TrackerSettings:
         default=None,
         metadata=_about("run a Napster index server on this port, too; 0 for any", "N"),
     )
+    napster_meta: int | None = field(
+        default=None,
+        metadata=_about("tell who asks on this port, as old programs do on 8875, where it is", "N"),
+    )
     napster_index: str = field(
         default="memory",
         metadata=_about(
@@ -120,16 +124,15 @@ class TrackerSettings:
     )
 
     def __post_init__(self) -> None:
-        if self.port is not None and not 0 <= self.port < 65536:
-            raise ValueError(f"port {self.port} is not from 0 to 65535")
+        for port in (self.port, self.napster, self.napster_meta):
+            if port is not None and not 0 <= port < 65536:
+                raise ValueError(f"port {port} is not from 0 to 65535")
         if not 1 <= self.interval <= 86400:
             raise ValueError(f"an interval of {self.interval} s is not from 1 s to 86400 s")
         if self.torrents is not None and not self.torrents.is_dir():
             raise ValueError(f"{self.torrents} is not a folder")
         if not 0 < self.patience <= 3600:
             raise ValueError(f"a patience of {self.patience} s is not from 0 s to 3600 s")
-        if self.napster is not None and not 0 <= self.napster < 65536:
-            raise ValueError(f"port {self.napster} is not from 0 to 65535")
         for name in ("napster_query_rate", "napster_idle"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be more than 0")

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from p2pswarm.errors import HostError
@@ -24,6 +25,7 @@ from tracker.napster.index.memory import MemoryIndex
 from tracker.napster.index.sqlite import SqliteIndex
 from tracker.napster.limits import Caps, Guests, allowances
 from tracker.napster.lobby import Lobby
+from tracker.napster.metaserver import Metaserver
 from tracker.napster.pages import WebSearch
 from tracker.napster.people import Duties, Member, People
 from tracker.napster.profile import Profile
@@ -64,6 +66,7 @@ class NapsterSettings:
     audit: Path | None = None
     motd: Path | None = None
     idle: float = 1800.0
+    meta: int | None = None  # the port of the metaserver, if there is to be one
 
 
 class NapsterServer:
@@ -107,9 +110,9 @@ class NapsterServer:
         self._numbers = itertools.count(1)
         self._next_tidy = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
         self._closed = False
-        self.port = 0
+        self.port = self.meta_port = 0
 
     async def start(self) -> None:
         """Listen. Raises PortTakenError, or HostError for files that cannot be used."""
@@ -126,11 +129,11 @@ class NapsterServer:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         self.lobby.hang_up()
-        if self._listener is not None:
-            await self._listener.wait_closed()
+        for listener in self._listeners:
+            await listener.wait_closed()
         if self._accounts is not None:
             await self._accounts.aclose()
         await self.index.aclose()
@@ -181,7 +184,12 @@ class NapsterServer:
             if hasattr(socket, name):
                 place.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self.lobby.knock, sock=place, backlog=_BACKLOG)
+        self._listeners = [await loop.create_server(self.lobby.knock, sock=place, backlog=_BACKLOG)]
+        if self._settings.meta is not None:
+            meta = await asyncio.to_thread(bind, self._settings.host, self._settings.meta)
+            self.meta_port = meta.getsockname()[1]
+            tell = partial(Metaserver, lambda: self.port)
+            self._listeners.append(await loop.create_server(tell, sock=meta, backlog=_BACKLOG))
 
     def _newcomer(self, session: Session, host: str) -> Visitor:
         return Visitor(session, host, self._reception)

@@ -415,6 +415,17 @@ async def test_a_service_that_cannot_start_leaves_nothing_open(
     await again.aclose()
 
 
+async def test_a_metaserver_tells_where_the_server_is() -> None:
+    async with running(napster_meta=0) as evening:
+        port = evening.server.meta_port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == f"127.0.0.1:{evening.server.port}\n".encode()
+        writer.close()
+        settings = TrackerSettings(host="127.0.0.1", port=0, napster=0, napster_meta=port)
+        with pytest.raises(PortTakenError):
+            await TrackerService(settings).start()
+
+
 async def test_a_port_that_is_taken() -> None:
     async with running() as evening:
         settings = TrackerSettings(host="127.0.0.1", port=0, napster=evening.server.port)
