@@ -22,9 +22,8 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE = 1.0  # seconds after a connection was lost
 LONGEST_PAUSE = 60.0
-SETTLED = (
-    60.0  # seconds after which a session was no failure: two with one account push each other out
-)
+# Seconds after which a session was no failure: two programs with one account push each other out.
+SETTLED = 60.0
 NAME_TIME = 10.0  # seconds for looking up the server's name
 
 

@@ -33,7 +33,7 @@ class Lists:
         self._waiting: dict[str, Callable[[], None]] = {}  # how to forget them
 
     def asked(self, message: DirectBrowse) -> None:
-        """With an address: they cannot be the ones who connect, or we cannot be connected to."""
+        """With an address we have to connect: nobody can connect to us."""
         key = message.nick.lower()
         if message.ip is not None and message.port:
             self._around.tell(DirectBrowseAck(message.nick))
