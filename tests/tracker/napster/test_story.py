@@ -415,6 +415,7 @@ async def test_a_service_that_cannot_start_leaves_nothing_open(
     await again.aclose()
 
 
+@on_every_loop
 async def test_a_metaserver_tells_where_the_server_is() -> None:
     async with running(napster_meta=0) as evening:
         port = evening.server.meta_port
