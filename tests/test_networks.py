@@ -24,6 +24,7 @@ from tracker.napster.server import NapsterServer, NapsterSettings
 
 SONG = os.urandom(3_000_000)
 BLUE = Query.parse("blue moon")
+SLOW = 700_000  # bytes a second, so that others have the time to take part
 
 
 @asynccontextmanager
@@ -43,14 +44,16 @@ class Town:
         self.folder, self.server, self._stack = folder, server, stack
         self._number = 1
 
-    async def node(self, *share: Path, join: bool = True, **more: object) -> Node:
+    async def node(
+        self, *share: Path, join: bool = True, up: int = 2_000_000, **more: object
+    ) -> Node:
         self._number += 1
         home = self.folder / f"home{self._number}"
         settings = Settings(
             port=0,
             bind=f"127.0.0.{self._number}",
             data_dir=home,
-            up_limit=2_000_000 if share else 0,
+            up_limit=up if share else 0,
         )
         networks = NetworkSettings(napster_server=self.server, **more)  # type: ignore[arg-type]
         node = await self._stack.enter_async_context(Node(settings, networks))
@@ -104,8 +107,8 @@ async def test_a_file_comes_verified_from_two_nodes_at_once(town: Town, tmp_path
 async def test_hosts_that_cannot_be_dialed_give_in_a_row(
     town: Town, tmp_path: Path, both: bool
 ) -> None:
-    await town.node(town.file("one/blue moon.mp3"), firewalled=True)
-    await town.node(town.file("two/blue moon.mp3"), firewalled=both)
+    await town.node(town.file("one/blue moon.mp3"), firewalled=True, up=SLOW)
+    await town.node(town.file("two/blue moon.mp3"), firewalled=both, up=SLOW)
     three = await town.node()
     find = await found(three, 2)
     assert sum(hit.peer is None for hit in find.hits) == 1 + both
@@ -136,7 +139,7 @@ async def test_a_download_goes_on_after_a_restart(town: Town, tmp_path: Path) ->
 async def test_a_host_that_brings_garbage_is_found_out_and_banned(
     town: Town, tmp_path: Path
 ) -> None:
-    await town.node(town.file("one/blue moon.mp3"))
+    await town.node(town.file("one/blue moon.mp3"), up=SLOW)
     three = await town.node()
     honest = await found(three, 1)
     liar = Liar(honest.hits[0])
@@ -239,7 +242,7 @@ async def test_a_file_of_foreign_programs_is_fetched_by_ranges_and_marked(
 
 async def test_foreign_hosts_give_to_the_same_piece_map_as_ours(town: Town, tmp_path: Path) -> None:
     """Theirs are known by MD5 and size alone, and verified by our host's info-hash all the same."""
-    await town.node(town.file("one/red sun.mp3"))
+    await town.node(town.file("one/red sun.mp3"), up=SLOW)
     foreign = Foreign("good1", "127.0.0.71", SONG, md5(SONG[:299008]).digest())
     running = asyncio.ensure_future(foreign.run(town.server))
     try:
