@@ -2,7 +2,7 @@
 
 Seconds alone do not tell a slow disk from a machine with more to do than processors. But who waits for a disk
 lets go of the processor himself, and who is put aside for somebody else does not, and the kernel counts the
-two apart. So `Watch` takes the time that passed only where the thread let go, and else the time it worked.
+two apart. So what took long is the disk's doing only where the thread let go.
 """
 
 import sys
@@ -37,19 +37,16 @@ class Watch:
     """Measures one job. The readings are those of the thread that calls."""
 
     clock: Callable[[], float] = time.perf_counter
-    worked: Callable[[], float] = time.thread_time
     let_go: Callable[[], int] = _let_go
 
-    def start(self) -> tuple[float, float, int]:
-        return self.clock(), self.worked(), self.let_go()
+    def start(self) -> tuple[float, int]:
+        return self.clock(), self.let_go()
 
-    def seconds(self, started: tuple[float, float, int]) -> float:
-        """How long the disk took since then, in the same thread."""
-        clock, worked, let_go = started
-        passed = self.clock() - clock
-        if passed > FAST and self.let_go() == let_go:
-            return self.worked() - worked
-        return passed
+    def seconds(self, started: tuple[float, int]) -> float:
+        """How long the disk took since then, in the same thread; 0 where the time was somebody else's."""
+        began, let_go = started
+        passed = self.clock() - began
+        return 0.0 if passed > FAST and self.let_go() == let_go else passed
 
 
 class Pace:
