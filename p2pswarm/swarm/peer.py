@@ -57,6 +57,7 @@ MOST_LATE = 2000
 MOST_UNSENT = 1 << 20  # bytes that may wait for a peer to read: a run of blocks, and what is small
 
 START_DEPTH = 8  # requests in flight at first; one more for each block while the rate still grows
+MOST_IN_ROW = 16  # requests that wait for each other, a quarter of a megabyte
 LEAST_DEPTH = 32  # Transmission's floor
 MOST_DEPTH = (
     500  # 8 MiB on their way from one peer; what libtorrent assumes of peers without `reqq`
@@ -139,6 +140,7 @@ class Peer:
         self._allowed: set[PieceIndex] = set()  # we may ask for these while choked
         self._granted: set[PieceIndex] = set()  # the peer may
         self._news = bytearray()  # Have messages that wait for the next send
+        self._urgent = False  # one of them is of a piece that it lacks
 
     @property
     def is_seed(self) -> bool:
@@ -223,7 +225,7 @@ class Peer:
                 self.depth = min(self.depth + self._new_blocks, self._most_depth())
             self._new_blocks = 0
         self.ask()
-        self.flush_news()
+        self.flush_urgent()
         self.upload.serve()
 
     def drained(self) -> None:
@@ -320,11 +322,17 @@ class Peer:
     def _most_depth(self) -> int:
         return min(self.reqq, MOST_DEPTH)
 
+    def _least_room(self) -> int:
+        """Requests travel in rows: a pipeline that is nearly full waits until one is worth a message."""
+        return min(max(1, self.depth // 8), MOST_IN_ROW)
+
     def ask(self) -> None:
         """Fill the pipeline, as far as rate limit, memory and the picker allow."""
         home = self._home
         room = self.depth - len(self.asked)
-        if room <= 0 or not self.am_interested or not home.asking or self.stream.over:
+        if room < self._least_room() or not self.am_interested or not home.asking:
+            return
+        if self.stream.over:
             return
         have = self._askable()
         if have is None:
@@ -365,7 +373,7 @@ class Peer:
             self._probe = blocks[0]
             self._last_block = now
         self.asked.update(dict.fromkeys(blocks, now))
-        self._send(encode_requests(self._home.picker.requests(blocks)))
+        self._send(self._taken_news() + encode_requests(self._home.picker.requests(blocks)))
 
     def take_block(self, piece: PieceIndex, begin: int, data: memoryview) -> None:
         """The framer's landing: a block that this peer owes goes to its place, while it is wanted."""
@@ -534,13 +542,18 @@ class Peer:
     # News and time
 
     def queue_have(self, piece: PieceIndex) -> None:
-        """Tell it with the next send."""
+        """Tell it with the next send; when it has the piece itself that may be the tick's."""
         self._news += Have(piece).encode()
+        self._urgent |= not self.have[piece]
 
-    def flush_news(self) -> None:
-        if self._news:
-            news, self._news = bytes(self._news), bytearray()
-            self._send(news)
+    def flush_urgent(self) -> None:
+        """Tell it now, when there is news that it may ask for."""
+        if self._urgent:
+            self._send(self._taken_news())
+
+    def _taken_news(self) -> bytes:
+        news, self._news, self._urgent = bytes(self._news), bytearray(), False
+        return news
 
     def tick(self, now: float) -> None:
         """Once a second: rates, depth of the pipeline, silence on either side."""
@@ -549,6 +562,8 @@ class Peer:
         self._adjust_depth()
         if self.asked and now - self._last_block > self._patience():
             self._stall()
+        if self._news:
+            self._send(self._taken_news())
         if now - self._spoke > KEEP_ALIVE:
             self._send(KeepAlive().encode())
         complaint = self._overdue(now)
@@ -572,12 +587,14 @@ class Peer:
         return ""
 
     def _adjust_depth(self) -> None:
-        grew = self.down.rate - self._rate_before
-        self._rate_before = self.down.rate
-        if self.down.rate and grew < STILL_GROWING:
+        rate = self.down.latest
+        grew = rate - self._rate_before
+        self._rate_before = rate
+        if rate and grew < STILL_GROWING:
             self._slow_start = False
         if not self._slow_start:
-            wanted = int(self.down.rate * (BUFFER_TIME + self.rtt) / BLOCK)
+            # While it speeds up, the average is late, and the other way round the last second may be a gap.
+            wanted = int(max(rate, self.down.rate) * (BUFFER_TIME + self.rtt) / BLOCK)
             self.depth = min(max(wanted, LEAST_DEPTH), self._most_depth())
 
     def _patience(self) -> float:

@@ -396,7 +396,7 @@ class Torrent:
     def _tell(self) -> None:
         self._telling = False
         for peer in list(self.peers.values()):
-            peer.flush_news()
+            peer.flush_urgent()
 
     def _feed_soon(self) -> None:
         """Memory or pieces became free: let those ask who got less than they could carry."""
