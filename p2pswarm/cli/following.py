@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from p2pswarm.cli.exits import CommandError, Exit
@@ -119,7 +120,8 @@ async def _tell(events: AsyncIterator["Event"], report: Report, stop: Stop) -> N
 
     complained: set[str] = set()
     async for event in events:
-        report.event(_snake(type(event).__name__), **plain(event))
+        if report.tells_events:
+            report.event(_snake(type(event).__name__), **plain(event))
         if isinstance(event, Completed | StateChanged):
             stop.wake()
         if isinstance(event, TrackerFailed) and event.url not in complained:
@@ -189,6 +191,7 @@ def _plain_fields(value: Any) -> dict[str, Any]:
     return facts
 
 
+@cache
 def _snake(name: str) -> str:
     """'PieceDone' is the event 'piece_done'."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()

@@ -69,6 +69,9 @@ class View(Protocol):
 
     def result(self, time: float, line: str, fields: Mapping[str, Any]) -> None: ...
 
+    def flush(self) -> None:
+        """That was all for the moment."""
+
     def close(self) -> None: ...
 
 
@@ -89,15 +92,19 @@ class Nothing:
     def result(self, time: float, line: str, fields: Mapping[str, Any]) -> None:
         tell_result(line)
 
+    def flush(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
 
 class JsonLines(Nothing):
-    """`--json`: for programs."""
+    """`--json`: for programs. Lines leave together with `flush`."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._lines: list[str] = []
 
     @override
     def status(self, time: float, sample: Sample) -> None:
@@ -107,7 +114,12 @@ class JsonLines(Nothing):
     @override
     def event(self, time: float, name: str, fields: Mapping[str, Any]) -> None:
         line = json.dumps({"event": name, "time": round(time, 3), **fields}, default=str)
-        self._out.write(line + "\n")
+        self._lines.append(line + "\n")
+
+    @override
+    def flush(self) -> None:
+        lines, self._lines = "".join(self._lines), []
+        self._out.write(lines)
 
     @override
     def note(self, time: float, text: str) -> None:

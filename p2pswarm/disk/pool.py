@@ -10,17 +10,16 @@ With `threads=0` everything runs at once where it is called, which is what simul
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from hashlib import sha1
-from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from p2pswarm.disk.begun import Begun
 from p2pswarm.disk.check import Check
 from p2pswarm.disk.hashing import TELL_EVERY
+from p2pswarm.disk.pace import Pace, Watch
 from p2pswarm.disk.storage import Storage
 from p2pswarm.disk.workers import Job, Workers, attempt
 from p2pswarm.errors import DiskError
@@ -30,16 +29,9 @@ from p2pswarm.formats.ids import BLOCK, PieceIndex
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import Metainfo
 
-__all__ = ["DiskPool", "Pace", "Stored"]
+__all__ = ["DiskPool", "Stored"]
 
 T = TypeVar("T")
-
-SMALL = 1 << 20  # bytes; hashing these takes 0.7 ms of the loop's time
-FAST = 0.001  # seconds a small write may take on average to stay on the loop
-SLOW = 0.005  # seconds; one of these on the loop is one too many
-# Seconds in threads after it: long for a disk that has to catch its breath, short for a moment in which the
-# processor was somebody else's, which looks the same.
-PENALTY = 2.0
 
 
 class Stored(NamedTuple):
@@ -52,35 +44,14 @@ class Stored(NamedTuple):
     digests: list[bytes] | None
 
 
-class Pace:
-    """Whether the next job runs here on the loop: it does while recent ones were quick.
-
-    Nothing runs here until one was measured in a thread.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._average = inf  # seconds
-        self._not_before = -inf
-
-    def here(self, size: int) -> bool:
-        return size <= SMALL and self._average < FAST and self._clock() >= self._not_before
-
-    def took(self, seconds: float, *, here: bool) -> None:
-        if self._average == inf:
-            self._average = seconds
-        self._average += (seconds - self._average) / 8
-        if here and seconds > SLOW:
-            self._not_before = self._clock() + PENALTY
-
-
 class DiskPool:
     """Runs the jobs of all torrents of one node. Created inside a running loop."""
 
-    def __init__(self, *, threads: int = 4, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, *, threads: int = 4, watch: Watch | None = None) -> None:
         self._inline = not threads
         self._at_once = max(1, threads)  # jobs of one check
-        self._clock = clock
+        self._watch = watch or Watch()
+        self._clock = self._watch.clock
         self._loop = asyncio.get_running_loop()
         self._workers = Workers(threads)
         self._writes: WeakKeyDictionary[Storage, Pace] = WeakKeyDictionary()
@@ -103,7 +74,7 @@ class DiskPool:
         `begun` has hashed a part of it already. `note` (the journal) runs where the job runs, never before
         the data is written. `done` is called on the loop: with a DiskError when the write or the note failed.
         """
-        job = partial(_store, storage, offset, data, expected, begun, note, digests, self._clock)
+        job = partial(_store, storage, offset, data, expected, begun, note, digests, self._watch)
         pace = self._pace(self._writes, storage)
         self._go(self._inline or pace.here(len(data)), job, pace, done)
 
@@ -123,7 +94,7 @@ class DiskPool:
         if cached:
             done(None)
             return
-        job = partial(_read, storage, offset, into, self._clock)
+        job = partial(_read, storage, offset, into, self._watch)
         pace = self._pace(self._reads, storage)
         quick = not storage.nowait and pace.here(sum(map(len, into)))
         self._go(self._inline or quick, job, pace, done)
@@ -200,25 +171,25 @@ def _store(
     begun: Begun | None,
     note: Callable[[], None] | None,
     digests: bool,
-    clock: Callable[[], float],
+    watch: Watch,
 ) -> tuple[Stored, float | None]:
     """The result, and the seconds the disk took; None when it was not asked. Raises DiskError."""
     if (begun.finish(data) if begun is not None else _sha1(data)) != expected:
         return Stored(False, _block_digests(data)), None
-    start = clock()
+    started = watch.start()
     storage.write(offset, data)
     if note is not None:
         note()
-    seconds = clock() - start
+    seconds = watch.seconds(started)
     return Stored(True, _block_digests(data) if digests else None), seconds
 
 
 def _read(
-    storage: Storage, offset: int, into: Sequence[memoryview], clock: Callable[[], float]
+    storage: Storage, offset: int, into: Sequence[memoryview], watch: Watch
 ) -> tuple[None, float]:
-    start = clock()
+    started = watch.start()
     storage.read_into(offset, into)
-    return None, clock() - start
+    return None, watch.seconds(started)
 
 
 def _finish(

@@ -12,16 +12,19 @@ class Meter:
     The hot path only does `meter.total += n`; whoever ticks once a second calls `tick(now)`.
     """
 
-    __slots__ = ("_marks", "_span", "rate", "total")
+    __slots__ = ("_marks", "_span", "latest", "rate", "total")
 
     def __init__(self, span: float = 5.0) -> None:
         self.total = 0
         self.rate = 0.0  # bytes per second, as of the last tick
+        self.latest = 0.0  # the same between the last two ticks: jumpy, but never late
         self._span = span
         self._marks: deque[tuple[float, int]] = deque()
 
     def tick(self, now: float) -> None:
         marks = self._marks
+        if marks and now > marks[-1][0]:
+            self.latest = (self.total - marks[-1][1]) / (now - marks[-1][0])
         marks.append((now, self.total))
         while len(marks) > 2 and marks[1][0] <= now - self._span:
             marks.popleft()

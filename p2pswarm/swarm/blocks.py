@@ -9,7 +9,7 @@ The one hard thing: a buffer belongs to the blocks until its piece is full, then
 job is done. Nobody writes into a buffer that is being hashed.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 from p2pswarm.formats.ids import PieceIndex
 
@@ -108,12 +108,15 @@ class Blocks:
         """The same for somebody who may not fill it soon."""
         return self.open(piece, sparingly=True)
 
-    def put(self, piece: PieceIndex, begin: int, data: memoryview) -> None:
-        """Copy a block to its place in a piece that is open."""
+    def put(self, piece: PieceIndex, begin: int, blocks: Iterable[memoryview]) -> None:
+        """Copy neighbours, the first of them at `begin`, to their places in a piece that is open."""
         buffer = self._buffers[piece]
         if buffer is None:
             buffer = self._buffers[piece] = self._pool.fetch(self._length)
-        buffer[begin : begin + len(data)] = data
+        for data in blocks:
+            end = begin + len(data)
+            buffer[begin:end] = data
+            begin = end
 
     def whole(self, piece: PieceIndex, size: int) -> memoryview:
         """The full piece, for the disk. It has at least one block."""

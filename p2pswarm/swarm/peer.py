@@ -1,7 +1,7 @@
 """One conversation with one peer: interest, asking, serving.
 
 Everything here runs in the socket's callback and never awaits. Messages come in through `got`, blocks through
-`take_block`; when the socket has no more, `caught_up` answers all of it with one send of requests and starts
+`take_blocks`; when the socket has no more, `caught_up` answers all of it with one send of requests and starts
 one read for what the peer asked. The peer owns its flags, what it owes us (`asked`, and `late` for what we no
 longer wait for) and what we owe it (`upload`, a room of its own). What concerns all peers it asks of its
 `Home`, the torrent.
@@ -57,6 +57,7 @@ MOST_LATE = 2000
 MOST_UNSENT = 1 << 20  # bytes that may wait for a peer to read: a run of blocks, and what is small
 
 START_DEPTH = 8  # requests in flight at first; one more for each block while the rate still grows
+MOST_IN_ROW = 16  # requests that wait for each other, a quarter of a megabyte
 LEAST_DEPTH = 32  # Transmission's floor
 MOST_DEPTH = (
     500  # 8 MiB on their way from one peer; what libtorrent assumes of peers without `reqq`
@@ -139,6 +140,7 @@ class Peer:
         self._allowed: set[PieceIndex] = set()  # we may ask for these while choked
         self._granted: set[PieceIndex] = set()  # the peer may
         self._news = bytearray()  # Have messages that wait for the next send
+        self._urgent = False  # one of them is of a piece that it lacks
 
     @property
     def is_seed(self) -> bool:
@@ -223,7 +225,7 @@ class Peer:
                 self.depth = min(self.depth + self._new_blocks, self._most_depth())
             self._new_blocks = 0
         self.ask()
-        self.flush_news()
+        self.flush_urgent()
         self.upload.serve()
 
     def drained(self) -> None:
@@ -320,11 +322,17 @@ class Peer:
     def _most_depth(self) -> int:
         return min(self.reqq, MOST_DEPTH)
 
+    def _least_room(self) -> int:
+        """Requests travel in rows: a pipeline that is nearly full waits until one is worth a message."""
+        return min(max(1, self.depth // 8), MOST_IN_ROW)
+
     def ask(self) -> None:
         """Fill the pipeline, as far as rate limit, memory and the picker allow."""
         home = self._home
         room = self.depth - len(self.asked)
-        if room <= 0 or not self.am_interested or not home.asking or self.stream.over:
+        if room < self._least_room() or not self.am_interested or not home.asking:
+            return
+        if self.stream.over:
             return
         have = self._askable()
         if have is None:
@@ -365,10 +373,38 @@ class Peer:
             self._probe = blocks[0]
             self._last_block = now
         self.asked.update(dict.fromkeys(blocks, now))
-        self._send(encode_requests(self._home.picker.requests(blocks)))
+        self._send(self._taken_news() + encode_requests(self._home.picker.requests(blocks)))
 
-    def take_block(self, piece: PieceIndex, begin: int, data: memoryview) -> None:
-        """The framer's landing: a block that this peer owes goes to its place, while it is wanted."""
+    def take_blocks(self, piece: PieceIndex, begin: int, blocks: list[memoryview]) -> None:
+        """The framer's landing: what this peer owes goes to its place, while it is wanted.
+
+        Neighbours that only this peer was asked for land together: on a fast line hardly any block is not
+        among them.
+        """
+        n, picker = len(blocks), self._home.picker
+        first = piece * picker.per_piece + begin // BLOCK
+        whole = n > 1 and begin % BLOCK == 0 and len(blocks[0]) == BLOCK
+        if whole and picker.awaits(first, n, self) and not self.stream.over:
+            self._take_row(piece, begin, blocks, range(first, first + n))
+            return
+        for data in blocks:
+            self._take_block(piece, begin, data)
+            begin += len(data)
+
+    def _take_row(
+        self, piece: PieceIndex, begin: int, blocks: list[memoryview], row: range
+    ) -> None:
+        home, asked = self._home, self.asked
+        self.down.total += len(row) * BLOCK
+        if self._probe is not None and self._probe in row:
+            self._measure_trip(asked[self._probe])
+        for block in row:
+            del asked[block]
+        self._new_blocks += len(row)
+        home.blocks.put(piece, begin, blocks)
+        self._tell_reached(home.picker.landed_row(row.start, len(row)))
+
+    def _take_block(self, piece: PieceIndex, begin: int, data: memoryview) -> None:
         if self.stream.over:
             return  # closed by what came before it in the same read
         home, picker, length = self._home, self._home.picker, len(data)
@@ -379,8 +415,7 @@ class Peer:
         if asked_at is None and not was_late:
             raise RemoteProtocolError(f"block {begin} of piece {piece}, not asked for")
         if block == self._probe and asked_at is not None:
-            self.rtt = home.clock() - asked_at
-            self._probe = None
+            self._measure_trip(asked_at)
         self._new_blocks += 1
         if not picker.fits(piece, begin, length):
             home.wasted(length)
@@ -389,13 +424,20 @@ class Peer:
         if not picker.wants(block, self):  # somebody else was faster
             home.wasted(length)
             return
-        home.blocks.put(piece, begin, data)
+        home.blocks.put(piece, begin, [data])
         contested = was_late or picker.is_doubled(block)
         reached = picker.landed(block, self)
         if contested:
             home.cancel_others(block, self)
-        if reached is not None:
-            (home.piece_grown if reached.left else home.piece_full)(reached)
+        self._tell_reached(reached)
+
+    def _measure_trip(self, asked_at: float) -> None:
+        self.rtt = self._home.clock() - asked_at
+        self._probe = None
+
+    def _tell_reached(self, piece: OpenPiece | None) -> None:
+        if piece is not None:
+            (self._home.piece_grown if piece.left else self._home.piece_full)(piece)
 
     def got_choke(self, _: Choke) -> None:
         """Without the fast extension a choke drops every request; with it each is rejected by name."""
@@ -534,13 +576,18 @@ class Peer:
     # News and time
 
     def queue_have(self, piece: PieceIndex) -> None:
-        """Tell it with the next send."""
+        """Tell it with the next send; when it has the piece itself that may be the tick's."""
         self._news += Have(piece).encode()
+        self._urgent |= not self.have[piece]
 
-    def flush_news(self) -> None:
-        if self._news:
-            news, self._news = bytes(self._news), bytearray()
-            self._send(news)
+    def flush_urgent(self) -> None:
+        """Tell it now, when there is news that it may ask for."""
+        if self._urgent:
+            self._send(self._taken_news())
+
+    def _taken_news(self) -> bytes:
+        news, self._news, self._urgent = bytes(self._news), bytearray(), False
+        return news
 
     def tick(self, now: float) -> None:
         """Once a second: rates, depth of the pipeline, silence on either side."""
@@ -549,6 +596,8 @@ class Peer:
         self._adjust_depth()
         if self.asked and now - self._last_block > self._patience():
             self._stall()
+        if self._news:
+            self._send(self._taken_news())
         if now - self._spoke > KEEP_ALIVE:
             self._send(KeepAlive().encode())
         complaint = self._overdue(now)
@@ -572,12 +621,14 @@ class Peer:
         return ""
 
     def _adjust_depth(self) -> None:
-        grew = self.down.rate - self._rate_before
-        self._rate_before = self.down.rate
-        if self.down.rate and grew < STILL_GROWING:
+        rate = self.down.latest
+        grew = rate - self._rate_before
+        self._rate_before = rate
+        if rate and grew < STILL_GROWING:
             self._slow_start = False
         if not self._slow_start:
-            wanted = int(self.down.rate * (BUFFER_TIME + self.rtt) / BLOCK)
+            # While it speeds up, the average is late, and the other way round the last second may be a gap.
+            wanted = int(max(rate, self.down.rate) * (BUFFER_TIME + self.rtt) / BLOCK)
             self.depth = min(max(wanted, LEAST_DEPTH), self._most_depth())
 
     def _patience(self) -> float:

@@ -333,6 +333,23 @@ class PiecePicker:
         piece.left -= 1
         return None if piece.left % STAGE else piece
 
+    def awaits(self, first: int, n: int, who: Hashable) -> bool:
+        """Whether `who` and nobody else owes these `n` neighbours of one piece."""
+        piece = self._open.get(PieceIndex(first // self.per_piece))
+        if piece is None or self._doubled:
+            return False
+        at = first % self.per_piece
+        asked = piece.state[at : at + n] == _ASKED_ONE * n
+        return asked and piece.senders[at : at + n] == [who] * n
+
+    def landed_row(self, first: int, n: int) -> OpenPiece | None:
+        """The same as `landed`, for neighbours that are awaited."""
+        piece = self._open[PieceIndex(first // self.per_piece)]
+        at, before = first % self.per_piece, piece.left
+        piece.state[at : at + n] = _LANDED_ONE * n
+        piece.left -= n
+        return piece if (piece.left - 1) // STAGE < (before - 1) // STAGE else None
+
     def wants(self, block: int, who: Hashable) -> bool:
         """Whether a block that arrives from `who` now still has a place."""
         piece = self._open.get(PieceIndex(block // self.per_piece))

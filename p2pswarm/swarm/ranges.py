@@ -205,7 +205,7 @@ class RangeSource:
             return
         self._expected.discard(block)
         piece, begin, _ = picker.request(block)
-        home.blocks.put(piece, begin, data)
+        home.blocks.put(piece, begin, [data])
         contested = picker.is_doubled(block)
         full = picker.landed(block, self)
         self._useful = True

@@ -396,7 +396,7 @@ class Torrent:
     def _tell(self) -> None:
         self._telling = False
         for peer in list(self.peers.values()):
-            peer.flush_news()
+            peer.flush_urgent()
 
     def _feed_soon(self) -> None:
         """Memory or pieces became free: let those ask who got less than they could carry."""
@@ -592,7 +592,7 @@ class Torrent:
         self._events.tell(PeerJoined(peer.address, peer.client))
         peer.start()
         most = longest_message(self.picker.pieces)
-        stream.switch(PeerFramer(peer.take_block, self._node.port.scratch, most), peer)
+        stream.switch(PeerFramer(peer.take_blocks, self._node.port.scratch, most), peer)
         return True
 
     def _why_not(self, who: Greeted) -> str | None:

@@ -55,10 +55,15 @@ HANDSHAKE = b"\x13BitTorrent protocol"
 
 # Bytes after the length prefix. A bitfield of 2 097 152 pieces, the most we accept, has 262 145.
 MAX_MESSAGE = 300 << 10
+MOST_LANDED = (
+    128  # blocks given to a landing at once: those of a full read, if they are of the usual size
+)
 MAX_EXTENDED = 66 << 10  # an extended handshake, of which 64 KiB are read, and its numbers
 
-Landing = Callable[[PieceIndex, int, memoryview], None]
-"""piece, begin, data: a block arrived. Its bytes are there until this returns. Raises RemoteProtocolError."""
+Landing = Callable[[PieceIndex, int, list[memoryview]], None]
+"""piece, begin, blocks: neighbours of one length arrived, one at least, the first of them at `begin`.
+
+Their bytes are there until this returns. Raises RemoteProtocolError."""
 
 _LENGTH = Struct(">I")
 _BARE = Struct(">IB")
@@ -67,7 +72,6 @@ _BLOCK = Struct(">IBIII")
 _PIECE = Struct(">IBII")
 _U32 = Struct(">I")
 HEAD = _PIECE.size  # bytes before a block on the wire
-_TWO_U32 = Struct(">II")
 _THREE_U32 = Struct(">III")
 
 
@@ -327,7 +331,7 @@ class PeerFramer(CuttingFramer):
         """Lands blocks and yields everything else, in the order of the wire. Raises RemoteProtocolError."""
         view, at, end = self._view, 0, len(self._kept) + n
         most, land, landed = self._most, self._landing, False
-        length_at, place_at = _LENGTH.unpack_from, _TWO_U32.unpack_from
+        length_at, head_at = _LENGTH.unpack_from, _PIECE.unpack_from
         while end - at >= 4:
             (length,) = length_at(view, at)
             stop = at + 4 + length
@@ -340,8 +344,15 @@ class PeerFramer(CuttingFramer):
             elif view[at + 4] == 7:
                 if length < 9:
                     raise RemoteProtocolError("a piece message without its numbers")
-                piece, begin = place_at(view, at + 5)
-                land(piece, begin, view[at + 13 : stop])
+                _, _, piece, begin = head_at(view, at)
+                blocks, step, follows = [view[at + HEAD : stop]], length + 4, begin
+                while stop + step <= end and len(blocks) < MOST_LANDED:
+                    follows += length - 9
+                    if head_at(view, stop) != (length, 7, piece, follows):
+                        break
+                    blocks.append(view[stop + HEAD : stop + step])
+                    stop += step
+                land(piece, begin, blocks)
                 landed = True
             elif length == 13 and view[at + 4] == 6:
                 requests = _requests(view[at:end])

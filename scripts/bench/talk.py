@@ -95,7 +95,7 @@ class Talk:
         name = SimpleNamespace(peer_id=PeerId.new(Random(1)))
         self.peer = Peer(self.line, house, name, Reserved.ours(), outgoing=True)  # type: ignore[arg-type]
         self.peer.reqq = self.peer.depth = DEPTH
-        self.framer = PeerFramer(self.peer.take_block, Scratch())
+        self.framer = PeerFramer(self.peer.take_blocks, Scratch())
 
     def hear(self, n: int) -> None:
         """So many bytes came."""

@@ -12,7 +12,7 @@ async def test_what_happened_before_the_end_is_told() -> None:
     told: list[str] = []
     broadcast = Broadcast()
     torrent: Any = SimpleNamespace(events=broadcast.listen)
-    report: Any = SimpleNamespace(event=lambda name, **_: told.append(name))
+    report: Any = SimpleNamespace(tells_events=True, event=lambda name, **_: told.append(name))
     async with telling(torrent, report, stop=SimpleNamespace(wake=lambda: None)):  # type: ignore[arg-type]
         await asyncio.sleep(0)  # until it listens
         broadcast.tell(Completed())

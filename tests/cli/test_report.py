@@ -56,6 +56,27 @@ def test_a_reader_that_went_away_is_told_to_the_caller(monkeypatch: pytest.Monke
             report.note("x")
 
 
+def test_events_come_in_their_order_and_all_of_them(capfd: pytest.CaptureFixture[str]) -> None:
+    with Report(Progress(json=True)) as report:
+        for n in range(2_000):
+            report.event("piece_done", index=n)
+        report.result("", path="x")
+        report.event("completed")
+    told = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [event.get("index") for event in told[:-2]] == [*range(2_000)]
+    assert [event["event"] for event in told[-2:]] == ["result", "completed"]
+
+
+def test_what_happens_is_told_while_the_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading) as heard:
+        monkeypatch.setattr("sys.stdout", stream)
+        with Report(Progress(json=True)) as report:
+            for n in range(3):
+                report.event("piece_done", index=n)
+                assert json.loads(heard.readline())["index"] == n
+
+
 def test_a_closed_stderr_does_not_stop_the_work(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

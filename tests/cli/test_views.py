@@ -125,6 +125,8 @@ def test_json_lines_are_json_lines(text: str, number: float | None) -> None:
     view.event(2.0, "piece_done", {"piece": 7})
     view.note(3.0, text)
     view.result(4.0, text, {"path": text})
+    assert out.getvalue() == ""
+    view.flush()
     status, event, note, result = map(json.loads, out.getvalue().splitlines())
     assert (status["event"], status["have"], status["name"]) == ("status", 1, text)
     assert event == {"event": "piece_done", "time": 2.0, "piece": 7}

@@ -3,6 +3,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from hashlib import sha1
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,27 +11,21 @@ from typing import Any
 import pytest
 
 from p2pswarm.disk.hashing import READ
-from p2pswarm.disk.pool import FAST, PENALTY, SLOW, SMALL, DiskPool, Pace, Stored
+from p2pswarm.disk.pace import PENALTY, SLOW, Watch
+from p2pswarm.disk.pool import DiskPool, Stored
 from p2pswarm.disk.storage import FileStorage, MemoryStorage, Storage
 from p2pswarm.errors import DiskError, DiskFullError, LocalProtocolError
 from p2pswarm.formats.ids import BLOCK, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo, build
+from tests.support.clock import Time
 from tests.support.disks import FailingStorage, FullStorage, LyingStorage, SlowStorage
 
 PIECE = 3 * BLOCK + 100
 
 
-class Clock:
-    """Seconds that pass when told."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
+def a_disk(clock: Time) -> Watch:
+    """Measures by this clock, whose seconds are all the disk's."""
+    return Watch(clock.clock, count().__next__)
 
 
 def sha(data: bytes | memoryview) -> bytes:
@@ -39,54 +34,6 @@ def sha(data: bytes | memoryview) -> bytes:
 
 def piece_of(seed: int) -> memoryview:
     return memoryview(bytearray(Random(seed).randbytes(PIECE)))
-
-
-# The policy, without threads
-
-
-def measured(seconds: float, clock: Clock) -> Pace:
-    pace = Pace(clock)
-    pace.took(seconds, here=False)
-    return pace
-
-
-def test_nothing_runs_here_until_it_was_measured() -> None:
-    clock = Clock()
-    assert not Pace(clock).here(1)
-    assert measured(FAST / 2, clock).here(1)
-
-
-def test_a_large_job_never_runs_here() -> None:
-    pace = measured(FAST / 2, Clock())
-    assert pace.here(SMALL)
-    assert not pace.here(SMALL + 1)
-
-
-def test_a_disk_that_is_slow_on_average_gets_threads_until_it_is_quick() -> None:
-    pace = measured(FAST * 1.5, Clock())
-    assert not pace.here(1)
-    for _ in range(20):
-        pace.took(FAST / 10, here=False)
-    assert pace.here(1)
-
-
-def test_one_slow_job_here_sends_all_to_threads_for_a_while() -> None:
-    clock = Clock()
-    pace = measured(FAST / 100, clock)
-    pace.took(SLOW * 1.1, here=True)
-    assert not pace.here(1)
-    for _ in range(100):
-        pace.took(FAST / 100, here=False)
-    clock.advance(PENALTY - 0.1)
-    assert not pace.here(1)
-    clock.advance(0.2)
-    assert pace.here(1)
-
-
-def test_one_slow_job_in_a_thread_is_no_reason() -> None:
-    pace = measured(FAST / 100, Clock())
-    pace.took(SLOW * 1.1, here=False)
-    assert pace.here(1)
 
 
 # The pool
@@ -229,10 +176,10 @@ async def test_without_threads_all_is_done_when_the_verb_returns() -> None:
 
 
 async def test_stores_move_to_the_loop_and_back() -> None:
-    clock = Clock()
-    pool = DiskPool(threads=1, clock=clock)
+    clock = Time()
+    pool = DiskPool(threads=1, watch=a_disk(clock))
     seconds = [0.0]
-    storage = SlowStorage(MemoryStorage(PIECE), lambda: clock.advance(seconds[0]))
+    storage = SlowStorage(MemoryStorage(PIECE), lambda: clock.run(seconds[0]))
     data = piece_of(1)
     assert await where(pool, storage, data) == "thread"
     assert await where(pool, storage, data) == "here"
@@ -240,7 +187,7 @@ async def test_stores_move_to_the_loop_and_back() -> None:
     assert await where(pool, storage, data) == "here"
     seconds[0] = 0.0
     assert await where(pool, storage, data) == "thread"
-    clock.advance(PENALTY)
+    clock.run(PENALTY)
     for _ in range(20):
         await where(pool, storage, data)
     assert await where(pool, storage, data) == "here"
@@ -248,9 +195,9 @@ async def test_stores_move_to_the_loop_and_back() -> None:
 
 
 async def test_a_slow_disk_does_not_slow_another() -> None:
-    clock = Clock()
-    pool = DiskPool(threads=1, clock=clock)
-    slow = SlowStorage(MemoryStorage(PIECE), lambda: clock.advance(1.0))
+    clock = Time()
+    pool = DiskPool(threads=1, watch=a_disk(clock))
+    slow = SlowStorage(MemoryStorage(PIECE), lambda: clock.run(1.0))
     quick = MemoryStorage(PIECE)
     for _ in range(3):
         assert await where(pool, slow, piece_of(1)) == "thread"
@@ -286,10 +233,10 @@ class Untold(MemoryStorage):
 
 
 async def test_where_nobody_can_tell_reads_follow_their_pace() -> None:
-    clock = Clock()
-    pool = DiskPool(threads=1, clock=clock)
+    clock = Time()
+    pool = DiskPool(threads=1, watch=a_disk(clock))
     seconds = [0.0]
-    storage = SlowStorage(Untold(9), lambda: clock.advance(seconds[0]))
+    storage = SlowStorage(Untold(9), lambda: clock.run(seconds[0]))
     into = memoryview(bytearray(9))
 
     async def runs_here() -> bool:
@@ -506,11 +453,11 @@ async def test_pad_files_are_zeros_that_are_never_missing(pool: DiskPool, tmp_pa
 
 
 async def test_progress_is_told_ten_times_a_second_at_most() -> None:
-    clock = Clock()
-    pool = DiskPool(threads=2, clock=clock)
+    clock = Time()
+    pool = DiskPool(threads=2, watch=a_disk(clock))
     data = bytes(4096) * 256
     torrent = torrent_of(data * 40, len(data))
-    storage = SlowStorage(MemoryStorage(40 * len(data)), lambda: clock.advance(0.01))
+    storage = SlowStorage(MemoryStorage(40 * len(data)), lambda: clock.run(0.01))
     told: list[int] = []
     assert (await pool.check(storage, torrent, all_of(torrent), told.append)).all()
     assert told[-1] == 40

@@ -294,6 +294,15 @@ def test_a_meter_tells_the_rate_of_its_span(flows: list[int], span: int) -> None
     assert len(meter._marks) <= span + 2
 
 
+@given(st.lists(st.integers(0, 10**9), min_size=2, max_size=40))
+def test_a_meter_tells_what_came_between_the_last_two_ticks(flows: list[int]) -> None:
+    meter = Meter()
+    for second, n in enumerate(flows):
+        meter.total += n
+        meter.tick(float(second))
+    assert meter.latest == flows[-1]
+
+
 def test_a_meter_forgets_a_burst() -> None:
     meter = Meter(5.0)
     meter.tick(0.0)
@@ -310,4 +319,4 @@ def test_a_meter_survives_a_clock_that_stands_still() -> None:
     meter.tick(5.0)
     meter.total = 1
     meter.tick(5.0)
-    assert meter.rate == 0
+    assert meter.rate == meter.latest == 0

@@ -45,8 +45,10 @@ class SingleFramer:
     def unread(self) -> bytes:
         return self._framer.unread()
 
-    def _land(self, piece: PieceIndex, begin: int, data: memoryview) -> None:
-        self._landed.append(Piece(piece, begin, bytes(data)))
+    def _land(self, piece: PieceIndex, begin: int, blocks: list[memoryview]) -> None:
+        for data in blocks:
+            self._landed.append(Piece(piece, begin, bytes(data)))
+            begin += len(data)
 
     def _take_landed(self) -> list[Piece]:
         landed, self._landed = self._landed, []

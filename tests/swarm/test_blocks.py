@@ -110,7 +110,7 @@ def test_a_block_has_its_place_in_the_piece() -> None:
     blocks = Blocks(BufferPool(100), 30)
     assert blocks.open(ONE)
     for begin in (0, 10, 20):
-        blocks.put(ONE, begin, memoryview(bytes([begin]) * 10))
+        blocks.put(ONE, begin, [memoryview(bytes([begin]) * 10)])
     assert blocks.whole(ONE, 30) == bytes(10) + b"\x0a" * 10 + b"\x14" * 10
     assert blocks.whole(ONE, 25) == (bytes(10) + b"\x0a" * 10 + b"\x14" * 10)[:25]
 
@@ -118,7 +118,7 @@ def test_a_block_has_its_place_in_the_piece() -> None:
 def test_a_piece_that_is_not_being_put_together_has_no_place() -> None:
     blocks = Blocks(BufferPool(100), 30)
     with pytest.raises(KeyError):
-        blocks.put(ONE, 0, memoryview(bytes(10)))
+        blocks.put(ONE, 0, [memoryview(bytes(10))])
     with pytest.raises(KeyError):
         blocks.whole(ONE, 30)
 
@@ -132,7 +132,7 @@ def test_memory_is_promised_before_it_is_fetched() -> None:
     assert not blocks.open(PieceIndex(3))
     assert pool.lent == 60
     assert pool.memory == 0
-    blocks.put(TWO, 0, memoryview(b"x"))
+    blocks.put(TWO, 0, [memoryview(b"x")])
     assert pool.memory == 30
     blocks.drop(ONE)
     blocks.drop(TWO)
@@ -144,9 +144,9 @@ def test_the_next_piece_gets_the_buffer_that_was_used_last() -> None:
     blocks = Blocks(BufferPool(100), 30)
     assert blocks.open(ONE)
     assert blocks.open(TWO)
-    blocks.put(ONE, 0, memoryview(b"warm"))
+    blocks.put(ONE, 0, [memoryview(b"warm")])
     blocks.drop(ONE)
-    blocks.put(TWO, 10, memoryview(b"x"))
+    blocks.put(TWO, 10, [memoryview(b"x")])
     assert bytes(blocks.whole(TWO, 4)) == b"warm"
 
 

@@ -32,7 +32,7 @@ def assert_cheap(counter: Counter, calls: float, steps: float) -> None:
 
 @pytest.mark.parametrize(
     ("work", "calls", "steps"),
-    [(talk.land, 7.3, 337), (talk.ask, 0.6, 50), (talk.cut_requests, 0.1, 26)],
+    [(talk.land, 0.6, 95), (talk.ask, 0.6, 50), (talk.cut_requests, 0.1, 26)],
     ids=["landing", "asking", "reading requests"],
 )
 def test_a_block_in_a_batch(work: Callable[[Gauge, int], None], calls: float, steps: float) -> None:
@@ -43,7 +43,7 @@ def test_a_block_in_a_batch(work: Callable[[Gauge, int], None], calls: float, st
 
 @pytest.mark.parametrize(
     ("work", "calls", "steps"),
-    [(talk.land, 9.3, 390), (talk.ask, 20.2, 586)],
+    [(talk.land, 11.3, 488), (talk.ask, 20.2, 586)],
     ids=["landing", "asking"],
 )
 def test_a_block_that_comes_alone(

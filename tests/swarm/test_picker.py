@@ -558,6 +558,23 @@ class PickerMachine(RuleBasedStateMachine):
         peer = data.draw(st.sampled_from([peer for peer in self.peers if peer.asked]))
         self._land(peer, data.draw(st.sampled_from(sorted(peer.asked))))
 
+    @precondition(lambda self: any(peer.asked for peer in self.peers))
+    @rule(data=st.data(), n=st.integers(1, 5))
+    def answers_in_a_row(self, data: st.DataObject, n: int) -> None:
+        peer = data.draw(st.sampled_from([peer for peer in self.peers if peer.asked]))
+        first = data.draw(st.sampled_from(sorted(peer.asked)))
+        row = set(range(first, first + n))
+        if not self.picker.awaits(first, n, peer):
+            return
+        assert {block // self.picker.per_piece for block in row} == {first // self.picker.per_piece}
+        assert row <= peer.asked
+        assert not any(row & other.asked for other in self.peers if other is not peer)
+        peer.asked -= row
+        full = self.picker.landed_row(first, n)
+        if full is not None:
+            assert None not in full.senders
+            self.storing.append(full.index)
+
     @precondition(lambda self: any(peer.late for peer in self.peers))
     @rule(data=st.data())
     def answers_late(self, data: st.DataObject) -> None:

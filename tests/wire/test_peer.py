@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
@@ -95,9 +96,11 @@ class Ground:
         self.pieces = [bytearray(8 * 400) for _ in range(4)]
         self.landed: list[tuple[int, int, int]] = []
 
-    def landing(self, piece: PieceIndex, begin: int, data: memoryview | bytes) -> None:
-        self.landed.append((piece, begin, len(data)))
-        self.pieces[piece][begin : begin + len(data)] = data
+    def landing(self, piece: PieceIndex, begin: int, blocks: Sequence[memoryview | bytes]) -> None:
+        for data in blocks:
+            self.landed.append((piece, begin, len(data)))
+            self.pieces[piece][begin : begin + len(data)] = data
+            begin += len(data)
 
 
 @pytest.mark.parametrize(("message", "wire"), ON_THE_WIRE, ids=lambda value: str(value)[:30])
@@ -142,10 +145,28 @@ def test_blocks_land_where_the_landing_says(
     data = b""
     for piece, n, block in sent:
         data += piece_head(piece, n * 400, len(block)) + block
-        expected.landing(PieceIndex(piece), n * 400, block)
+        expected.landing(PieceIndex(piece), n * 400, [block])
     assert feed(PeerFramer(ground.landing), data, sizes) == []
     assert ground.landed == expected.landed
     assert ground.pieces == expected.pieces
+
+
+@pytest.mark.parametrize(
+    ("sent", "rows"),
+    [
+        pytest.param([(0, 0, 9), (0, 9, 9), (0, 18, 9)], [3], id="neighbours"),
+        pytest.param([(0, 0, 9), (0, 18, 9)], [1, 1], id="a gap"),
+        pytest.param([(0, 0, 9), (1, 9, 9)], [1, 1], id="another piece"),
+        pytest.param([(0, 0, 9), (0, 9, 9), (0, 18, 4)], [2, 1], id="a short one"),
+        pytest.param([(0, 0, 0)] * 300, [128, 128, 44], id="nothing, again and again"),
+    ],
+)
+def test_neighbours_land_together(sent: list[tuple[int, int, int]], rows: list[int]) -> None:
+    landed: list[int] = []
+    framer = PeerFramer(lambda _piece, _begin, blocks: landed.append(len(blocks)))
+    data = b"".join(piece_head(*each) + bytes(each[2]) for each in sent)
+    assert feed(framer, data, [1 << 20]) == []
+    assert landed == rows
 
 
 @given(st.lists(messages | blocks, max_size=20), chunkings)
@@ -165,7 +186,7 @@ def test_blocks_and_messages_keep_their_order(
 
 
 def test_what_a_landing_refuses_ends_the_reading() -> None:
-    def refuse(piece: PieceIndex, _begin: int, _data: memoryview) -> None:
+    def refuse(piece: PieceIndex, _begin: int, _blocks: list[memoryview]) -> None:
         raise RemoteProtocolError(f"piece {piece}, not asked for")
 
     data = Choke().encode() + piece_head(7, 2, 3) + b"abc" + Unchoke().encode()
@@ -188,7 +209,7 @@ def test_framers_that_share_a_scratch_do_not_mix_their_blocks(
     for ground, stream in zip(grounds, streams, strict=True):
         expected = Ground()
         for piece, n, block in stream:
-            expected.landing(PieceIndex(piece), n * 400, block)
+            expected.landing(PieceIndex(piece), n * 400, [block])
         assert ground.pieces == expected.pieces
 
 
