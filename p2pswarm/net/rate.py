@@ -12,16 +12,27 @@ class Meter:
     The hot path only does `meter.total += n`; whoever ticks once a second calls `tick(now)`.
     """
 
-    __slots__ = ("_marks", "_span", "rate", "total")
+    __slots__ = ("_first", "_marks", "_span", "rate", "total")
 
     def __init__(self, span: float = 5.0) -> None:
         self.total = 0
         self.rate = 0.0  # bytes per second, as of the last tick
         self._span = span
-        self._marks: deque[tuple[float, int]] = deque()
+        self._first: float | None = None  # the first tick
+        self._marks: deque[tuple[float, int]] | None = (
+            None  # when something flowed: most never need it
+        )
 
     def tick(self, now: float) -> None:
+        if self._first is None:
+            self._first = now
         marks = self._marks
+        if marks is None:
+            if not self.total:
+                return
+            marks = self._marks = deque()
+            if self._first < now:
+                marks.append((max(self._first, now - self._span), 0))
         marks.append((now, self.total))
         while len(marks) > 2 and marks[1][0] <= now - self._span:
             marks.popleft()
