@@ -32,7 +32,7 @@ from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
-from p2pswarm.swarm.dialer import Places, Surroundings
+from p2pswarm.swarm.dialer import Places, Surroundings, Turns
 from p2pswarm.swarm.greeting import Answering, Greeted
 from p2pswarm.swarm.status import Status
 from p2pswarm.swarm.torrent import Torrent
@@ -51,6 +51,9 @@ log = logging.getLogger(__name__)
 
 # Bytes of blocks read and not yet taken by the kernel, all peers together: 64 runs of half a megabyte.
 READ_BUDGET = 32 << 20
+# Seeds a second that announce themselves at the start. Their trackers know them from before, and an
+# announce costs as much as starting one more torrent.
+SEEDS_ANNOUNCED = 200.0
 POOL_AT_END = (
     0.3  # seconds that jobs of a hanging disk may hold the exit, after their torrents' own
 )
@@ -275,6 +278,7 @@ class Node:
             upload_slots=self.settings.upload_slots,
             max_peers=self.settings.max_peers,
             places=self._places,
+            turns=Turns(SEEDS_ANNOUNCED),
             torrents=lambda: len(self._torrents),
         )
 

@@ -20,6 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from random import Random
 from urllib.parse import urlsplit
@@ -363,6 +364,7 @@ def _shuffled(trackers: Sequence[_Tracker], dice: Random) -> list[list[_Tracker]
     return list(tiers.values())
 
 
+@lru_cache(maxsize=1000)  # thousands of torrents name the same few
 def _http_host(url: str) -> str | None:
     """The host of an http or https URL; None for what we do not speak."""
     try:

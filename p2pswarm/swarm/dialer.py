@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from math import inf
 from random import Random
 from typing import Any
 
@@ -19,7 +20,7 @@ from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.greeting import HANDSHAKE_TIME, Asking, Greeted
 from p2pswarm.wire.peer import HandshakeFramer
 
-__all__ = ["Dialer", "Places", "Surroundings"]
+__all__ = ["Dialer", "Places", "Surroundings", "Turns"]
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,20 @@ class Places:
         return self.taken < self.most
 
 
+@dataclass(slots=True)
+class Turns:
+    """One after the other, so many a second."""
+
+    a_second: float
+    _next: float = -inf
+
+    def wait(self, now: float) -> float:
+        """Seconds until the turn of whoever asks."""
+        turn = max(now, self._next)
+        self._next = turn + 1 / self.a_second
+        return turn - now
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a torrent needs of its node: shared limits, memory, the port, and who we are."""
@@ -54,6 +69,7 @@ class Surroundings:
     upload_slots: int
     max_peers: int
     places: Places
+    turns: Turns  # of seeds that start, to announce themselves
     torrents: Callable[[], int]  # how many the node has
 
 

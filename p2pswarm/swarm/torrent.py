@@ -207,8 +207,12 @@ class Torrent:
             self._alive = True
             self.disk_works()
             if self.trackers.any:
-                self.spawn(self.trackers.run(self.progress, self._found))
+                wait = self._node.turns.wait(self.clock()) if self.picker.done else 0.0
+                self._loop.call_later(wait, self._announce)
             self._tick()
+
+    def _announce(self) -> None:
+        self.spawn(self.trackers.run(self.progress, self._found))
 
     def stop(self, error: Exception) -> None:
         """It cannot go on, for a reason outside or for a bug of ours."""

@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from p2pswarm.discovery.trackers import TrackerStatus
+from p2pswarm import node as rooms
+from p2pswarm.discovery.trackers import Trackers, TrackerStatus
 from p2pswarm.errors import TargetExistsError, TrackerError
-from p2pswarm.formats.ids import BLOCK, Address, PeerId, PieceIndex
+from p2pswarm.formats.ids import BLOCK, Address, InfoHash, PeerId, PieceIndex
 from p2pswarm.node import Node
 from p2pswarm.swarm.events import (
     Checking,
@@ -263,6 +265,32 @@ def test_a_torrent_short_of_peers_asks_for_more_and_tells_when_it_is_done(tmp_pa
         await asyncio.sleep(100)
         assert asked[-1] < told[0]
         assert home.sent
+
+    simulate(tmp_path, story)
+
+
+def test_seeds_that_start_together_announce_one_after_the_other_and_a_download_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: World) -> None:
+        began: dict[InfoHash, float] = {}
+
+        async def run(trackers: Trackers, *_: object) -> None:
+            began[trackers._info_hash] = world.loop.now
+
+        monkeypatch.setattr(Trackers, "run", run)
+        monkeypatch.setattr(rooms, "SEEDS_ANNOUNCED", 0.5)
+        node, tracked = await world.node(world.host()), (("http://t/announce",),)
+        seeds = [world.content(PIECE, PIECE, name) for name in "abc"]
+        for meta, folder in seeds:
+            await node.add(replace(meta, trackers=tracked), data=folder)
+        meta, _ = world.content(PIECE, PIECE, "d")
+        await world.download(node, replace(meta, trackers=tracked))
+        started = world.loop.now
+        await asyncio.sleep(10)
+        waited = [began[meta.info_hash] - started for meta, _ in seeds]
+        assert waited == pytest.approx([0, 2, 4], abs=0.1)
+        assert began[meta.info_hash] - started == pytest.approx(0, abs=0.1)
 
     simulate(tmp_path, story)
 
