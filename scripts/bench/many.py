@@ -2,8 +2,9 @@
 
 A start is a process of its own, from nothing to the moment when all torrents seed, with what the run before
 it left in its folder. It announces each torrent to a tracker on this machine. When the tracker has heard of
-all, nothing is left to do, and the processor time of the next seconds is what doing nothing costs. The
-tracker wants to hear of a torrent again in half an hour, so no announce falls into these seconds.
+all, nothing is left to do, and the processor time of the next half minute is what doing nothing costs: in
+that time we look at the files of every seed, or of thousands at a part. The tracker wants to hear of a
+torrent again in half an hour, so no announce falls into it.
 
 The rows of a first time begin with an empty folder: every piece is read and hashed. The files lie on tmpfs,
 so that no start waits for a disk.
@@ -191,12 +192,12 @@ def draw(figure: "Figure", report: publish.Report) -> None:
 def arguments() -> argparse.Namespace:
     parser = publish.parser(__doc__)
     parser.add_argument("--counts", type=int, nargs="+", metavar="N", help="torrents (1000 10000)")
-    parser.add_argument("--rest", type=float, metavar="SECONDS", help="of doing nothing (20)")
+    parser.add_argument("--rest", type=float, metavar="SECONDS", help="of doing nothing (30)")
     parser.add_argument("--dir", type=Path, default=TMPFS, help=f"where ({TMPFS})")
     parser.add_argument("--patience", type=float, default=180, help="seconds for one run (180)")
     wanted = parser.parse_args()
     wanted.counts = wanted.counts or ([200] if wanted.quick else [1000, 10_000])
-    wanted.rest = wanted.rest or (2 if wanted.quick else 20)
+    wanted.rest = wanted.rest or (2 if wanted.quick else 30)
     wanted.runs = 1 if wanted.quick else wanted.runs
     return wanted
 
