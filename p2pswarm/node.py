@@ -6,8 +6,9 @@ live happily in one process: nothing in this project is global.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from types import MappingProxyType, TracebackType
@@ -18,11 +19,10 @@ from typing_extensions import override
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.discovery.late import LateFetch
 from p2pswarm.discovery.trackers import Trackers
-from p2pswarm.disk.handles import disk_error
+from p2pswarm.disk.handles import Shelf, disk_error
 from p2pswarm.disk.locate import Place, locate
 from p2pswarm.disk.pool import DiskPool
-from p2pswarm.disk.resume import Resume
-from p2pswarm.disk.storage import FileStorage
+from p2pswarm.disk.resume import ResumeFolder
 from p2pswarm.errors import HostError, TargetExistsError
 from p2pswarm.formats.bencode import MAX_SIZE
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
@@ -31,8 +31,8 @@ from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
-from p2pswarm.swarm.data import TorrentData
-from p2pswarm.swarm.dialer import Surroundings
+from p2pswarm.swarm.data import Desk, TorrentData
+from p2pswarm.swarm.dialer import Places, Surroundings, Turns
 from p2pswarm.swarm.greeting import Answering, Greeted
 from p2pswarm.swarm.status import Status
 from p2pswarm.swarm.torrent import Torrent
@@ -51,6 +51,9 @@ log = logging.getLogger(__name__)
 
 # Bytes of blocks read and not yet taken by the kernel, all peers together: 64 runs of half a megabyte.
 READ_BUDGET = 32 << 20
+# Seeds a second that announce themselves at the start. Their trackers know them from before, and an
+# announce costs as much as starting one more torrent.
+SEEDS_ANNOUNCED = 200.0
 POOL_AT_END = (
     0.3  # seconds that jobs of a hanging disk may hold the exit, after their torrents' own
 )
@@ -63,6 +66,16 @@ class NodeStatus:
     port: int
     peer_id: PeerId
     torrents: tuple[Status, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Machinery:
+    """What works in a node from `open` on."""
+
+    disk: DiskPool
+    fetch: LateFetch
+    desk: Desk
+    surroundings: Surroundings
 
 
 class Node:
@@ -81,13 +94,13 @@ class Node:
         self._port = Port(self.settings.bind, self.settings.port)
         self._port.route(Guest.PEER_WIRE, self._greet)
         self._torrents: dict[InfoHash, Torrent] = {}
-        self._runs: dict[InfoHash, asyncio.Task[None]] = {}
+        self._starts: dict[InfoHash, asyncio.Task[None]] = {}  # of torrents that are checked
         self._pieces = BufferPool(self.settings.memory)
         self._reads = BufferPool(READ_BUDGET)
-        self._disk: DiskPool | None = None
-        self._fetch: LateFetch | None = None
+        self._machinery: _Machinery | None = None
         self._is_open = False
         self._key = self._dice.getrandbits(32)
+        self._places = Places(self.settings.max_connections)
         self._network_settings = networks or NetworkSettings()
         self._networks: Networks | None = None
 
@@ -135,11 +148,10 @@ class Node:
 
     async def open(self) -> None:
         """Listen. Raises PortTakenError."""
-        loop = asyncio.get_running_loop()
-        self._disk = DiskPool(threads=self.settings.disk_threads)
-        self._fetch = LateFetch(bind=self._port.bound)
-        self._down = Limiter(self.settings.down_limit, loop.time, loop.call_later)
-        self._up = Limiter(self.settings.up_limit, loop.time, loop.call_later)
+        disk = DiskPool(threads=self.settings.disk_threads)
+        desk = Desk(disk, ResumeFolder(self.settings.data_dir / "resume"), Shelf(), self._dice)
+        fetch = LateFetch(bind=self._port.bound)
+        self._machinery = _Machinery(disk, fetch, desk, self._surroundings())
         await self._port.open()
         self._is_open = True
 
@@ -150,12 +162,11 @@ class Node:
             await self._networks.aclose()
         await asyncio.gather(*(self.remove(torrent) for torrent in list(self._torrents.values())))
         await self._port.close()
-        if self._fetch is not None:
-            await self._fetch.aclose()
-        if self._disk is not None:
+        if self._machinery is not None:
+            await self._machinery.fetch.aclose()
             try:
                 async with asyncio.timeout(POOL_AT_END):
-                    await self._disk.aclose()
+                    await self._machinery.disk.aclose()
             except TimeoutError:
                 log.warning("the disk hangs; its threads end with the process")
 
@@ -175,40 +186,42 @@ class Node:
         `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), InUseError, HostError.
         """
-        metainfo = await self._metainfo(source)
-        disk, fetch = self._machinery(metainfo)
-        folder = self.settings.data_dir / "resume"
-        place, resume = await disk.run(_claim, metainfo, save_to or Path(), data, folder)
+        ours = self._working()
+        if isinstance(source, str) and _is_url(source):
+            source = await ours.fetch.get(source, limit=MAX_SIZE)
+        here = self._torrents.keys()
+        claim = _Claim(source, save_to or Path(), data, kind, ours.desk, here)
+        metainfo, path, torrent_data = await ours.disk.run(claim.open)
         try:
-            self._machinery(metainfo)  # the world changed while we waited
+            self._working()  # the world changed while we waited
+            _refuse_another(metainfo, here)
         except HostError:
-            resume.close()
+            torrent_data.abandon()
             raise
-        torrent_data = kind(
-            metainfo,
-            FileStorage(place.root, place.files, writable=data is None),
-            disk,
-            resume,
-            writable=data is None,
-            dice=self._dice,
-        )
         trackers = Trackers(
             metainfo.trackers,
             metainfo.info_hash,
             self.me,
-            lambda: self.port,
-            fetch=fetch,
+            self._listens_on,
+            fetch=ours.fetch,
             dice=self._dice,
             clock=asyncio.get_running_loop().time,
             key=self._key,
         )
-        torrent = Torrent(metainfo, torrent_data, place.path, trackers, self._surroundings())
+        torrent = Torrent(metainfo, torrent_data, path, trackers, ours.surroundings)
         for address in peers:
             torrent.add_peer(address)
         self._torrents[metainfo.info_hash] = torrent
-        run = self._runs[metainfo.info_hash] = asyncio.create_task(torrent.run())
-        run.add_done_callback(lambda run: _report_bug(torrent, run))
+        start = self._starts[metainfo.info_hash] = asyncio.create_task(torrent.start())
+        start.add_done_callback(partial(self._started, torrent))
         return torrent
+
+    def _started(self, torrent: Torrent, start: asyncio.Task[None]) -> None:
+        """It was cancelled, or lives on by itself. Anything else is a bug of ours, and nobody waits here."""
+        del self._starts[torrent.info_hash]
+        error = None if start.cancelled() else start.exception()
+        if isinstance(error, Exception):
+            torrent.stop(error)
 
     def search(self, query: "Query", via: Sequence[str] = ()) -> "Search":
         """In the networks that were joined: `async with node.search(query) as search: ...`."""
@@ -227,57 +240,47 @@ class Node:
         """Stop it and forget it; its files stay. May be called twice, and at once."""
         if self._torrents.get(torrent.info_hash) is not torrent:
             return
-        run = self._runs[torrent.info_hash]
-        run.cancel()
-        await asyncio.wait([run])
+        start = self._starts.get(torrent.info_hash)
+        if start is not None:
+            start.cancel()
+            await asyncio.wait([start])
         await torrent.close()
         if self._torrents.get(torrent.info_hash) is torrent:
-            del self._torrents[torrent.info_hash], self._runs[torrent.info_hash]
+            del self._torrents[torrent.info_hash]
 
-    def _machinery(self, wanted: Metainfo | None = None) -> tuple[DiskPool, LateFetch]:
-        """What works for an open node. Raises HostError when it is none, or has this torrent already."""
-        if not self._is_open or self._disk is None or self._fetch is None:
+    def _working(self) -> _Machinery:
+        """Raises HostError when the node is not open."""
+        if not self._is_open or self._machinery is None:
             raise HostError("the node is not open: use `async with Node()`")
-        if wanted is not None and wanted.info_hash in self._torrents:
-            raise HostError(f"{wanted.name} is in this node already")
-        return self._disk, self._fetch
+        return self._machinery
 
-    async def _metainfo(self, source: Metainfo | Path | str | bytes) -> Metainfo:
-        disk, fetch = self._machinery()
-        if isinstance(source, Metainfo):
-            return source
-        if isinstance(source, str) and _is_url(source):
-            source = await fetch.get(source, limit=MAX_SIZE)
-        if isinstance(source, bytes):
-            return Metainfo.from_bytes(source)
-        return await disk.run(Metainfo.from_file, Path(source))
+    def _listens_on(self) -> int:
+        return self._port.number
 
     def _tools(self, seed: Callable[[InfoHash], Awaitable[None]]) -> "Tools":
         """What a search network works with. Raises HostError."""
         from p2pswarm.overlay.napster.client import Tools
 
-        disk, _ = self._machinery()
-        slots = self.settings.upload_slots
-        return Tools(self._port, disk, self._up, self._dice, seed, slots)
+        ours, slots = self._working(), self.settings.upload_slots
+        return Tools(self._port, ours.disk, ours.surroundings.up, self._dice, seed, slots)
 
     def _surroundings(self) -> Surroundings:
+        loop = asyncio.get_running_loop()
         return Surroundings(
             port=self._port,
             me=self.me,
-            down=self._down,
-            up=self._up,
+            down=Limiter(self.settings.down_limit, loop.time, loop.call_later),
+            up=Limiter(self.settings.up_limit, loop.time, loop.call_later),
             pieces=self._pieces,
             reads=self._reads,
             dice=self._dice,
-            clock=asyncio.get_running_loop().time,
+            clock=loop.time,
             upload_slots=self.settings.upload_slots,
             max_peers=self.settings.max_peers,
-            has_room=self._has_room,
+            places=self._places,
+            turns=Turns(SEEDS_ANNOUNCED),
+            torrents=lambda: len(self._torrents),
         )
-
-    def _has_room(self) -> bool:
-        connections = sum(len(torrent.peers) for torrent in self._torrents.values())
-        return connections < self.settings.max_connections
 
     def _greet(self, stream: Stream) -> None:
         """Somebody speaks BitTorrent; what about, its handshake will say."""
@@ -289,7 +292,7 @@ class Node:
     def _host_of(self, stream: Stream) -> Callable[[InfoHash], Callable[[Greeted], None] | None]:
         def find(info_hash: InfoHash) -> Callable[[Greeted], None] | None:
             torrent = self._torrents.get(info_hash)
-            if torrent is None or not torrent.ready or not self._has_room():
+            if torrent is None or not torrent.ready or not self._places.free:
                 return None
             return welcome_to(torrent)
 
@@ -311,22 +314,38 @@ def _is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 
 
-def _report_bug(torrent: Torrent, run: asyncio.Task[None]) -> None:
-    """A torrent's task ends by being cancelled; anything else is a bug of ours, and nobody may wait on."""
-    error = None if run.cancelled() else run.exception()
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]  # a task group adds nothing that a person wants to read
-    if isinstance(error, Exception):
-        log.error("%s: a bug in p2pswarm", torrent.metainfo.name, exc_info=error)
-        torrent.fail(error)
+def _refuse_another(metainfo: Metainfo, here: Container[InfoHash]) -> None:
+    if metainfo.info_hash in here:
+        raise HostError(f"{metainfo.name} is in this node already")
 
 
-def _claim(
-    metainfo: Metainfo, save_to: Path, data: Path | None, folder: Path
-) -> tuple[Place, Resume]:
-    """Where its files are, and the memory of it, locked. For a disk thread. Raises HostError."""
-    place = _where(metainfo, save_to, data)
-    return place, Resume.open(folder, metainfo.info_hash, place.path)
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a disk thread does for a torrent that is added, all in one job: hops are what costs here."""
+
+    source: Metainfo | Path | str | bytes
+    save_to: Path
+    data: Path | None
+    kind: Callable[..., TorrentData]
+    desk: Desk
+    here: Container[InfoHash]  # what the node has already
+
+    def open(self) -> tuple[Metainfo, Path, TorrentData]:
+        """The torrent, where it is, and all that is known of its files, locked. Raises P2PSwarmError."""
+        metainfo = self._metainfo()
+        _refuse_another(metainfo, self.here)
+        place = _where(metainfo, self.save_to, self.data)
+        data = self.desk.open(self.kind, metainfo, place, writable=self.data is None)
+        return metainfo, place.path, data
+
+    def _metainfo(self) -> Metainfo:
+        match self.source:
+            case Metainfo():
+                return self.source
+            case bytes():
+                return Metainfo.from_bytes(self.source)
+            case _:
+                return Metainfo.from_file(Path(self.source))
 
 
 def _where(metainfo: Metainfo, save_to: Path, data: Path | None) -> Place:

@@ -103,7 +103,11 @@ async def follow(
 @asynccontextmanager
 async def telling(torrent: "Torrent", report: Report, stop: Stop) -> AsyncIterator[None]:
     """While the body runs, every event of the torrent is told, and wakes `follow` where it matters."""
+    from p2pswarm.swarm.events import Checking, StateChanged
+
     task = asyncio.create_task(_tell(torrent.events(), report, stop))
+    if not isinstance(torrent.state, Checking):  # a check may be over before anybody listens
+        report.event("state_changed", **plain(StateChanged(torrent.state)))
     try:
         yield
         await asyncio.sleep(

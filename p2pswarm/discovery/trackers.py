@@ -20,6 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from random import Random
 from urllib.parse import urlsplit
@@ -43,6 +44,7 @@ _FAREWELL = 2.0  # seconds for all `stopped` together, qBittorrent's number
 _LEAST_BETWEEN = 120  # seconds, Transmission's floor where a tracker names no minimum
 _TRY_THEM = 10.0  # seconds in which named peers get a chance before we say that they do not help
 _LONGEST_REST = 1800.0  # seconds
+_LONGEST_SLEEP = 86400.0  # seconds: the loop's timers do not take "for ever"
 
 _log = logging.getLogger(__name__)
 
@@ -188,35 +190,38 @@ class Trackers:
         self._key = b"%08X" % (dice.getrandbits(32) if key is None else key)
         self._numwant = numwant
         self.told = told
-        self._all = _each_once(tiers)
-        self._tiers = _shuffled(self._all, dice)
-        self._progress: Callable[[], Progress] = lambda: Progress(0, 0, 0)
-        self._found: Callable[[Address], None] = lambda address: None
+        self._all = tuple(_each_once(tiers))
+        self._tiers = tuple(_shuffled(self._all, dice))
+        self._progress: Callable[[], Progress] = _nothing_yet
+        self._found: Callable[[Address], None] = _nobody_asks
         self._hungry_since = -math.inf
-        self._news = asyncio.Event()
-        self._leaving = asyncio.Event()
+        self._running: tuple[asyncio.Task[None], ...] = ()
+        self._resting: tuple[asyncio.Future[None], ...] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one that we can talk to."""
+        return bool(self._tiers)
 
     async def run(self, progress: Callable[[], Progress], found: Callable[[Address], None]) -> None:
         """Announce to every tier by its trackers' own times until `leave()` or cancellation."""
         self._progress, self._found = progress, found
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(self._keep(tier)) for tier in self._tiers]
-            await self._leaving.wait()
-            for tier in running:
-                tier.cancel()
+            self._running = tuple(tasks.create_task(self._keep(tier)) for tier in self._tiers)
 
     def need_more(self) -> None:
         """The torrent is short of peers: ask earlier, and further down the tiers."""
         self._hungry_since = self._clock()
-        self._news.set()
+        self._wake()
 
     def completed(self) -> None:
         """Nothing is left: tell the trackers now."""
-        self._news.set()
+        self._wake()
 
     async def leave(self) -> None:
         """Say `stopped` to every tracker that may know us: best effort, two seconds in all."""
-        self._leaving.set()
+        for tier in self._running:
+            tier.cancel()
         parting = [tracker for tracker in self._all if tracker.knows_us]
         with suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL), asyncio.TaskGroup() as tasks:
@@ -251,10 +256,21 @@ class Trackers:
         return None, until
 
     async def _rest(self, until: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(None if math.isinf(until) else until - self._clock()):
-                await self._news.wait()
-        self._news.clear()
+        """Until then, or until there is news."""
+        loop = asyncio.get_running_loop()
+        news = loop.create_future()
+        self._resting += (news,)
+        seconds = min(until - self._clock(), _LONGEST_SLEEP)
+        alarm = loop.call_later(max(0.0, seconds), _ring, news)
+        try:
+            await news
+        finally:
+            alarm.cancel()
+            self._resting = tuple(other for other in self._resting if other is not news)
+
+    def _wake(self) -> None:
+        for news in self._resting:
+            _ring(news)
 
     async def _ask(self, tracker: _Tracker) -> bool:
         """One announce; True when it was answered."""
@@ -314,6 +330,19 @@ class Trackers:
             self.told(tracker.url, news)
 
 
+def _nothing_yet() -> Progress:
+    return Progress(0, 0, 0)
+
+
+def _nobody_asks(address: Address) -> None:
+    """Before `run` nobody wants addresses."""
+
+
+def _ring(news: asyncio.Future[None]) -> None:
+    if not news.done():
+        news.set_result(None)
+
+
 def _each_once(tiers: Sequence[Sequence[str]]) -> list[_Tracker]:
     """The first MAX_TRACKERS of a torrent, doubles left out."""
     seen: dict[str, int] = {}
@@ -335,6 +364,7 @@ def _shuffled(trackers: Sequence[_Tracker], dice: Random) -> list[list[_Tracker]
     return list(tiers.values())
 
 
+@lru_cache(maxsize=1000)  # thousands of torrents name the same few
 def _http_host(url: str) -> str | None:
     """The host of an http or https URL; None for what we do not speak."""
     try:

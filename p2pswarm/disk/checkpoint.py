@@ -1,7 +1,7 @@
 """A checkpoint as bytes: what `.resume` holds, and how it gets there in one piece.
 
-Bencoded, with a SHA-1 over all of it, so that a bit that flipped on the disk is noticed and never claims a
-piece.
+Bencoded, with a SHA-1 over all of it, so that a bit that flipped on the disk, or a file that never got there
+whole, is noticed and never claims a piece.
 """
 
 import os
@@ -12,14 +12,14 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any, Self
 
-from p2pswarm.disk.handles import disk_error, write_all
+from p2pswarm.disk.handles import FILE_FLAGS, disk_error, write_all
 from p2pswarm.disk.storage import FileStat
 from p2pswarm.errors import FormatError
 from p2pswarm.formats import bencode
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import InfoHash
 
-__all__ = ["CHANGED", "Checkpoint", "read_file", "write_file"]
+__all__ = ["CHANGED", "Checkpoint", "CheckpointFile"]
 
 VERSION = 1
 _MAX_SIZE = 64 << 20  # bytes; a million files need 16 MiB
@@ -78,37 +78,77 @@ class Checkpoint:
         )
 
 
-def read_file(path: Path) -> tuple[bytes, int]:
-    """All of a small file, and its mtime in nanoseconds. Raises FormatError, also for want of a file."""
+class CheckpointFile:
+    """The `.resume` of one download. What it says already is not written again.
+
+    Not `synced`, a power cut may cost its content, old and new.
+    """
+
+    def __init__(self, path: str, info_hash: InfoHash, target: bytes, *, synced: bool) -> None:
+        self._path = path
+        self._info_hash = info_hash
+        self._target = target
+        self._synced = synced
+        self._says = b""  # the SHA-1 of its content, where we know it
+
+    def read(self, *, pieces: int, files: int) -> tuple[Checkpoint, int]:
+        """The checkpoint and the file's mtime in nanoseconds. Raises FormatError, also for want of one."""
+        data, mtime = _read(self._path)
+        checkpoint = Checkpoint.decode(
+            data, self._info_hash, self._target, pieces=pieces, files=files
+        )
+        self._says = _sha1(data)
+        return checkpoint, mtime
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Replace the file in one step that survives a power cut: before it the old one is whole, after it
+        the new one. Raises DiskError, DiskFullError; then one of them is there."""
+        data = checkpoint.encode(self._info_hash, self._target)
+        says = _sha1(data)
+        if says == self._says:
+            return
+        self._says = b""
+        fresh = Path(self._path + ".new")
+        try:
+            _write(fresh, data, synced=self._synced)
+            fresh.replace(self._path)
+            if self._synced:
+                _sync_folder(fresh.parent)
+        except OSError as error:
+            with suppress(OSError):  # the first error is the one to tell
+                fresh.unlink(missing_ok=True)
+            raise disk_error("write", self._path, error) from error
+        self._says = says
+
+    def remove(self) -> None:
+        """Raises DiskError."""
+        try:
+            Path(self._path).unlink(missing_ok=True)
+        except OSError as error:
+            raise disk_error("remove", self._path, error) from error
+
+
+def _read(path: str) -> tuple[bytes, int]:
     try:
-        with path.open("rb") as file:
-            return file.read(_MAX_SIZE), os.fstat(file.fileno()).st_mtime_ns
+        fd = os.open(path, os.O_RDONLY | FILE_FLAGS)
+        try:
+            found = os.fstat(fd)
+            return os.read(fd, min(found.st_size, _MAX_SIZE)), found.st_mtime_ns
+        finally:
+            os.close(fd)
     except FileNotFoundError as error:
         raise FormatError("there is none") from error
     except OSError as error:
         raise FormatError(f"it cannot be read: {error.strerror}") from error
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Replace a file in one step that survives a power cut: before it the old one is whole, after it the
-    new one. Raises DiskError, DiskFullError; then one of them is there."""
-    fresh = path.with_name(path.name + ".new")
-    try:
-        _write_synced(fresh, data)
-        fresh.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        with suppress(OSError):  # the first error is the one to tell
-            fresh.unlink(missing_ok=True)
-        raise disk_error("write", path, error) from error
-
-
-def _write_synced(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes, *, synced: bool) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(path, flags, 0o666)
     try:
         write_all(fd, 0, memoryview(data))
-        os.fsync(fd)
+        if synced:
+            os.fsync(fd)
     finally:
         os.close(fd)
 

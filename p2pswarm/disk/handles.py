@@ -2,15 +2,17 @@
 
 Two things are hard. A download never leaves its folder: every folder on the way to a file is opened from
 the one above it and symbolic links are refused, so one planted inside the target leads nowhere (the target
-itself may be one: the user chose it). And a file is never closed while another thread uses it: `OpenFiles`
-counts the users of each handle.
+itself may be one: the user chose it). And a file is never closed while another thread uses it: each handle
+counts its users. All storages of a node share one `Shelf`, so that ten thousand torrents keep no more files
+open than one.
 """
 
 import errno
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 
@@ -20,6 +22,7 @@ __all__ = [
     "FILE_FLAGS",
     "Handle",
     "OpenFiles",
+    "Shelf",
     "disk_error",
     "open_beneath",
     "open_folder",
@@ -28,6 +31,7 @@ __all__ = [
 
 # Without O_NONBLOCK, opening a FIFO that somebody put in the way would wait for ever.
 FILE_FLAGS = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+MOST_OPEN = 256  # files of one node, so that 500 peers fit below the usual limit of 1024 as well
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -88,9 +92,10 @@ def _enter(folder: int, name: str, create: bool) -> int:
 class Handle:
     """One open file, and how many threads use it at this moment."""
 
-    __slots__ = ("dropped", "fd", "file", "uses", "writable")
+    __slots__ = ("dropped", "fd", "file", "owner", "uses", "writable")
 
-    def __init__(self, file: int, fd: int, writable: bool) -> None:
+    def __init__(self, owner: "OpenFiles", file: int, fd: int, writable: bool) -> None:
+        self.owner = owner
         self.file = file
         self.fd = fd
         self.writable = writable
@@ -98,43 +103,81 @@ class Handle:
         self.dropped = False
 
 
-class OpenFiles:
-    """The open files of one storage, the least recently used one first.
+class Shelf:
+    """The open files of all storages of a node, at most `limit`, the least recently used one first.
 
-    Invariant: a handle is in `_open` or dropped; whoever finds it dropped and unused, closes it. Files are
-    opened and closed outside the lock, so the loop never waits for a thread's disk here.
+    Its lock guards the lists of its storages too. Invariant: a handle is here and in its owner's list, or
+    dropped; whoever finds it dropped and unused, closes it. Files are opened and closed outside the lock, so
+    the loop never waits for a thread's disk here.
     """
 
-    def __init__(self, opener: Callable[[int, bool], int], limit: int) -> None:
+    def __init__(self, limit: int = MOST_OPEN) -> None:
+        self.lock = Lock()
+        self.limit = limit
+        self._handles: OrderedDict[Handle, None] = OrderedDict()
+
+    def put(self, handle: Handle) -> None:
+        handle.owner.handles[handle.file] = handle
+        self._handles[handle] = None
+
+    def use(self, handle: Handle) -> None:
+        handle.uses += 1
+        self._handles.move_to_end(handle)
+
+    def drop(self, handles: Iterable[Handle]) -> list[Handle]:
+        """Take these off; those that are returned, the caller closes once the lock is open again."""
+        dropped = list(handles)
+        for handle in dropped:
+            handle.dropped = True
+            del handle.owner.handles[handle.file], self._handles[handle]
+        return [handle for handle in dropped if not handle.uses]
+
+    def drop_all_but(self, limit: int) -> list[Handle]:
+        """The same with the oldest ones, so that `limit` are left."""
+        return self.drop(list(islice(self._handles, max(0, len(self._handles) - limit))))
+
+    def make_room(self) -> bool:
+        """The process has too many open; half of ours are easily had again. False when there are none."""
+        with self.lock:
+            before = len(self._handles)
+            unused = self.drop_all_but(before // 2)
+        for handle in unused:
+            _close(handle)
+        return before > 0
+
+
+class OpenFiles:
+    """The open files of one storage. `handles` and `lost` are the shelf's to change."""
+
+    def __init__(self, opener: Callable[[int, bool], int], shelf: Shelf) -> None:
         self._opener = opener
-        self._limit = limit
-        self._lock = Lock()
-        self._open: OrderedDict[int, Handle] = OrderedDict()
+        self._shelf = shelf
+        self.handles: dict[int, Handle] = {}
         self._written: set[int] = set()
+        self.lost: DiskError | None = None  # a file that was closed said that a write was lost
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self.handles)
 
     def acquire(self, file: int, *, writing: bool) -> Handle:
         """An open handle, good for writing if asked. Raises DiskError."""
         handle = self.acquire_if_open(file, writing=writing)
         if handle is None:
-            handle = Handle(file, self._open_or_make_room(file, writing), writing)
+            handle = Handle(self, file, self._open_or_make_room(file, writing), writing)
             self._add(handle)
         return handle
 
     def acquire_if_open(self, file: int, *, writing: bool = False) -> Handle | None:
-        with self._lock:
-            handle = self._open.get(file)
+        with self._shelf.lock:
+            handle = self.handles.get(file)
             if handle is None or handle.writable < writing:
                 return None
-            self._open.move_to_end(file)
-            handle.uses += 1
+            self._shelf.use(handle)
             return handle
 
     def release(self, handle: Handle, *, wrote: bool) -> None:
-        with self._lock:
+        with self._shelf.lock:
             handle.uses -= 1
             if wrote:
                 self._written.add(handle.file)
@@ -143,66 +186,64 @@ class OpenFiles:
             _close(handle)
 
     def take_written(self) -> set[int]:
-        """The files that were written since the last call; now they count as not written."""
-        with self._lock:
+        """The files that were written since the last call; now they count as not written.
+
+        Raises DiskError, once, when closing one of them failed: nobody knows what the disk holds of it.
+        """
+        with self._shelf.lock:
+            lost, self.lost = self.lost, None
+            if lost is not None:
+                raise lost
             written, self._written = self._written, set()
             return written
 
     def put_back_written(self, files: set[int]) -> None:
-        with self._lock:
+        with self._shelf.lock:
             self._written |= files
 
     def drop(self, file: int) -> None:
         """Whoever acquires it next opens it anew."""
-        with self._lock:
-            handle = self._open.pop(file, None)
-            unused = self._drop([handle]) if handle is not None else []
+        with self._shelf.lock:
+            handle = self.handles.get(file)
+            unused = self._shelf.drop([handle]) if handle is not None else []
         for handle in unused:
             _close(handle)
 
     def close(self) -> None:
-        """Close what is unused now and the rest when its users are done. May be called twice."""
-        with self._lock:
+        """Close what is unused now and the rest when its users are done. May be called twice.
+
+        Raises DiskError when a write was lost.
+        """
+        with self._shelf.lock:
             self._closed = True
-        self._shrink(0)
+            unused = self._shelf.drop(list(self.handles.values()))
+        for handle in unused:
+            _close(handle)
+        if self.lost is not None:
+            raise self.lost
 
     def _open_or_make_room(self, file: int, writing: bool) -> int:
         try:
             return self._opener(file, writing)
         except DiskError as error:
-            if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._open:
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._shelf.make_room():
                 raise
-        # The process has too many open; ours are easily had again.
-        self._shrink(len(self._open) // 2)
         return self._opener(file, writing)
 
     def _add(self, handle: Handle) -> None:
-        with self._lock:
-            before = self._open.pop(handle.file, None)
-            self._open[handle.file] = handle
-            unused = self._drop([before]) if before is not None else []
-            limit = 0 if self._closed else self._limit
+        with self._shelf.lock:
+            before = self.handles.get(handle.file)
+            unused = self._shelf.drop([before]) if before is not None else []
+            self._shelf.put(handle)
+            if self._closed:
+                self._shelf.drop([handle])  # whoever uses it closes it
+            unused += self._shelf.drop_all_but(self._shelf.limit)
         for old in unused:
             _close(old)
-        if len(self._open) > limit:
-            self._shrink(limit)
-
-    def _shrink(self, limit: int) -> None:
-        with self._lock:
-            surplus = max(0, len(self._open) - limit)
-            unused = self._drop([self._open.popitem(last=False)[1] for _ in range(surplus)])
-        for handle in unused:
-            _close(handle)
-
-    def _drop(self, handles: Sequence[Handle]) -> list[Handle]:
-        """Mark as dropped, and return those that the caller closes once the lock is open again."""
-        for handle in handles:
-            handle.dropped = True
-        return [handle for handle in handles if not handle.uses]
 
 
 def _close(handle: Handle) -> None:
     try:
         os.close(handle.fd)
     except OSError as error:  # a network file system may tell only now that a write was lost
-        raise disk_error("close", f"file number {handle.file}", error) from error
+        handle.owner.lost = disk_error("close", f"file number {handle.file}", error)

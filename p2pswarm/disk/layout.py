@@ -23,13 +23,15 @@ class Span(NamedTuple):
 class Layout:
     """Built once from the lengths of all files, in bytes and in the torrent's order."""
 
+    __slots__ = ("_ends", "_files", "_lengths", "_starts", "total")
+
     def __init__(self, lengths: Sequence[int]) -> None:
-        self._ends = list(accumulate(lengths))
+        self._ends = tuple(accumulate(lengths))
         self.total = self._ends[-1] if self._ends else 0
         # Only files that own bytes, so that ten thousand empty ones cost nothing on the way.
-        self._files = [file for file, length in enumerate(lengths) if length]
-        self._lengths = [lengths[file] for file in self._files]
-        self._starts = [self._ends[file] - lengths[file] for file in self._files]
+        self._files = tuple(file for file, length in enumerate(lengths) if length)
+        self._lengths = tuple(lengths[file] for file in self._files)
+        self._starts = tuple(self._ends[file] - lengths[file] for file in self._files)
 
     def __len__(self) -> int:
         """How many files, the empty ones too."""

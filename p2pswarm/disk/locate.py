@@ -41,6 +41,8 @@ def _best_spelling(metainfo: Metainfo, root: Path, name: str, path: Path) -> Pla
 
 
 def _under(name: str, files: Sequence[File]) -> tuple[File, ...]:
+    if all(file.path[0] == name for file in files):
+        return tuple(files)
     return tuple(replace(file, path=(name, *file.path[1:])) for file in files)
 
 

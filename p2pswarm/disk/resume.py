@@ -1,8 +1,9 @@
 """What survives a restart, and never runs ahead of the data.
 
 Two files for each download. `.resume` is a checkpoint: the pieces whose bytes were synced to the disk
-*before* it was written, and how their files looked then. `.journal` names the pieces written since. The
-order is always the same: write the data, then note it; sync the data, then claim it.
+*before* it was written, and how their files looked then. `.journal`, while there is something in it, names
+the pieces written since. The order is always the same: write the data, then note it; sync the data, then
+claim it.
 
 The caller keeps two rules. It gives `checkpoint` only pieces that were stored or verified in this session
 or trusted by `load`; and when a check is over it makes a checkpoint, before it goes on.
@@ -19,20 +20,21 @@ from hashlib import sha1
 from pathlib import Path
 from random import Random
 from threading import Lock
-from typing import Self
 
-from p2pswarm.disk.checkpoint import CHANGED, Checkpoint, read_file, write_file
-from p2pswarm.disk.handles import disk_error
+from p2pswarm.disk.checkpoint import CHANGED, Checkpoint, CheckpointFile
 from p2pswarm.disk.journal import Journal
 from p2pswarm.disk.layout import Layout
+from p2pswarm.disk.locks import Locks
 from p2pswarm.disk.storage import PAD, FileStat, Storage
 from p2pswarm.errors import DiskError, FormatError, InUseError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import InfoHash, PieceIndex
 
-__all__ = ["Resume", "Saved", "read_boot_id"]
+__all__ = ["NO_PIECES", "Resume", "ResumeFolder", "Saved", "read_boot_id"]
 
-SAMPLES = 16  # trusted pieces to verify all the same
+NO_PIECES: frozenset[PieceIndex] = frozenset()  # the same one for ten thousand torrents
+# Trusted pieces to verify all the same; of a small torrent a quarter, because a node may have thousands.
+SAMPLES = 16
 SAMPLE_BYTES = 64 << 20  # at most this much of them, but one piece at least
 # Clocks of files differ where the files lie apart: a file may look this much younger than the note of
 # its last piece.
@@ -52,45 +54,64 @@ class Saved:
     uploaded: int
     """Bytes, in all sessions."""
     downloaded: int
+    exact: bool
+    """All files look as they did, and no piece was noted since: with just `trusted`, a checkpoint would say
+    nothing new."""
+
+
+class ResumeFolder:
+    """Where the memories of one node's downloads lie; whoever opens one has it alone.
+
+    `boot_id` names the time since the machine was started: the system's own unless given, '' where it is
+    unknown.
+    """
+
+    def __init__(self, path: Path, *, boot_id: str | None = None) -> None:
+        self._path = path
+        self._locks = Locks(path)
+        self._boot_id = read_boot_id() if boot_id is None else boot_id
+
+    def open(self, info_hash: InfoHash, target: Path, *, synced: bool = True) -> "Resume":
+        """The memory of this torrent's download into `target`, locked until it is closed.
+
+        `synced` is for data that we write; where it is only read, a power cut may cost its checkpoint (it
+        is damaged then, and noticed), never make it claim too much. For disk threads. Raises InUseError,
+        DiskError.
+        """
+        place = os.fsencode(os.path.realpath(target))
+        key = f"{info_hash.hex()}-{_sha1(place).hex()[:8]}"
+        path, lock = self._path / key, _sha1(key.encode())
+        try:
+            self._locks.take(lock)
+        except InUseError as error:
+            raise InUseError(f"another process works on the download in {target}") from error
+        try:
+            journal = Journal(f"{path}.journal", info_hash, self._boot_id)
+        except BaseException:
+            self._locks.give(lock)
+            raise
+        checkpoint = CheckpointFile(f"{path}.resume", info_hash, place, synced=synced)
+        return Resume(checkpoint, journal, self._locks, lock)
 
 
 class Resume:
     """The memory of one download into one folder."""
 
-    def __init__(self, path: Path, info_hash: InfoHash, target: bytes, journal: Journal) -> None:
-        self._path = path
-        self._info_hash = info_hash
-        self._target = target
+    def __init__(
+        self, checkpoint: CheckpointFile, journal: Journal, locks: Locks, lock: bytes
+    ) -> None:
+        """`lock` is its name among `locks`, and taken."""
+        self._checkpoint = checkpoint
         self._journal = journal
+        self._locks, self._lock = locks, lock
+        self._closed = False
         self._busy = Lock()  # one checkpoint at a time
         self._safe = Bitfield()  # what the last checkpoint claimed; empty before there is one
         self.sync_failed = False
         """Whether the last checkpoint's sync failed: then `unsafe` pieces need a new look."""
-        self._doubtful: set[PieceIndex] = set()
+        self._doubtful: frozenset[PieceIndex] = NO_PIECES
         self.reason = ""
         """Why `load` found nothing to believe, for the log."""
-
-    @classmethod
-    def open(
-        cls, folder: Path, info_hash: InfoHash, target: Path, *, boot_id: str | None = None
-    ) -> Self:
-        """Lock the memory, kept in `folder`, of this torrent's download into `target`.
-
-        `boot_id` names the time since the machine was started: the system's own unless given, '' where it
-        is unknown. Raises InUseError, DiskError.
-        """
-        place = os.fsencode(os.path.realpath(target))
-        key = f"{info_hash.hex()}-{sha1(place, usedforsecurity=False).hexdigest()[:8]}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise disk_error("create", folder, error) from error
-        boot_id = read_boot_id() if boot_id is None else boot_id
-        try:
-            journal = Journal.open(folder / f"{key}.journal", info_hash, boot_id)
-        except InUseError as error:
-            raise InUseError(f"another process works on the download in {target}") from error
-        return cls(folder / f"{key}.resume", info_hash, place, journal)
 
     def load(
         self,
@@ -107,10 +128,7 @@ class Resume:
         file is there a download begins: DiskError says that this could not be written.
         """
         try:
-            data, mtime = read_file(self._path)
-            last = Checkpoint.decode(
-                data, self._info_hash, self._target, pieces=piece_count, files=len(stats)
-            )
+            last, mtime = self._checkpoint.read(pieces=piece_count, files=len(stats))
         except FormatError as error:
             self.reason = str(error)
             if not any(stat is not None and stat.size for stat in stats):
@@ -121,11 +139,14 @@ class Resume:
         until = max(mtime, self._journal.mtime_ns) + SLACK
         changes.find(last.files, stats, changes.files_of(noted), until)
         self._strike(last, changes, noted)
-        return self._judge(last, changes, noted, _samples(piece_length), dice)
+        trusted, maybe = self._judge(changes, noted)
+        sample = dice.sample(list(trusted.pieces()), _samples(trusted.count(), piece_length))
+        exact = not noted and last.files == list(stats)
+        return Saved(trusted, list(maybe.pieces()), sample, last.uploaded, last.downloaded, exact)
 
     def _begin(self, empty: Checkpoint) -> None:
         self._journal.restart(empty.pieces, ())
-        self._write(empty)
+        self._checkpoint.write(empty)
 
     def _strike(self, last: Checkpoint, changes: "_Changes", noted: list[PieceIndex]) -> None:
         """Before we write to a changed file ourselves, after which it would look as if only we had."""
@@ -133,30 +154,25 @@ class Resume:
         self._journal.strike(piece for piece in noted if lost[piece])
         believed = last.pieces & ~lost
         if believed != last.pieces or changes.files != last.files:
-            self._write(Checkpoint(believed, changes.files, last.uploaded, last.downloaded))
+            self._checkpoint.write(
+                Checkpoint(believed, changes.files, last.uploaded, last.downloaded)
+            )
         self._safe = believed
 
-    def _judge(
-        self,
-        last: Checkpoint,
-        changes: "_Changes",
-        noted: list[PieceIndex],
-        samples: int,
-        dice: Random,
-    ) -> Saved:
+    def _judge(self, changes: "_Changes", noted: list[PieceIndex]) -> tuple[Bitfield, Bitfield]:
+        """Pieces to trust, and pieces to verify."""
         trusted = self._safe.copy()
         maybe = changes.changed.copy()
         into = trusted if self._journal.same_boot else maybe
         into[noted] = True
         trusted &= ~(changes.changed | changes.gone)
         maybe &= ~(trusted | changes.gone)
-        sample = dice.sample(list(trusted.pieces()), min(samples, trusted.count()))
-        return Saved(trusted, list(maybe.pieces()), sample, last.uploaded, last.downloaded)
+        return trusted, maybe
 
     def note(self, piece: PieceIndex) -> None:
         """This piece is verified and written. For disk threads too. Raises DiskError."""
         self._journal.note(piece)
-        self._doubtful.discard(piece)
+        self._doubtful -= {piece}
 
     def checkpoint(
         self, bits: Bitfield, storage: Storage, *, uploaded: int, downloaded: int
@@ -167,16 +183,18 @@ class Resume:
         was the sync that failed, `unsafe(bits)` are the pieces of which nobody knows what the disk holds.
         """
         with self._busy:
+            if self._closed:  # the last checkpoint of a torrent on a disk that hung
+                return
             if self.sync_failed:  # all that was not safe before may be among what was lost
-                self._doubtful.update(self.unsafe(bits).pieces(), self._journal.notes())
-            doubtful = self._doubtful.copy()
+                self._doubtful |= {*self.unsafe(bits).pieces(), *self._journal.notes()}
+            doubtful = self._doubtful
             self._sync(storage)
             claimed = bits.copy()
             claimed[list(doubtful)] = False
             now = Checkpoint(claimed, storage.stats(), uploaded, downloaded)
             # A note that failed its check must be gone before its file's new looks are recorded.
             self._journal.strike(piece for piece in self._journal.before if not _has(bits, piece))
-            self._write(now)
+            self._checkpoint.write(now)
             self._safe = claimed
             self._journal.restart(claimed, doubtful)
 
@@ -184,23 +202,30 @@ class Resume:
         """Those of `bits` that the last checkpoint did not claim (`load` counts as one)."""
         return bits & ~self._safe if self._safe else bits.copy()
 
+    @property
+    def busy(self) -> bool:
+        """Whether `close` would have to wait."""
+        return self._busy.locked()
+
     def close(self) -> None:
         """Unlock, after a checkpoint that runs. Writes nothing; may be called twice."""
         with self._busy:
-            self._journal.close()
+            self._end()
 
     def forget(self) -> None:
         """Remove both files and close. Raises DiskError."""
         with self._busy:
             try:
-                self._path.unlink(missing_ok=True)
-            except OSError as error:
-                raise disk_error("remove", self._path, error) from error
-            finally:
+                self._checkpoint.remove()
                 self._journal.remove()
+            finally:
+                self._end()
 
-    def _write(self, checkpoint: Checkpoint) -> None:
-        write_file(self._path, checkpoint.encode(self._info_hash, self._target))
+    def _end(self) -> None:
+        self._journal.close()
+        if not self._closed:  # after that the lock may be somebody else's
+            self._closed = True
+            self._locks.give(self._lock)
 
     def _sync(self, storage: Storage) -> None:
         try:
@@ -262,12 +287,17 @@ def _unchanged(was: FileStat | None, now: FileStat, length: int, until: int | No
     return now.mtime_ns <= until and (was is None or was.mtime_ns <= now.mtime_ns)
 
 
-def _samples(piece_length: int) -> int:
-    return max(1, min(SAMPLES, SAMPLE_BYTES // piece_length))
+def _samples(trusted: int, piece_length: int) -> int:
+    most = min(SAMPLES, SAMPLE_BYTES // piece_length, trusted // 4)
+    return min(max(1, most), trusted)
 
 
 def _has(bits: Bitfield, piece: int) -> bool:
     return piece < len(bits) and bool(bits[piece])
+
+
+def _sha1(data: bytes) -> bytes:
+    return sha1(data, usedforsecurity=False).digest()
 
 
 def read_boot_id() -> str:

@@ -18,6 +18,7 @@ from typing_extensions import override
 from p2pswarm.disk.handles import (
     FILE_FLAGS,
     OpenFiles,
+    Shelf,
     disk_error,
     open_beneath,
     open_folder,
@@ -138,11 +139,11 @@ class FileStorage:
     """Real files; `root.joinpath(*file.path)` is where each one lies.
 
     Writable, it creates what is missing and refuses symbolic links inside `root`. Not writable, it reads
-    what the user already has, wherever links lead. At most `max_open` files stay open.
+    what the user already has, wherever links lead. Few files stay open: as many as `shelf` has room for.
     """
 
     def __init__(
-        self, root: Path, files: Sequence["File"], *, writable: bool, max_open: int = 128
+        self, root: Path, files: Sequence["File"], *, writable: bool, shelf: Shelf | None = None
     ) -> None:
         for file in files:
             _check_path(file.path)
@@ -150,7 +151,7 @@ class FileStorage:
         self._files = files
         self._writable = writable
         self._layout = Layout([file.length for file in files])
-        self._open = OpenFiles(self._open_file, max_open)
+        self._open = OpenFiles(self._open_file, Shelf() if shelf is None else shelf)
         self._seen: set[int] = set()  # files that had their full length at some time
         self._shrunk: dict[
             int, int

@@ -42,6 +42,8 @@ _MAX_LENGTH = 2**63 - 1  # bytes, one file or all together: what an `off_t` hold
 _MAX_URL = 2048  # characters
 _LAST_DATE = 253402300799  # seconds since 1970: the end of the year 9999
 _HASH = 20  # bytes of SHA-1
+# Bytes of a `.torrent` read at first: memory for the largest one, for each of thousands, takes its time.
+_USUAL_SIZE = 64 << 10
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]\S*")
 _Given = tuple[tuple[str, ...], int, bool]  # a file's safe path, its length, whether it is a pad
@@ -126,7 +128,9 @@ class Metainfo:
         """Read a `.torrent` file of at most 10 MiB. Raises BencodeError, MetainfoError or DiskError."""
         try:
             with path.open("rb") as file:
-                data = file.read(bencode.MAX_SIZE + 1)
+                data = file.read(_USUAL_SIZE)
+                if len(data) == _USUAL_SIZE:
+                    data += file.read(bencode.MAX_SIZE + 1 - _USUAL_SIZE)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             reason = getattr(error, "strerror", None) or str(error)
             number = getattr(error, "errno", None) or 0

@@ -12,19 +12,34 @@ class Meter:
     The hot path only does `meter.total += n`; whoever ticks once a second calls `tick(now)`.
     """
 
-    __slots__ = ("_marks", "_span", "latest", "rate", "total")
+    __slots__ = ("_before", "_first", "_marks", "_span", "_ticked", "latest", "rate", "total")
 
     def __init__(self, span: float = 5.0) -> None:
         self.total = 0
         self.rate = 0.0  # bytes per second, as of the last tick
         self.latest = 0.0  # the same between the last two ticks: jumpy, but never late
         self._span = span
-        self._marks: deque[tuple[float, int]] = deque()
+        self._first: float | None = None  # the first tick
+        self._ticked = 0.0  # the last one, and the total then
+        self._before = 0
+        self._marks: deque[tuple[float, int]] | None = (
+            None  # when something flowed: most never need it
+        )
 
     def tick(self, now: float) -> None:
+        if self._first is None:
+            self._first = self._ticked = now
+            self._before = self.total
+        if now > self._ticked:
+            self.latest = (self.total - self._before) / (now - self._ticked)
+            self._ticked, self._before = now, self.total
         marks = self._marks
-        if marks and now > marks[-1][0]:
-            self.latest = (self.total - marks[-1][1]) / (now - marks[-1][0])
+        if marks is None:
+            if not self.total:
+                return
+            marks = self._marks = deque()
+            if self._first < now:
+                marks.append((max(self._first, now - self._span), 0))
         marks.append((now, self.total))
         while len(marks) > 2 and marks[1][0] <= now - self._span:
             marks.popleft()

@@ -7,11 +7,14 @@ Addresses that the user named are trusted and tried first, for as long as it tak
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from math import inf
+from typing import Any
 
 from p2pswarm.formats.ids import Address, PeerId
 
 __all__ = ["AddressBook"]
 
+_NOBODY: frozenset[Any] = frozenset()
 MOST_KNOWN = 3000  # libtorrent's peer list
 STRANGER_EVERY = 600.0  # seconds between dials to an address that never proved to be a peer
 FRIEND_EVERY = 5.0  # seconds times the number of failures in a row, for one that did
@@ -32,8 +35,12 @@ class _Known:
     brief: int = 0  # connections in a row that ended as soon as they were made
     busy: bool = False  # dialing or connected
 
+    @property
+    def waits(self) -> bool:
+        return not self.busy and (self.trusted or self.failures < GIVE_UP)
+
     def is_due(self, now: float) -> bool:
-        return not self.busy and self.next_dial <= now and (self.trusted or self.failures < GIVE_UP)
+        return self.next_dial <= now and self.waits
 
 
 class AddressBook:
@@ -42,8 +49,10 @@ class AddressBook:
     def __init__(self) -> None:
         self._known: OrderedDict[Address, _Known] = OrderedDict()  # in the order of dialing
         self._resting: dict[Address, float] = {}  # forgotten, but not to be dialed before
-        self._banned: set[Address] = set()
-        self._banned_ids: set[tuple[str, PeerId | None]] = set()  # of that host: ids are no secret
+        self._banned: frozenset[Address] = _NOBODY
+        self._banned_ids: frozenset[tuple[str, PeerId | None]] = (
+            _NOBODY  # of that host: ids are no secret
+        )
         self._bans: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -74,6 +83,11 @@ class AddressBook:
                 known.busy, known.dialed = True, now
                 due.append(address)
         return due
+
+    def next_dial(self) -> float:
+        """When the next of those that are not busy is due; infinity when there is none."""
+        waiting = (known for known in self._known.values() if known.waits)
+        return min((known.next_dial for known in waiting), default=inf)
 
     def greeted(self, address: Address) -> None:
         """A handshake with it was completed."""
@@ -108,8 +122,8 @@ class AddressBook:
     def ban(self, address: Address, peer_id: PeerId) -> None:
         """It sent us bad data, proven."""
         address = address.normal
-        self._banned.add(address)
-        self._banned_ids.add((address.host, peer_id))
+        self._banned |= {address}
+        self._banned_ids |= {(address.host, peer_id)}
         self._bans[address.host] = self._bans.get(address.host, 0) + 1
         self._known.pop(address, None)
 

@@ -45,7 +45,8 @@ class Choker:
         unchoked = _takers(peers, self.slots) if seeding else _givers(peers, self.slots)
         waiting = [peer for peer in peers if peer.interested and peer.key not in unchoked]
         still_there = any(peer.key == self.optimistic for peer in waiting)
-        if not still_there or now - self._chosen_at >= OPTIMISTIC_EVERY:
+        # The third round, whatever the last digits of a clock say.
+        if not still_there or now - self._chosen_at > OPTIMISTIC_EVERY - RECHOKE_EVERY / 2:
             self.optimistic = _longest(waiting, dice) if seeding else _lucky(waiting, now, dice)
             self._chosen_at = now
         if self.optimistic is not None:

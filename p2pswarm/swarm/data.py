@@ -10,29 +10,68 @@ one, with the looks that its pieces had, stays true.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
+from contextlib import suppress
+from hashlib import sha1
 from random import Random
+from typing import NamedTuple
 
 from p2pswarm.disk.begun import Begun
+from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.layout import Layout
+from p2pswarm.disk.locate import Place
 from p2pswarm.disk.pool import DiskPool, Stored
-from p2pswarm.disk.resume import Resume
-from p2pswarm.disk.storage import FileStat, Storage
-from p2pswarm.errors import DiskError, HostError, TargetExistsError
+from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
+from p2pswarm.disk.storage import FileStat, FileStorage, Storage
+from p2pswarm.errors import DiskError, HostError, P2PSwarmError, TargetExistsError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 
-__all__ = ["TorrentData"]
+__all__ = ["Desk", "TorrentData"]
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 8 << 20  # bytes in doubt that are verified in the job that doubts them
 # Bytes and files that a checkpoint at the end may still have to flush; more is left to the journal,
 # because stopping must not take long: each file costs a turn of the disk.
 FLUSH_AT_END = 64 << 20
 NOTE_AT_END = 0.7  # seconds for that checkpoint, and
 CLOSE_FILES = 0.3  # for closing: stopping takes three seconds in all, on a disk that hangs too
 FILES_AT_END = 100
+
+
+class Desk(NamedTuple):
+    """What the data of all torrents of a node share."""
+
+    disk: DiskPool
+    resumes: ResumeFolder
+    shelf: Shelf
+    dice: Random
+
+    def open(
+        self,
+        kind: Callable[..., "TorrentData"],
+        metainfo: Metainfo,
+        place: Place,
+        *,
+        writable: bool,
+    ) -> "TorrentData":
+        """Lock it, and recall what is known of it. For a disk thread. Raises InUseError, DiskError."""
+        storage = FileStorage(place.root, place.files, writable=writable, shelf=self.shelf)
+        resume = self.resumes.open(metainfo.info_hash, place.path, synced=writable)
+        data = kind(metainfo, storage, self.disk, resume, writable=writable, dice=self.dice)
+        data.recall()
+        return data
+
+
+class _Recalled(NamedTuple):
+    """What a disk thread found out at the start: `good` of the `doubtful`, unless these are too many."""
+
+    looks: list[FileStat | None]
+    saved: Saved | None
+    doubtful: set[PieceIndex]
+    good: Bitfield | None
 
 
 class TorrentData:
@@ -58,9 +97,11 @@ class TorrentData:
         self._resume = resume
         self._dice = dice
         self._layout = Layout([file.length for file in metainfo.files])
+        self._recalled: _Recalled | P2PSwarmError | None = None
         self._looks: list[FileStat | None] = []  # of the files, as of the last `look`
+        self._noted: Bitfield | None = None  # what `prepare` need not note again
         self._watching = False  # whether a change since then is somebody else's
-        self._doubtful: set[PieceIndex] = set()
+        self._doubtful: frozenset[PieceIndex] = NO_PIECES
         self._unflushed = 0  # bytes since the last checkpoint, and which files they are in
         self._unflushed_files: set[int] = set()
 
@@ -69,54 +110,88 @@ class TorrentData:
         """What says that the bytes are the right ones."""
         return "the SHA-1 of every piece"
 
+    def abandon(self) -> None:
+        """Nobody will `load` it."""
+        self._close_files()
+
+    def recall(self) -> None:
+        """Find out all that `load` needs to know. For a disk thread, once; what it raises, `load` raises."""
+        try:
+            self._recalled = self._recall()
+        except P2PSwarmError as error:
+            self._recalled = error
+
     async def load(self, progress: Callable[[int, int], None]) -> Bitfield:
-        """Which pieces are ours. Raises TargetExistsError, DiskError."""
-        self._looks = stats = await self._disk.run(self._storage.stats)
-        have = await self._believe(stats, progress)
-        self._watch(stats)
+        """Which pieces are ours, after `recall`. Raises TargetExistsError, DiskError."""
+        found, self._recalled = self._recalled, None
+        if isinstance(found, P2PSwarmError):
+            raise found
+        assert found is not None
+        self._looks = found.looks
+        good = found.good
+        if good is None:
+            good = await self.check(found.doubtful, progress)
+        elif found.doubtful:
+            progress(len(found.doubtful), len(found.doubtful))
+        have = await self._conclude(found.saved, good, progress)
+        self._watch(found.looks)
         return have
 
-    async def _believe(
-        self, stats: list[FileStat | None], progress: Callable[[int, int], None]
-    ) -> Bitfield:
-        meta = self._metainfo
-        saved = await self._disk.run(
-            self._resume.load,
-            self._layout,
-            meta.piece_length,
-            meta.piece_count,
-            stats,
-            self._dice,
-        )
-        if saved is not None:
-            self.downloaded_before, self.uploaded_before = saved.downloaded, saved.uploaded
+    def _recall(self) -> "_Recalled":
+        """All in one job: most torrents are small, and a node may have thousands."""
+        meta, looks = self._metainfo, self._storage.stats()
+        saved = self._remember(looks)
+        if saved is None:
+            doubtful = self._strange(looks)
+        else:
             doubtful = {*saved.to_verify, *saved.sample}
-            if (
-                not self.writable
-            ):  # nobody will fetch the others, but somebody may have put them there
+            if not self.writable:  # nobody fetches the others, but somebody may have put them there
                 doubtful.update((~saved.trusted).pieces())
-            good = await self.check(doubtful, progress)
-            if all(good[piece] for piece in saved.sample):
-                return saved.trusted | good
-            log.warning("%s: the files are not what they were, checking all", meta.name)
-            return await self.check(range(meta.piece_count), progress)
-        log.debug("%s: no resume data: %s", meta.name, self._resume.reason)
-        if not any(stat is not None and stat.size for stat in stats):
-            return Bitfield(meta.piece_count)
-        return await self._adopt(stats, progress)
+        few = len(doubtful) * meta.piece_length <= AT_ONCE
+        return _Recalled(looks, saved, doubtful, self._verify(doubtful) if few else None)
 
-    async def _adopt(
-        self, stats: list[FileStat | None], progress: Callable[[int, int], None]
-    ) -> Bitfield:
-        """Files are there that we know nothing of. Raises TargetExistsError when they are not ours."""
-        for file, stat in zip(self._metainfo.files, stats, strict=True):
-            if self.writable and stat is not None and stat.size > file.length:
+    def _remember(self, looks: list[FileStat | None]) -> Saved | None:
+        """What an earlier session noted."""
+        meta = self._metainfo
+        return self._resume.load(
+            self._layout, meta.piece_length, meta.piece_count, looks, self._dice
+        )
+
+    def _verify(self, pieces: Set[PieceIndex]) -> Bitfield:
+        """Which of these few are good; what cannot be read is not."""
+        meta, good = self._metainfo, Bitfield(self._metainfo.piece_count)
+        for piece in sorted(pieces):
+            with suppress(DiskError):
+                data = self._storage.read(meta.piece_offset(piece), meta.piece_size(piece))
+                digest = sha1(data, usedforsecurity=False).digest()
+                good[piece] = digest == self._expected(piece, memoryview(data))
+        return good
+
+    def _strange(self, looks: list[FileStat | None]) -> set[PieceIndex]:
+        """Pieces of files that we know nothing of. Raises TargetExistsError when one cannot be ours."""
+        if not any(look is not None and look.size for look in looks):
+            return set()
+        for file, look in zip(self._metainfo.files, looks, strict=True):
+            if self.writable and look is not None and look.size > file.length:
                 raise TargetExistsError(f"{'/'.join(file.path)} exists and is larger than expected")
-        have = await self.check(range(self._metainfo.piece_count), progress)
-        if self.writable and not have.any():
-            name = self._metainfo.name
-            raise TargetExistsError(f"{name} exists, and nothing in it is of this torrent")
-        return have
+        return set(map(PieceIndex, range(self._metainfo.piece_count)))
+
+    async def _conclude(
+        self, saved: Saved | None, good: Bitfield, progress: Callable[[int, int], None]
+    ) -> Bitfield:
+        """What is ours, when `good` are those of the doubtful pieces that are."""
+        meta = self._metainfo
+        if saved is None:
+            log.debug("%s: no resume data: %s", meta.name, self._resume.reason)
+            if self.writable and not good.any() and any(look and look.size for look in self._looks):
+                raise TargetExistsError(f"{meta.name} exists, and nothing in it is of this torrent")
+            return good
+        self.downloaded_before, self.uploaded_before = saved.downloaded, saved.uploaded
+        self._noted = saved.trusted if saved.exact else None
+        if all(good[piece] for piece in saved.sample):
+            return saved.trusted | good
+        log.warning("%s: the files are not what they were, checking all", meta.name)
+        return await self.check(range(meta.piece_count), progress)
 
     async def check(self, pieces: Iterable[int], progress: Callable[[int, int], None]) -> Bitfield:
         """Read and hash these; set are the good ones. A missing file is simply not good."""
@@ -127,7 +202,7 @@ class TorrentData:
         good = await self._disk.check(
             self._storage, self._metainfo, chosen, lambda done: progress(done, len(chosen))
         )
-        self._doubtful.difference_update(chosen)
+        self._doubtful -= set(chosen)
         return good
 
     async def prepare(self, have: Bitfield) -> None:
@@ -135,9 +210,12 @@ class TorrentData:
 
         Raises DiskError.
         """
-        if self.writable:
-            await self._disk.run(self._storage.prepare)
-        await self.checkpoint(have, 0, 0)
+        if self.writable or have != self._noted:
+            await self._disk.run(self._prepare, have)
+
+    def _prepare(self, have: Bitfield) -> None:
+        self._storage.prepare()
+        self._checkpoint(have, 0, 0)
 
     def store(
         self,
@@ -234,7 +312,7 @@ class TorrentData:
         return [PieceIndex(piece) for piece in range(start // length, -(-end // length))]
 
     async def close(self, have: Bitfield | None, uploaded: int, downloaded: int) -> None:
-        """Note what there is (`have` None: nothing is known) and close the files; a disk that hangs may
+        """Note what there is (`have` None: nothing new is known) and close the files; a disk that hangs may
         finish that alone. Never raises."""
         quick = self._unflushed <= FLUSH_AT_END and len(self._unflushed_files) <= FILES_AT_END
         try:
@@ -244,6 +322,9 @@ class TorrentData:
         except (HostError, TimeoutError) as error:
             log.warning("%s: resume data not written: %s", self._metainfo.name, _words(error))
         try:
+            if have is None and not self._resume.busy:
+                self._close_files()  # what was noted was synced: there is nothing to wait for
+                return
             async with asyncio.timeout(CLOSE_FILES):
                 await self._disk.run(self._close_files)
         except (DiskError, TimeoutError) as error:

@@ -5,9 +5,11 @@ What a torrent needs of its node is written here too, because dialing needs most
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from math import inf
 from random import Random
+from typing import Any
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
@@ -18,12 +20,38 @@ from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.greeting import HANDSHAKE_TIME, Asking, Greeted
 from p2pswarm.wire.peer import HandshakeFramer
 
-__all__ = ["Dialer", "Surroundings"]
+__all__ = ["Dialer", "Places", "Surroundings", "Turns"]
 
 log = logging.getLogger(__name__)
 
 MOST_DIALING = 30  # at a time, and a second: libtorrent's connection speed
 CONNECT_TIME = 10.0  # seconds
+
+
+@dataclass(slots=True)
+class Places:
+    """How many connections the torrents of a node have together, and may have."""
+
+    most: int
+    taken: int = 0
+
+    @property
+    def free(self) -> bool:
+        return self.taken < self.most
+
+
+@dataclass(slots=True)
+class Turns:
+    """One after the other, so many a second."""
+
+    a_second: float
+    _next: float = -inf
+
+    def wait(self, now: float) -> float:
+        """Seconds until the turn of whoever asks."""
+        turn = max(now, self._next)
+        self._next = turn + 1 / self.a_second
+        return turn - now
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +68,9 @@ class Surroundings:
     clock: Callable[[], float]
     upload_slots: int
     max_peers: int
-    has_room: Callable[[], bool]  # whether the node may have one more connection
+    places: Places
+    turns: Turns  # of seeds that start, to announce themselves
+    torrents: Callable[[], int]  # how many the node has
 
 
 class Dialer:
@@ -59,17 +89,23 @@ class Dialer:
         self._welcome = welcome
         self._dialing = 0
 
-    def dial_more(self, connected: set[Address], tasks: asyncio.TaskGroup) -> None:
-        """Start what may be started now; the tasks belong to `tasks`."""
+    @property
+    def busy(self) -> bool:
+        return self._dialing > 0
+
+    def dial_more(
+        self, connected: set[Address], spawn: Callable[[Coroutine[Any, Any, None]], None]
+    ) -> None:
+        """Start what may be started now; the tasks are `spawn`'s."""
         room = min(MOST_DIALING, self._node.max_peers - len(connected)) - self._dialing
-        if room <= 0 or not self._node.has_room():
+        if room <= 0 or not self._node.places.free:
             return
         for address in self._book.due(self._node.clock(), room):
             if address in connected:
                 self._book.greeted(address)
             else:
                 self._dialing += 1
-                tasks.create_task(self._dial(address))
+                spawn(self._dial(address))
 
     async def _dial(self, address: Address) -> None:
         try:

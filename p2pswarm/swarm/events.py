@@ -1,6 +1,7 @@
 """What happens to a torrent, told to whoever listens.
 
-A listener that does not keep up loses the oldest events, never our memory.
+A listener that does not keep up loses the oldest events, never our memory. Nobody listens to most torrents
+of a node that has thousands, so what listening and waiting need is made when somebody does.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ __all__ = [
     "Downloading",
     "Event",
     "Failed",
+    "Flag",
     "Paused",
     "PeerBanned",
     "PeerJoined",
@@ -165,23 +167,25 @@ class Broadcast:
     """One speaker, any number of listeners; who stops listening is forgotten with its generator."""
 
     def __init__(self) -> None:
-        self._listeners: WeakSet[_Listener] = WeakSet()
+        self._listeners: WeakSet[_Listener] | None = None
         self._over = False
 
     def tell(self, event: Event) -> None:
-        for listener in self._listeners:
+        for listener in self._listeners or ():
             listener.waiting.append(event)
             listener.bell.set()
 
     def end(self) -> None:
         """No event will come any more: every listener's loop ends."""
         self._over = True
-        for listener in self._listeners:
+        for listener in self._listeners or ():
             listener.bell.set()
 
     def listen(self) -> AsyncIterator[Event]:
         """Everything that is told from this call on, read or not yet read."""
         listener = _Listener()
+        if self._listeners is None:
+            self._listeners = WeakSet()
         self._listeners.add(listener)
         return self._read(listener)
 
@@ -193,3 +197,32 @@ class Broadcast:
                 return
             listener.bell.clear()
             await listener.bell.wait()
+
+
+class Flag:
+    """As asyncio.Event, which holds a kilobyte while nobody waits."""
+
+    __slots__ = ("_event", "_is_set")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._event: asyncio.Event | None = None
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        event, self._event = self._event, None
+        if event is not None:
+            event.set()
+
+    def clear(self) -> None:
+        self._is_set = False
+
+    async def wait(self) -> None:
+        """Until it is set, now or some time."""
+        if not self._is_set:
+            if self._event is None:
+                self._event = asyncio.Event()
+            await self._event.wait()

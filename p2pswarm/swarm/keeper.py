@@ -10,16 +10,19 @@ each looks at the picker again before it believes its own result.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence, Set
 from typing import Any, Protocol
 
 from p2pswarm.discovery.source import Progress
 from p2pswarm.disk.begun import STRIDE, Begun
 from p2pswarm.disk.pool import Stored
+from p2pswarm.disk.resume import NO_PIECES
 from p2pswarm.errors import DiskError
+from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import BLOCK, PieceIndex
 from p2pswarm.swarm.blocks import Blocks
 from p2pswarm.swarm.data import TorrentData
+from p2pswarm.swarm.events import Flag
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 
 __all__ = ["Keeper", "Owner"]
@@ -27,6 +30,8 @@ __all__ = ["Keeper", "Owner"]
 log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 2 * STRIDE  # bytes of one piece hashed in one go: a millisecond of the loop
+_NOTHING: Sequence[OpenPiece] = ()
+_NO_CHORES: frozenset[str] = frozenset()
 CLOSE_TIME = 1.5  # seconds that writes under way may take at the end
 
 
@@ -55,12 +60,17 @@ class Keeper:
         self._name = name
         self._picker, self._blocks = owner.picker, owner.blocks
         self._storing: set[PieceIndex] = set()
-        self._stored_one = asyncio.Event()
-        self._stuck: list[OpenPiece] = []
-        self._unsynced: set[PieceIndex] = set()  # ours, until the disk failed to sync them
-        self._unreadable: set[PieceIndex] = set()  # ours, until reading them failed
-        self._busy: set[str] = set()  # chores under way
+        self._stored_one = Flag()
+        self._stuck: Sequence[OpenPiece] = _NOTHING
+        self._unsynced: frozenset[PieceIndex] = (
+            NO_PIECES  # ours, until the disk failed to sync them
+        )
+        self._unreadable: frozenset[PieceIndex] = NO_PIECES  # ours, until reading them failed
+        self._busy: frozenset[str] = _NO_CHORES  # chores under way
         self._again: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}  # asked for meanwhile
+        self._noted: Progress | None = (
+            None  # as of the last note; None when that has to be made anew
+        )
         self._over = False
 
     # Pieces
@@ -94,7 +104,7 @@ class Keeper:
                 self._picker.had(piece.index)  # for the last note
             self._blocks.drop(piece.index)
         elif isinstance(result, DiskError):
-            self._stuck.append(piece)
+            self._stuck = [*self._stuck, piece]
             self._owner.disk_failed(result)
         else:
             self._blocks.drop(piece.index)
@@ -109,10 +119,21 @@ class Keeper:
         """A file is gone, shorter than it was, changed or broken: what it holds now decides."""
         if piece not in self._unreadable:
             log.warning("%s: piece %d cannot be read: %s", self._name, piece, error)
-        self._unreadable.add(piece)
+        self._unreadable |= {piece}
         self.look()
 
     # Chores, one of a kind at a time
+
+    async def prepare(self, have: Bitfield) -> None:
+        """Make place for the files, and note what the check found. Raises DiskError."""
+        await self._data.prepare(have)
+        self._picker.start_with(have)
+        self._noted = self._owner.progress()
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something is true that the last note does not say."""
+        return self._noted != self._owner.progress()
 
     def note(self) -> None:
         """Make what we have survive a power cut."""
@@ -137,7 +158,7 @@ class Keeper:
         if chore in self._busy:
             self._again[chore] = work
         else:
-            self._busy.add(chore)
+            self._busy |= {chore}
             self._owner.spawn(self._do(chore, work))
 
     async def _do(self, chore: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -146,7 +167,7 @@ class Keeper:
         except DiskError as error:
             self._owner.disk_failed(error)
         finally:
-            self._busy.discard(chore)
+            self._busy -= {chore}
             again = self._again.pop(chore, None)
             if again is not None and not self._over:
                 self._begin(chore, again)
@@ -164,13 +185,14 @@ class Keeper:
             self._unsynced |= unsafe
             self._disown(unsafe)
             raise
+        self._noted = carried
 
     async def _retry(self) -> None:
         await self._note()
-        doubtful = self._unsynced.copy()  # a note that fails meanwhile adds more
+        doubtful = self._unsynced  # a note that fails meanwhile adds more
         await self._verify(doubtful)
         self._unsynced -= doubtful
-        stuck, self._stuck = self._stuck, []
+        stuck, self._stuck = self._stuck, _NOTHING
         for piece in stuck:
             self.store(piece, digests=True)  # whether it is suspect by now, the owner knows
         await self._stores_done()
@@ -187,6 +209,8 @@ class Keeper:
         settled = self._picker.done or not self._data.writable
         doubtful = await self._data.look(self._picker.have, settled=settled)
         doubtful |= self._unreadable
+        if doubtful:
+            self._noted = None  # the files look different, whatever is found in them
         self._disown(doubtful)
         await self._verify(doubtful)
         # A reader tries again later what it cannot read; a writer gets it anew from others.
@@ -195,7 +219,7 @@ class Keeper:
         if not self._stuck and not self._unsynced:  # else `_retry` goes on
             self._owner.disk_works()
 
-    def _disown(self, pieces: set[PieceIndex]) -> None:
+    def _disown(self, pieces: Set[PieceIndex]) -> None:
         """These are not ours until they are verified again."""
         lost = [piece for piece in pieces if self._picker.have[piece]]
         for piece in lost:
@@ -204,7 +228,7 @@ class Keeper:
             log.warning("%s: %d pieces are in doubt", self._name, len(lost))
             self._owner.pieces_lost()
 
-    async def _verify(self, pieces: set[PieceIndex]) -> None:
+    async def _verify(self, pieces: Set[PieceIndex]) -> None:
         """Read and hash these again: those that are good are ours."""
         good = await self._data.check(pieces, self._owner.checking)
         for piece in pieces:
@@ -223,6 +247,7 @@ class Keeper:
                 await self._stores_done()
         except TimeoutError:
             log.warning("%s: the disk hangs", self._name)
-        have, carried = (self._picker.have.copy() if known else None), self._owner.progress()
+        have = self._picker.have.copy() if known and self.has_news else None
+        carried = self._owner.progress()
         await self._data.close(have, carried.uploaded, carried.downloaded)
         self._blocks.drop_all(but=self._storing)  # those are dropped when the disk gives them back

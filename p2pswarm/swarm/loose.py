@@ -8,6 +8,7 @@ Nothing of it is served: no honest peer could check it either.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from hashlib import sha1
 from random import Random
 
@@ -15,9 +16,9 @@ from typing_extensions import override
 
 from p2pswarm.disk.digests import MD5_SPAN, beginning_has
 from p2pswarm.disk.pool import DiskPool
-from p2pswarm.disk.resume import Resume
+from p2pswarm.disk.resume import Resume, Saved
 from p2pswarm.disk.storage import FileStat, Storage
-from p2pswarm.errors import DiskError, TargetExistsError
+from p2pswarm.errors import TargetExistsError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.formats.metainfo import Metainfo, build
@@ -74,37 +75,27 @@ class LooseData(TorrentData):
         return "its size only"
 
     @override
-    async def _believe(
-        self, stats: list[FileStat | None], progress: Callable[[int, int], None]
-    ) -> Bitfield:
-        """What an earlier session stored, if the file looks as it left it. Raises TargetExistsError."""
-        meta = self._metainfo
-        geometry = (self._layout, meta.piece_length, meta.piece_count)
-        saved = await self._disk.run(self._resume.load, *geometry, stats, self._dice)
-        if saved is None and any(stat is not None and stat.size for stat in stats):
-            raise TargetExistsError(
-                f"{meta.name} exists, and nobody can tell whether it is this file"
-            )
+    def _remember(self, looks: list[FileStat | None]) -> Saved | None:
+        """What an earlier session stored, if the file looks as it left it; its beginning can be verified."""
+        saved = super()._remember(looks)
         if saved is None:
-            return Bitfield(meta.piece_count)
-        self.downloaded_before, self.uploaded_before = saved.downloaded, saved.uploaded
-        have = saved.trusted
-        if have[0]:
-            have[0] = await self._disk.run(self._look_at_beginning)
-        return have
+            return None
+        trusted = saved.trusted.copy()
+        doubtful = [PieceIndex(0)] if trusted[0] else []
+        trusted[0] = False
+        return replace(saved, trusted=trusted, to_verify=doubtful, sample=[])
 
-    def _look_at_beginning(self) -> bool:
-        buffer = memoryview(bytearray(self._metainfo.piece_size(PieceIndex(0))))
-        try:
-            self._storage.read_into(0, [buffer])
-        except DiskError:
-            return False
-        return self._is_beginning(buffer)
+    @override
+    def _strange(self, looks: list[FileStat | None]) -> set[PieceIndex]:
+        if any(look is not None and look.size for look in looks):
+            name = self._metainfo.name
+            raise TargetExistsError(f"{name} exists, and nobody can tell whether it is this file")
+        return set()
 
     @override
     async def check(self, pieces: Iterable[int], progress: Callable[[int, int], None]) -> Bitfield:
         """Nobody can tell: what is in doubt is fetched again."""
-        self._doubtful.difference_update(map(PieceIndex, pieces))
+        self._doubtful -= set(map(PieceIndex, pieces))
         return Bitfield(self._metainfo.piece_count)
 
     @override

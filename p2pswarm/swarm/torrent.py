@@ -2,13 +2,14 @@
 
 The peers do the talking, `PiecePicker` chooses pieces, `Choker` chooses peers, `AddressBook` knows whom to
 dial, `TorrentData` keeps the files. This room joins them: a piece is full -> store it; stored -> tell
-everybody; bad -> blame; once a second -> tick. All state belongs to the loop's thread; the only things that
-wait are the check at the start, dials, announces and checkpoints, each a task in this torrent's group.
+everybody; bad -> blame; once a second -> tick, and rarely while nobody is connected. All state belongs to
+the loop's thread; the only things that wait are the check at the start, dials, announces and checkpoints,
+each a task that `close` waits for.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from p2pswarm.swarm.events import (
     Downloading,
     Event,
     Failed,
+    Flag,
     Paused,
     PeerBanned,
     PeerJoined,
@@ -68,7 +70,8 @@ __all__ = ["Torrent"]
 
 log = logging.getLogger(__name__)
 
-TICK = 1.0  # seconds
+_NO_TASKS: frozenset[Any] = frozenset()
+TICK = 1.0  # seconds, while there are peers or something is under way
 CHECKPOINT_EVERY = 60.0  # seconds; what was written since is in the journal
 RETRY_DISK_EVERY = 5.0  # seconds, while the disk is full or failing
 LOOK_EVERY = 30.0  # seconds between looks at the files of a seed
@@ -76,6 +79,9 @@ FEW_PEERS = 5  # with fewer a downloader asks its trackers for more, at most so 
 HUNGRY_EVERY = 15.0  # seconds
 SEEDS_PART_AFTER = 5.0  # seconds that two seeds stay connected, so that both learn it
 LEAVE_TIME = 2.0  # seconds that saying goodbye to trackers may take
+QUIET_TICKS = (
+    25.0  # a second at most, of all torrents of a node together that nobody is connected to
+)
 
 
 class Torrent:
@@ -117,9 +123,10 @@ class Torrent:
         self._blame = Blame()
         self._choker = Choker(node.upload_slots)
         self._events = Broadcast()
-        self._finished = asyncio.Event()
-        self._closed = asyncio.Event()
-        self._tasks: asyncio.TaskGroup | None = None
+        self._finished, self._closed = Flag(), Flag()
+        self._work: frozenset[asyncio.Task[None]] = _NO_TASKS
+        self._alive = False  # from the end of the check until it is closed or fails
+        self._alarm: asyncio.TimerHandle | None = None
         self._known = False  # the check is over: `picker.have` is true
         self._over = False
         self._feeding = False
@@ -157,6 +164,7 @@ class Torrent:
     def add_source(self, host: RangeHost) -> None:
         """A host of another network that has our file, asked from the next tick on."""
         self.sources.append(RangeSource(host, self))
+        self._wake()
 
     def status(self) -> Status:
         picker = self.picker
@@ -189,17 +197,42 @@ class Torrent:
 
     # Life
 
-    async def run(self) -> None:
-        """Check, then download and seed until cancelled. Never raises what the user should see as state."""
+    async def start(self) -> None:
+        """Check; from then on download and seed until `close`. Never raises what is to be seen as state."""
         try:
             await self._check()
-            await self._live()
         except P2PSwarmError as error:
+            self.stop(error)
+        else:
+            self._alive = True
+            self.disk_works()
+            if self.trackers.any:
+                wait = self._node.turns.wait(self.clock()) if self.picker.done else 0.0
+                self._loop.call_later(wait, self._announce)
+            self._tick()
+
+    def _announce(self) -> None:
+        self.spawn(self.trackers.run(self.progress, self._found))
+
+    def stop(self, error: Exception) -> None:
+        """It cannot go on, for a reason outside or for a bug of ours."""
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]  # a task group adds nothing that a person wants to read
+        if isinstance(error, P2PSwarmError):
             log.info("%s: %s", self.metainfo.name, error)
-            self.fail(error)
-        finally:
-            self.asking = False
-            self._drop_peers()
+        else:
+            log.error("%s: a bug in p2pswarm", self.metainfo.name, exc_info=error)
+        self._rest()
+        self.fail(error)
+
+    def _rest(self) -> None:
+        self._alive = self.asking = False
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        for task in self._work:
+            task.cancel()
+        self._drop_peers()
 
     def fail(self, error: Exception) -> None:
         """It cannot go on: `finished()` raises this."""
@@ -208,12 +241,14 @@ class Torrent:
         self._finished.set()
 
     async def close(self) -> None:
-        """After `run` was cancelled: tell the trackers, note what we have, close the files."""
+        """After `start` ended or was cancelled: tell the trackers, note what we have, close the files."""
         if self._over:
             await self._closed.wait()
             return
         self._over = True
-        self._drop_peers()  # who came while the tasks were ending
+        self._rest()
+        if self._work:
+            await asyncio.wait(self._work)
         try:
             await self._end()
         finally:
@@ -223,9 +258,9 @@ class Torrent:
         if not isinstance(self.state, Failed):
             self._enter(Stopped())
         async with asyncio.TaskGroup() as tasks:
-            if self._known:
+            if self._known and self.trackers.any:
                 tasks.create_task(self._leave())
-            tasks.create_task(self._keeper.close(known=self._known))
+            await self._keeper.close(known=self._known)
         self._events.end()
         self._finished.set()
 
@@ -239,36 +274,24 @@ class Torrent:
     async def _check(self) -> None:
         have = await self._data.load(lambda done, total: self._enter(Checking(done, total)))
         await self._prepare(have)
-        self.picker.start_with(have)
         self._known = True
         now = self.clock()
-        self._due = {"rechoke": now, "disk": now, "more": now + HUNGRY_EVERY}
-        self._due |= {"checkpoint": now + CHECKPOINT_EVERY, "look": now + LOOK_EVERY}
+        self._due = {"rechoke": now, "retry": now, "more": now + HUNGRY_EVERY}
+        self._due |= {"note": now + CHECKPOINT_EVERY, "look": now + LOOK_EVERY}
 
     async def _prepare(self, have: Bitfield) -> None:
         """Raises DiskError, unless there is just no room yet."""
         while True:
             try:
-                return await self._data.prepare(have)
+                return await self._keeper.prepare(have)
             except DiskFullError as error:
                 self.disk_failed(error)
                 await asyncio.sleep(RETRY_DISK_EVERY)
 
-    async def _live(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            try:
-                self.disk_works()
-                tasks.create_task(self.trackers.run(self.progress, self._found))
-                while True:
-                    self._tick()
-                    await asyncio.sleep(TICK)
-            finally:
-                self._tasks = None  # a group that ends takes no more
-
     def _enter(self, state: State) -> None:
         if state != self.state:
             self.state = state
+            self._wake()
             self._events.tell(StateChanged(state))
 
     def progress(self) -> Progress:
@@ -284,34 +307,62 @@ class Torrent:
     def _uploaded(self) -> int:
         return self._departed_up + sum(peer.upload.meter.total for peer in self.peers.values())
 
-    # Once a second
+    # Once a second, or when something is due
 
     def _tick(self) -> None:
+        """Everything that is due; then set the alarm for the next time."""
+        self._alarm = None
+        try:
+            self._do_what_is_due()
+        except Exception as error:  # noqa: BLE001 - nobody waits for a timer: this is where a bug shows
+            self.stop(error)
+        else:
+            self._alarm = self._loop.call_later(self._until_next_tick(), self._tick)
+
+    def _wake(self) -> None:
+        """Something happened: from now on there may be something to do every second."""
+        if self._alarm is not None and self._alarm.when() > self._loop.time() + TICK:
+            self._alarm.cancel()
+            self._alarm = self._loop.call_later(TICK, self._tick)
+
+    def _do_what_is_due(self) -> None:
         now = self.clock()
         for peer in list(self.peers.values()):
             peer.tick(now)
         for source in self.sources:
             source.tick(now)
         self._measure(now)
-        if self._is_due("rechoke", now, RECHOKE_EVERY):
-            self._rechoke(now)
-        if isinstance(self.state, Paused) and self._is_due("disk", now, RETRY_DISK_EVERY):
-            self._keeper.retry()
-        if self._is_due("checkpoint", now, CHECKPOINT_EVERY):
-            self._keeper.note()
-        if isinstance(self.state, Seeding) and self._is_due("look", now, LOOK_EVERY):
-            self._keeper.look()
-        if self.asking and len(self.peers) < FEW_PEERS and self._is_due("more", now, HUNGRY_EVERY):
-            self.trackers.need_more()
+        for chore, every, work in self._chores():
+            if now >= self._due[chore]:
+                self._due[chore] = now + every
+                work()
         self._give_up_stranded()
         self._part_with_seeds(now)
         self._dial_more()
 
-    def _is_due(self, what: str, now: float, every: float) -> bool:
-        if now < self._due[what]:
-            return False
-        self._due[what] = now + every
-        return True
+    def _chores(self) -> Iterator[tuple[str, float, Callable[[], None]]]:
+        """What has to be done now and then as things stand: its name, every how many seconds, the work."""
+        if self.peers:
+            yield "rechoke", RECHOKE_EVERY, self._rechoke
+        if isinstance(self.state, Paused):
+            yield "retry", RETRY_DISK_EVERY, self._keeper.retry
+        if self._keeper.has_news:
+            yield "note", CHECKPOINT_EVERY, self._keeper.note
+        if isinstance(self.state, Seeding):
+            yield "look", LOOK_EVERY, self._keeper.look
+        if self.asking and len(self.peers) < FEW_PEERS:
+            yield "more", HUNGRY_EVERY, self.trackers.need_more
+
+    def _until_next_tick(self) -> float:
+        """Seconds. Ten thousand torrents that nobody is connected to must cost next to nothing, so these
+        tick only when something is due, and together a few times a second."""
+        under_way = self._dialer.busy or len(self.blocks) or isinstance(self.state, Checking)
+        coming = any(s.active or (self.asking and not s.over) for s in self.sources)
+        if self.peers or coming or under_way or self._down_meter.rate or self._up_meter.rate:
+            return TICK
+        due = [self._due[chore] for chore, _, _ in self._chores()]
+        due.append(self._book.next_dial())
+        return max(TICK, self._node.torrents() / QUIET_TICKS, min(due) - self.clock())
 
     def _measure(self, now: float) -> None:
         self._down_meter.total = self._downloaded
@@ -437,11 +488,19 @@ class Torrent:
     # What the keeper tells
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """A chore of the keeper, for as long as this torrent is at work."""
-        if self._tasks is not None:
-            self._tasks.create_task(work)
+        """Something that waits, for as long as this torrent is at work."""
+        if self._alive:
+            task = self._loop.create_task(work)
+            self._work |= {task}
+            task.add_done_callback(self._worked)
         else:
             work.close()
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        self._work -= {task}
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self.stop(error)
 
     def disk_failed(self, error: DiskError) -> None:
         """Nothing is asked for until the disk takes it; `Keeper.retry` finds out."""
@@ -449,7 +508,7 @@ class Torrent:
             if not isinstance(self.state, Paused):
                 log.warning("%s: paused: %s", self.metainfo.name, error)
             self.asking = False
-            self._due["disk"] = self.clock() + RETRY_DISK_EVERY
+            self._due["retry"] = self.clock() + RETRY_DISK_EVERY
             self.error = error
             self._enter(Paused(str(error)))
 
@@ -518,6 +577,7 @@ class Torrent:
         if self.peers.get(peer.name) is not peer:
             return
         del self.peers[peer.name]
+        self._node.places.taken -= 1
         self._departed_down += peer.down.total
         self._departed_up += peer.upload.meter.total
         useful = self.picker.wants_from(peer.have) or not (
@@ -541,7 +601,8 @@ class Torrent:
         for peer in waiting[: max(0, self._free_slots())]:
             peer.unchoke()
 
-    def _rechoke(self, now: float) -> None:
+    def _rechoke(self) -> None:
+        now = self.clock()
         candidates = [peer.candidate(now) for peer in self.peers.values()]
         chosen = self._choker.rechoke(candidates, self.picker.done, now, self._node.dice)
         for peer in list(self.peers.values()):
@@ -567,9 +628,11 @@ class Torrent:
 
     def _dial_more(self) -> None:
         self._dial_waits = False
-        if self._tasks is not None:
+        if self._alive:
             connected = {peer.address for peer in self.peers.values()}
-            self._dialer.dial_more(connected, self._tasks)
+            self._dialer.dial_more(connected, self.spawn)
+            if self._dialer.busy:
+                self._wake()
 
     @property
     def ready(self) -> bool:
@@ -589,6 +652,8 @@ class Torrent:
         if rival is not None:
             rival.close(RemoteProtocolError("a second connection from the same peer"))
         self.peers[who.name] = peer
+        self._node.places.taken += 1
+        self._wake()
         self._events.tell(PeerJoined(peer.address, peer.client))
         peer.start()
         most = longest_message(self.picker.pieces)

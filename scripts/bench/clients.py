@@ -106,9 +106,10 @@ class Taker(Protocol):
 
 
 @contextmanager
-def tracker(host: str) -> Iterator[str]:
-    """Our tracker; its announce URL."""
-    with program(PYTHON, "-m", "tracker", "--host", host, "--port", 0, patience=36_000) as running:
+def tracker(host: str, port: int = 0) -> Iterator[str]:
+    """Our tracker, at any free port unless told; its announce URL."""
+    where = ("--host", host, "--port", port)
+    with program(PYTHON, "-m", "tracker", *where, patience=36_000) as running:
         yield running.wait_for_line()
 
 

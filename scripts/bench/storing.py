@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from p2pswarm.disk.pool import DiskPool
-from p2pswarm.disk.resume import Resume
+from p2pswarm.disk.resume import ResumeFolder
 from p2pswarm.disk.storage import FileStorage
 from p2pswarm.formats.ids import BLOCK, InfoHash, PieceIndex
 from p2pswarm.formats.metainfo import File
@@ -32,7 +32,7 @@ class Disk:
     def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
         (folder / "file").write_bytes(Random(1).randbytes(SIZE))
         self.storage = FileStorage(folder, [File(("file",), SIZE, 0)], writable=True)
-        self.resume = Resume.open(folder, InfoHash(bytes(20)), folder / "file")
+        self.resume = ResumeFolder(folder).open(InfoHash(bytes(20)), folder / "file")
         self.loop = loop
         self.here, self.threads = loop.run_until_complete(self._pools())
 

@@ -174,7 +174,8 @@ def _met(make: Make, running: Program, others: int) -> bool:
 def _samples(running: Program, began: float) -> list[Sample]:
     """What it did in this run: our clients count what they did in earlier ones, too."""
     told = [event for event in running.events if event["event"] == "status"]
-    first = told[0]
+    # While it checks its files it does not know of earlier runs yet.
+    first = next(event for event in told if event["state"] != "checking")
     return [
         Sample(
             event["heard"] - began,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
+from p2pswarm.formats.ids import BLOCK, Address, PeerId, PieceIndex
 from p2pswarm.swarm.events import Downloading
-from p2pswarm.wire.peer import Have, Unchoke
+from p2pswarm.wire.peer import Have, Reserved, Unchoke
 from tests.support.stranger import Stranger
 from tests.support.world import World, simulate
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.sim
 PIECE = 4 * BLOCK
 
 
-def test_a_task_group_that_ends_is_given_no_more(tmp_path: Path) -> None:
+def test_a_torrent_that_ends_takes_on_no_more_work(tmp_path: Path) -> None:
     """A tracker that is slow to be cancelled; meanwhile addresses, peers and disk errors still come in."""
 
     async def story(world: World) -> None:
@@ -37,7 +37,8 @@ def test_a_task_group_that_ends_is_given_no_more(tmp_path: Path) -> None:
         await asyncio.sleep(0.1)
         torrent._found(Address("10.0.0.77", 1))
         torrent._keeper.look()
-        late = await Stranger.meet(world, world.host(), node, meta.info_hash)
+        late = await Stranger.dial(world, world.host(), node)
+        late.introduce(meta.info_hash, Reserved.ours(), PeerId.new(world.dice))
         await asyncio.sleep(1)
         released.set()
         await removing

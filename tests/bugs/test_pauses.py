@@ -42,8 +42,7 @@ def test_no_room_at_the_start_was_a_failure(tmp_path: Path) -> None:
         await asyncio.sleep(20)
         assert torrent.state == Paused(NO_ROOM)
         disk.full = False
-        await asyncio.sleep(6)
-        assert torrent.state == Downloading()
+        await world.until(lambda: torrent.state == Downloading(), 6)
         await torrent.finished()
 
     simulate(tmp_path, story)

@@ -5,7 +5,6 @@ cannot be joined was complained about by a note and by the error; a failed searc
 found; `fetch` of a hit whose host has gone said only that there were no peers.
 """
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +18,9 @@ from tests.support.processes import Program, program
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
     """Of an index server."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = int(free.getsockname()[1])
-    options = ("--host", "127.0.0.1", "--port", "0", "--napster", number)
+    options = ("--host", "127.0.0.1", "--port", "0", "--napster", "0")
     with program(tmp_path / "server", *options, module="tracker") as server:
-        server.wait_for_line()
-        yield number
+        yield int(server.wait_for_line(2).rpartition(":")[2])
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,17 +20,12 @@ SONG = os.urandom(6 * MIB + 321)
 PATIENCE = 15.0  # seconds
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
 class Town:
     """A server and those who share and fetch, each with an address and a home of its own."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = 0  # any, the first time
         self._stack = stack
         self._number = 1
         self._server: ExitStack | None = None
@@ -42,7 +36,7 @@ class Town:
         serving = self._server.enter_context(
             program(self.folder / "server", *options, module="tracker")
         )
-        serving.wait_for_line()
+        self.port = int(serving.wait_for_line(2).rpartition(":")[2])
 
     def kill_server(self) -> None:
         assert self._server is not None

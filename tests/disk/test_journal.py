@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from p2pswarm.disk import journal as room
 from p2pswarm.disk.journal import Journal
-from p2pswarm.errors import DiskError, DiskFullError, InUseError, LocalProtocolError
+from p2pswarm.errors import DiskError, DiskFullError, LocalProtocolError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import InfoHash, PieceIndex
 
@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def opened(path: Path, boot: str = BOOT, info_hash: InfoHash = HASH) -> Journal:
-    return Journal.open(path, info_hash, boot)
+    return Journal(str(path), info_hash, boot)
 
 
 def begun(path: Path, *pieces: int) -> Journal:
@@ -156,9 +156,10 @@ def test_a_bad_header_is_as_no_journal(path: Path) -> None:
         whole[at] ^= 1
         path.write_bytes(whole)
         journal = opened(path)
-        journal.close()
-        assert len(path.read_bytes()) == 60
         assert (journal.before, journal.same_boot, journal.mtime_ns) == ([], True, 0)
+        journal.note(PieceIndex(7))
+        journal.close()
+        assert found(path) == ([7], True)
         whole[at] ^= 1
     path.write_bytes(whole)
     other = opened(path, info_hash=InfoHash(b"o" * 20))
@@ -176,53 +177,55 @@ def test_any_bytes_are_read_without_an_exception(
     assert found(path) == ([], True)
 
 
-def test_two_cannot_hold_it(path: Path) -> None:
-    journal = begun(path, 1)
-    with pytest.raises(InUseError):
-        opened(path)
-    journal.restart(claimed(1), ())  # a new file under the same name
-    with pytest.raises(InUseError):
-        opened(path)
-    journal.close()
-    journal.close()
-    opened(path).close()
-
-
-def test_one_that_was_removed_before_we_had_the_lock_is_opened_anew(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flock = room.fcntl.flock
-    others = [begun(path, 1)]
-
-    def late(fd: int, how: int) -> None:
-        if others:
-            others.pop().remove()
-        flock(fd, how)
-
-    monkeypatch.setattr(room.fcntl, "flock", late)
-    journal = opened(path)
-    assert path.exists()
-    assert journal.before == []
-    journal.close()
-
-
 def test_removing_leaves_nothing(path: Path) -> None:
     journal = begun(path, 1)
     journal.remove()
+    journal.close()
+    journal.close()
     assert not list(path.parent.iterdir())
     with pytest.raises(LocalProtocolError, match="closed"):
         journal.note(PieceIndex(1))
 
 
+def test_without_notes_there_is_neither_a_file_nor_a_descriptor(path: Path) -> None:
+    journal = opened(path)
+    journal.restart(claimed(), ())
+    journal.distrust()
+    assert not path.exists()
+    journal.note(PieceIndex(1))
+    assert (path.exists(), is_open(path)) == (True, True)
+    journal.restart(claimed(1), ())
+    assert (path.exists(), is_open(path)) == (False, False)
+    journal.note(PieceIndex(2))
+    journal.restart(claimed(), ())
+    assert (path.exists(), is_open(path)) == (True, False)
+    journal.close()
+    assert found(path) == ([2], True)
+
+
+def is_open(path: Path) -> bool:
+    links = [Path(f"/proc/self/fd/{fd.name}") for fd in Path("/proc/self/fd").iterdir()]
+    return str(path) in [str(link.readlink()) for link in links if link.is_symlink()]
+
+
+def test_what_was_noted_first_after_a_distrust_is_a_hint(path: Path) -> None:
+    journal = opened(path)
+    journal.distrust()
+    journal.note(PieceIndex(1))
+    journal.close()
+    assert found(path) == ([1], False)
+
+
 def test_a_folder_in_the_way_is_an_error(path: Path) -> None:
     path.mkdir()
-    with pytest.raises(DiskError, match="cannot open"):
+    with pytest.raises(DiskError, match="cannot read"):
         opened(path)
 
 
 def test_what_cannot_be_read_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(path, 1).close()
     monkeypatch.setattr(room.os, "pread", fail)
-    with pytest.raises(DiskError, match="cannot use"):
+    with pytest.raises(DiskError, match="cannot read"):
         opened(path)
     monkeypatch.undo()
     opened(path).close()
@@ -241,7 +244,7 @@ def test_without_room_a_note_is_not_made(path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(DiskFullError):
             journal.distrust()
         with pytest.raises(DiskFullError):
-            journal.restart(claimed(1), ())
+            journal.restart(claimed(), ())
     assert [entry.name for entry in path.parent.iterdir()] == ["j"]
     journal.note(PieceIndex(3))
     journal.close()

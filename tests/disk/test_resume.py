@@ -16,7 +16,7 @@ from hypothesis import given, settings, strategies as st
 from p2pswarm.disk import checkpoint as checkpoint_room, journal as journal_room
 from p2pswarm.disk.checkpoint import Checkpoint
 from p2pswarm.disk.layout import Layout
-from p2pswarm.disk.resume import SLACK, Resume, Saved, read_boot_id
+from p2pswarm.disk.resume import SLACK, Resume, ResumeFolder, Saved, read_boot_id
 from p2pswarm.disk.storage import PAD, FileStat, MemoryStorage
 from p2pswarm.errors import DiskError, DiskFullError, InUseError, LocalProtocolError
 from p2pswarm.formats import bencode
@@ -69,7 +69,7 @@ def fresh_stats() -> list[FileStat | None]:
 
 
 def opened(folder: Path, boot: str = BOOT, target: Path = TARGET) -> Resume:
-    return Resume.open(folder, HASH, target, boot_id=boot)
+    return ResumeFolder(folder, boot_id=boot).open(HASH, target)
 
 
 def loaded(
@@ -132,10 +132,20 @@ def test_a_sample_of_the_trusted_is_to_be_checked(folder: Path) -> None:
     disk = Disk(fresh_stats())
     written(folder, Bitfield.full(COUNT), disk)
     samples = [must(loaded(folder, disk.now, dice=dice)).sample for dice in range(20)]
-    assert all(len(set(sample)) == 16 for sample in samples)
+    assert all(len(set(sample)) == COUNT // 4 for sample in samples)
     assert len({tuple(sample) for sample in samples}) > 10
-    written(folder, bits_of([2, 4]), disk)
-    assert sorted(must(loaded(folder, disk.now)).sample) == [2, 4]
+    written(folder, bits_of([2]), disk)
+    assert must(loaded(folder, disk.now)).sample == [2]
+    written(folder, bits_of([]), disk)
+    assert must(loaded(folder, disk.now)).sample == []
+
+
+def test_a_sample_of_many_pieces_has_sixteen(folder: Path) -> None:
+    layout, disk = Layout([PIECE * 1000]), Disk([FileStat(PIECE * 1000, 5)])
+    resume = opened(folder)
+    resume.checkpoint(Bitfield.full(1000), disk, uploaded=0, downloaded=0)
+    assert len(set(must(resume.load(layout, PIECE, 1000, disk.now, Random(1)).sample))) == 16
+    resume.close()
 
 
 def test_samples_of_large_pieces_are_few(folder: Path) -> None:
@@ -326,9 +336,9 @@ def test_two_processes_cannot_work_on_one_download(folder: Path) -> None:
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from p2pswarm.disk.resume import Resume\n"
+        "from p2pswarm.disk.resume import ResumeFolder\n"
         "from p2pswarm.formats.ids import InfoHash\n"
-        "Resume.open(Path(sys.argv[1]), InfoHash(b'i' * 20), Path(sys.argv[2]))\n"
+        "ResumeFolder(Path(sys.argv[1])).open(InfoHash(b'i' * 20), Path(sys.argv[2]))\n"
     )
     other = subprocess.run(
         [sys.executable, "-c", code, str(folder), str(TARGET)],
@@ -353,12 +363,18 @@ def test_one_torrent_in_two_folders_has_two_memories(folder: Path, tmp_path: Pat
     two.close()
 
 
+def files_in(folder: Path) -> list[Path]:
+    """Those of downloads; the locks have files of their own, which stay."""
+    return [path for path in folder.iterdir() if not path.name.startswith("locks-")]
+
+
 def test_forgetting_leaves_nothing(folder: Path) -> None:
     resume = opened(folder)
     resume.checkpoint(bits_of([1]), Disk(fresh_stats()), uploaded=0, downloaded=0)
-    assert len(list(folder.iterdir())) == 2
+    resume.note(PieceIndex(2))
+    assert len(files_in(folder)) == 2
     resume.forget()
-    assert not list(folder.iterdir())
+    assert not files_in(folder)
     with pytest.raises(LocalProtocolError):
         resume.note(PieceIndex(1))
 
@@ -409,10 +425,10 @@ def test_any_bytes_are_no_exception(
     tmp_path_factory: pytest.TempPathFactory, resume: bytes, journal: bytes
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "any-resume"
-    opened(folder).close()
-    path = next(folder.glob("*.journal"))
-    path.write_bytes(journal)
-    path.with_suffix(".resume").write_bytes(resume)
+    written(folder, bits_of([1]), Disk(fresh_stats()))
+    path = next(folder.glob("*.resume"))
+    path.write_bytes(resume)
+    path.with_suffix(".journal").write_bytes(journal)
     assert loaded(folder, fresh_stats()) is None
 
 
@@ -512,11 +528,52 @@ def test_a_full_disk_loses_no_memory(
         else:
             room = checkpoint_room if where == "resume" else journal_room
             patch.setattr(room, "write_all", full)
+        claimed = [0] if where == "journal" else [0, 5]  # else there is nothing to write there
         with pytest.raises(DiskFullError, match=r"cannot write .*: No space left on device"):
-            resume.checkpoint(bits_of([0, 5]), disk, uploaded=3, downloaded=4)
+            resume.checkpoint(bits_of(claimed), disk, uploaded=3, downloaded=4)
     resume.close()
     assert must(loaded(folder, disk.now)).trusted == bits_of([0, 5])
-    assert len(list(folder.iterdir())) == 2
+    assert len(files_in(folder)) == 2
+
+
+def test_what_is_said_already_is_not_written_again(folder: Path) -> None:
+    disk = Disk(fresh_stats())
+    resume = opened(folder)
+    resume.checkpoint(bits_of([0]), disk, uploaded=1, downloaded=2)
+    path = next(folder.glob("*.resume"))
+    before = path.stat()
+    for _ in range(2):
+        resume.checkpoint(bits_of([0]), disk, uploaded=1, downloaded=2)
+        assert path.stat() == before
+        resume.close()
+        resume = opened(folder)
+        must(resume.load(LAYOUT, PIECE, COUNT, disk.now, Random(1)))
+    resume.checkpoint(bits_of([0]), disk, uploaded=1, downloaded=3)
+    assert path.stat().st_ino != before.st_ino
+    disk.now = changed(mtime=1)
+    before = path.stat()
+    resume.checkpoint(bits_of([0]), disk, uploaded=1, downloaded=3)
+    assert path.stat().st_ino != before.st_ino
+    resume.close()
+
+
+def test_of_data_that_is_only_read_nothing_is_synced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint_room.os, "fsync", full)
+    resume = ResumeFolder(folder, boot_id=BOOT).open(HASH, TARGET, synced=False)
+    resume.checkpoint(bits_of([0]), Disk(fresh_stats()), uploaded=0, downloaded=0)
+    resume.close()
+    assert must(loaded(folder, fresh_stats())).trusted == bits_of([0])
+
+
+def test_whether_a_checkpoint_would_say_anything_new(folder: Path) -> None:
+    disk = Disk(fresh_stats())
+    written(folder, bits_of([0]), disk)
+    assert must(loaded(folder, disk.now)).exact
+    assert not must(loaded(folder, changed(mtime=1, file=1))).exact  # of a file without a byte
+    written(folder, bits_of([0]), disk, 1)
+    assert not must(loaded(folder, disk.now)).exact
 
 
 def test_after_a_sync_that_failed_nothing_new_is_claimed_before_it_is_written_again(
@@ -557,6 +614,7 @@ class Instant:
     storage: ForgetfulStorage
     noted: set[int]
     resumes: list[bytes]  # the one before, which may come back while the folder is not synced
+    journals: list[bytes]  # one that was removed, the same
 
 
 class Session:
@@ -573,6 +631,7 @@ class Session:
         self.have: set[int] = set()
         self.noted: set[int] = set()
         self.resumes: list[bytes] = []
+        self.journals: list[bytes] = []
         self.claiming = False
 
     def step(self) -> None:
@@ -581,7 +640,8 @@ class Session:
             copy = self.place / f"at-{self.steps}"
             shutil.copytree(self.folder, copy)
             storage, noted = self.storage.copy(), set(self.noted)
-            self.instants.append(Instant(copy, storage, noted, list(self.resumes)))
+            old = list(self.resumes), list(self.journals)
+            self.instants.append(Instant(copy, storage, noted, *old))
         if self.claiming and self.dice.random() < 0.2:
             self.claiming = False  # a piece that comes while a checkpoint runs
             self.store()
@@ -644,6 +704,8 @@ class Steps:
         for room in (checkpoint_room, journal_room):
             patch.setattr(room, "write_all", self.halved(room.write_all))
         patch.setattr(Path, "replace", self.surrounded(Path.replace))
+        patch.setattr(Path, "unlink", self.surrounded(self.removing(Path.unlink)))
+        patch.setattr(checkpoint_room, "_sync_folder", self.synced)
 
     def step(self) -> None:
         if self.session is not None:
@@ -661,14 +723,25 @@ class Steps:
 
         return write
 
-    def surrounded(self, replace: Callable[..., Path]) -> Callable[..., Path]:
-        def surrounding(path: Path, target: Path) -> Path:
+    def surrounded(self, act: Callable[..., None]) -> Callable[..., None]:
+        def surrounding(*args: Any, **more: Any) -> None:
             self.step()
-            new = replace(path, target)
+            act(*args, **more)
             self.step()
-            return new
 
         return surrounding
+
+    def removing(self, unlink: Callable[..., None]) -> Callable[..., None]:
+        def remove(path: Path, **more: Any) -> None:
+            if self.session is not None:
+                self.session.journals = [path.read_bytes()]
+            unlink(path, **more)
+
+        return remove
+
+    def synced(self, _folder: Path) -> None:
+        if self.session is not None:
+            self.session.journals = []
 
     def run(self, place: Path, seed: int, *, tamper: bool = False) -> Session:
         place.mkdir()
@@ -688,8 +761,9 @@ def after(instant: Instant, boot: str) -> Saved | None:
     return loaded(instant.folder, instant.storage.stats(), boot)
 
 
-def scramble(folder: Path, dice: Random, old: list[bytes]) -> None:
+def scramble(instant: Instant, dice: Random) -> None:
     """What a power cut does to files that were not synced."""
+    folder, old = instant.folder, instant.resumes
     for path in folder.glob("*.journal"):
         data = path.read_bytes()
         cut = dice.randrange(len(data) + 1)
@@ -702,6 +776,9 @@ def scramble(folder: Path, dice: Random, old: list[bytes]) -> None:
     for path in folder.glob("*.resume"):
         if old and dice.random() < 0.5:
             path.write_bytes(old[0])
+        journal = path.with_suffix(".journal")
+        if instant.journals and not journal.exists() and dice.random() < 0.5:
+            journal.write_bytes(instant.journals[0])
 
 
 def test_power_cuts_at_1000_instants_never_make_us_claim_a_bad_piece(
@@ -713,7 +790,7 @@ def test_power_cuts_at_1000_instants_never_make_us_claim_a_bad_piece(
         session = steps.run(tmp_path / str(seed), seed, tamper=seed % 3 == 0)
         for instant in session.instants:
             instant.storage.power_cut(session.dice)
-            scramble(instant.folder, session.dice, instant.resumes)
+            scramble(instant, session.dice)
             saved = after(instant, OTHER_BOOT)
             if saved is not None:
                 assert all(good(instant.storage, piece) for piece in saved.trusted.pieces()), seed
@@ -781,7 +858,7 @@ import sys
 from pathlib import Path
 from random import Random
 from p2pswarm.disk.layout import Layout
-from p2pswarm.disk.resume import Resume
+from p2pswarm.disk.resume import ResumeFolder
 from p2pswarm.disk.storage import FileStorage
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import InfoHash
@@ -791,7 +868,7 @@ root, size, count = Path(sys.argv[1]), 1 << 14, 400
 lengths = [size * 100 + 1, size * 300 - 1]
 files = [File(("a",), lengths[0], 0), File(("b",), lengths[1], lengths[0])]
 storage = FileStorage(root / "target", files, writable=True)
-resume = Resume.open(root / "resume", InfoHash(b"i" * 20), root / "target")
+resume = ResumeFolder(root / "resume").open(InfoHash(b"i" * 20), root / "target")
 saved = resume.load(Layout(lengths), size, count, storage.stats(), Random(1))
 have = saved.trusted if saved else Bitfield(count)
 for piece in saved.to_verify if saved else ():

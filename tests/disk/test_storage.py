@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from p2pswarm.disk import handles, storage as storage_room
+from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.storage import PAD, FileStat, FileStorage, MemoryStorage, Storage
 from p2pswarm.errors import DiskError, DiskFullError
 from p2pswarm.formats.metainfo import File
@@ -56,7 +57,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]
     made: dict[str, Storage] = {
         "memory": memory,
         "files": FileStorage(tmp_path / "target", files, writable=True),
-        "few-handles": FileStorage(tmp_path / "target", files, writable=True, max_open=1),
+        "few-handles": FileStorage(tmp_path / "target", files, writable=True, shelf=Shelf(1)),
         "forgetful": ForgetfulStorage(LENGTHS, lambda: 1),
         "wrapped": FullStorage(
             FailingStorage(SlowStorage(LyingStorage(memory), lambda: None), Random(1)), 1 << 20
@@ -134,7 +135,7 @@ def test_files_hold_what_memory_holds(writes: list[tuple[int, bytes]]) -> None:
     memory = MemoryStorage(64)
     memory.write(0, bytes(64))
     with tempfile.TemporaryDirectory() as root:
-        real = FileStorage(Path(root), files, writable=True, max_open=2)
+        real = FileStorage(Path(root), files, writable=True, shelf=Shelf(2))
         real.write(0, bytes(64))
         for offset, data in writes:
             part = data[: 64 - offset]
@@ -194,7 +195,7 @@ def test_modes_are_what_the_umask_leaves(root: Path) -> None:
 
 def test_files_open_lazily_and_few_stay_open(root: Path) -> None:
     files = files_of(*[10] * 40)
-    storage = writable(root, files, max_open=4)
+    storage = writable(root, files, shelf=Shelf(4))
     assert "0 open" in repr(storage)
     storage.write(0, bytes(400))
     assert "4 open" in repr(storage)
@@ -318,7 +319,7 @@ def test_a_file_that_was_cut_is_noticed_while_it_is_open(root: Path) -> None:
 def test_a_file_that_was_lost_is_never_made_anew(root: Path, loss: str) -> None:
     """Its pieces are counted as had: a fresh file of zeros would be served, and believed at restart."""
     files = files_of(5, 5)
-    storage = writable(root, files, max_open=1)
+    storage = writable(root, files, shelf=Shelf(1))
     storage.write(0, b"helloworld")
     if loss == "removed":
         path_of(root, files[0]).unlink()
@@ -491,7 +492,7 @@ def test_sync_reaches_exactly_what_was_written_since(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = files_of(5, 5, 5)
-    storage = writable(root, files, max_open=1)
+    storage = writable(root, files, shelf=Shelf(1))
     synced: list[str] = []
     monkeypatch.setattr(
         storage_room,
@@ -585,7 +586,7 @@ def test_the_target_itself_may_be_a_link(tmp_path: Path) -> None:
 
 def test_a_folder_swapped_for_a_link_while_running_is_noticed(root: Path, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
-    storage = writable(root, files_of(5, 5, 5, 5), max_open=1)
+    storage = writable(root, files_of(5, 5, 5, 5), shelf=Shelf(1))
     storage.write(0, bytes(15))
     (root / "top/folder0").rename(root / "moved")
     (root / "top/folder0").symlink_to(tmp_path / "outside")
@@ -608,7 +609,7 @@ def test_unsafe_paths_are_refused_here_too(tmp_path: Path, path: tuple[str, ...]
 
 def test_no_file_is_closed_under_another_thread(root: Path) -> None:
     count, size = 12, 1000
-    storage = writable(root, files_of(*[size] * count), max_open=2)
+    storage = writable(root, files_of(*[size] * count), shelf=Shelf(2))
 
     def hammer(number: int) -> None:
         dice = Random(number)
@@ -657,7 +658,10 @@ def test_too_many_open_files_in_the_process_closes_some_of_ours(
 
 
 def test_an_error_at_close_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage = writable(root, files_of(5, 5), max_open=1)
+    """By the next sync of the storage whose file it was, whoever made it close."""
+    shelf = Shelf(1)
+    storage = writable(root, files_of(5), shelf=shelf)
+    other = writable(root.with_name("other"), files_of(5), shelf=shelf)
     storage.write(0, b"hello")
     close = os.close
     calls: list[int] = []
@@ -669,6 +673,30 @@ def test_an_error_at_close_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) 
             raise OSError(errno.EIO, "late")
 
     monkeypatch.setattr(handles.os, "close", failing)
+    other.write(0, b"world")
+    assert len(calls) == 4
+    other.sync()
     with pytest.raises(DiskError, match="cannot close file number 0: Input/output error"):
-        storage.write(5, b"world")
+        storage.sync()
+    synced: list[int] = []
+    monkeypatch.setattr(storage_room, "_fdatasync", synced.append)
+    storage.sync()
+    assert len(synced) == 1  # it still counts as written
     storage.close()
+    other.close()
+
+
+def test_many_storages_keep_few_files_open(tmp_path: Path) -> None:
+    """Those that were used last, whosever they are."""
+    shelf = Shelf(10)
+    storages = [writable(tmp_path / str(n), files_of(5, 5), shelf=shelf) for n in range(30)]
+    for storage in storages:
+        storage.write(0, b"0123456789")
+    assert open_files(tmp_path) == 10
+    for storage in reversed(storages):
+        assert storage.read(0, 10) == b"0123456789"
+    assert open_files(tmp_path) == 10
+    assert ["2 open" in repr(storage) for storage in storages] == [True] * 5 + [False] * 25
+    for storage in storages:
+        storage.close()
+    assert open_files(tmp_path) == 0

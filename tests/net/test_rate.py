@@ -291,7 +291,7 @@ def test_a_meter_tells_the_rate_of_its_span(flows: list[int], span: int) -> None
         meter.tick(float(second))
     last = flows[max(1, len(flows) - span) :]
     assert meter.rate == pytest.approx(sum(last) / len(last))
-    assert len(meter._marks) <= span + 2
+    assert len(meter._marks or ()) <= span + 2
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=2, max_size=40))

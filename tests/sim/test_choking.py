@@ -73,7 +73,8 @@ def test_places_are_given_every_ten_seconds_and_one_more_every_thirty(tmp_path: 
             assert unchoked(torrent) == 5
         # The first five places are free and given at once; later ones only in a round.
         moves = [at for s in strangers for at in s.times_of(Choke, Unchoke) if at > 5]
-        assert {round(at % 10, 1) for at in moves} == {0.0}
+        phases = [at % 10 for at in moves]
+        assert max(phases) - min(phases) < 0.1
         # Nobody takes anything here, so only the optimistic place moves: every thirty seconds.
         rounds = sorted({round(at) for at in moves})
         assert all(later - sooner == 30 for sooner, later in itertools.pairwise(rounds))

@@ -44,9 +44,9 @@ class Program:
 
         return self._wait(found, f"{name} {fields}", within)
 
-    def wait_for_line(self, within: float = 15.0) -> str:
-        """The first line that is not JSON."""
-        return self._wait(lambda: self.lines[0] if self.lines else None, "line", within)
+    def wait_for_line(self, nth: int = 1, within: float = 15.0) -> str:
+        """The first, or another one, of the lines that are not JSON."""
+        return self._wait(lambda: dict(enumerate(self.lines, 1)).get(nth), "line", within)
 
     def _wait(self, find: Callable[[], T | None], what: str, within: float) -> T:
         deadline = time.monotonic() + within

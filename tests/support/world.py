@@ -286,12 +286,16 @@ class World:
         for transport in list(self.loop.transports):
             if transport.host.name == node.settings.bind:
                 transport.abort()
-        for run in node._runs.values():
-            run.cancel()
+        ending = set(node._starts.values())
         for torrent in node.torrents.values():
             torrent._over = True
-            torrent._data._close_files()
-        await asyncio.wait(node._runs.values())
+            torrent._rest()
+            torrent._data.abandon()
+            ending |= torrent._work
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending)
 
     def content(
         self, size: int, piece_length: int = 256 << 10, name: str = "file"

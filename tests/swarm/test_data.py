@@ -13,7 +13,7 @@ import pytest
 from typing_extensions import override
 
 from p2pswarm.disk.pool import DiskPool, Stored
-from p2pswarm.disk.resume import Resume
+from p2pswarm.disk.resume import ResumeFolder
 from p2pswarm.disk.storage import FileStorage, Storage
 from p2pswarm.errors import DiskError, HostError, TargetExistsError
 from p2pswarm.formats.bitfield import Bitfield
@@ -33,12 +33,17 @@ class Counting(WrappedStorage):
 
     def __init__(self, inner: Storage) -> None:
         super().__init__(inner)
-        self.read: set[int] = set()
+        self.pieces: set[int] = set()
+
+    @override
+    def read(self, offset: int, length: int) -> bytes:
+        self.pieces.add(offset // PIECE)
+        return self.inner.read(offset, length)
 
     @override
     def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
         end = offset + sum(map(len, into))
-        self.read.update(range(offset // PIECE, -(-end // PIECE)))
+        self.pieces.update(range(offset // PIECE, -(-end // PIECE)))
         return self.inner.read_into(offset, into, wait=wait)
 
 
@@ -63,14 +68,12 @@ class Room:
         self, *, writable: bool = True, wrap: Callable[[Storage], Any] = lambda inner: inner
     ) -> TorrentData:
         self.disk = wrap(FileStorage(self.root, self.meta.files, writable=writable))
-        return TorrentData(
-            self.meta,
-            self.disk,
-            DiskPool(threads=0),
-            Resume.open(self.root / "state", self.meta.info_hash, self.root, boot_id="now"),
-            writable=writable,
-            dice=Random(1),
-        )
+        folder = ResumeFolder(self.root / "state", boot_id="now")
+        resume = folder.open(self.meta.info_hash, self.root, synced=writable)
+        pool, dice = DiskPool(threads=0), Random(1)
+        data = TorrentData(self.meta, self.disk, pool, resume, writable=writable, dice=dice)
+        data.recall()
+        return data
 
     def put(self, *names: str, spoil: str = "") -> None:
         """Write these files, one of them with a wrong byte in its middle."""
@@ -136,11 +139,15 @@ async def test_nothing_there(room: Room) -> None:
     assert [path.name for path in room.path("").iterdir()] == ["b"]
 
 
-async def test_files_nobody_knows_are_checked_and_adopted(room: Room) -> None:
+@pytest.mark.parametrize("at_once", [10 * PIECE, 10 * PIECE - 1])
+async def test_files_nobody_knows_are_checked_and_adopted(
+    room: Room, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """A small torrent in the job that looks at its files, a large one in many jobs that tell how it goes."""
+    monkeypatch.setattr(rooms, "AT_ONCE", at_once)
     room.put("a", "b", "d")
     assert await room.load(room.open()) == [0, 1, 2, 8, 9]
-    assert room.told[0] == (0, 10)
-    assert room.told[-1] == (10, 10)
+    assert room.told == ([(10, 10)] if at_once == 10 * PIECE else [(0, 10), (10, 10)])
 
 
 async def test_a_shorter_file_is_a_start(room: Room) -> None:
@@ -200,19 +207,19 @@ async def test_only_a_sample_is_read(room: Room, monkeypatch: pytest.MonkeyPatch
     await seeded(room)
     data = room.open(wrap=Counting)
     await room.load(data)
-    assert len(room.disk.read) == 2
+    assert len(room.disk.pieces) == 2
 
 
 async def test_a_wrong_sample_has_everything_read(
     room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The size and the time are as they were, the bytes are not."""
+    """The size and the time are as they were, the bytes are not; the dice choose piece 1 among others."""
     await seeded(room)
     room.put("a", "c", spoil="a")
     data = room.open(wrap=Counting)
     with caplog.at_level(logging.WARNING):
         assert await room.load(data) == [0, 2, 3, 4, 5, 6, 7, 8, 9]
-    assert len(room.disk.read) == 10
+    assert len(room.disk.pieces) == 10
     assert "checking all" in caplog.text
 
 
@@ -244,7 +251,7 @@ async def test_what_was_written_since_the_checkpoint_is_noted(room: Room) -> Non
     data._close_files()  # as SIGKILL would
     again = room.open(wrap=Counting)
     assert await room.load(again) == [2, 7, 9]
-    assert room.disk.read <= {2, 7, 9}
+    assert room.disk.pieces <= {2, 7, 9}
 
 
 # Watching

@@ -85,6 +85,20 @@ def test_one_host_gives_all_of_it_in_one_row(tmp_path: Path) -> None:
     downloading(tmp_path, story)
 
 
+def test_a_download_that_was_alone_asks_a_new_host_at_once(tmp_path: Path) -> None:
+    """Alone it ticks only when something is due; from here on every second."""
+
+    async def story(world: World, torrent: Torrent, data: bytes) -> None:
+        await asyncio.sleep(61)
+        shop = Shop(data)
+        torrent.add_source(shop)
+        await asyncio.sleep(1.5)
+        assert shop.began == [0]
+        await torrent.finished()
+
+    downloading(tmp_path, story)
+
+
 @pytest.mark.parametrize("chunk", [1, 1000, BLOCK, BLOCK + 1, 70_000])
 def test_bytes_may_come_in_any_portions(tmp_path: Path, chunk: int) -> None:
     async def story(world: World, torrent: Torrent, data: bytes) -> None:

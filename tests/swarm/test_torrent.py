@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from p2pswarm.discovery.trackers import TrackerStatus
+from p2pswarm import node as rooms
+from p2pswarm.discovery.trackers import Trackers, TrackerStatus
 from p2pswarm.errors import TargetExistsError, TrackerError
-from p2pswarm.formats.ids import BLOCK, Address, PeerId, PieceIndex
+from p2pswarm.formats.ids import BLOCK, Address, InfoHash, PeerId, PieceIndex
 from p2pswarm.node import Node
 from p2pswarm.swarm.events import (
     Checking,
@@ -257,12 +259,38 @@ def test_a_torrent_short_of_peers_asks_for_more_and_tells_when_it_is_done(tmp_pa
         torrent.trackers.need_more = lambda: asked.append(world.loop.now)  # type: ignore[method-assign]
         torrent.trackers.completed = lambda: told.append(world.loop.now)  # type: ignore[method-assign]
         await torrent.finished()
-        assert [b - a for a, b in pairwise(asked)] == [15.0] * (len(asked) - 1)
+        assert [b - a for a, b in pairwise(asked)] == pytest.approx([15.0] * (len(asked) - 1))
         assert len(asked) >= 3
         assert len(told) == 1
         await asyncio.sleep(100)
         assert asked[-1] < told[0]
         assert home.sent
+
+    simulate(tmp_path, story)
+
+
+def test_seeds_that_start_together_announce_one_after_the_other_and_a_download_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: World) -> None:
+        began: dict[InfoHash, float] = {}
+
+        async def run(trackers: Trackers, *_: object) -> None:
+            began[trackers._info_hash] = world.loop.now
+
+        monkeypatch.setattr(Trackers, "run", run)
+        monkeypatch.setattr(rooms, "SEEDS_ANNOUNCED", 0.5)
+        node, tracked = await world.node(world.host()), (("http://t/announce",),)
+        seeds = [world.content(PIECE, PIECE, name) for name in "abc"]
+        for meta, folder in seeds:
+            await node.add(replace(meta, trackers=tracked), data=folder)
+        meta, _ = world.content(PIECE, PIECE, "d")
+        await world.download(node, replace(meta, trackers=tracked))
+        started = world.loop.now
+        await asyncio.sleep(10)
+        waited = [began[meta.info_hash] - started for meta, _ in seeds]
+        assert waited == pytest.approx([0, 2, 4], abs=0.1)
+        assert began[meta.info_hash] - started == pytest.approx(0, abs=0.1)
 
     simulate(tmp_path, story)
 
@@ -311,7 +339,7 @@ def test_a_bug_of_ours_fails_one_torrent_and_says_so(
         await world.nodes[0].add(other, data=world.folder / "seed")
         beside = await world.download(node, other, home)
         await asyncio.sleep(5)
-        torrent._rechoke = lambda now: 1 / 0  # type: ignore[method-assign]
+        torrent._rechoke = lambda: 1 / 0  # type: ignore[method-assign]
         with pytest.raises(ZeroDivisionError):
             await torrent.finished()
         assert isinstance(torrent.state, Failed)
