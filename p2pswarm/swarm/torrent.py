@@ -158,6 +158,16 @@ class Torrent:
         """A host of another network that has our file, asked from the next tick on."""
         self.sources.append(RangeSource(host, self))
 
+    @property
+    def deserted(self) -> str | None:
+        """Why the rest will never come: only hosts of other networks can give it, for nobody has its hashes,
+        and the last of them was given up."""
+        if self._data.shareable or not self.asking or not self.sources:
+            return None
+        if any(source.active or not source.over for source in self.sources):
+            return None
+        return self.sources[-1].trouble
+
     def status(self) -> Status:
         picker = self.picker
         meta, done = self.metainfo, self.metainfo.total - picker.left
