@@ -22,6 +22,7 @@ from p2pswarm.errors import FormatError, HostError, NetworkError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.metainfo import File, Metainfo
 from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.napster.accounts import kept_password
 from p2pswarm.overlay.napster.client import Napster, Tools
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.search import Find, Search
@@ -67,7 +68,8 @@ class Networks:
         index_threads: int,
     ) -> None:
         self._settings = settings
-        self._folder = folder  # of databases
+        self._catalogs = folder / "catalog"
+        self._accounts = folder / "accounts"
         self._tools = tools
         self._add, self._remove, self._torrents = add, remove, torrents
         self._index_threads = index_threads
@@ -82,15 +84,25 @@ class Networks:
 
     async def join(self, name: str) -> None:
         """Raises HostError for one that we do not know, or that was not set up; NetworkError when the
-        first attempt fails: others follow by themselves."""
+        first attempt fails: others follow by themselves; DiskError."""
+        password = await self._password()
         network = self._joined.get(name)
         if network is None:
-            network = self._joined[name] = self._make(name)
+            network = self._joined[name] = self._make(name, password)
             if self.catalog is not None:
                 network.share(self.catalog)
         await network.join()
 
-    def _make(self, name: str) -> Napster:
+    async def _password(self) -> str:
+        """One that was not told is made up once. Guests need none to come back with."""
+        settings = self._settings
+        if settings.napster_password or not settings.napster_nick or not settings.napster_server:
+            return settings.napster_password
+        disk = self._tools(self._seed).disk
+        where = self._accounts, settings.napster_server, settings.napster_nick
+        return await disk.run(kept_password, *where)
+
+    def _make(self, name: str, password: str = "") -> Napster:
         settings = self._settings
         if name not in NETWORKS:
             raise HostError(f"{name} is not a network we know: {', '.join(NETWORKS)}")
@@ -100,7 +112,7 @@ class Networks:
             settings.napster_server,
             self._tools(self._seed),
             nick=settings.napster_nick,
-            password=settings.napster_password,
+            password=password,
             firewalled=settings.firewalled,
         )
 
@@ -142,7 +154,7 @@ class Networks:
         name = f"{sha1(key.encode(errors='surrogateescape'), usedforsecurity=False).hexdigest()[:16]}.db"
         disk = self._tools(self._seed).disk
         self.catalog = await Catalog.open(
-            self._folder / name, folders, disk=disk, index=self._index
+            self._catalogs / name, folders, disk=disk, index=self._index
         )
         self._begin(self.catalog.run())
         for network in self._joined.values():

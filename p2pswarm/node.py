@@ -116,7 +116,7 @@ class Node:
 
             self._networks = Networks(
                 self._network_settings,
-                self.settings.data_dir / "catalog",
+                self.settings.data_dir,
                 self._tools,
                 self.add,
                 self.remove,
