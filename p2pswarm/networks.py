@@ -22,7 +22,7 @@ from p2pswarm.errors import FormatError, HostError, NetworkError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.metainfo import File, Metainfo
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.napster.accounts import kept_password
+from p2pswarm.overlay.napster.accounts import Held
 from p2pswarm.overlay.napster.client import Napster, Tools
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.search import Find, Search
@@ -75,6 +75,8 @@ class Networks:
         self._index_threads = index_threads
         self._index: DiskPool | None = None
         self._joined: dict[str, Napster] = {}
+        self._joining = asyncio.Lock()
+        self._held: Held | None = None
         self._seeded: OrderedDict[InfoHash, Torrent] = OrderedDict()
         self._adding = asyncio.Lock()
         self._chores: set[asyncio.Task[None]] = set()
@@ -85,24 +87,31 @@ class Networks:
     async def join(self, name: str) -> None:
         """Raises HostError for one that we do not know, or that was not set up; NetworkError when the
         first attempt fails: others follow by themselves; DiskError."""
-        password = await self._password()
-        network = self._joined.get(name)
-        if network is None:
-            network = self._joined[name] = self._make(name, password)
-            if self.catalog is not None:
-                network.share(self.catalog)
+        async with self._joining:
+            network = self._joined.get(name)
+            if network is None:
+                if self._held is None:
+                    self._held = await self._name()
+                network = self._joined[name] = self._make(name)
+                if self.catalog is not None:
+                    network.share(self.catalog)
         await network.join()
 
-    async def _password(self) -> str:
-        """One that was not told is made up once. Guests need none to come back with."""
+    async def _name(self) -> Held | None:
+        """The one we were told, or, where another program is in under it, one beside it. Guests need none."""
         settings = self._settings
-        if settings.napster_password or not settings.napster_nick or not settings.napster_server:
-            return settings.napster_password
+        if not settings.napster_nick or not settings.napster_server:
+            return None
+        wish = settings.napster_server, settings.napster_nick, settings.napster_password
         disk = self._tools(self._seed).disk
-        where = self._accounts, settings.napster_server, settings.napster_nick
-        return await disk.run(kept_password, *where)
+        held = await disk.run(Held.take, self._accounts, *wish)
+        if held.nick != settings.napster_nick:
+            log.warning(
+                "%s is in use on this machine: here as %s", settings.napster_nick, held.nick
+            )
+        return held
 
-    def _make(self, name: str, password: str = "") -> Napster:
+    def _make(self, name: str) -> Napster:
         settings = self._settings
         if name not in NETWORKS:
             raise HostError(f"{name} is not a network we know: {', '.join(NETWORKS)}")
@@ -111,13 +120,15 @@ class Networks:
         return Napster(
             settings.napster_server,
             self._tools(self._seed),
-            nick=settings.napster_nick,
-            password=password,
+            nick=self._held.nick if self._held else "",
+            password=self._held.password if self._held else "",
             firewalled=settings.firewalled,
         )
 
     async def aclose(self) -> None:
         await asyncio.gather(*(network.leave() for network in self._joined.values()))
+        if self._held is not None:
+            self._held.close()
         chores = list(self._chores)
         for chore in chores:
             chore.cancel()
