@@ -6,7 +6,7 @@ live happily in one process: nothing in this project is global.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -41,7 +41,7 @@ from p2pswarm.wire.sniff import Guest
 
 if TYPE_CHECKING:
     from p2pswarm.networks import Networks
-    from p2pswarm.overlay.napster.client import Tools
+    from p2pswarm.overlay.napster.client import Seed, Tools
     from p2pswarm.overlay.query import Hit, Query
     from p2pswarm.overlay.search import Find, Search
 
@@ -252,7 +252,7 @@ class Node:
             return Metainfo.from_bytes(source)
         return await disk.run(Metainfo.from_file, Path(source))
 
-    def _tools(self, seed: Callable[[InfoHash], Awaitable[None]]) -> "Tools":
+    def _tools(self, seed: "Seed") -> "Tools":
         """What a search network works with. Raises HostError."""
         from p2pswarm.overlay.napster.client import Tools
 
