@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from typing_extensions import override
 
@@ -115,6 +116,7 @@ class Torrent:
         self._book = AddressBook()
         self._dialer = Dialer(self._book, node, metainfo.info_hash, self.welcome)
         self._blame = Blame()
+        self._banned: WeakSet[Any] = WeakSet()  # peers and sources
         self._choker = Choker(node.upload_slots)
         self._events = Broadcast()
         self._finished = asyncio.Event()
@@ -392,6 +394,9 @@ class Torrent:
 
     def _ban_all(self, guilty: set[Any]) -> None:
         for peer in guilty:
+            if peer in self._banned:
+                continue  # another bad piece of it was on its way to the disk
+            self._banned.add(peer)
             if isinstance(peer, Peer):
                 self._book.ban(peer.address, peer.name.peer_id)
             self._events.tell(PeerBanned(peer.address))
