@@ -9,7 +9,8 @@ P2PSwarmError
 │   ├── RemoteProtocolError     a peer broke the protocol: drop the connection
 │   ├── TrackerError            a tracker refused, failed or cannot be reached
 │   └── NetworkError            a search network refused, failed or cannot be reached
-│       └── BusyError           a host has the file, but no place for us now: ask again later
+│       ├── BusyError           a host has the file, but no place for us now: ask again later
+│       └── RefusedError        a host does not have it, or does not give it: asking again hardly helps
 ├── LocalProtocolError          we were about to break the protocol: a bug of ours
 └── HostError                   the user's machine or request is in the way
     ├── DiskError               a file cannot be read or written (errno kept)
@@ -35,6 +36,7 @@ __all__ = [
     "NetworkError",
     "P2PSwarmError",
     "PortTakenError",
+    "RefusedError",
     "RemoteError",
     "RemoteProtocolError",
     "TargetExistsError",
@@ -83,6 +85,10 @@ class NetworkError(RemoteError):
 
 class BusyError(NetworkError):
     """A host has the file, but no place for us at this moment."""
+
+
+class RefusedError(NetworkError):
+    """A host does not have the file, or does not give it to us."""
 
 
 class LocalProtocolError(P2PSwarmError):

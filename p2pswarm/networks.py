@@ -4,11 +4,15 @@ The one place where a hit becomes a download. With an info-hash (hosts of our ow
 comes from one of the hosts and is believed once it hashes to that; the hosts that can be dialed are its first
 peers, and those that cannot give it bytes in a row. So are downloads of our files served: whoever asks
 for the torrent of one finds it seeded.
+
+To seed a file it is read once more, and who asks for the torrents of many must not keep the disk busy: at
+most two files are read for one asker at a time, and four in all. Who asks beyond that is told to come later
+(Napster's 619), and does. What was read once is known from then on, also after a restart.
 """
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,14 +22,16 @@ from typing import Any, Protocol
 
 from p2pswarm.config import NETWORKS, NetworkSettings
 from p2pswarm.disk.pool import DiskPool
-from p2pswarm.errors import FormatError, HostError, NetworkError
+from p2pswarm.errors import BusyError, FormatError, HostError, NetworkError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.metainfo import File, Metainfo
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.napster.client import Napster, Tools
+from p2pswarm.overlay.napster.accounts import Held
+from p2pswarm.overlay.napster.client import Napster, Seed, Tools
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.search import Find, Search
 from p2pswarm.swarm.data import TorrentData
+from p2pswarm.swarm.events import Checking
 from p2pswarm.swarm.loose import LooseData, loose_metainfo
 from p2pswarm.swarm.torrent import Torrent
 
@@ -35,6 +41,10 @@ log = logging.getLogger(__name__)
 
 MOST_SEEDED = 50  # files of the catalog that are seeded at a time
 MOST_ASKED = 16  # hosts of one file that are asked for its torrent
+MOST_READ = 4  # files of the catalog that are read at a time because their torrents were asked for,
+MOST_READ_FOR_ONE = 2  # and for one asker
+ASK_AGAIN = 10.0  # seconds until a host that has no place now is asked for a torrent again,
+MOST_AGAIN = 6  # so many times
 SEED_TIME = 10.0  # seconds that whoever asks for a torrent waits until it is seeded
 
 
@@ -59,7 +69,7 @@ class Networks:
         self,
         settings: NetworkSettings,
         folder: Path,
-        tools: Callable[[Callable[[InfoHash], Awaitable[None]]], Tools],
+        tools: Callable[[Seed], Tools],
         add: Adding,
         remove: Callable[[Torrent], Awaitable[None]],
         torrents: Mapping[InfoHash, Torrent],
@@ -67,14 +77,18 @@ class Networks:
         index_threads: int,
     ) -> None:
         self._settings = settings
-        self._folder = folder  # of databases
+        self._catalogs = folder / "catalog"
+        self._accounts = folder / "accounts"
         self._tools = tools
         self._add, self._remove, self._torrents = add, remove, torrents
         self._index_threads = index_threads
         self._index: DiskPool | None = None
         self._joined: dict[str, Napster] = {}
+        self._joining = asyncio.Lock()
+        self._held: Held | None = None
         self._seeded: OrderedDict[InfoHash, Torrent] = OrderedDict()
         self._adding = asyncio.Lock()
+        self._reading: Counter[str] = Counter()  # files, by who asked for them
         self._chores: set[asyncio.Task[None]] = set()
         self.catalog: Catalog | None = None
 
@@ -82,13 +96,30 @@ class Networks:
 
     async def join(self, name: str) -> None:
         """Raises HostError for one that we do not know, or that was not set up; NetworkError when the
-        first attempt fails: others follow by themselves."""
-        network = self._joined.get(name)
-        if network is None:
-            network = self._joined[name] = self._make(name)
-            if self.catalog is not None:
-                network.share(self.catalog)
+        first attempt fails: others follow by themselves; DiskError."""
+        async with self._joining:
+            network = self._joined.get(name)
+            if network is None:
+                if self._held is None:
+                    self._held = await self._name()
+                network = self._joined[name] = self._make(name)
+                if self.catalog is not None:
+                    network.share(self.catalog)
         await network.join()
+
+    async def _name(self) -> Held | None:
+        """The one we were told, or, where another program is in under it, one beside it. Guests need none."""
+        settings = self._settings
+        if not settings.napster_nick or not settings.napster_server:
+            return None
+        wish = settings.napster_server, settings.napster_nick, settings.napster_password
+        disk = self._tools(self._seed).disk
+        held = await disk.run(Held.take, self._accounts, *wish)
+        if held.nick != settings.napster_nick:
+            log.warning(
+                "%s is in use on this machine: here as %s", settings.napster_nick, held.nick
+            )
+        return held
 
     def _make(self, name: str) -> Napster:
         settings = self._settings
@@ -99,13 +130,15 @@ class Networks:
         return Napster(
             settings.napster_server,
             self._tools(self._seed),
-            nick=settings.napster_nick,
-            password=settings.napster_password,
+            nick=self._held.nick if self._held else "",
+            password=self._held.password if self._held else "",
             firewalled=settings.firewalled,
         )
 
     async def aclose(self) -> None:
         await asyncio.gather(*(network.leave() for network in self._joined.values()))
+        if self._held is not None:
+            self._held.close()
         chores = list(self._chores)
         for chore in chores:
             chore.cancel()
@@ -142,18 +175,24 @@ class Networks:
         name = f"{sha1(key.encode(errors='surrogateescape'), usedforsecurity=False).hexdigest()[:16]}.db"
         disk = self._tools(self._seed).disk
         self.catalog = await Catalog.open(
-            self._folder / name, folders, disk=disk, index=self._index
+            self._catalogs / name, folders, disk=disk, index=self._index
         )
         self._begin(self.catalog.run())
         for network in self._joined.values():
             network.share(self.catalog)
         return self.catalog
 
-    async def _seed(self, info_hash: InfoHash) -> None:
-        """Somebody has asked for the torrent of one of our files. Raises DiskError, HostError."""
+    async def _seed(self, info_hash: InfoHash, asker: str) -> None:
+        """Somebody has asked for the torrent of one of our files.
+
+        Raises BusyError when too many are read at the moment, DiskError, HostError.
+        """
         async with self._adding:  # of those who ask at the same moment, the others find it there
             if info_hash not in self._torrents:
-                await self._add_ours(info_hash)
+                of_one = self._reading[asker] >= MOST_READ_FOR_ONE
+                if of_one or self._reading.total() >= MOST_READ:
+                    raise BusyError("too many files are being read for who asks for torrents")
+                await self._add_ours(info_hash, asker)
         torrent = self._seeded.get(info_hash)
         if torrent is None:
             return
@@ -163,14 +202,25 @@ class Networks:
         except TimeoutError:
             log.debug("%s is still being checked", torrent.path)  # who comes too early comes again
 
-    async def _add_ours(self, info_hash: InfoHash) -> None:
+    async def _add_ours(self, info_hash: InfoHash, asker: str) -> None:
         found = await self.catalog.torrent(info_hash) if self.catalog else None
         if self.catalog is None or found is None:
             return
         shared, metainfo = found
         path = await self.catalog.path(shared)
-        self._seeded[info_hash] = await self._add(_renamed(metainfo, path.name), data=path)
+        torrent = await self._add(_renamed(metainfo, path.name), data=path)
+        self._seeded[info_hash] = torrent
+        self._reading[asker] += 1
+        self._begin(self._until_read(torrent, asker))
         await self._stop_some()
+
+    async def _until_read(self, torrent: Torrent, asker: str) -> None:
+        try:
+            events = torrent.events()
+            while isinstance(torrent.state, Checking) and await anext(events, None) is not None:
+                pass
+        finally:
+            self._reading -= Counter((asker,))
 
     async def _stop_some(self) -> None:
         """The oldest that nobody fetches makes room."""
@@ -236,7 +286,7 @@ class Networks:
     async def _ask(self, hit: Hit, offers: "_Offers") -> None:
         """For the torrent, so that the host seeds it: before that nobody need dial it."""
         try:
-            metainfo = Metainfo.from_bytes(await self._network(hit).torrent(hit))
+            metainfo = Metainfo.from_bytes(await self._torrent_of(hit))
         except (NetworkError, FormatError) as error:
             offers.put(hit, str(error))
             return
@@ -245,6 +295,16 @@ class Networks:
             offers.put(hit, metainfo)
         else:
             offers.put(hit, f"{hit.nick} sends the torrent of something else")
+
+    async def _torrent_of(self, hit: Hit) -> bytes:
+        """A host that has no place now is asked again. Raises NetworkError."""
+        for _ in range(MOST_AGAIN):
+            try:
+                return await self._network(hit).torrent(hit)
+            except BusyError as error:
+                log.debug("%s", error)
+                await asyncio.sleep(ASK_AGAIN)
+        return await self._network(hit).torrent(hit)
 
     def _network(self, hit: Hit) -> Napster:
         network = self._joined.get(hit.network)

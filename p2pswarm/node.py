@@ -6,7 +6,7 @@ live happily in one process: nothing in this project is global.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ from p2pswarm.wire.sniff import Guest
 
 if TYPE_CHECKING:
     from p2pswarm.networks import Networks
-    from p2pswarm.overlay.napster.client import Tools
+    from p2pswarm.overlay.napster.client import Seed, Tools
     from p2pswarm.overlay.query import Hit, Query
     from p2pswarm.overlay.search import Find, Search
 
@@ -129,7 +129,7 @@ class Node:
 
             self._networks = Networks(
                 self._network_settings,
-                self.settings.data_dir / "catalog",
+                self.settings.data_dir,
                 self._tools,
                 self.add,
                 self.remove,
@@ -257,7 +257,7 @@ class Node:
     def _listens_on(self) -> int:
         return self._port.number
 
-    def _tools(self, seed: Callable[[InfoHash], Awaitable[None]]) -> "Tools":
+    def _tools(self, seed: "Seed") -> "Tools":
         """What a search network works with. Raises HostError."""
         from p2pswarm.overlay.napster.client import Tools
 

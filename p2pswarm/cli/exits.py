@@ -6,7 +6,7 @@
 | 1 | an error of this machine or its user |
 | 2 | wrong usage: flags, variables, configuration file |
 | 3 | not a torrent, or not one that is accepted |
-| 4 | no peers for as long as `--timeout` says |
+| 4 | no peers for as long as `--timeout` says, or no host that was not given up |
 | 5 | the data on disk is not the torrent's |
 | 6 | a tracker or the network failed |
 | 9 | stopped while the disk was full |

@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from p2pswarm.cli.exits import CommandError, Exit
+from p2pswarm.cli.exits import CommandError, Exit, one_line
 from p2pswarm.cli.options import Download
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop
@@ -78,7 +78,7 @@ async def follow(
 ) -> bool:
     """Show the torrent until it is enough (True) or the person stops it (False).
 
-    Raises what made the torrent fail, and CommandError when patience is lost.
+    Raises what made the torrent fail, and CommandError when patience is lost or nobody is left to wait for.
     """
     from p2pswarm.swarm.events import Failed
 
@@ -97,6 +97,8 @@ async def follow(
             return over
         if patience is not None and patience.lost(status, now):
             raise _given_up(status)
+        if (why := torrent.deserted) is not None:
+            raise CommandError(f"no peers: every host was given up: {one_line(why)}", Exit.NO_PEERS)
         await stop.sleep(report.every)
 
 

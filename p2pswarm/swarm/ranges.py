@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
-from p2pswarm.errors import BusyError, RemoteError
+from p2pswarm.errors import BusyError, RefusedError, RemoteError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.net.rate import Limiter, Meter
@@ -32,7 +32,8 @@ SKIP = 1 << 20  # bytes read for nothing rather than asking anew a little farthe
 PAUSE = 15.0  # seconds after a failure, and twice as many after each one more
 USELESS_PAUSE = 5.0  # seconds after a stretch that others took meanwhile
 BUSY_PAUSE = 20.0  # seconds until a host without a place is asked again
-GIVE_UP = 5  # failures in a row
+# Failures in a row. A refusal counts for all but the last: the host may have been away for a moment only.
+GIVE_UP = 5
 MOST_ROWS = 1000  # that are looked at before one is taken up
 
 
@@ -46,7 +47,7 @@ class RangeHost(Protocol):
     ) -> object:
         """Bytes from `offset` on into the sink, while the gate is open, until it returns False.
 
-        Raises BusyError, RemoteError.
+        Raises BusyError, RefusedError, RemoteError.
         """
 
 
@@ -77,7 +78,8 @@ class RangeSource:
         self.address = host.address
         self.down = Meter(10.0)
         self.at: PieceIndex | None = None
-        self.over = False
+        self.over = False  # it is asked for nothing more, ever
+        self.trouble = ""  # why it failed last
         self._host = host
         self._home = home
         self._gate = asyncio.Event()
@@ -131,7 +133,9 @@ class RangeSource:
             log.log(logging.INFO if self._failures else logging.WARNING, "%s", error)
             self._failures = 0 if self.down.total > before else self._failures
             pause = PAUSE * 2**self._failures
-            self._failures += 1
+            refused = isinstance(error, RefusedError)
+            self._failures = max(self._failures + 1, GIVE_UP - 1 if refused else 0)
+            self.trouble = str(error)
         else:
             self._failures = 0
         finally:
@@ -161,6 +165,7 @@ class RangeSource:
         """Nothing more is taken from it."""
         log.debug("%s: %s", self, reason)
         self.over, self._going = True, False
+        self.trouble = f"{self.address.host}: {reason}"
         self._gate.set()
 
     # Bytes

@@ -12,6 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from typing_extensions import override
 
@@ -121,6 +122,7 @@ class Torrent:
         self._book = AddressBook()
         self._dialer = Dialer(self._book, node, metainfo.info_hash, self.welcome)
         self._blame = Blame()
+        self._banned: WeakSet[Any] = WeakSet()  # peers and sources
         self._choker = Choker(node.upload_slots)
         self._events = Broadcast()
         self._finished, self._closed = Flag(), Flag()
@@ -165,6 +167,16 @@ class Torrent:
         """A host of another network that has our file, asked from the next tick on."""
         self.sources.append(RangeSource(host, self))
         self._wake()
+
+    @property
+    def deserted(self) -> str | None:
+        """Why the rest will never come: only hosts of other networks can give it, for nobody has its hashes,
+        and the last of them was given up."""
+        if self._data.shareable or not self.asking or not self.sources:
+            return None
+        if any(source.active or not source.over for source in self.sources):
+            return None
+        return self.sources[-1].trouble
 
     def status(self) -> Status:
         picker = self.picker
@@ -433,6 +445,9 @@ class Torrent:
 
     def _ban_all(self, guilty: set[Any]) -> None:
         for peer in guilty:
+            if peer in self._banned:
+                continue  # another bad piece of it was on its way to the disk
+            self._banned.add(peer)
             if isinstance(peer, Peer):
                 self._book.ban(peer.address, peer.name.peer_id)
             self._events.tell(PeerBanned(peer.address))

@@ -111,7 +111,7 @@ class Server:
         return guest
 
 
-async def _nothing(info_hash: InfoHash) -> None:
+async def _nothing(info_hash: InfoHash, asker: str) -> None:
     """Nobody seeds here."""
 
 
@@ -124,7 +124,7 @@ async def client(
     slots: int = 4,
     join: bool = False,
     up: float = 0,
-    seed: Callable[[InfoHash], object] = _nothing,
+    seed: Callable[[InfoHash, str], object] = _nothing,
     **more: object,
 ) -> AsyncIterator[Napster]:
     """A client on its own port, with what lies in `share` scanned and hashed."""

@@ -146,13 +146,15 @@ class Downloads:
         if member is None:
             uploader.send(_nobody())
             return
-        self._answered(uploader, member, message.name)
+        request = self._answered(uploader, member, message.name)
 
         def found(file: SharedFile | None) -> None:
-            if file is None:
-                uploader.send(NoSuch("Not sharing that file"))
-            else:
+            if file is not None:
                 member.relay(QueueLimited(uploader.nick, file.name, file.size, message.most))
+            elif request is not None and is_torrent_name(message.name):
+                member.relay(QueueLimited(uploader.nick, message.name, 0, message.most))
+            else:
+                uploader.send(NoSuch("Not sharing that file"))
 
         self._find(uploader, uploader, message.name, found)
 

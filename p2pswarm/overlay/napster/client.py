@@ -5,7 +5,7 @@ with a clear message, and we come back by ourselves.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from random import Random
@@ -13,13 +13,13 @@ from random import Random
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.bencode import MAX_SIZE
-from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.napster.connection import Connection
 from p2pswarm.overlay.napster.downloads import Wish
-from p2pswarm.overlay.napster.giving import Giving
+from p2pswarm.overlay.napster.giving import Giving, Seed
 from p2pswarm.overlay.napster.login import Account
 from p2pswarm.overlay.napster.results import NAME, Results, question_for
 from p2pswarm.overlay.napster.session import Session
@@ -45,21 +45,22 @@ from p2pswarm.wire.napster import (
     torrent_name,
 )
 
-__all__ = ["Napster", "Tools"]
+__all__ = ["Napster", "Seed", "Tools"]
 
 
 @dataclass(frozen=True)
 class Tools:
     """What a node lends to its networks.
 
-    `seed` makes it serve the torrent of one of our files; `slots` is how many files are given at a time.
+    `seed` makes it serve the torrent of one of our files, for who asked; `slots` is how many files are given
+    at a time.
     """
 
     port: Port
     disk: DiskPool
     up: Limiter
     dice: Random
-    seed: Callable[[InfoHash], Awaitable[None]]
+    seed: Seed
     slots: int
 
 

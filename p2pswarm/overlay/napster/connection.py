@@ -54,6 +54,7 @@ class Connection:
         self._trouble = "not joined"
         self._tried = asyncio.Event()  # no attempt is under way
         self._failures = 0
+        self._was_in = False
 
     async def session(self) -> Session:
         """The current one, after an attempt under way. Raises NetworkError that says what is wrong."""
@@ -95,7 +96,7 @@ class Connection:
         self._session = session
         self._tried.set()
         settled = asyncio.get_running_loop().time() + SETTLED
-        log.info("napster: logged in at %s as %s", self._server, self.account.nick)
+        self._tell_of_login()
         try:
             await self._stay(session)
         finally:
@@ -103,6 +104,13 @@ class Connection:
         if asyncio.get_running_loop().time() >= settled:
             self._failures = 0
         raise session.lost()
+
+    def _tell_of_login(self) -> None:
+        """Whoever was told of a failure hears that it is over."""
+        level = logging.WARNING if self._failures else logging.INFO
+        verb = "logged in again" if self._was_in else "logged in"
+        log.log(level, "napster: %s at %s as %s", verb, self._server, self.account.nick)
+        self._was_in = True
 
     async def _stay(self, session: Session) -> None:
         async with asyncio.TaskGroup() as tasks:

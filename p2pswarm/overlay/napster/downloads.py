@@ -12,7 +12,7 @@ import asyncio
 import logging
 from typing import NamedTuple, TypeVar
 
-from p2pswarm.errors import BusyError, NetworkError
+from p2pswarm.errors import BusyError, NetworkError, RefusedError
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.napster.around import Surroundings
 from p2pswarm.overlay.napster.results import fits
@@ -76,7 +76,8 @@ class Downloads:
         """Its bytes from `offset` on into the sink, until that has enough; returns how many.
 
         Nothing is read while the gate is closed.
-        Raises BusyError when the host has no place for us now, NetworkError when it cannot be had.
+        Raises BusyError when the host has no place for us now, RefusedError when it does not give it,
+        NetworkError when it cannot be had.
         """
         talk, size = await self._connected(wish, await self._agreement(wish), offset)
         self._around.tell(Downloading())
@@ -90,7 +91,7 @@ class Downloads:
         """Where the host is, now that it agrees."""
         question = Download(wish.nick, wish.name)
         if not fits(question):  # a person may have written the hit, or a server with longer lines
-            raise NetworkError(f"no Napster server can be asked for {wish.name} of {wish.nick}")
+            raise RefusedError(f"no Napster server can be asked for {wish.name} of {wish.nick}")
         agreed = self._wait_for(self._agreed, wish)
         try:
             self._around.send(question)
@@ -121,7 +122,7 @@ class Downloads:
             else:
                 return await self._asked(talk, wish, offset)
         if self._around.firewalled:
-            raise NetworkError(f"{wish.nick} and we are both behind firewalls: no way in Napster")
+            raise RefusedError(f"{wish.nick} and we are both behind firewalls: no way in Napster")
         return await self._pushed(wish, ack.ip, offset)
 
     async def _asked(self, talk: Talk, wish: Wish, offset: int) -> tuple[Talk, int]:
@@ -169,9 +170,9 @@ class Downloads:
                 if agreed is not None and not agreed.done():
                     agreed.set_result(message)
             case DownloadError(nick=nick, name=name):
-                self._fail(nick, name, NetworkError(f"{nick} does not have {name} any more"))
+                self._fail(nick, name, RefusedError(f"{nick} does not have {name} any more"))
             case UploadRefuse(nick=nick, name=name):
-                self._fail(nick, name, NetworkError(f"{nick} does not give {name}"))
+                self._fail(nick, name, RefusedError(f"{nick} does not give {name}"))
             case QueueLimited(nick=nick, name=name):
                 self._fail(nick, name, BusyError(f"{nick} has no place for us now"))
             case NoSuch(text=text):
@@ -184,7 +185,7 @@ class Downloads:
         words = {word.strip(".,:") for word in text.lower().split()}
         for nick, name in {*self._agreed, *self._awaited}:
             if nick in words:
-                self._fail(nick, name, NetworkError(text))
+                self._fail(nick, name, RefusedError(text))
 
     def _fail(self, nick: str, name: str, error: NetworkError) -> None:
         key = nick.lower(), name
@@ -217,7 +218,7 @@ async def _within(seconds: float, future: asyncio.Future[T], else_say: str) -> T
 
 def _stated_size(wish: Wish, answer: object) -> int:
     if isinstance(answer, Refusal):
-        raise NetworkError(f"{wish.nick} says: {answer.text}")
+        raise RefusedError(f"{wish.nick} says: {answer.text}")
     assert isinstance(answer, StatedNumber)
     _check_size(wish, answer.value)
     return answer.value
@@ -225,4 +226,4 @@ def _stated_size(wish: Wish, answer: object) -> int:
 
 def _check_size(wish: Wish, size: int) -> None:
     if wish.size is not None and size != wish.size:
-        raise NetworkError(f"{wish.nick} has another file under the name {wish.name} by now")
+        raise RefusedError(f"{wish.nick} has another file under the name {wish.name} by now")

@@ -17,9 +17,13 @@ from p2pswarm.overlay.napster.results import local_name
 from p2pswarm.overlay.napster.talk import Talk
 from p2pswarm.wire.napster import is_torrent_name
 
-__all__ = ["Gift", "Giving"]
+__all__ = ["Gift", "Giving", "Seed"]
 
 RUN = 256 << 10  # bytes read and sent at a time; a minute for each, or the other side is too slow
+
+
+Seed = Callable[[InfoHash, str], Awaitable[None]]
+"""Raises BusyError when that is too much at the moment for this nick or for all, DiskError, HostError."""
 
 
 class Gift(Protocol):
@@ -60,32 +64,35 @@ class _Bytes:
 
 
 class Giving:
-    """`seed` makes the node serve the torrent of one of our files: somebody is about to ask for it."""
+    """`seed` makes the node serve the torrent of one of our files: the nick is about to ask for it."""
 
     def __init__(
         self,
         catalog: Catalog,
         disk: DiskPool,
         up: Limiter,
-        seed: Callable[[InfoHash], Awaitable[None]],
+        seed: Seed,
     ) -> None:
         self._catalog = catalog
         self._disk = disk
         self._up = up
         self._seed = seed
 
-    async def find(self, name: str) -> Gift | None:
-        """By the exact name that the network has for it. Raises DiskError when it cannot be read now."""
+    async def find(self, name: str, asker: str) -> Gift | None:
+        """By the exact name that the network has for it.
+
+        Raises DiskError when it cannot be read now, BusyError when this nick should ask again later.
+        """
         if is_torrent_name(name):
-            return await self._torrent(InfoHash(bytes.fromhex(name.split(":")[2][:40])))
+            return await self._torrent(InfoHash(bytes.fromhex(name.split(":")[2][:40])), asker)
         shared = await self._catalog.named(local_name(name))
         return None if shared is None else _File(await self._catalog.read(shared), self._disk)
 
-    async def _torrent(self, info_hash: InfoHash) -> Gift | None:
+    async def _torrent(self, info_hash: InfoHash, asker: str) -> Gift | None:
         found = await self._catalog.torrent(info_hash)
         if found is None:
             return None
-        await self._seed(info_hash)
+        await self._seed(info_hash, asker.lower())
         return _Bytes(found[1].raw)
 
     async def give(self, talk: Talk, gift: Gift, offset: int) -> int:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-from p2pswarm.errors import DiskError, NetworkError, P2PSwarmError
+from p2pswarm.errors import BusyError, DiskError, NetworkError, P2PSwarmError
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.napster.around import Surroundings
 from p2pswarm.overlay.napster.giving import Gift, Giving
@@ -76,18 +76,29 @@ class Uploads:
         self._around.tell(ChangePort(0))
 
     async def _consider(self, nick: str, name: str) -> None:
-        gift = await self._find(name)
+        try:
+            gift = await self._find(nick, name)
+        except BusyError as error:
+            log.info("napster: %s is asked for by %s: %s", name, nick, error)
+            self._put_off(nick, name)
+            return
         if gift is None:
             self._around.tell(UploadRefuse(nick, name))
         elif not self._has_place(nick, name, gift):
-            self._around.tell(QueueLimit(nick, name, min(self._slots, MOST_OF_ONE)))
+            self._put_off(nick, name)
         else:
             self._promise(nick, name, gift)
             self._around.tell(UploadAccept(nick, name))
 
-    async def _find(self, name: str) -> Gift | None:
+    def _put_off(self, nick: str, name: str) -> None:
+        self._around.tell(QueueLimit(nick, name, min(self._slots, MOST_OF_ONE)))
+
+    async def _find(self, nick: str, name: str) -> Gift | None:
+        """Raises BusyError."""
         try:
-            return await self._giving.find(name)
+            return await self._giving.find(name, nick)
+        except BusyError:
+            raise
         except P2PSwarmError as error:
             log.info("napster: %s is asked for: %s", name, error)
             return None
@@ -134,7 +145,8 @@ class Uploads:
         await self._give(talk, head.nick, gift, head.offset)
 
     async def _push(self, message: PushAck) -> None:
-        gift = self._take((message.nick.lower(), message.name)) or await self._find(message.name)
+        gift = self._take((message.nick.lower(), message.name))
+        gift = gift or await self._find(message.nick, message.name)
         if gift is None or not self._has_place(message.nick, message.name, gift):
             return
         try:

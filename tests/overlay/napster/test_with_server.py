@@ -134,7 +134,8 @@ async def test_two_firewalls_leave_none(share: Path) -> None:
 async def test_the_torrent_of_a_hit_comes_from_its_host(share: Path, firewalled: bool) -> None:
     seeded: list[InfoHash] = []
 
-    async def seed(info_hash: InfoHash) -> None:
+    async def seed(info_hash: InfoHash, asker: str) -> None:
+        assert asker == bob.nick
         seeded.append(info_hash)
 
     async with (

@@ -548,8 +548,12 @@ def test_a_torrent_of_ours_can_be_asked_for(town: Town) -> None:
     assert bob.ask(203, f'foreign "{name}"') == [(206, f'foreign "{name}"')]
     assert bob.ask(203, f'ours "{name}"') == []
     assert ours.heard() == [(607, f'bob "{name}"')]
+    assert ours.ask(619, f'bob "{name}" 3') == []
+    assert bob.heard() == [(620, f'ours "{name}" 0 3')]
     ours.say(608, f'bob "{name}"')
     assert bob.heard() == [(204, f'ours {OTHER_IP} 6699 "{name}" {"0" * 32} 8')]
+    assert foreign.ask(619, f'bob "{name}" 3') == [(404, "Not sharing that file")]
+    assert bob.heard() == []
     assert foreign.heard() == []
 
 
