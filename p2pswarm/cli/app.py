@@ -84,9 +84,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
-        loaded = command and _load(command.name or "")
-        gc.freeze()  # what is loaded stays: the collector need not look through it again and again
-        return name, loaded, rest
+        return name, command and _load(command.name or ""), rest
 
 
 def _load(name: str) -> click.Command:
