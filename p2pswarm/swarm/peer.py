@@ -33,9 +33,9 @@ from p2pswarm.wire.peer import (
     Cancel,
     Choke,
     Extended,
-    Have,
     HaveAll,
     HaveNone,
+    Haves,
     Interested,
     KeepAlive,
     NotInterested,
@@ -43,6 +43,7 @@ from p2pswarm.wire.peer import (
     Requests,
     Reserved,
     Unchoke,
+    encode_haves,
     encode_requests,
 )
 
@@ -139,7 +140,7 @@ class Peer:
         self._probe: int | None = None  # the block whose round trip is measured
         self._allowed: set[PieceIndex] = set()  # we may ask for these while choked
         self._granted: set[PieceIndex] = set()  # the peer may
-        self._news = bytearray()  # Have messages that wait for the next send
+        self._news: list[PieceIndex] = []  # of ours, told with the next send
         self._urgent = False  # one of them is of a piece that it lacks
 
     @property
@@ -245,15 +246,15 @@ class Peer:
 
     # What they have
 
-    def got_have(self, message: Have) -> None:
-        picker, piece = self._home.picker, message.piece
-        if piece >= picker.pieces:
-            raise RemoteProtocolError(f"have {piece} of {picker.pieces} pieces")
-        if self.have[piece]:
-            return
-        self.have[piece] = 1
-        picker.seen(piece)
-        if not self.am_interested and picker.missing[piece]:
+    def got_haves(self, message: Haves) -> None:
+        picker, have, seen = self._home.picker, self.have, self._home.picker.seen
+        for piece in message.pieces:
+            if piece >= picker.pieces:
+                raise RemoteProtocolError(f"have {piece} of {picker.pieces} pieces")
+            if not have[piece]:
+                have[piece] = 1
+                seen(piece)
+        if not self.am_interested:
             self.update_interest()
 
     def got_bitfield(self, message: BitfieldMessage) -> None:
@@ -542,28 +543,38 @@ class Peer:
             self._home.interest_changed(self)
 
     def got_requests(self, message: Requests) -> None:
-        picker, have, upload = self._home.picker, self._home.picker.have, self.upload
+        picker, have = self._home.picker, self._home.picker.have
+        room, free = REQQ - len(self.upload), not self.am_choking
+        owed: list[BlockRange] = []
         refused: list[BlockRange] = []
+        of, size = -1, 0
         for request in message.blocks:
             piece, begin, length = request
-            if piece >= picker.pieces or begin + length > picker.piece_size(piece):
+            if piece != of:  # most are of the same piece as the one before
+                if piece >= picker.pieces:
+                    raise RemoteProtocolError(f"request in piece {piece} of {picker.pieces}")
+                of, size = piece, picker.piece_size(piece)
+            if begin + length > size:
                 raise RemoteProtocolError(f"request of {begin}+{length} in piece {piece}")
             if not 0 < length <= MAX_REQUEST:
                 raise RemoteProtocolError(f"request of {length} bytes")
-            if not have[piece] or len(upload) >= REQQ:
+            if not have[piece] or len(owed) >= room:
                 refused.append(request)
                 self._count_invalid("requests for what we do not have")
-            elif self.am_choking and not self._fast_grant(piece):
+            elif free or self._fast_grant(piece, len(owed)):
+                owed.append(request)
+            else:
                 refused.append(request)
                 if self._home.clock() - self.served > CHOKE_GRACE or len(refused) > REQQ:
                     self._count_invalid("requests while choked")
-            else:
-                upload.owe(request)
+        self.upload.owe(owed)
         if refused:
-            upload.refuse(refused)
+            self.upload.refuse(refused)
 
-    def _fast_grant(self, piece: PieceIndex) -> bool:
-        return piece in self._granted and len(self.upload) < 2 * self._home.picker.per_piece
+    def _fast_grant(self, piece: PieceIndex, more: int) -> bool:
+        """`more` requests of the same row are granted already."""
+        most = 2 * self._home.picker.per_piece
+        return piece in self._granted and len(self.upload) + more < most
 
     def _count_invalid(self, complaint: str) -> None:
         self._invalid += 1
@@ -577,7 +588,7 @@ class Peer:
 
     def queue_have(self, piece: PieceIndex) -> None:
         """Tell it with the next send; when it has the piece itself that may be the tick's."""
-        self._news += Have(piece).encode()
+        self._news.append(piece)
         self._urgent |= not self.have[piece]
 
     def flush_urgent(self) -> None:
@@ -586,8 +597,8 @@ class Peer:
             self._send(self._taken_news())
 
     def _taken_news(self) -> bytes:
-        news, self._news, self._urgent = bytes(self._news), bytearray(), False
-        return news
+        news, self._news, self._urgent = self._news, [], False
+        return encode_haves(news)
 
     def tick(self, now: float) -> None:
         """Once a second: rates, depth of the pipeline, silence on either side."""
@@ -671,9 +682,9 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     Cancel: Peer.got_cancel,
     Choke: Peer.got_choke,
     Extended: Peer.got_extended,
-    Have: Peer.got_have,
     HaveAll: Peer.got_have_all,
     HaveNone: Peer.got_have_none,
+    Haves: Peer.got_haves,
     Interested: Peer.got_interested,
     NotInterested: Peer.got_not_interested,
     Reject: Peer.got_reject,

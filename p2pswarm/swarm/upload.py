@@ -10,7 +10,8 @@ drained. It goes back to the pool only when neither has it.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Protocol
 
 from p2pswarm.errors import DiskError
@@ -18,7 +19,7 @@ from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.net.rate import Limiter, Meter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
-from p2pswarm.wire.peer import HEAD, Reject, piece_head
+from p2pswarm.wire.peer import HEAD, Reject, put_piece_head
 
 __all__ = ["BlockRange", "Upload", "UploadHome"]
 
@@ -63,9 +64,9 @@ class Upload:
         """Requests that wait."""
         return len(self._queue)
 
-    def owe(self, request: BlockRange) -> None:
-        """Queue a request; the same one again while it waits is the same one, not two."""
-        self._queue[request] = None
+    def owe(self, requests: Iterable[BlockRange]) -> None:
+        """Queue requests; the same one again while it waits is the same one, not two."""
+        self._queue.update(dict.fromkeys(requests))
 
     def cancel(self, request: BlockRange) -> None:
         """With the fast extension every request gets exactly one answer, a cancelled one too (BEP 6)."""
@@ -118,25 +119,27 @@ class Upload:
     def _next_run(self, most: int) -> tuple[list[BlockRange], int]:
         run: list[BlockRange] = []
         total = 0
-        for request in self._queue:
-            if total + request[2] > most or len(run) == MOST_IN_RUN:
+        for request in islice(self._queue, MOST_IN_RUN):
+            if total + request[2] > most:
                 break
-            run.append(request)
             total += request[2]
+            run.append(request)
         return run, total
 
     def _read(self, run: Sequence[BlockRange], buffer: memoryview) -> None:
         """Write the heads, and start one read for every stretch of neighbouring blocks."""
         # The offset in the torrent, and where its bytes go.
         stretches: list[tuple[int, list[memoryview]]] = []
-        at, follows = 0, -1
+        piece_length, at, follows = self._home.piece_length, 0, -1
+        into: list[memoryview] = []
         for piece, begin, length in run:
-            buffer[at : at + HEAD] = piece_head(piece, begin, length)
-            offset = piece * self._home.piece_length + begin
+            put_piece_head(buffer, at, piece, begin, length)
+            offset = piece * piece_length + begin
             if offset != follows:
-                stretches.append((offset, []))
-            stretches[-1][1].append(buffer[at + HEAD : at + HEAD + length])
+                into = []
+                stretches.append((offset, into))
             at += HEAD + length
+            into.append(buffer[at - length : at])
             follows = offset + length
         self._filled = at
         self._reads_open = len(stretches)

@@ -31,6 +31,7 @@ __all__ = [
     "Have",
     "HaveAll",
     "HaveNone",
+    "Haves",
     "Hello",
     "Ident",
     "Interested",
@@ -46,9 +47,10 @@ __all__ = [
     "Suggest",
     "Unchoke",
     "Unknown",
+    "encode_haves",
     "encode_requests",
     "longest_message",
-    "piece_head",
+    "put_piece_head",
 ]
 
 HANDSHAKE = b"\x13BitTorrent protocol"
@@ -186,6 +188,13 @@ class Have(_OnePiece):
     number = 4
 
 
+@dataclass(slots=True)
+class Haves:
+    """Haves as they are read: the pieces of all that stood in a row."""
+
+    pieces: list[PieceIndex]
+
+
 class Suggest(_OnePiece):
     """BEP 6: this piece would be cheap for the sender to serve."""
 
@@ -274,9 +283,15 @@ class Unknown:
     number: int
 
 
-def piece_head(piece: int, begin: int, length: int) -> bytes:
-    """The `HEAD` bytes before a block on the wire."""
-    return _PIECE.pack(9 + length, 7, piece, begin)
+def put_piece_head(into: memoryview, at: int, piece: int, begin: int, length: int) -> None:
+    """Write the `HEAD` bytes before a block on the wire."""
+    _PIECE.pack_into(into, at, 9 + length, 7, piece, begin)
+
+
+def encode_haves(pieces: Sequence[int]) -> bytes:
+    """Many Haves in one string of bytes, for one send."""
+    pack = _ONE.pack
+    return b"".join([pack(5, 4, piece) for piece in pieces])
 
 
 def encode_requests(requests: Sequence[tuple[int, int, int]]) -> bytes:
@@ -358,6 +373,10 @@ class PeerFramer(CuttingFramer):
                 requests = _requests(view[at:end])
                 stop = at + _BLOCK.size * len(requests)
                 yield Requests(requests)
+            elif length == 5 and view[at + 4] == 4:
+                pieces = _haves(view[at:end])
+                stop = at + _ONE.size * len(pieces)
+                yield Haves(pieces)
             else:
                 yield _read(view[at + 4], view[at + 5 : stop])
             at = stop
@@ -376,13 +395,24 @@ def _requests(view: memoryview) -> list[tuple[PieceIndex, int, int]]:
     return requests
 
 
+def _haves(view: memoryview) -> list[PieceIndex]:
+    """The pieces of the Haves that stand in a row at the start of `view`."""
+    whole = len(view) - len(view) % _ONE.size
+    pieces: list[PieceIndex] = []
+    for length, number, piece in _ONE.iter_unpack(view[:whole]):
+        if number != 4 or length != 5:
+            break
+        pieces.append(piece)
+    return pieces
+
+
 _BARE_KINDS = {kind.number: kind for kind in (Choke, Unchoke, Interested, NotInterested)} | {
     kind.number: kind for kind in (HaveAll, HaveNone)
 }
-_PIECE_KINDS = {kind.number: kind for kind in (Have, Suggest, AllowedFast)}
+_PIECE_KINDS = {kind.number: kind for kind in (Suggest, AllowedFast)}
 _BLOCK_KINDS = {kind.number: kind for kind in (Cancel, Reject)}
 
-_KNOWN = {*_PIECE_KINDS, *_BLOCK_KINDS, *_BARE_KINDS, Request.number, 9, 20}
+_KNOWN = {*_PIECE_KINDS, *_BLOCK_KINDS, *_BARE_KINDS, Have.number, Request.number, 9, 20}
 
 
 def _read(number: int, body: memoryview) -> object:

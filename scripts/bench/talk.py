@@ -26,7 +26,7 @@ from p2pswarm.wire.peer import (
     Reserved,
     Unchoke,
     encode_requests,
-    piece_head,
+    put_piece_head,
 )
 from scripts.bench.gauges import Gauge
 
@@ -117,7 +117,7 @@ def _fill(framer: PeerFramer, blocks: Sequence[Request]) -> int:
     """Write these blocks where the kernel would; returns how many bytes they are."""
     view, at = memoryview(framer.get_buffer().obj), 0
     for block in blocks:
-        view[at : at + HEAD] = piece_head(block.piece, block.begin, block.length)
+        put_piece_head(view, at, block.piece, block.begin, block.length)
         at += HEAD + block.length
     return at
 

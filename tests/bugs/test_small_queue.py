@@ -7,7 +7,8 @@ import pytest
 
 from p2pswarm.formats.ids import BLOCK
 from p2pswarm.wire.extension import ExtendedHandshake
-from p2pswarm.wire.peer import Extended, HaveAll, Unchoke, piece_head
+from p2pswarm.wire.peer import Extended, HaveAll, Unchoke
+from tests.support.singly import piece_head
 from tests.support.stranger import Stranger
 from tests.support.world import World, simulate
 

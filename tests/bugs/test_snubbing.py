@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.formats.ids import BLOCK
-from p2pswarm.wire.peer import HaveAll, Reject, Request, Unchoke, piece_head
+from p2pswarm.wire.peer import HaveAll, Reject, Request, Unchoke
+from tests.support.singly import piece_head
 from tests.support.stranger import PLAIN, Stranger
 from tests.support.world import World, simulate
 

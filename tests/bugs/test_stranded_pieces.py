@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
-from p2pswarm.wire.peer import Have, Request, Unchoke, piece_head
+from p2pswarm.wire.peer import Have, Request, Unchoke
+from tests.support.singly import piece_head
 from tests.support.stranger import Stranger
 from tests.support.world import World, simulate
 

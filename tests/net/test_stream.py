@@ -22,11 +22,11 @@ from p2pswarm.wire.peer import (
     Ident,
     PeerFramer,
     Reserved,
-    piece_head,
 )
 from p2pswarm.wire.sniff import Guest, SniffFramer
 from tests.support.feeding import chunkings
 from tests.support.loops import on_every_loop
+from tests.support.singly import piece_head
 from tests.support.transport import Wire
 
 HELLO = Hello(Reserved.ours(), InfoHash(bytes(20)))

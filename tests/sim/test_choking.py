@@ -25,8 +25,8 @@ from p2pswarm.wire.peer import (
     Request,
     Reserved,
     Unchoke,
-    piece_head,
 )
+from tests.support.singly import piece_head
 from tests.support.stranger import PLAIN, Stranger
 from tests.support.world import World, simulate
 

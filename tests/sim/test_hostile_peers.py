@@ -41,8 +41,8 @@ from p2pswarm.wire.peer import (
     Reserved,
     Suggest,
     Unchoke,
-    piece_head,
 )
+from tests.support.singly import piece_head
 from tests.support.stranger import PLAIN, Stranger
 from tests.support.world import World, simulate
 

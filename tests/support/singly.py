@@ -1,6 +1,6 @@
 """The peer protocol read message by message: blocks and requests one by one, in the order of the wire.
 
-The product's framer is made for many at a time: blocks become no messages, requests one for a whole row.
+The product's framer is made for many at a time: blocks become no messages, requests and haves one for a row.
 Tests that ask what was said, and in which order, read with this one.
 """
 
@@ -9,9 +9,18 @@ from dataclasses import dataclass
 
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.wire.framer import Scratch
-from p2pswarm.wire.peer import MAX_MESSAGE, PeerFramer, Request, Requests
+from p2pswarm.wire.peer import (
+    HEAD,
+    MAX_MESSAGE,
+    Have,
+    Haves,
+    PeerFramer,
+    Request,
+    Requests,
+    put_piece_head,
+)
 
-__all__ = ["Piece", "SingleFramer"]
+__all__ = ["Piece", "SingleFramer", "piece_head"]
 
 
 @dataclass(slots=True)
@@ -21,6 +30,13 @@ class Piece:
     piece: PieceIndex
     begin: int
     data: bytes
+
+
+def piece_head(piece: int, begin: int, length: int) -> bytes:
+    """What stands before a block on the wire."""
+    head = bytearray(HEAD)
+    put_piece_head(memoryview(head), 0, piece, begin, length)
+    return bytes(head)
 
 
 class SingleFramer:
@@ -38,6 +54,8 @@ class SingleFramer:
             yield from self._take_landed()
             if isinstance(message, Requests):
                 yield from (Request(*block) for block in message.blocks)
+            elif isinstance(message, Haves):
+                yield from map(Have, message.pieces)
             else:
                 yield message
         yield from self._take_landed()

@@ -58,7 +58,7 @@ def test_serving_from_the_page_cache(tmp_path: Path) -> None:
     with asyncio.Runner() as runner, Disk.opened(tmp_path, runner.get_loop()) as disk:
         counter = Counter()
         talk.serve(counter, disk.read)
-    assert_cheap(counter, 5.1, 244)
+    assert_cheap(counter, 2.3, 196)
 
 
 @pytest.mark.parametrize(("run", "calls", "steps"), [(32, 4.8, 180), (1, 11.0, 448)])

@@ -11,8 +11,9 @@ from p2pswarm.swarm.events import Paused
 from p2pswarm.swarm.keeper import MOST_AT_ONCE
 from p2pswarm.swarm.picker import STAGE
 from p2pswarm.swarm.torrent import Torrent
-from p2pswarm.wire.peer import HaveAll, Request, Unchoke, piece_head
+from p2pswarm.wire.peer import HaveAll, Request, Unchoke
 from tests.support.disks import FullStorage
+from tests.support.singly import piece_head
 from tests.support.stranger import Stranger
 from tests.support.world import World, simulate
 

@@ -38,9 +38,9 @@ from p2pswarm.wire.peer import (
     Request,
     Reserved,
     Unchoke,
-    piece_head,
 )
 from p2pswarm.wire.tracker import Reply
+from tests.support.singly import piece_head
 from tests.support.stranger import Stranger
 from tests.support.world import World, simulate
 

@@ -91,7 +91,7 @@ class Client:
     def ask(self, *blocks: tuple[int, int]) -> None:
         """piece and number of the block."""
         for piece, n in blocks:
-            self.upload.owe((PieceIndex(piece), n * BLOCK, BLOCK))
+            self.upload.owe([(PieceIndex(piece), n * BLOCK, BLOCK)])
 
     def answers(self) -> list[object]:
         """What came over the wire, each block compared with what it should be."""
@@ -221,7 +221,7 @@ def test_requests_of_any_length_use_two_sizes_of_buffer(length: int) -> None:
     """Otherwise a peer that asks for another length each time fills the memory with odd ones."""
     place = Place()
     client = Client(place)
-    client.upload.owe((PieceIndex(1), 5, length))
+    client.upload.owe([(PieceIndex(1), 5, length)])
     client.upload.serve()
     assert place.reads.lent in (SMALL, LARGE)
     assert place.lengths == [length]
@@ -236,7 +236,7 @@ def test_many_tiny_requests_leave_room_for_their_heads() -> None:
     client = Client(place)
     tiny = [(PieceIndex(n % 8), 2 * n, 1) for n in range(200)]
     for request in tiny:
-        client.upload.owe(request)
+        client.upload.owe([request])
     client.upload.serve()
     assert len(place.lengths) == MOST_IN_RUN
     client.finish()

@@ -19,6 +19,7 @@ from p2pswarm.wire.peer import (
     Have,
     HaveAll,
     HaveNone,
+    Haves,
     Hello,
     Ident,
     Interested,
@@ -33,11 +34,11 @@ from p2pswarm.wire.peer import (
     Suggest,
     Unchoke,
     Unknown,
+    encode_haves,
     encode_requests,
-    piece_head,
 )
 from tests.support.feeding import chunkings, feed, feed_interleaved, feed_until_error
-from tests.support.singly import Piece, SingleFramer
+from tests.support.singly import Piece, SingleFramer, piece_head
 
 HASH = InfoHash(bytes(range(100, 120)))
 ME = PeerId(b"-PS0100-abcdefghijkl")
@@ -218,6 +219,20 @@ def test_many_requests_are_one_string() -> None:
     requests = [Request(PieceIndex(piece), begin, length) for piece, begin, length in asked]
     assert encode_requests(asked) == b"".join(request.encode() for request in requests)
     assert encode_requests([]) == b""
+
+
+@pytest.mark.parametrize(
+    ("chunk", "rows"), [(1, [[3], [1], [4], [1], [5]]), (1000, [[3, 1, 4], [1, 5]])]
+)
+def test_haves_in_a_row_are_one_message(chunk: int, rows: list[list[int]]) -> None:
+    data = encode_haves([3, 1, 4]) + Unchoke().encode() + encode_haves([1, 5])
+    got = feed(PeerFramer(lambda *_: None), data, [chunk])
+    assert [message.pieces for message in got if isinstance(message, Haves)] == rows
+
+
+def test_many_haves_are_one_string() -> None:
+    assert encode_haves([1, 2]) == Have(ONE).encode() + Have(PieceIndex(2)).encode()
+    assert encode_haves([]) == b""
 
 
 @pytest.mark.parametrize("chunk", [1, 17, 1000])
