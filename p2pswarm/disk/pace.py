@@ -2,7 +2,7 @@
 
 Seconds alone do not tell a slow disk from a machine with more to do than processors. But who waits for a disk
 lets go of the processor himself, and who is put aside for somebody else does not, and the kernel counts the
-two apart. So what took long is the disk's doing only where the thread let go.
+two apart. So of what took long without letting go only the work counts, which may be a compressing disk's.
 """
 
 import sys
@@ -22,14 +22,15 @@ PENALTY = 2.0  # seconds in threads after it, for a disk that has to catch its b
 if sys.platform == "linux":
     from resource import RUSAGE_THREAD, getrusage
 
-    def _let_go() -> int:
-        """How often this thread has waited for something."""
-        return getrusage(RUSAGE_THREAD).ru_nvcsw
+    def _effort() -> tuple[int, float]:
+        """How often this thread has waited for something, and how many seconds it worked."""
+        usage = getrusage(RUSAGE_THREAD)
+        return usage.ru_nvcsw, usage.ru_utime + usage.ru_stime
 else:
 
-    def _let_go() -> int:
+    def _effort() -> tuple[int, float]:
         """Nobody counts for each thread: as if it had waited since the last call."""
-        return time.perf_counter_ns()
+        return time.perf_counter_ns(), 0.0
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,20 @@ class Watch:
     """Measures one job. The readings are those of the thread that calls."""
 
     clock: Callable[[], float] = time.perf_counter
-    let_go: Callable[[], int] = _let_go
+    effort: Callable[[], tuple[int, float]] = _effort
 
-    def start(self) -> tuple[float, int]:
-        return self.clock(), self.let_go()
+    def start(self) -> tuple[float, int, float]:
+        return self.clock(), *self.effort()
 
-    def seconds(self, started: tuple[float, int]) -> float:
-        """How long the disk took since then, in the same thread; 0 where the time was somebody else's."""
-        began, let_go = started
+    def seconds(self, started: tuple[float, int, float]) -> float:
+        """How long the disk took since then, in the same thread."""
+        began, waits_before, worked_before = started
         passed = self.clock() - began
-        return 0.0 if passed > FAST and self.let_go() == let_go else passed
+        if passed > FAST:
+            waits, worked = self.effort()
+            if waits == waits_before:
+                return worked - worked_before
+        return passed
 
 
 class Pace:

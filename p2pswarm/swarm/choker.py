@@ -38,6 +38,11 @@ class Choker:
         self.optimistic: Hashable | None = None
         self._chosen_at = float("-inf")
 
+    def gone(self, key: Hashable) -> None:
+        """It left."""
+        if self.optimistic == key:
+            self.optimistic = None
+
     def rechoke(
         self, peers: Sequence[Candidate], seeding: bool, now: float, dice: Random
     ) -> set[Hashable]:

@@ -385,7 +385,8 @@ class Peer:
         n, picker = len(blocks), self._home.picker
         first = piece * picker.per_piece + begin // BLOCK
         whole = n > 1 and begin % BLOCK == 0 and len(blocks[0]) == BLOCK
-        if whole and picker.awaits(first, n, self) and not self.stream.over:
+        inside = whole and begin + n * BLOCK <= picker.piece_size(piece)
+        if inside and picker.awaits(first, n, self) and not self.stream.over:
             self._take_row(piece, begin, blocks, range(first, first + n))
             return
         for data in blocks:

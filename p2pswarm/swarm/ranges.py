@@ -62,6 +62,7 @@ class SourceHome(Protocol):
 
     def clock(self) -> float: ...
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
+    def piece_grown(self, piece: OpenPiece) -> None: ...
     def piece_full(self, piece: OpenPiece) -> None: ...
     def wasted(self, n: int) -> None: ...
     def cancel_others(self, block: int, winner: object) -> None: ...
@@ -212,12 +213,12 @@ class RangeSource:
         piece, begin, _ = picker.request(block)
         home.blocks.put(piece, begin, [data])
         contested = picker.is_doubled(block)
-        full = picker.landed(block, self)
+        reached = picker.landed(block, self)
         self._useful = True
         if contested:
             home.cancel_others(block, self)
-        if full is not None:
-            home.piece_full(full)
+        if reached is not None:
+            (home.piece_grown if reached.left else home.piece_full)(reached)
 
     def _next_piece(self, piece: PieceIndex) -> None:
         if piece + 1 == self._home.picker.pieces:

@@ -79,6 +79,7 @@ LOOK_EVERY = 30.0  # seconds between looks at the files of a seed
 FEW_PEERS = 5  # with fewer a downloader asks its trackers for more, at most so often:
 HUNGRY_EVERY = 15.0  # seconds
 SEEDS_PART_AFTER = 5.0  # seconds that two seeds stay connected, so that both learn it
+CHORES_AT_END = 0.5  # seconds that chores on a hanging disk may hold the end
 LEAVE_TIME = 2.0  # seconds that saying goodbye to trackers may take
 QUIET_TICKS = (
     25.0  # a second at most, of all torrents of a node together that nobody is connected to
@@ -125,10 +126,12 @@ class Torrent:
         self._banned: WeakSet[Any] = WeakSet()  # peers and sources
         self._choker = Choker(node.upload_slots)
         self._events = Broadcast()
-        self._finished, self._closed = Flag(), Flag()
+        self._finished = Flag()
+        self._closing: asyncio.Task[None] | None = None
         self._work: frozenset[asyncio.Task[None]] = _NO_TASKS
         self._alive = False  # from the end of the check until it is closed or fails
         self._alarm: asyncio.TimerHandle | None = None
+        self._announcing: asyncio.TimerHandle | None = None
         self._known = False  # the check is over: `picker.have` is true
         self._over = False
         self._feeding = False
@@ -220,7 +223,7 @@ class Torrent:
             self.disk_works()
             if self.trackers.any:
                 wait = self._node.turns.wait(self.clock()) if self.picker.done else 0.0
-                self._loop.call_later(wait, self._announce)
+                self._announcing = self._loop.call_later(wait, self._announce)
             self._tick()
 
     def _announce(self) -> None:
@@ -239,9 +242,10 @@ class Torrent:
 
     def _rest(self) -> None:
         self._alive = self.asking = False
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        for timer in (self._alarm, self._announcing):
+            if timer is not None:
+                timer.cancel()
+        self._alarm = self._announcing = None
         for task in self._work:
             task.cancel()
         self._drop_peers()
@@ -254,19 +258,16 @@ class Torrent:
 
     async def close(self) -> None:
         """After `start` ended or was cancelled: tell the trackers, note what we have, close the files."""
-        if self._over:
-            await self._closed.wait()
-            return
-        self._over = True
-        self._rest()
-        if self._work:
-            await asyncio.wait(self._work)
-        try:
-            await self._end()
-        finally:
-            self._closed.set()
+        if self._closing is None:
+            self._over = True
+            self._closing = self._loop.create_task(self._end())
+        # Whoever gives up waiting leaves it to itself: half closed, nobody else could have the files.
+        await asyncio.shield(self._closing)
 
     async def _end(self) -> None:
+        self._rest()
+        if self._work:
+            await asyncio.wait(self._work, timeout=CHORES_AT_END)
         if not isinstance(self.state, Failed):
             self._enter(Stopped())
         async with asyncio.TaskGroup() as tasks:
@@ -592,6 +593,7 @@ class Torrent:
         if self.peers.get(peer.name) is not peer:
             return
         del self.peers[peer.name]
+        self._choker.gone(peer)
         self._node.places.taken -= 1
         self._departed_down += peer.down.total
         self._departed_up += peer.upload.meter.total

@@ -58,19 +58,31 @@ class Kernel:
     """What it would count of a thread."""
 
     def __init__(self) -> None:
-        self.time, self.let_go = Time(), 0
-        self.watch = Watch(self.time.clock, lambda: self.let_go)
+        self.time, self.waits, self.worked = Time(), 0, 0.0
+        self.watch = Watch(self.time.clock, lambda: (self.waits, self.worked))
+
+    def work(self, seconds: float) -> None:
+        self.time.run(seconds)
+        self.worked += seconds
 
     def wait(self, seconds: float) -> None:
         self.time.run(seconds)
-        self.let_go += 1
+        self.waits += 1
 
 
 def test_a_moment_in_which_the_processor_was_somebody_elses_is_not_the_disks() -> None:
     kernel = Kernel()
     started = kernel.watch.start()
+    kernel.work(FAST / 2)
     kernel.time.run(SLOW * 2)
-    assert kernel.watch.seconds(started) == 0
+    assert kernel.watch.seconds(started) == pytest.approx(FAST / 2)
+
+
+def test_the_kernels_own_work_is_the_disks() -> None:
+    kernel = Kernel()
+    started = kernel.watch.start()
+    kernel.work(SLOW * 2)
+    assert kernel.watch.seconds(started) == pytest.approx(SLOW * 2)
 
 
 def test_waiting_is_the_disks() -> None:

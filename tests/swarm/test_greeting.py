@@ -6,7 +6,7 @@ import pytest
 from p2pswarm.formats.ids import InfoHash, PeerId, PieceIndex
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.greeting import Answering, Asking, Greeted, Name
-from p2pswarm.wire.peer import HandshakeFramer, Have, Hello, Ident, PeerFramer, Reserved
+from p2pswarm.wire.peer import HandshakeFramer, Have, Haves, Hello, Ident, PeerFramer, Reserved
 from tests.support.transport import Wire
 
 HASH, OTHER_HASH = InfoHash(bytes(20)), InfoHash(b"\xff" * 20)
@@ -90,7 +90,7 @@ def test_what_follows_the_answer_waits_for_who_comes_next() -> None:
     give(stream, Have(PieceIndex(4)).encode()[:3])
     stream.switch(PeerFramer(lambda *_: None), side)
     give(stream, Have(PieceIndex(4)).encode()[3:])
-    assert side.heard == [Have(PieceIndex(3)), Have(PieceIndex(4))]
+    assert side.heard == [Haves([PieceIndex(3)]), Haves([PieceIndex(4)])]
 
 
 def test_an_answer_for_another_torrent_is_refused() -> None:
@@ -139,7 +139,7 @@ def test_who_answers_speaks_as_soon_as_the_torrent_is_known(chunk: int) -> None:
 def test_messages_right_after_the_handshake_are_heard(chunk: int) -> None:
     side = Side()
     give(side.answering(), THEIRS + Have(PieceIndex(3)).encode(), chunk)
-    assert side.heard == [Have(PieceIndex(3))]
+    assert side.heard == [Haves([PieceIndex(3)])]
 
 
 def test_for_a_torrent_we_do_not_have_nothing_is_said() -> None:
@@ -178,5 +178,5 @@ def test_what_is_no_part_of_a_handshake_is_passed_over() -> None:
     side = Side()
     asking = Asking(HASH, ME, side.greeted.append, side.lost.append)
     asking.got(Ident(YOU))
-    asking.got(Have(PieceIndex(1)))
+    asking.got(Haves([PieceIndex(1)]))
     assert not side.greeted
