@@ -331,8 +331,10 @@ class TorrentData:
             log.warning("%s: files not closed well: %s", self._metainfo.name, _words(error))
 
     def _close_files(self) -> None:
-        self._resume.close()
-        self._storage.close()
+        try:
+            self._resume.close()
+        finally:
+            self._storage.close()
 
 
 def _words(error: Exception) -> str:
