@@ -202,11 +202,6 @@ class Resume:
         """Those of `bits` that the last checkpoint did not claim (`load` counts as one)."""
         return bits & ~self._safe if self._safe else bits.copy()
 
-    @property
-    def busy(self) -> bool:
-        """Whether `close` would have to wait."""
-        return self._busy.locked()
-
     def close(self) -> None:
         """Unlock, after a checkpoint that runs. Writes nothing; may be called twice."""
         with self._busy:
