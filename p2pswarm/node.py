@@ -339,7 +339,7 @@ class _Claim:
     data: Path | None
     kind: Callable[..., TorrentData]
     desk: Desk
-    here: Container[InfoHash]  # what the node has already
+    here: Container[InfoHash]  # what the node has already; a glance, because the loop looks again
 
     def open(self) -> tuple[Metainfo, Path, TorrentData]:
         """The torrent, where it is, and all that is known of its files, locked. Raises P2PSwarmError."""

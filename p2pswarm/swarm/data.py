@@ -124,7 +124,10 @@ class TorrentData:
         self._close_files()
 
     def recall(self) -> None:
-        """Find out all that `load` needs to know. For a disk thread, once; what it raises, `load` raises."""
+        """Find out all that `load` needs to know; what it raises, `load` raises.
+
+        For a disk thread, once, in the job that makes this object: until that is over nobody else has it.
+        """
         try:
             self._recalled = self._recall()
         except P2PSwarmError as error:
@@ -214,19 +217,20 @@ class TorrentData:
         self._doubtful -= set(chosen)
         return good
 
-    async def prepare(self, have: Bitfield) -> None:
+    async def prepare(self, have: Bitfield) -> bool:
         """Folders and empty files, then a first note, so that after a crash we know the files for ours.
 
-        Raises DiskError.
+        Whether `have` is noted. Raises DiskError.
         """
         if self.writable or have != self._noted:
-            await self._run(self._prepare, have)
+            return await self._run(self._prepare, have)
+        return True
 
-    def _prepare(self, have: Bitfield) -> None:
+    def _prepare(self, have: Bitfield) -> bool:
         if self._closing:  # whoever removed it must not find new folders
-            return
+            return False
         self._storage.prepare()
-        self._checkpoint(have, 0, 0)
+        return self._checkpoint(have, 0, 0)
 
     def store(
         self,
@@ -262,16 +266,19 @@ class TorrentData:
     ) -> None:
         self._disk.read(self._storage, offset, into, done)
 
-    async def checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> None:
-        """Make what we have survive a power cut. Raises DiskError."""
+    async def checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> bool:
+        """Make what we have survive a power cut. Whether it was noted: not while files are in doubt.
+
+        Raises DiskError.
+        """
         self._unflushed = 0
         self._unflushed_files.clear()
-        await self._run(self._checkpoint, have, uploaded, downloaded)
+        return await self._run(self._checkpoint, have, uploaded, downloaded)
 
-    def _checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> None:
+    def _checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> bool:
         if self._doubtful or (self._watching and self._changed(self._storage.stats())):
-            return
-        self._resume.checkpoint(
+            return False
+        return self._resume.checkpoint(
             have,
             self._storage,
             uploaded=self.uploaded_before + uploaded,
