@@ -21,7 +21,7 @@ from p2pswarm.discovery.late import LateFetch
 from p2pswarm.discovery.trackers import Trackers
 from p2pswarm.disk.handles import Shelf, disk_error
 from p2pswarm.disk.locate import Place, locate
-from p2pswarm.disk.pool import DiskPool
+from p2pswarm.disk.pool import DiskPool, result_of
 from p2pswarm.disk.resume import ResumeFolder
 from p2pswarm.errors import HostError, TargetExistsError
 from p2pswarm.formats.bencode import MAX_SIZE
@@ -191,7 +191,12 @@ class Node:
             source = await ours.fetch.get(source, limit=MAX_SIZE)
         here = self._torrents.keys()
         claim = _Claim(source, save_to or Path(), data, kind, ours.desk, here)
-        metainfo, path, torrent_data = await ours.disk.run(claim.open)
+        claimed = ours.disk.begin(claim.open)
+        try:
+            metainfo, path, torrent_data = await result_of(claimed)
+        except asyncio.CancelledError:
+            claimed.add_done_callback(_abandon)  # a thread may be at it still
+            raise
         try:
             self._working()  # the world changed while we waited
             _refuse_another(metainfo, here)
@@ -319,6 +324,12 @@ def _refuse_another(metainfo: Metainfo, here: Container[InfoHash]) -> None:
         raise HostError(f"{metainfo.name} is in this node already")
 
 
+def _abandon(claimed: "asyncio.Future[tuple[Metainfo, Path, TorrentData]]") -> None:
+    if claimed.exception() is None:
+        _, _, data = claimed.result()
+        data.abandon()
+
+
 @dataclass(frozen=True, slots=True)
 class _Claim:
     """What a disk thread does for a torrent that is added, all in one job: hops are what costs here."""
@@ -328,7 +339,7 @@ class _Claim:
     data: Path | None
     kind: Callable[..., TorrentData]
     desk: Desk
-    here: Container[InfoHash]  # what the node has already
+    here: Container[InfoHash]  # what the node has already; a glance, because the loop looks again
 
     def open(self) -> tuple[Metainfo, Path, TorrentData]:
         """The torrent, where it is, and all that is known of its files, locked. Raises P2PSwarmError."""

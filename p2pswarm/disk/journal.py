@@ -3,8 +3,12 @@
 A header, then four bytes a piece, each one small write after the piece itself was written. No sync: after
 a SIGKILL the page cache holds both, and after a power cut the header's boot id is another one, so that
 nothing in the journal is believed unseen. There is a file only while there are notes, open from the first
-of them to the next checkpoint, so that ten thousand torrents at rest cost neither. It is only ever replaced
-or removed as a whole, so there is no instant at which a note is lost or one that was struck out comes back.
+of them to the next checkpoint, so that ten thousand torrents at rest cost neither.
+
+Notes that count go only when the file is replaced or removed as a whole, so there is no instant at which one
+is lost or one that was struck out comes back. In place we only add a note, over one that was torn, or take
+the belief from all of them (`distrust`), and begin anew a file in which nothing counts: a foreign or a
+damaged one.
 """
 
 import os

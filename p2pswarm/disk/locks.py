@@ -8,6 +8,7 @@ two nodes of one process keep each other off too; elsewhere to the process.
 import fcntl
 import os
 import struct
+import sys
 from pathlib import Path
 from threading import Lock
 
@@ -44,13 +45,17 @@ class Locks:
                 self._close_unused(number)
 
     def give(self, name: bytes) -> None:
-        """Unlock it. May be called twice."""
+        """Unlock it. May be called twice. Raises DiskError: then it is free once its file is closed."""
         number, at = _place(name)
         with self._guard:
             if at in self._held.get(number, ()):
                 self._held[number].discard(at)
-                _lock_byte(self._files[number], fcntl.F_UNLCK, at)
-                self._close_unused(number)
+                try:
+                    _lock_byte(self._files[number], fcntl.F_UNLCK, at)
+                except OSError as error:
+                    raise disk_error("unlock", self._path(number), error) from error
+                finally:
+                    self._close_unused(number)
 
     def _lock(self, number: int, at: int) -> None:
         if number not in self._files:
@@ -89,7 +94,7 @@ def _place(name: bytes) -> tuple[int, int]:
 
 
 def _lock_byte(fd: int, how: int, at: int) -> None:
-    if hasattr(fcntl, "F_OFD_SETLK"):
+    if sys.platform == "linux":  # elsewhere `F_OFD_SETLK` may be there, and takes another struct
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(how, os.SEEK_SET, at, 1, 0))
     else:
         lock = fcntl.LOCK_UN if how == fcntl.F_UNLCK else fcntl.LOCK_EX | fcntl.LOCK_NB

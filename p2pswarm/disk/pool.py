@@ -29,7 +29,7 @@ from p2pswarm.formats.ids import BLOCK, PieceIndex
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import Metainfo
 
-__all__ = ["DiskPool", "Stored"]
+__all__ = ["DiskPool", "Stored", "result_of"]
 
 T = TypeVar("T")
 
@@ -101,8 +101,16 @@ class DiskPool:
 
     async def run(self, job: Callable[..., T], *args: Any) -> T:
         """Any other blocking job. When the caller is cancelled the job still runs to its end."""
-        result: T = await self._submit(partial(job, *args))
-        return result
+        return await self.begin(job, *args)
+
+    def begin(self, job: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """The same, for whoever has to hear of its end even when he is cancelled; wait by `result_of`."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        if self._inline:
+            _settle(future, *attempt(partial(job, *args)))
+        else:
+            self._workers.put(partial(job, *args), partial(_settle, future))
+        return future
 
     async def check(
         self,
@@ -118,7 +126,7 @@ class DiskPool:
         the threads stop at the next read. Raises DiskError when the files cannot be looked at.
         """
         check = await self.run(Check, storage, metainfo, list(pieces))
-        running = {self._submit(check.work) for _ in range(self._at_once)}
+        running = {self.begin(check.work) for _ in range(self._at_once)}
         told = self._clock()
         try:
             while running:
@@ -126,7 +134,7 @@ class DiskPool:
                 for part in finished:
                     if hashed := part.result():
                         check.got(hashed)
-                        running.add(self._submit(check.work))
+                        running.add(self.begin(check.work))
                 if self._clock() - told >= TELL_EVERY:
                     told = self._clock()
                     progress(check.checked)
@@ -154,13 +162,12 @@ class DiskPool:
         else:
             self._workers.put(job, deliver)
 
-    def _submit(self, job: Job) -> asyncio.Future[Any]:
-        future: asyncio.Future[Any] = self._loop.create_future()
-        if self._inline:
-            _settle(future, *attempt(job))
-        else:
-            self._workers.put(job, partial(_settle, future))
-        return future
+
+async def result_of(job: asyncio.Future[T]) -> T:
+    """What it returned, or raises what it raised. Who is cancelled here does not cancel the future."""
+    if not job.done():
+        await asyncio.wait([job])
+    return job.result()
 
 
 def _store(

@@ -176,15 +176,16 @@ class Resume:
 
     def checkpoint(
         self, bits: Bitfield, storage: Storage, *, uploaded: int, downloaded: int
-    ) -> None:
+    ) -> bool:
         """Sync the data, then claim `bits`; for a disk thread. Pieces noted meanwhile stay noted.
 
-        Raises DiskError, DiskFullError: then the old checkpoint and all notes are there still, and when it
-        was the sync that failed, `unsafe(bits)` are the pieces of which nobody knows what the disk holds.
+        False when it is closed, and nothing was written. Raises DiskError, DiskFullError: then the old
+        checkpoint and all notes are there still, and when it was the sync that failed, `unsafe(bits)` are
+        the pieces of which nobody knows what the disk holds.
         """
         with self._busy:
             if self._closed:  # the last checkpoint of a torrent on a disk that hung
-                return
+                return False
             if self.sync_failed:  # all that was not safe before may be among what was lost
                 self._doubtful |= {*self.unsafe(bits).pieces(), *self._journal.notes()}
             doubtful = self._doubtful
@@ -197,15 +198,11 @@ class Resume:
             self._checkpoint.write(now)
             self._safe = claimed
             self._journal.restart(claimed, doubtful)
+            return True
 
     def unsafe(self, bits: Bitfield) -> Bitfield:
         """Those of `bits` that the last checkpoint did not claim (`load` counts as one)."""
         return bits & ~self._safe if self._safe else bits.copy()
-
-    @property
-    def busy(self) -> bool:
-        """Whether `close` would have to wait."""
-        return self._busy.locked()
 
     def close(self) -> None:
         """Unlock, after a checkpoint that runs. Writes nothing; may be called twice."""

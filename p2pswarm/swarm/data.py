@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
 from hashlib import sha1
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from p2pswarm.disk.begun import Begun
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.locate import Place
-from p2pswarm.disk.pool import DiskPool, Stored
+from p2pswarm.disk.pool import DiskPool, Stored, result_of
 from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
 from p2pswarm.disk.storage import FileStat, FileStorage, Storage
 from p2pswarm.errors import DiskError, HostError, P2PSwarmError, TargetExistsError
@@ -32,6 +32,8 @@ __all__ = ["Desk", "TorrentData"]
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+_NO_JOBS: frozenset[asyncio.Future[Any]] = frozenset()
 AT_ONCE = 8 << 20  # bytes in doubt that are verified in the job that doubts them
 # Bytes and files that a checkpoint at the end may still have to flush; more is left to the journal,
 # because stopping must not take long: each file costs a turn of the disk.
@@ -60,8 +62,13 @@ class Desk(NamedTuple):
         """Lock it, and recall what is known of it. For a disk thread. Raises InUseError, DiskError."""
         storage = FileStorage(place.root, place.files, writable=writable, shelf=self.shelf)
         resume = self.resumes.open(metainfo.info_hash, place.path, synced=writable)
-        data = kind(metainfo, storage, self.disk, resume, writable=writable, dice=self.dice)
-        data.recall()
+        try:
+            data = kind(metainfo, storage, self.disk, resume, writable=writable, dice=self.dice)
+            data.recall()
+        except BaseException:  # nobody else knows that it is locked
+            storage.close()
+            resume.close()
+            raise
         return data
 
 
@@ -104,6 +111,8 @@ class TorrentData:
         self._doubtful: frozenset[PieceIndex] = NO_PIECES
         self._unflushed = 0  # bytes since the last checkpoint, and which files they are in
         self._unflushed_files: set[int] = set()
+        self._jobs = _NO_JOBS  # not over, though whoever waited for one may be gone
+        self._closing = False
 
     @property
     def verified_by(self) -> str:
@@ -115,7 +124,10 @@ class TorrentData:
         self._close_files()
 
     def recall(self) -> None:
-        """Find out all that `load` needs to know. For a disk thread, once; what it raises, `load` raises."""
+        """Find out all that `load` needs to know; what it raises, `load` raises.
+
+        For a disk thread, once, in the job that makes this object: until that is over nobody else has it.
+        """
         try:
             self._recalled = self._recall()
         except P2PSwarmError as error:
@@ -205,17 +217,20 @@ class TorrentData:
         self._doubtful -= set(chosen)
         return good
 
-    async def prepare(self, have: Bitfield) -> None:
+    async def prepare(self, have: Bitfield) -> bool:
         """Folders and empty files, then a first note, so that after a crash we know the files for ours.
 
-        Raises DiskError.
+        Whether `have` is noted. Raises DiskError.
         """
         if self.writable or have != self._noted:
-            await self._disk.run(self._prepare, have)
+            return await self._run(self._prepare, have)
+        return True
 
-    def _prepare(self, have: Bitfield) -> None:
+    def _prepare(self, have: Bitfield) -> bool:
+        if self._closing:  # whoever removed it must not find new folders
+            return False
         self._storage.prepare()
-        self._checkpoint(have, 0, 0)
+        return self._checkpoint(have, 0, 0)
 
     def store(
         self,
@@ -251,16 +266,19 @@ class TorrentData:
     ) -> None:
         self._disk.read(self._storage, offset, into, done)
 
-    async def checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> None:
-        """Make what we have survive a power cut. Raises DiskError."""
+    async def checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> bool:
+        """Make what we have survive a power cut. Whether it was noted: not while files are in doubt.
+
+        Raises DiskError.
+        """
         self._unflushed = 0
         self._unflushed_files.clear()
-        await self._disk.run(self._checkpoint, have, uploaded, downloaded)
+        return await self._run(self._checkpoint, have, uploaded, downloaded)
 
-    def _checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> None:
+    def _checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> bool:
         if self._doubtful or (self._watching and self._changed(self._storage.stats())):
-            return
-        self._resume.checkpoint(
+            return False
+        return self._resume.checkpoint(
             have,
             self._storage,
             uploaded=self.uploaded_before + uploaded,
@@ -278,7 +296,7 @@ class TorrentData:
         files are watched. Before, only files that are gone or too short can be told from our own doing.
         Raises DiskError.
         """
-        stats = await self._disk.run(self._storage.stats)
+        stats = await self._run(self._storage.stats)
         changed = self._changed(stats) if self._watching else self._cut(stats)
         self._storage.forget(changed)
         if settled:
@@ -321,18 +339,36 @@ class TorrentData:
                     await self.checkpoint(have, uploaded, downloaded)
         except (HostError, TimeoutError) as error:
             log.warning("%s: resume data not written: %s", self._metainfo.name, _words(error))
+        self._closing = True
         try:
-            if have is None and not self._resume.busy:
+            if have is None and not self._jobs:
                 self._close_files()  # what was noted was synced: there is nothing to wait for
                 return
+            closed = self._begin(self._close_files)
             async with asyncio.timeout(CLOSE_FILES):
-                await self._disk.run(self._close_files)
+                await asyncio.wait(self._jobs)
+            closed.result()
         except (DiskError, TimeoutError) as error:
             log.warning("%s: files not closed well: %s", self._metainfo.name, _words(error))
 
+    async def _run(self, job: Callable[..., T], *args: Any) -> T:
+        return await result_of(self._begin(job, *args))
+
+    def _begin(self, job: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        begun = self._disk.begin(job, *args)
+        self._jobs |= {begun}
+        begun.add_done_callback(self._over)
+        return begun
+
+    def _over(self, job: asyncio.Future[Any]) -> None:
+        self._jobs -= {job}
+        job.exception()  # is raised where somebody waits still
+
     def _close_files(self) -> None:
-        self._resume.close()
-        self._storage.close()
+        try:
+            self._resume.close()
+        finally:
+            self._storage.close()
 
 
 def _words(error: Exception) -> str:

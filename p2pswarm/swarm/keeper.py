@@ -126,9 +126,10 @@ class Keeper:
 
     async def prepare(self, have: Bitfield) -> None:
         """Make place for the files, and note what the check found. Raises DiskError."""
-        await self._data.prepare(have)
+        noted = await self._data.prepare(have)
         self._picker.start_with(have)
-        self._noted = self._owner.progress()
+        if noted:
+            self._noted = self._owner.progress()
 
     @property
     def has_news(self) -> bool:
@@ -176,7 +177,7 @@ class Keeper:
         """Raises DiskError; when the data could not be synced, nobody knows what the disk holds of it."""
         have, carried = self._picker.have.copy(), self._owner.progress()
         try:
-            await self._data.checkpoint(have, carried.uploaded, carried.downloaded)
+            noted = await self._data.checkpoint(have, carried.uploaded, carried.downloaded)
         except DiskError as error:
             if not self._data.writable:  # only the next start takes longer
                 log.warning("%s: %s", self._name, error)
@@ -185,7 +186,8 @@ class Keeper:
             self._unsynced |= unsafe
             self._disown(unsafe)
             raise
-        self._noted = carried
+        if noted:
+            self._noted = carried
 
     async def _retry(self) -> None:
         await self._note()

@@ -105,7 +105,7 @@ class LooseData(TorrentData):
         return sha1(data, usedforsecurity=False).digest()
 
     def _is_beginning(self, data: memoryview) -> bool:
-        """False when it contradicts the network."""
+        """False when it contradicts the network. For the loop, and the thread that recalls before it."""
         if self._md5 is not None:
             self._begins_well = beginning_has(data, self._metainfo.total, self._md5)
         return self._begins_well is not False
