@@ -110,6 +110,7 @@ class Resume:
         self.sync_failed = False
         """Whether the last checkpoint's sync failed: then `unsafe` pieces need a new look."""
         self._doubtful: frozenset[PieceIndex] = NO_PIECES
+        self._doubting = Lock()  # a note may come from another thread than a checkpoint
         self.reason = ""
         """Why `load` found nothing to believe, for the log."""
 
@@ -172,7 +173,8 @@ class Resume:
     def note(self, piece: PieceIndex) -> None:
         """This piece is verified and written. For disk threads too. Raises DiskError."""
         self._journal.note(piece)
-        self._doubtful -= {piece}
+        with self._doubting:
+            self._doubtful -= {piece}
 
     def checkpoint(
         self, bits: Bitfield, storage: Storage, *, uploaded: int, downloaded: int
@@ -187,7 +189,9 @@ class Resume:
             if self._closed:  # the last checkpoint of a torrent on a disk that hung
                 return False
             if self.sync_failed:  # all that was not safe before may be among what was lost
-                self._doubtful |= {*self.unsafe(bits).pieces(), *self._journal.notes()}
+                lost = {*self.unsafe(bits).pieces(), *self._journal.notes()}
+                with self._doubting:
+                    self._doubtful |= lost
             doubtful = self._doubtful
             self._sync(storage)
             claimed = bits.copy()
