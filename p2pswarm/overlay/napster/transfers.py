@@ -57,7 +57,7 @@ class Transfers:
     def give(self, catalog: Catalog, giving: Giving, slots: int) -> None:
         """From now on there is something to be had from us."""
         self._uploads = Uploads(giving, self, slots)
-        self._lists = Lists(catalog, self)
+        self._lists = Lists(catalog, giving, self)
 
     async def run(self) -> None:
         """Until cancelled; what is under way ends then."""
