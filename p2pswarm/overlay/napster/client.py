@@ -204,7 +204,7 @@ class Napster:
 
     def _lost(self, error: NetworkError) -> None:
         self._announcing = None
-        self._transfers.downloads.lost(error)
+        self._transfers.lost(error)
 
 
 def _refused(answer: object) -> None:

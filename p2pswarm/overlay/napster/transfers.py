@@ -92,6 +92,12 @@ class Transfers:
             case _:
                 log.debug("napster: heard %s", message)
 
+    def lost(self, error: NetworkError) -> None:
+        """The server is gone."""
+        self.downloads.lost(error)
+        if self._uploads is not None:
+            self._uploads.lost()
+
     def answers(self, address: Address) -> bool:
         """Whether we dialed somebody there, who answered."""
         return self._budget.has_answered(address)
