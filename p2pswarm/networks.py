@@ -121,6 +121,22 @@ class Networks:
             )
         return held
 
+    async def _another_name(self, refused: str) -> tuple[str, str] | None:
+        """Instead of one beside ours that the server has refused, if it was never ours there."""
+        held = self._held
+        if held is None or refused == self._settings.napster_nick:
+            return None
+        if held.nick == refused:
+            if not held.fresh:
+                return None
+            try:
+                held = self._held = await self._tools(self._seed).disk.run(held.instead)
+            except HostError as error:
+                log.warning("no other name instead of %s: %s", refused, error)
+                return None
+            log.warning("the server refuses %s: here as %s", refused, held.nick)
+        return held.nick, held.password
+
     def _make(self, name: str) -> Napster:
         settings = self._settings
         if name not in NETWORKS:
@@ -133,6 +149,7 @@ class Networks:
             nick=self._held.nick if self._held else "",
             password=self._held.password if self._held else "",
             firewalled=settings.firewalled,
+            another=self._another_name,
         )
 
     async def aclose(self) -> None:

@@ -12,7 +12,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any, Self
 
-from p2pswarm.disk.handles import FILE_FLAGS, disk_error, write_all
+from p2pswarm.disk.handles import FILE_FLAGS, disk_error, sync_folder, write_all
 from p2pswarm.disk.storage import FileStat
 from p2pswarm.errors import FormatError
 from p2pswarm.formats import bencode
@@ -113,7 +113,7 @@ class CheckpointFile:
             _write(fresh, data, synced=self._synced)
             fresh.replace(self._path)
             if self._synced:
-                _sync_folder(fresh.parent)
+                sync_folder(fresh.parent)
         except OSError as error:
             with suppress(OSError):  # the first error is the one to tell
                 fresh.unlink(missing_ok=True)
@@ -149,14 +149,6 @@ def _write(path: Path, data: bytes, *, synced: bool) -> None:
         write_all(fd, 0, memoryview(data))
         if synced:
             os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _sync_folder(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
     finally:
         os.close(fd)
 

@@ -26,6 +26,7 @@ __all__ = [
     "disk_error",
     "open_beneath",
     "open_folder",
+    "sync_folder",
     "write_all",
 ]
 
@@ -51,6 +52,15 @@ def write_all(fd: int, at: int, data: memoryview) -> None:
             raise OSError(errno.EIO, "nothing was written")
         data = data[written:]
         at += written
+
+
+def sync_folder(path: Path) -> None:
+    """Until then a power cut may take back the names of new files. Raises OSError."""
+    fd = os.open(path, _FOLDER)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def open_beneath(root: Path, path: Sequence[str], flags: int, *, create: bool = False) -> int:

@@ -25,6 +25,7 @@ Wanted = Hit | tuple[str, Digest]
 """A hit, or what to ask a network for."""
 
 _MOST = 4096  # characters
+_MOST_NUMBER = 1 << 63  # no size, age or count comes near it
 _BY_HASH = re.compile(r"([a-z]{1,16}):(btih|sha1):([0-9a-f]{40})")
 _BY_HOST = re.compile(r"([a-z]{1,16})://([^/\s]{1,200})/([0-9]{1,18})/([0-9a-f]{32}|-)/([^/\s]+)")
 _SIZES = {"md5": 16, "sha1": 20, "tth": 24, "info_hash": 20}
@@ -76,7 +77,7 @@ def from_fields(fields: Mapping[str, Any]) -> Hit:
         info_hash = digest["info_hash"]
         return Hit(
             name=str(fields["name"]),
-            size=int(fields["size"]),
+            size=_needed(fields["size"], int),
             network=str(fields["network"]),
             nick=str(fields.get("nick", "")),
             host=_address(fields.get("host")),
@@ -103,8 +104,15 @@ def _digest(text: str | None, size: int) -> bytes | None:
 
 
 def _number(value: Any, kind: type[T]) -> T | None:
-    """Raises ValueError, TypeError."""
-    return None if value is None else kind(value)
+    """Raises ValueError."""
+    return None if value is None else _needed(value, kind)
+
+
+def _needed(value: Any, kind: type[T]) -> T:
+    """JSON as Python reads it also knows Infinity and NaN. Raises ValueError."""
+    if type(value) not in (int, kind) or not 0 <= value < _MOST_NUMBER:
+        raise ValueError(f"{value!r:.60} where a number belongs")
+    return kind(value)
 
 
 def _address(pair: Any) -> Address | None:
@@ -112,7 +120,7 @@ def _address(pair: Any) -> Address | None:
     if pair is None:
         return None
     host, port = pair
-    return Address(str(host), int(port))
+    return Address(str(host), _needed(port, int))
 
 
 def _quoted(text: str) -> str:

@@ -1,5 +1,6 @@
 """A nick without a password was registered with one that nobody kept, so its next run was locked out."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -75,6 +76,31 @@ def test_what_is_no_password_is_said_and_left_alone(tmp_path: Path, text: str) -
     with pytest.raises(HostError, match="holds no password"):
         kept_password(tmp_path, HERE, "alice")
     assert path.read_text("utf-8") == text
+
+
+@pytest.mark.parametrize("text", ["\n", " \r\n\n", "\n" * 99])
+def test_white_space_is_no_password(tmp_path: Path, text: str) -> None:
+    kept_password(tmp_path, HERE, "alice")
+    (path,) = tmp_path.iterdir()
+    path.write_text(text, "utf-8")
+    password = kept_password(tmp_path, HERE, "alice")
+    assert len(password) == 16
+    assert path.read_text("utf-8") == password
+
+
+def test_a_power_cut_does_not_take_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, real = [], os.fsync
+
+    def fsync(fd: int) -> None:
+        synced.append(os.fstat(fd).st_ino)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    folder = tmp_path / "accounts"
+    for _ in range(2):
+        kept_password(folder, HERE, "alice")
+    (path,) = folder.iterdir()
+    assert synced == [path.stat().st_ino, folder.stat().st_ino]
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

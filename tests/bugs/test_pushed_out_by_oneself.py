@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.config import NetworkSettings, Settings
-from p2pswarm.errors import InUseError
+from p2pswarm.errors import InUseError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
+from p2pswarm.overlay.napster import accounts
 from p2pswarm.overlay.napster.accounts import MOST_AT_ONCE, Held
 from tests.bugs.test_forgotten_password import serving
+from tests.support.scripted_napster import client
 
 HERE = Address("127.0.0.1", 8888)
 
@@ -55,6 +57,61 @@ async def test_the_second_comes_under_a_name_beside_it_again_and_again(
         alice(home, server, "127.0.0.2") as node,
     ):
         assert nick(node) == "alice"
+
+
+async def test_a_name_of_somebody_else_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = tmp_path / "home"
+    async with (
+        serving(tmp_path / "accounts.db") as server,
+        client(server, host="127.0.0.9", nick="alice-2", password="bob's") as other,
+        client(server, host="127.0.0.9", nick="Alice-3", password="bob's") as another,
+        alice(home, server, "127.0.0.2"),
+    ):
+        await other.join()
+        await another.join()
+        passwords = set()
+        for _ in range(2):
+            async with alice(home, server, "127.0.0.3") as searching:
+                assert nick(searching) == "alice-4"
+                passwords.add(searching.networks._joined["napster"]._connection.account.password)
+        assert len(passwords) == 1
+    assert "the server refuses alice-2: here as alice-3" in caplog.messages
+
+
+async def test_but_one_that_was_ours_is_not_given_up(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    async with serving(tmp_path / "accounts.db") as server:
+        here = Held.take(home / "accounts", server, "alice", "pw")
+        kept = Held.take(home / "accounts", server, "alice")
+        kept.close()
+        async with client(server, host="127.0.0.9", nick="alice-2", password="bob's") as other:
+            await other.join()
+            with pytest.raises(NetworkError, match="the server refuses alice-2"):
+                async with alice(home, server, "127.0.0.3"):
+                    pass
+        here.close()
+
+
+async def test_names_run_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "MOST_AT_ONCE", 2)
+    async with (
+        serving(tmp_path / "accounts.db") as server,
+        client(server, host="127.0.0.9", nick="alice-2", password="bob's") as other,
+        alice(tmp_path / "home", server, "127.0.0.2"),
+    ):
+        await other.join()
+        with pytest.raises(NetworkError, match="the server refuses alice-2"):
+            async with alice(tmp_path / "home", server, "127.0.0.3"):
+                pass
+
+
+def test_a_long_name_stays_one_that_servers_take(tmp_path: Path) -> None:
+    held = [Held.take(tmp_path, HERE, "b" * 32) for _ in range(2)]
+    assert [each.nick for each in held] == ["b" * 32, "b" * 30 + "-2"]
+    for each in held:
+        each.close()
 
 
 def test_names_are_free_again_and_do_not_share_a_password(tmp_path: Path) -> None:

@@ -705,7 +705,7 @@ class Steps:
             patch.setattr(room, "write_all", self.halved(room.write_all))
         patch.setattr(Path, "replace", self.surrounded(Path.replace))
         patch.setattr(Path, "unlink", self.surrounded(self.removing(Path.unlink)))
-        patch.setattr(checkpoint_room, "_sync_folder", self.synced)
+        patch.setattr(checkpoint_room, "sync_folder", self.synced)
 
     def step(self) -> None:
         if self.session is not None:

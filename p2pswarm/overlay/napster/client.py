@@ -20,7 +20,7 @@ from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.napster.connection import Connection
 from p2pswarm.overlay.napster.downloads import Wish
 from p2pswarm.overlay.napster.giving import Giving, Seed
-from p2pswarm.overlay.napster.login import Account
+from p2pswarm.overlay.napster.login import Account, Another
 from p2pswarm.overlay.napster.results import NAME, Results, question_for
 from p2pswarm.overlay.napster.session import Session
 from p2pswarm.overlay.napster.sharing import Announcing
@@ -77,6 +77,7 @@ class Napster:
         nick: str = "",
         password: str = "",
         firewalled: bool = False,
+        another: Another | None = None,
     ) -> None:
         self._tools = tools
         account = Account(nick, password, 0 if firewalled else tools.port.number)
@@ -85,6 +86,7 @@ class Napster:
             server,
             account,
             tools.dice,
+            another=another,
             hear=self._hear,
             serve=self._announce,
             lost=self._lost,
@@ -204,7 +206,7 @@ class Napster:
 
     def _lost(self, error: NetworkError) -> None:
         self._announcing = None
-        self._transfers.downloads.lost(error)
+        self._transfers.lost(error)
 
 
 def _refused(answer: object) -> None:

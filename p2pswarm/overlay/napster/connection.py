@@ -13,7 +13,7 @@ from socket import AF_UNSPEC
 from p2pswarm.errors import NetworkError, P2PSwarmError, RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
-from p2pswarm.overlay.napster.login import Account, log_in
+from p2pswarm.overlay.napster.login import Account, Another, log_in
 from p2pswarm.overlay.napster.session import Session
 
 __all__ = ["Connection"]
@@ -30,6 +30,8 @@ NAME_TIME = 10.0  # seconds for looking up the server's name
 class Connection:
     """`run` in a task of the owner's; `session()` is the current one.
 
+    `another` knows what to be called where the server refuses the name.
+
     `hear` is given what the server says by itself, `serve` runs for as long as each session lasts, and
     `lost` is told why it ended.
     """
@@ -41,6 +43,7 @@ class Connection:
         account: Account,
         dice: Random,
         *,
+        another: Another | None = None,
         hear: Callable[[object], None],
         serve: Callable[[Session], Awaitable[None]],
         lost: Callable[[NetworkError], None],
@@ -49,6 +52,7 @@ class Connection:
         self._port = port
         self._server = server
         self._dice = dice
+        self._another = another
         self._hear, self._serve, self._lost = hear, serve, lost
         self._session: Session | None = None
         self._trouble = "not joined"
@@ -92,7 +96,9 @@ class Connection:
         """Raises RemoteError, always."""
         self._tried.clear()
         where = await self._look_up()
-        session, self.account = await log_in(self.account, lambda: self._connect(where), self._dice)
+        session, self.account = await log_in(
+            self.account, lambda: self._connect(where), self._dice, self._another
+        )
         self._session = session
         self._tried.set()
         settled = asyncio.get_running_loop().time() + SETTLED

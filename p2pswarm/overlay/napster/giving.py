@@ -17,7 +17,7 @@ from p2pswarm.overlay.napster.results import local_name
 from p2pswarm.overlay.napster.talk import Talk
 from p2pswarm.wire.napster import is_torrent_name
 
-__all__ = ["Gift", "Giving", "Seed"]
+__all__ = ["Gift", "Giving", "Seed", "Told"]
 
 RUN = 256 << 10  # bytes read and sent at a time; a minute for each, or the other side is too slow
 
@@ -52,7 +52,9 @@ class _File:
         self._reading.check()
 
 
-class _Bytes:
+class Told:
+    """Bytes that are in memory."""
+
     large = False
 
     def __init__(self, data: bytes) -> None:
@@ -93,7 +95,7 @@ class Giving:
         if found is None:
             return None
         await self._seed(info_hash, asker.lower())
-        return _Bytes(found[1].raw)
+        return Told(found[1].raw)
 
     async def give(self, talk: Talk, gift: Gift, offset: int) -> int:
         """Send it from there on, and wait until it was taken. Raises NetworkError, DiskError."""

@@ -14,13 +14,16 @@ from p2pswarm.errors import NetworkError
 from p2pswarm.overlay.napster.session import Session
 from p2pswarm.wire.napster import Error, Login, LoginAck, Register
 
-__all__ = ["Account", "log_in"]
+__all__ = ["Account", "Another", "log_in"]
 
 log = logging.getLogger(__name__)
 
 CLIENT = "p2pswarm/0.1"
 TRIES = 3  # names
 SPEED = 0  # unknown; who wants to know measures
+
+Another = Callable[[str], Awaitable[tuple[str, str] | None]]
+"""Another name and its password, instead of one that was refused."""
 
 
 @dataclass
@@ -39,7 +42,10 @@ class Account:
 
 
 async def log_in(
-    wish: Account, connect: Callable[[], Awaitable[Session]], dice: Random
+    wish: Account,
+    connect: Callable[[], Awaitable[Session]],
+    dice: Random,
+    another: Another | None = None,
 ) -> tuple[Session, Account]:
     """A session, and who we are in it. Raises NetworkError with the words of the server."""
     names_left = 1 if wish.nick else TRIES
@@ -49,8 +55,12 @@ async def log_in(
         if isinstance(came, Session):
             return came, account
         names_left -= 1
-        if not names_left:
+        if names_left:
+            continue
+        other = await another(account.nick) if another is not None else None
+        if other is None:
             raise NetworkError(f"the server refuses {account.nick}: {came}")
+        wish, names_left = Account(*other, wish.port), 1
 
 
 async def _come_in(account: Account, connect: Callable[[], Awaitable[Session]]) -> Session | str:

@@ -57,7 +57,7 @@ class Transfers:
     def give(self, catalog: Catalog, giving: Giving, slots: int) -> None:
         """From now on there is something to be had from us."""
         self._uploads = Uploads(giving, self, slots)
-        self._lists = Lists(catalog, self)
+        self._lists = Lists(catalog, giving, self)
 
     async def run(self) -> None:
         """Until cancelled; what is under way ends then."""
@@ -91,6 +91,12 @@ class Transfers:
                 self.downloads.heard(message)
             case _:
                 log.debug("napster: heard %s", message)
+
+    def lost(self, error: NetworkError) -> None:
+        """The server is gone."""
+        self.downloads.lost(error)
+        if self._uploads is not None:
+            self._uploads.lost()
 
     def answers(self, address: Address) -> bool:
         """Whether we dialed somebody there, who answered."""

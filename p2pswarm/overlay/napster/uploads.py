@@ -55,6 +55,7 @@ class Uploads:
         self._promises: dict[tuple[str, str], _Promise] = {}
         self._running: Counter[str] = Counter()  # by nick
         self._visited = False  # somebody could connect to us
+        self._told = False  # and the server knows that nobody can
 
     # What the server says
 
@@ -68,27 +69,39 @@ class Uploads:
         """Somebody says that nobody can connect to us.
 
         It is believed of who may come for a file, as long as nobody ever came: then the server is told that
-        we are behind a firewall, and from now on we go to those who want something.
+        we are behind a firewall, and from now on we go to those who want something. Once is enough.
         """
-        if self._visited or all(who != nick.lower() for who, _ in self._promises):
+        if self._told or self._visited or all(who != nick.lower() for who, _ in self._promises):
             return
         log.warning("napster: %s cannot connect to us: files are brought (see --firewalled)", nick)
         self._around.tell(ChangePort(0))
+        self._told = True
+
+    def lost(self) -> None:
+        """The server is gone; the next one, or the same, is told again which port is ours."""
+        self._told = False
 
     async def _consider(self, nick: str, name: str) -> None:
+        gift = await self._found(nick, name)
+        if gift is not None:
+            self._promise(nick, name, gift)
+            self._around.tell(UploadAccept(nick, name))
+
+    async def _found(self, nick: str, name: str) -> Gift | None:
+        """What there is a place for now; whoever gets nothing is told so."""
         try:
             gift = await self._find(nick, name)
         except BusyError as error:
             log.info("napster: %s is asked for by %s: %s", name, nick, error)
             self._put_off(nick, name)
-            return
+            return None
         if gift is None:
             self._around.tell(UploadRefuse(nick, name))
-        elif not self._has_place(nick, name, gift):
-            self._put_off(nick, name)
+        elif self._has_place(nick, name, gift):
+            return gift
         else:
-            self._promise(nick, name, gift)
-            self._around.tell(UploadAccept(nick, name))
+            self._put_off(nick, name)
+        return None
 
     def _put_off(self, nick: str, name: str) -> None:
         self._around.tell(QueueLimit(nick, name, min(self._slots, MOST_OF_ONE)))
@@ -146,8 +159,8 @@ class Uploads:
 
     async def _push(self, message: PushAck) -> None:
         gift = self._take((message.nick.lower(), message.name))
-        gift = gift or await self._find(message.nick, message.name)
-        if gift is None or not self._has_place(message.nick, message.name, gift):
+        gift = gift or await self._found(message.nick, message.name)
+        if gift is None:
             return
         try:
             talk = await self._around.dial(Address(message.ip, message.port))
