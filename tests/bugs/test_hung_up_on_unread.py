@@ -40,7 +40,7 @@ async def talk_on(writer: asyncio.StreamWriter) -> None:
     while True:
         writer.write(b"and?")
         await writer.drain()
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
 
 
 async def gone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
