@@ -11,7 +11,6 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from p2pswarm.errors import HostError
@@ -107,6 +106,7 @@ class NapsterServer:
         self.lobby = Lobby(
             self._guests, settings.idle, clock, self._later, self._newcomer, self._visit
         )
+        self._meta = Metaserver(lambda: self.port)
         self._numbers = itertools.count(1)
         self._next_tidy = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -132,6 +132,7 @@ class NapsterServer:
         for listener in self._listeners:
             listener.close()
         self.lobby.hang_up()
+        self._meta.hang_up()
         for listener in self._listeners:
             await listener.wait_closed()
         if self._accounts is not None:
@@ -188,8 +189,8 @@ class NapsterServer:
         if self._settings.meta is not None:
             meta = await asyncio.to_thread(bind, self._settings.host, self._settings.meta)
             self.meta_port = meta.getsockname()[1]
-            tell = partial(Metaserver, lambda: self.port)
-            self._listeners.append(await loop.create_server(tell, sock=meta, backlog=_BACKLOG))
+            knock = self._meta.knock
+            self._listeners.append(await loop.create_server(knock, sock=meta, backlog=_BACKLOG))
 
     def _newcomer(self, session: Session, host: str) -> Visitor:
         return Visitor(session, host, self._reception)
