@@ -6,7 +6,7 @@ address the hit named as its peer, also one of our own network named by a server
 """
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,19 +17,38 @@ from p2pswarm.node import Node
 from p2pswarm.overlay.napster import downloads
 from tests.support.scripted_napster import PATIENCE, Server, client
 from tests.test_networks import SONG, Town, found, serving
+from tracker.napster.server import NapsterServer, NapsterSettings
 
 
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "MOMENT", 0.1)
+class Clock:
+    """Of `downloads`: a moment is over once the server knows of the firewall."""
+
+    def __init__(self, server: NapsterServer) -> None:
+        self.nick = ""
+        self._server = server
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(asyncio, name)
+
+    async def sleep(self, _: float) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while (host := self._server.people.named(self.nick)) is None or host.port:
+                await asyncio.sleep(0)
 
 
-async def test_it_learns_of_it_and_brings_the_file(tmp_path: Path) -> None:
-    async with serving() as server, AsyncExitStack() as stack:
-        town = Town(tmp_path, server, stack)
+async def test_it_learns_of_it_and_brings_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = NapsterServer(NapsterSettings(host="127.0.0.1", port=0))
+    await server.start()
+    clock = Clock(server)
+    monkeypatch.setattr(downloads, "asyncio", clock)
+    async with aclosing(server), AsyncExitStack() as stack:
+        town = Town(tmp_path, Address("127.0.0.1", server.port), stack)
         one = await town.node(town.file("one/blue moon.mp3"), join=False)
         claim_port(one, 9)  # nobody listens there
         await one.networks.join("napster")
+        clock.nick = one.networks._joined["napster"].nick
         two = await town.node()
         find = await found(two, 1)
         assert find.hits[0].peer == Address("127.0.0.2", 9)

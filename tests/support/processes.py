@@ -32,6 +32,10 @@ class Program:
         self._reader.start()
 
     @property
+    def home(self) -> Path:
+        return self._log.parent
+
+    @property
     def stderr(self) -> str:
         return self._log.read_text("utf-8", "replace")
 
