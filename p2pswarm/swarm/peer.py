@@ -63,7 +63,7 @@ LEAST_DEPTH = 32  # Transmission's floor
 MOST_DEPTH = (
     500  # 8 MiB on their way from one peer; what libtorrent assumes of peers without `reqq`
 )
-BUFFER_TIME = 1.0  # seconds of the peer's rate kept in flight, plus its round-trip time (decision 63)
+BUFFER_TIME = 1.0  # seconds of the peer's rate kept in flight, plus its round trip (decision 63)
 STILL_GROWING = 5 << 10  # bytes per second; libtorrent's end of slow start
 
 KEEP_ALIVE = 60.0  # seconds without sending: half of what most clients wait
