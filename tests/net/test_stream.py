@@ -15,9 +15,9 @@ from p2pswarm.net.stream import Stream
 from p2pswarm.wire.framer import CuttingFramer, Framer, Scratch
 from p2pswarm.wire.peer import (
     BitfieldMessage,
+    Cancel,
     Choke,
     HandshakeFramer,
-    Have,
     Hello,
     Ident,
     PeerFramer,
@@ -291,7 +291,7 @@ class Lines(CuttingFramer):
         return used
 
 
-@given(st.lists(st.sampled_from([Have(PieceIndex(7)), Choke()]), max_size=6), chunkings)
+@given(st.lists(st.sampled_from([Cancel(PieceIndex(7), 0, 1), Choke()]), max_size=6), chunkings)
 def test_from_sniffing_to_messages_without_losing_a_byte(
     sent: list[Choke], sizes: list[int]
 ) -> None:
@@ -477,7 +477,7 @@ async def test_idle_always_tells_whether_the_kernel_has_all() -> None:
 
 @on_every_loop
 async def test_messages_arrive_in_the_sockets_own_chunks() -> None:
-    sent = [Have(PieceIndex(n)) for n in range(20_000)] + [BitfieldMessage(bytes(262_145))]
+    sent = [Cancel(PieceIndex(n), 0, 1) for n in range(20_000)] + [BitfieldMessage(bytes(262_145))]
     scratch = Scratch()
     ears = [Ear() for _ in range(3)]
     ends = [await on_a_socket(ear, PeerFramer(nowhere, scratch)) for ear in ears]
