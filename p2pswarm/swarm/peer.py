@@ -86,8 +86,7 @@ class Home(UploadHome, Protocol):
     def port(self) -> int: ...
 
     def clock(self) -> float: ...
-    def piece_grown(self, piece: OpenPiece) -> None: ...
-    def piece_full(self, piece: OpenPiece) -> None: ...
+    def piece_reached(self, piece: OpenPiece) -> None: ...
     def wasted(self, n: int) -> None: ...
     def cancel_others(self, block: int, winner: object) -> None: ...
     def interest_changed(self, peer: "Peer") -> None: ...
@@ -404,7 +403,9 @@ class Peer:
             del asked[block]
         self._new_blocks += len(row)
         home.blocks.put(piece, begin, blocks)
-        self._tell_reached(home.picker.landed_row(row.start, len(row)))
+        reached = home.picker.landed_row(row.start, len(row))
+        if reached is not None:
+            home.piece_reached(reached)
 
     def _take_block(self, piece: PieceIndex, begin: int, data: memoryview) -> None:
         if self.stream.over:
@@ -431,15 +432,12 @@ class Peer:
         reached = picker.landed(block, self)
         if contested:
             home.cancel_others(block, self)
-        self._tell_reached(reached)
+        if reached is not None:
+            home.piece_reached(reached)
 
     def _measure_trip(self, asked_at: float) -> None:
         self.rtt = self._home.clock() - asked_at
         self._probe = None
-
-    def _tell_reached(self, piece: OpenPiece | None) -> None:
-        if piece is not None:
-            (self._home.piece_grown if piece.left else self._home.piece_full)(piece)
 
     def got_choke(self, _: Choke) -> None:
         """Without the fast extension a choke drops every request; with it each is rejected by name."""

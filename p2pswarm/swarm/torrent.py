@@ -393,13 +393,12 @@ class Torrent:
 
     # Pieces
 
-    def piece_full(self, piece: OpenPiece) -> None:
-        """Every block has landed: hash it and write it."""
-        self._keeper.store(piece, digests=self._blame.suspects(piece.index))
-
-    def piece_grown(self, piece: OpenPiece) -> None:
-        """Some more of a large piece has landed."""
-        self._keeper.grown(piece)
+    def piece_reached(self, piece: OpenPiece) -> None:
+        """All of it has landed, to be hashed and written, or some more of a large one."""
+        if piece.left:
+            self._keeper.grown(piece)
+        else:
+            self._keeper.store(piece, digests=self._blame.suspects(piece.index))
 
     def piece_stored(self, piece: OpenPiece, result: Stored) -> None:
         """It was hashed, and written if it was good; its buffer is free."""

@@ -76,7 +76,8 @@ class House:
     def clock(self) -> float:
         return 0.0
 
-    def piece_full(self, piece: OpenPiece) -> None:
+    def piece_reached(self, piece: OpenPiece) -> None:
+        assert not piece.left, "these pieces are small"
         self.blocks.drop(piece.index)
         self.picker.had(piece.index)
 
