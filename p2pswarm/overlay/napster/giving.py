@@ -5,7 +5,6 @@ somebody changes is not sent on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from p2pswarm.disk.pool import DiskPool
@@ -15,15 +14,12 @@ from p2pswarm.net.rate import Limiter
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.napster.results import local_name
 from p2pswarm.overlay.napster.talk import Talk
+from p2pswarm.overlay.tools import Seed
 from p2pswarm.wire.napster import is_torrent_name
 
-__all__ = ["Gift", "Giving", "Seed", "Told"]
+__all__ = ["Gift", "Giving", "Told"]
 
 RUN = 256 << 10  # bytes read and sent at a time; a minute for each, or the other side is too slow
-
-
-Seed = Callable[[InfoHash, str], Awaitable[None]]
-"""Raises BusyError when that is too much at the moment for this nick or for all, DiskError, HostError."""
 
 
 class Gift(Protocol):
