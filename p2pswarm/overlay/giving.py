@@ -1,29 +1,19 @@
-"""What a Napster client gives: a file of the catalog, or, between two p2pswarms, the torrent of one.
-
-The bytes go out as fast as the other side takes them and the node's upload limit lets them; a file that
-somebody changes is not sent on.
+"""What we give away over a connection: bytes of a file, as fast as the other side takes them and the node's
+upload limit lets them. A file that somebody changes is not sent on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.reading import Reading
-from p2pswarm.formats.ids import BLOCK, InfoHash
+from p2pswarm.formats.ids import BLOCK
 from p2pswarm.net.rate import Limiter
-from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.napster.results import local_name
-from p2pswarm.overlay.napster.talk import Talk
-from p2pswarm.wire.napster import is_torrent_name
+from p2pswarm.overlay.talk import Talk
 
-__all__ = ["Gift", "Giving", "Seed", "Told"]
+__all__ = ["FileGift", "Gift", "Told", "give"]
 
 RUN = 256 << 10  # bytes read and sent at a time; a minute for each, or the other side is too slow
-
-
-Seed = Callable[[InfoHash, str], Awaitable[None]]
-"""Raises BusyError when that is too much at the moment for this nick or for all, DiskError, HostError."""
 
 
 class Gift(Protocol):
@@ -36,7 +26,9 @@ class Gift(Protocol):
         """Fill the buffer. Raises DiskError."""
 
 
-class _File:
+class FileGift:
+    """A file of the catalog."""
+
     large = True
 
     def __init__(self, reading: Reading, disk: DiskPool) -> None:
@@ -65,58 +57,28 @@ class Told:
         buffer[:] = self._data[at : at + len(buffer)]
 
 
-class Giving:
-    """`seed` makes the node serve the torrent of one of our files: the nick is about to ask for it."""
+async def give(talk: Talk, gift: Gift, up: Limiter, offset: int, length: int) -> None:
+    """Send so many of its bytes from there on; at the end the kernel has them, the other side perhaps not.
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        disk: DiskPool,
-        up: Limiter,
-        seed: Seed,
-    ) -> None:
-        self._catalog = catalog
-        self._disk = disk
-        self._up = up
-        self._seed = seed
+    Raises NetworkError, DiskError.
+    """
+    buffer = memoryview(bytearray(min(RUN, length)))
+    at, end = offset, offset + length
+    while at < end:
+        part = buffer[: await _granted(up, min(len(buffer), end - at))]
+        await gift.read(at, part)
+        if not talk.send(part):
+            await talk.sent()  # before that the buffer is not ours
+        at += len(part)
 
-    async def find(self, name: str, asker: str) -> Gift | None:
-        """By the exact name that the network has for it.
 
-        Raises DiskError when it cannot be read now, BusyError when this nick should ask again later.
-        """
-        if is_torrent_name(name):
-            return await self._torrent(InfoHash(bytes.fromhex(name.split(":")[2][:40])), asker)
-        shared = await self._catalog.named(local_name(name))
-        return None if shared is None else _File(await self._catalog.read(shared), self._disk)
-
-    async def _torrent(self, info_hash: InfoHash, asker: str) -> Gift | None:
-        found = await self._catalog.torrent(info_hash)
-        if found is None:
-            return None
-        await self._seed(info_hash, asker.lower())
-        return Told(found[1].raw)
-
-    async def give(self, talk: Talk, gift: Gift, offset: int) -> int:
-        """Send it from there on, and wait until it was taken. Raises NetworkError, DiskError."""
-        buffer = memoryview(bytearray(min(RUN, gift.size - offset)))
-        at = offset
-        while at < gift.size:
-            part = buffer[: await self._granted(min(len(buffer), gift.size - at))]
-            await gift.read(at, part)
-            if not talk.send(part):
-                await talk.sent()  # before that the buffer is not ours
-            at += len(part)
-        await talk.hung_up()
-        return at - offset
-
-    async def _granted(self, want: int) -> int:
-        """So many bytes may be sent now."""
-        turn = asyncio.Event()
-        try:
-            while not (granted := self._up.take(want, min(want, BLOCK), turn.set)):
-                await turn.wait()
-                turn.clear()
-        finally:
-            self._up.forget(turn.set)
-        return granted
+async def _granted(up: Limiter, want: int) -> int:
+    """So many bytes may be sent now."""
+    turn = asyncio.Event()
+    try:
+        while not (granted := up.take(want, min(want, BLOCK), turn.set)):
+            await turn.wait()
+            turn.clear()
+    finally:
+        up.forget(turn.set)
+    return granted
