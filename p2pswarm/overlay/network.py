@@ -1,18 +1,16 @@
 """The common door to every network where files are found."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.query import Hit, Query
+from p2pswarm.overlay.talk import Sink
 
-__all__ = ["Cost", "FileNetwork", "SearchNetwork", "Sink"]
-
-Sink = Callable[[bytes], bool]
-"""Takes the next bytes of a file; False when it wants no more."""
+__all__ = ["Cost", "FileNetwork", "SearchNetwork"]
 
 
 @dataclass(slots=True)
