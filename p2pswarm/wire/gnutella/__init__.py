@@ -1,0 +1,1 @@
+"""The Gnutella protocol, both directions together."""
