@@ -106,7 +106,10 @@ class QueryTable:
         return self._slots[slot >> 3] & (0x80 >> (slot & 7)) != 0
 
     def may_have(self, words: Collection[str], urns: Collection[str] = ()) -> bool:
-        """Whether a query may find something here: one of its URNs or, when it has none, all its words."""
+        """Whether a query may find something here: one of its URNs or, when it has none, all its words.
+
+        No words at all (they were short) are anywhere.
+        """
         if urns:
             return any(self._has_word(urn) for urn in urns)
         return all(self._has_word(word) for word in words)

@@ -121,16 +121,15 @@ def test_a_neighbour_has_what_we_said(pair: tuple[QueryTable, QueryTable], round
         assert reader.table == new
 
 
-@given(
-    pairs,
-    st.sampled_from([(1, 7), (1, 1), (2, 2), (4, 2), (4, 7), (4, 8), (8, 7), (8, 11), (8, 128)]),
-    st.booleans(),
-    st.integers(1, 255),
+@pytest.mark.parametrize(
+    ("bits", "infinity"),
+    [(1, 7), (1, 1), (2, 2), (4, 2), (4, 7), (4, 8), (8, 7), (8, 11), (8, 128)],
 )
+@given(pair=pairs, packed=st.booleans(), parts=st.integers(1, 255))
 def test_patches_of_any_width(
-    pair: tuple[QueryTable, QueryTable], width: tuple[int, int], packed: bool, parts: int
+    bits: int, infinity: int, pair: tuple[QueryTable, QueryTable], packed: bool, parts: int
 ) -> None:
-    (bits, infinity), (first, second) = width, pair
+    first, second = pair
     reader, old = TableReader(), QueryTable(first.size)
     reader.feed(Reset(first.size, infinity))
     for new in (first, second):
