@@ -23,6 +23,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.gnutella.connecting import LINGER
 from p2pswarm.overlay.gnutella.greeting import Agreement, Role
+from p2pswarm.overlay.gnutella.limits import Allowance
 from p2pswarm.overlay.gnutella.outbox import Outbox
 from p2pswarm.wire.framer import Framer, Scratch
 from p2pswarm.wire.gnutella.bye import Bye
@@ -38,11 +39,13 @@ __all__ = ["Hearer", "Link", "LinkFramer", "Traffic"]
 
 log = logging.getLogger(__name__)
 
-BATCH = 16 << 10  # bytes given to the kernel at a time; more could not be overtaken by what matters more
-MOST_FAULTS = 20  # messages that break a rule; programs have bugs, and neighbours are few
+BATCH = (
+    16 << 10
+)  # bytes given to the kernel at a time; more could not be overtaken by what matters more
 SILENCE = 60.0  # seconds without a word after which a neighbour is asked whether it is there
 PATIENCE = 30.0  # seconds it then has
 
+NO_HOPS_FLOW = 256
 _KIND_AT = 16  # of an encoded descriptor, behind the GUID
 
 
@@ -111,8 +114,10 @@ class Link:
         self._deflater = Deflater() if agreement.deflate else None
         self._loop = asyncio.get_running_loop()
         self.since = self._heard = self._loop.time()
+        self.allowance = Allowance(self.since, leaf=agreement.theirs is Role.LEAF)
+        self.hops_flow = NO_HOPS_FLOW
+        """It wants no queries that have made so many hops."""
         self._asked = False  # whether it is there
-        self._faults = 0
         self._room = True  # the kernel has all that was given to it
         self._rung = False  # what was put leaves at the end of this turn
 
@@ -156,10 +161,9 @@ class Link:
         return self.send(head.kind, head.hops, head.encode())
 
     def fault(self, code: int, text: str) -> None:
-        """It broke a rule; the link ends when it does so too often."""
-        self._faults += 1
+        """It broke a rule; the link ends when it does so too often: programs have bugs."""
         log.debug("%r: %s", self, text)
-        if self._faults > MOST_FAULTS:
+        if not self.allowance.forgives(self._loop.time()):
             self.bye(code, text)
 
     def bye(self, code: int, text: str) -> None:
@@ -207,11 +211,16 @@ class Link:
             self.received.count(message.kind, HEADER_SIZE + len(message.payload))
             if message.kind == Kind.BYE:
                 self._parted(message)
-                return
-            try:
-                self._hearer.got(self, message)
-            except RemoteError as error:
-                self.fault(400, str(error))
+            elif self.allowance.takes(message.kind, self._heard):
+                self._hear(message)
+            elif not self.allowance.bears(self._heard):
+                self.bye(400, "Too many messages")
+
+    def _hear(self, head: Descriptor) -> None:
+        try:
+            self._hearer.got(self, head)
+        except RemoteError as error:
+            self.fault(400, str(error))
 
     def caught_up(self) -> None:
         if self._rung:
