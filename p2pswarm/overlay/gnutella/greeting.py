@@ -219,7 +219,7 @@ class Dialer(_Greeter):
     """Our side when we dialed: `hello`, then `answered`."""
 
     def hello(self) -> ConnectHead:
-        return ConnectHead(self._headers(self._standing.role))
+        return ConnectHead(headers=self._headers(self._standing.role))
 
     def answered(self, head: StatusHead) -> tuple[StatusHead, Agreement | None]:
         """The third group, and what is agreed unless it refuses. Raises RefusedGreetingError."""
