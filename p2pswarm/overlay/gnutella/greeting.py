@@ -30,6 +30,7 @@ __all__ = [
     "AGENT",
     "FLAT_TTL",
     "MAX_TTL",
+    "MYSELF",
     "Agreement",
     "Answerer",
     "Dialer",
@@ -43,6 +44,7 @@ MAX_TTL = 4  # of a query between ultrapeers, "never > 4" (dynamic query protoco
 FLAT_TTL = 7  # of a query where every node is equal (Gnutella 0.4)
 OLD_DEGREE = 6  # links of an ultrapeer that does not say how many it has
 MOST_DEGREE = 200
+MYSELF = "That is myself"  # why somebody with our GUID is refused
 MOST_TRIES = 10  # addresses given to who is refused, as foreign programs give
 
 _CAPABLE = {
@@ -178,7 +180,7 @@ class _Greeter:
         """Why we want no link to whoever says this, as far as it lies in who it is."""
         guid = _guid(headers)
         if guid == self._standing.guid:
-            return 409, "That is myself"
+            return 409, MYSELF
         if guid in self._standing.known:
             return 409, "Already connected"
         return None

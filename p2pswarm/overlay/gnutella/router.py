@@ -86,6 +86,8 @@ class Router:
         """An ultrapeer's free places for leaves and ultrapeers."""
         self.changed: list[Callable[[], None]] = []
         """Called when a link comes or goes."""
+        self.located: list[Callable[[Pong, Link], None]] = []
+        """Called when a neighbour tells of somebody."""
         self._local, self._interests = local, interests
         self._clock, self._dice = clock, dice
         self._began = clock()
@@ -213,7 +215,9 @@ class Router:
             self.dropped["lies"] += 1
             return
         zone = zone_of(link.remote.host)
-        self.pongs.heard(pong, link, head.hops, self._clock(), zone)
+        if self.pongs.heard(pong, link, head.hops, self._clock(), zone):
+            for hear in self.located:
+                hear(pong, link)
 
     # Queries
 
