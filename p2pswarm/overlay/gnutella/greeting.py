@@ -13,7 +13,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from p2pswarm import __version__
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.wire.gnutella.heads import (
@@ -39,7 +38,7 @@ __all__ = [
     "Standing",
 ]
 
-AGENT = f"p2pswarm/{__version__}"
+AGENT = "p2pswarm/0.1"
 MAX_TTL = 4  # of a query between ultrapeers, "never > 4" (dynamic query protocol, X-Max-TTL)
 FLAT_TTL = 7  # of a query where every node is equal (Gnutella 0.4)
 OLD_DEGREE = 6  # links of an ultrapeer that does not say how many it has

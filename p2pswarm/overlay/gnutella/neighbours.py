@@ -139,6 +139,9 @@ class Neighbours:
 
     def _next(self, now: float) -> list[Address]:
         room = min(self._slots.missing, MOST_DIALS) - len(self._dialing)
+        if self._router.role is Role.PEER:  # the flat network has the shape that its users give it
+            wished = self._prospects.named(MOST_DIALS, self._busy(), now)
+            room = max(room, min(len(wished), MOST_DIALS - len(self._dialing)))
         if room <= 0:
             return []
         chosen = self._prospects.next(room, self._busy(), now, self._wall())

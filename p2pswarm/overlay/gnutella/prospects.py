@@ -29,7 +29,10 @@ class _Named:
 
 
 class Prospects:
-    """`next` to dial, then `succeeded`, `refused` or `failed`. `now` is the loop's clock, `wall` the world's."""
+    """`next` to dial, then `succeeded`, `refused` or `failed`.
+
+    `now` is the loop's clock, `wall` the world's.
+    """
 
     def __init__(
         self, named: Iterable[Address], hosts: Hosts, budget: DialBudget, dice: Random
@@ -39,14 +42,14 @@ class Prospects:
         self._budget = budget
         self._dice = dice
 
+    def named(self, most: int, busy: Collection[Address], now: float) -> list[Address]:
+        """Whom the user wants us to dial, as far as it is time."""
+        due = [each.address for each in self._named.values() if each.due <= now]
+        return [address for address in due if address not in busy][: max(most, 0)]
+
     def next(self, n: int, busy: Collection[Address], now: float, wall: float) -> list[Address]:
         """At most `n` addresses that may be dialed now; they count as dialed. None of `busy`."""
-        due = [
-            named.address
-            for named in self._named.values()
-            if named.due <= now and named.address not in busy
-        ]
-        chosen = due[: max(n, 0)]
+        chosen = self.named(n, busy, now)
         found = self.hosts.candidates(wall, self._dice, n * ASK_MORE, busy=busy)
         for address in found:
             if len(chosen) < n and address not in self._named and self._may(address, now):
@@ -89,5 +92,5 @@ class Prospects:
         self._budget.answered(address)
 
     def _pause(self, failures: int) -> float:
-        pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 20), LONGEST_PAUSE)
+        pause: float = min(FIRST_PAUSE * 2 ** min(failures - 1, 20), LONGEST_PAUSE)
         return pause * self._dice.uniform(0.5, 1.5)

@@ -1,8 +1,8 @@
 """What we are to our neighbours, and who still has a place beside them. Sans-IO.
 
 A node that may choose begins as a leaf. It becomes an ultrapeer when it has none for some seconds and others
-can reach it, or at once for a leaf that comes and has none either; and a leaf again when an ultrapeer with room
-says that no more are needed.
+can reach it, or at once for a leaf that comes and has none either; and a leaf again when an ultrapeer with
+room says that no more are needed.
 """
 
 from collections.abc import Collection
