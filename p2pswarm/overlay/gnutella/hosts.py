@@ -185,8 +185,8 @@ class Hosts:
         """What `dump` gave. A damaged or hostile file counts as none, with a line in the log."""
         try:
             read = _read(data)
-        except (ValueError, TypeError, KeyError, RecursionError, FormatError) as error:
-            log.warning("the host cache cannot be read, so it starts empty: %s", error)
+        except (*_NOT_OURS, FormatError) as error:
+            log.warning("the host cache cannot be read, so it starts empty: %.200r", error)
             return
         for host, teller in read:
             self._remove(host.address)
@@ -246,6 +246,7 @@ def _spread(hosts: list[Host], n: int) -> list[Address]:
     return [address for _, _, address in sorted(order)[:n]]
 
 
+_NOT_OURS = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 _FLAGS = ("proven", "ultrapeer", "udp_cache")
 _TIMES = ("seen", "tried", "asked")
 
@@ -267,11 +268,13 @@ def _read(data: bytes) -> list[tuple[Host, str]]:
 
 
 def _from_json(row: dict[str, Any]) -> tuple[Host, str]:
+    teller, failed = row["teller"], row["failed"]
+    if not isinstance(row["address"], str) or not isinstance(teller, str):
+        raise TypeError("no text where there should be")
     address = Address.parse(row["address"]).normal
     times = {name: float(row[name]) for name in _TIMES}
-    failed, teller = row["failed"], row["teller"]
-    fine = type(failed) is int and 0 <= failed < 1 << 31 and isinstance(teller, str)
-    if not fine or not address.dialable or not all(map(isfinite, times.values())):
+    counted = type(failed) is int and 0 <= failed < 1 << 31
+    if not counted or not address.dialable or not all(map(isfinite, times.values())):
         raise ValueError(f"nonsense about {address}")
     host = Host(address, times["seen"], times["tried"], failed, asked=times["asked"])
     for name in _FLAGS:
