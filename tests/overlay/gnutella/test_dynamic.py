@@ -206,6 +206,17 @@ def test_a_leaf_may_end_its_query() -> None:
         query.leaf_says(STOP, 1.0)
 
 
+def test_a_query_that_ended_is_not_woken_by_a_leaf() -> None:
+    query = Query(50, guided=True)
+    query.begin(neighbours(30), 0.0)
+    query.add_results(5)
+    assert query.asks_leaf(4.8)
+    query.leaf_says(STOP, 5.0)
+    query.leaf_says(3, 6.0)
+    assert query.due == inf
+    assert not query.asks_leaf(7.0)
+
+
 def test_what_a_leaf_says_that_did_not_offer_it_is_not_listened_to() -> None:
     query = Query(50)
     query.begin(neighbours(30), 0.0)

@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.budget import DialBudget
-from p2pswarm.overlay.gnutella.hosts import MOST, MOST_OF_ONE, SAVE_EVERY, STRANGER_EVERY, Hosts
+from p2pswarm.overlay.gnutella.host import STRANGER_EVERY
+from p2pswarm.overlay.gnutella.hosts import MOST, MOST_OF_ONE, SAVE_EVERY, Hosts
 
 NOW = 1.8e9
 DICE = Random(5)
