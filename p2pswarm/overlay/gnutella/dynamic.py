@@ -14,7 +14,15 @@ from typing import Generic, TypeVar
 
 from typing_extensions import override
 
-__all__ = ["MOST_OF_ONE_LEAF", "Candidate", "DynamicQuery", "Probe", "hosts"]
+__all__ = [
+    "MOST_OF_ONE_LEAF",
+    "WANTED",
+    "WANTED_BY_LEAF",
+    "Candidate",
+    "DynamicQuery",
+    "Probe",
+    "hosts",
+]
 
 WANTED = 150  # results of our own query
 WANTED_BY_LEAF = 50  # of a leaf's: it has three ultrapeers

@@ -116,13 +116,19 @@ class Hosts:
             host.tried, host.failed = now, host.failed + 1
             self._changed = True
 
-    def connected(self, address: Address, now: float, *, ultrapeer: bool = False) -> None:
-        """It completed a handshake: it is what it was said to be. A refusal (503) is one, too."""
+    def proven(self, address: Address) -> bool:
+        """Whether it ever completed a handshake with us."""
+        return self._row_of.get(address.normal) == _PROVEN
+
+    def connected(self, address: Address, now: float, *, ultrapeer: bool | None = None) -> None:
+        """We dialed it and it greeted us: it is what it was said to be. A refusal (503) is one, too."""
         address = address.normal
         if not address.dialable:
             return
         host = self._hosts.get(address) or Host(address, now)
-        host.seen, host.failed, host.proven, host.ultrapeer = now, 0, True, ultrapeer
+        host.seen, host.failed, host.proven = now, 0, True
+        if ultrapeer is not None:
+            host.ultrapeer = ultrapeer
         self._remove(address)
         self._put(host, _PROVEN)
         self._changed = True

@@ -65,6 +65,19 @@ def test_a_stranger_is_dialed_once_in_ten_minutes_and_a_friend_sooner() -> None:
     assert dials[host(2)] == [0, 60, 180, 420, 900, 1860]
 
 
+def test_who_refuses_us_is_a_friend_and_still_an_ultrapeer() -> None:
+    hosts = Hosts()
+    hosts.tell(host(1), "a", NOW, ultrapeer=True)
+    hosts.tell(host(2), "a", NOW)
+    hosts.connected(host(1), NOW)
+    assert hosts.proven(host(1))
+    assert not hosts.proven(host(2))
+    assert hosts.candidates(NOW, DICE, 1) == [host(1)]
+    hosts.connected(host(1), NOW, ultrapeer=False)  # a leaf now
+    hosts.connected(host(2), NOW, ultrapeer=True)
+    assert hosts.candidates(NOW, DICE, 1) == [host(2)]
+
+
 def test_a_clock_that_is_put_back_makes_nobody_wait_for_ever() -> None:
     hosts = Hosts()
     hosts.tell(host(1), "a", NOW)
