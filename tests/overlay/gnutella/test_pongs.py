@@ -35,6 +35,12 @@ def test_ten_pongs_spread_over_links_and_hops() -> None:
     assert {1, 2, 3, 4} == set(hops)
 
 
+def test_hops_go_up_from_link_to_link() -> None:
+    pongs = filled(4, 4)
+    for _ in range(5):
+        assert sorted(far for _, far in pongs.answer("asker", 5, 1, 1.0, 4)) == [1, 2, 3, 4]
+
+
 def test_nothing_goes_back_to_the_link_it_came_from() -> None:
     pongs = filled(2, 20)
     answer = pongs.answer("link 0", 7, 1, 1.0)
