@@ -14,7 +14,15 @@ from typing import Generic, TypeVar
 
 from typing_extensions import override
 
-__all__ = ["MOST_OF_ONE_LEAF", "Candidate", "DynamicQuery", "Probe", "hosts"]
+__all__ = [
+    "MOST_OF_ONE_LEAF",
+    "WANTED",
+    "WANTED_BY_LEAF",
+    "Candidate",
+    "DynamicQuery",
+    "Probe",
+    "hosts",
+]
 
 WANTED = 150  # results of our own query
 WANTED_BY_LEAF = 50  # of a leaf's: it has three ultrapeers
@@ -84,7 +92,7 @@ class DynamicQuery(Generic[Link]):
             0  # results that went to the leaf, and of them when it last said how many it kept
         )
         self._routed_then = 0
-        self._asked_leaf: float | None = None  # when, while its answer is awaited
+        self._leaf_is_asked = False  # and its answer awaited, until `due`
 
     @property
     def done(self) -> bool:
@@ -101,7 +109,9 @@ class DynamicQuery(Generic[Link]):
 
     def step(self, now: float, candidates: Sequence[Candidate[Link]]) -> Probe[Link] | None:
         """The next link to ask, when it is time; None when not, or when it has `ended`."""
-        if self.done or now < self.due or self._waits_for_leaf(now):
+        if now >= self.due and self._leaf_is_asked:
+            self._give_up_on_leaf()
+        if now < self.due:
             return None
         if now - self._began >= LIFETIME:
             self._end("lifetime")
@@ -127,37 +137,26 @@ class DynamicQuery(Generic[Link]):
 
     def asks_leaf(self, now: float) -> bool:
         """Whether a BEAR/11 is to be sent now: before a next step of a guided query, if there were hits."""
-        news = self._routed > self._routed_then
-        if (
-            self.done
-            or not self.guided
-            or self._asked_leaf is not None
-            or not news
-            or now < self.due
-        ):
+        waits = self._leaf_is_asked or now < self.due
+        if not self.guided or waits or self._routed == self._routed_then:
             return False
-        self._asked_leaf = now
-        self.due = now + LEAF_ANSWERS
+        self._leaf_is_asked, self.due = True, now + LEAF_ANSWERS
         return True
 
     def leaf_says(self, n: int, now: float) -> None:
         """BEAR/12: so many results it kept in all; it may say so unasked."""
         if n == STOP:
             self._end("the leaf has enough")
-        elif self.guided:
-            if self._asked_leaf is not None:
-                self._asked_leaf, self.due = None, now
+        elif self.guided and not self.done:
+            if self._leaf_is_asked:
+                self._leaf_is_asked, self.due = False, now
             self._routed_then = self._routed
             self._count(n)
 
-    def _waits_for_leaf(self, now: float) -> bool:
-        """A leaf that does not answer loses its say: the results that it was sent count."""
-        if self._asked_leaf is not None:
-            if now < self._asked_leaf + LEAF_ANSWERS:
-                return True
-            self._asked_leaf, self.guided = None, False
-            self._count(self._routed)
-        return self.done
+    def _give_up_on_leaf(self) -> None:
+        """It promised to answer and did not, so it loses its say: the results that it was sent count."""
+        self._leaf_is_asked = self.guided = False
+        self._count(self._routed)
 
     def _count(self, results: int) -> None:
         self.results = results

@@ -8,67 +8,28 @@ offline old addresses are all there is. Times are seconds since 1970, as the cac
 Sans-IO: `dump` and `load` are bytes.
 """
 
-import json
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from math import isfinite
 from random import Random
-from typing import Any
 
 from typing_extensions import override
 
 from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.overlay.gnutella.host import Host, read_hosts, write_hosts
 
-__all__ = ["MOST", "Host", "Hosts"]
+__all__ = ["MOST", "Hosts"]
 
 log = logging.getLogger(__name__)
 
 MOST = 1000
 MOST_OF_ONE = MOST // 10  # addresses of one teller
 MOST_PROVEN = MOST // 2  # who was once connected; the others are told
-STRANGER_EVERY = 600.0  # seconds between dials to an address that never completed a handshake
-FRIEND_EVERY = 30.0  # for one that did, doubled with each failure in a row
-FRIEND_AT_MOST = 3600.0
 CACHE_EVERY = 600.0  # seconds between questions to a UDP host cache
 SAVE_EVERY = 60.0
-MOST_BYTES = 1 << 20  # of a file: a thousand hosts are 150 KiB
-_RECENT, _OLD = 3600.0, 86400.0  # seconds since it was seen: three classes of freshness
 _PROVEN = ""  # the row of those who were connected; no teller has this name
-
-
-@dataclass(slots=True)
-class Host:
-    """What is known of one address."""
-
-    address: Address
-    seen: float  # when it was last told or connected
-    tried: float = 0.0  # when it was last dialed
-    failed: int = 0  # dials in a row that led to nothing
-    proven: bool = False  # a handshake was completed, whether or not it had a place for us
-    ultrapeer: bool = False
-    udp_cache: bool = False  # answers PING with SCP over UDP
-    asked: float = 0.0  # when, over UDP
-
-    def may_be_dialed(self, now: float) -> bool:
-        """A clock that was put back does not make it wait longer."""
-        if not self.tried:
-            return True
-        pause = STRANGER_EVERY
-        if self.proven:
-            pause = min(FRIEND_EVERY * 2 ** min(self.failed, 10), FRIEND_AT_MOST)
-        return abs(now - self.tried) >= pause
-
-    @property
-    def group(self) -> str:
-        """What probably has one owner: a /16, or a /32 of IPv6; a near address stands for itself."""
-        ip = self.address.ip
-        if ip is None or zone_of(self.address.host) is not Zone.INTERNET:
-            return str(self.address)
-        return ip.packed[: 2 if ip.version == 4 else 4].hex()
 
 
 class Hosts:
@@ -130,7 +91,7 @@ class Hosts:
             if host.address not in left_out and host.may_be_dialed(now)
         ]
         dice.shuffle(may)
-        may.sort(key=lambda host: _order(host, now))
+        may.sort(key=lambda host: host.order(now))
         return _spread(may, n)
 
     def udp_caches(self, now: float, dice: Random, n: int) -> list[Address]:
@@ -142,7 +103,7 @@ class Hosts:
             and (not host.asked or abs(now - host.asked) >= CACHE_EVERY)
         ]
         dice.shuffle(able)
-        able.sort(key=lambda host: (not host.udp_cache, _order(host, now)))
+        able.sort(key=lambda host: (not host.udp_cache, host.order(now)))
         chosen = _spread(able, n)
         for address in chosen:
             self._hosts[address].asked = now
@@ -159,13 +120,19 @@ class Hosts:
             host.tried, host.failed = now, host.failed + 1
             self._changed = True
 
-    def connected(self, address: Address, now: float, *, ultrapeer: bool = False) -> None:
-        """It completed a handshake: it is what it was said to be. A refusal (503) is one, too."""
+    def proven(self, address: Address) -> bool:
+        """Whether it ever completed a handshake with us."""
+        return self._row_of.get(address.normal) == _PROVEN
+
+    def connected(self, address: Address, now: float, *, ultrapeer: bool | None = None) -> None:
+        """We dialed it and it greeted us: it is what it was said to be. A refusal (503) is one, too."""
         address = address.normal
         if not address.dialable:
             return
         host = self._hosts.get(address) or Host(address, now)
-        host.seen, host.failed, host.proven, host.ultrapeer = now, 0, True, ultrapeer
+        host.seen, host.failed, host.proven = now, 0, True
+        if ultrapeer is not None:
+            host.ultrapeer = ultrapeer
         self._remove(address)
         self._put(host, _PROVEN)
         self._changed = True
@@ -182,15 +149,14 @@ class Hosts:
     def dump(self, now: float) -> bytes:
         """For a file. The owner writes it whole or not at all."""
         self._changed, self._saved = False, now
-        rows = [_to_json(host, self._row_of[host.address]) for host in self._hosts.values()]
-        return json.dumps({"version": 1, "hosts": rows}, indent=0).encode()
+        return write_hosts((host, self._row_of[host.address]) for host in self._hosts.values())
 
     def load(self, data: bytes) -> None:
         """What `dump` gave. A damaged or hostile file counts as none, with a line in the log."""
         try:
-            read = _read(data)
-        except (ValueError, TypeError, KeyError, RecursionError, FormatError) as error:
-            log.warning("the host cache cannot be read, so it starts empty: %s", error)
+            read = read_hosts(data)
+        except FormatError as error:
+            log.warning("the host cache cannot be read, so it starts empty: %.200s", error)
             return
         for host, teller in read:
             self._remove(host.address)
@@ -235,11 +201,6 @@ class Hosts:
         return f"<Hosts {len(self)}, {len(self._rows.get(_PROVEN, ()))} proven>"
 
 
-def _order(host: Host, now: float) -> tuple[int, int, bool]:
-    age = abs(now - host.seen)
-    return min(host.failed, 3), (age > _RECENT) + (age > _OLD), not host.ultrapeer
-
-
 def _spread(hosts: list[Host], n: int) -> list[Address]:
     """The first of each group, then the second of each, until there are enough."""
     turns: dict[str, int] = {}
@@ -248,36 +209,3 @@ def _spread(hosts: list[Host], n: int) -> list[Address]:
         turn = turns[host.group] = turns.get(host.group, -1) + 1
         order.append((turn, place, host.address))
     return [address for _, _, address in sorted(order)[:n]]
-
-
-_FLAGS = ("proven", "ultrapeer", "udp_cache")
-_TIMES = ("seen", "tried", "asked")
-
-
-def _to_json(host: Host, teller: str) -> dict[str, Any]:
-    flags = {name: True for name in _FLAGS if getattr(host, name)}
-    times = {name: round(getattr(host, name), 3) for name in _TIMES}
-    return {"address": str(host.address), "teller": teller, "failed": host.failed, **times, **flags}
-
-
-def _read(data: bytes) -> list[tuple[Host, str]]:
-    """Raises whatever says that it is not ours."""
-    if len(data) > MOST_BYTES:
-        raise ValueError(f"{len(data)} bytes")
-    content = json.loads(data)
-    if content["version"] != 1 or not isinstance(content["hosts"], list):
-        raise ValueError("another version")
-    return [_from_json(row) for row in content["hosts"][:MOST]]
-
-
-def _from_json(row: dict[str, Any]) -> tuple[Host, str]:
-    address = Address.parse(row["address"]).normal
-    times = {name: float(row[name]) for name in _TIMES}
-    failed, teller = row["failed"], row["teller"]
-    fine = type(failed) is int and 0 <= failed < 1 << 31 and isinstance(teller, str)
-    if not fine or not address.dialable or not all(map(isfinite, times.values())):
-        raise ValueError(f"nonsense about {address}")
-    host = Host(address, times["seen"], times["tried"], failed, asked=times["asked"])
-    for name in _FLAGS:
-        setattr(host, name, row.get(name, False) is True)
-    return host, teller

@@ -11,6 +11,7 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.wire.gnutella.descriptor import Kind
 
 __all__ = ["MAX_TTL", "Allowance", "Knocks", "QueryBudget", "Tokens", "clamp"]
 
@@ -48,35 +49,30 @@ class Tokens:
         return True
 
 
-_PING, _PONG, _ROUTES, _VENDOR, _STANDARD, _PUSH, _QUERY, _HIT = (
-    *(0x00, 0x01, 0x30, 0x31, 0x32),
-    *(0x40, 0x80, 0x81),
-)
-
 # (a second, saved up) for each kind. A leaf speaks for one person and the downloads of one program. An
 # ultrapeer speaks for thirty leaves and some neighbours: with dynamic querying 5 to 20 queries a second.
-_LEAF = {
-    _PING: (1.0, 1.0),  # the pong caching proposal: at most one a second is answered
-    _PONG: (5.0, 50.0),  # its own, and a few
-    _ROUTES: (4.0, 300.0),  # a table of a million slots in pieces of 4 KiB is 128 pieces
-    _VENDOR: (5.0, 100.0),  # query status, push proxies, hops flow
-    _STANDARD: (5.0, 100.0),
-    _PUSH: (2.0, 50.0),  # a download with many firewalled sources asks all of them at once
-    _QUERY: (
+_LEAF: dict[int, tuple[float, float]] = {
+    Kind.PING: (1.0, 1.0),  # the pong caching proposal: at most one a second is answered
+    Kind.PONG: (5.0, 50.0),  # its own, and a few
+    Kind.ROUTES: (4.0, 300.0),  # a table of a million slots in pieces of 4 KiB is 128 pieces
+    Kind.VENDOR: (5.0, 100.0),  # query status, push proxies, hops flow
+    Kind.STANDARD_VENDOR: (5.0, 100.0),
+    Kind.PUSH: (2.0, 50.0),  # a download with many firewalled sources asks all of them at once
+    Kind.QUERY: (
         1.0,
         30.0,
     ),  # a person asks twice a minute; a program looks for sources of all its downloads
-    _HIT: (
+    Kind.HIT: (
         10.0,
         300.0,
     ),  # up to ten files each; a browse of thousands of files is not sent this way
 }
-_ULTRAPEER = {
+_ULTRAPEER: dict[int, tuple[float, float]] = {
     **_LEAF,
-    _PONG: (20.0, 200.0),  # ten for each of our pings, and some that were multiplexed
-    _PUSH: (20.0, 200.0),
-    _QUERY: (50.0, 500.0),
-    _HIT: (100.0, 2000.0),  # hits for all our leaves may come over one link
+    Kind.PONG: (20.0, 200.0),  # ten for each of our pings, and some that were multiplexed
+    Kind.PUSH: (20.0, 200.0),
+    Kind.QUERY: (50.0, 500.0),
+    Kind.HIT: (100.0, 2000.0),  # hits for all our leaves may come over one link
 }
 _OTHER = (5.0, 50.0)  # kinds that nobody knows
 _TABLE = (1 / 60, 3.0)  # whole route tables: the query routing proposal sends one a minute at most
@@ -85,7 +81,6 @@ _MISTAKES = (
     1 / 30,
     10.0,
 )  # broken messages: some programs send one now and then, nobody ten in a row
-_BYE = 0x02
 
 
 class Allowance:
@@ -103,7 +98,7 @@ class Allowance:
 
     def takes(self, kind: int, now: float) -> bool:
         """Whether a message of this kind is looked at; otherwise it is dropped."""
-        if kind == _BYE:
+        if kind == Kind.BYE:
             return True
         if kind not in self._rates:
             kind = -1

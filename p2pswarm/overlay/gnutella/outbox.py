@@ -12,16 +12,18 @@ from collections import deque
 
 from typing_extensions import override
 
+from p2pswarm.wire.gnutella.descriptor import Kind
+
 __all__ = ["HIGH", "MOST_CONTROL", "Outbox"]
 
 HIGH = 64 * 1024  # bytes of forwarded messages; about a second of a slow line
 MOST_CONTROL = 256 * 1024  # bytes; a route table of 65536 slots without compression is 32 KiB
 
-_PING, _PONG, _PUSH, _QUERY, _HIT = 0x00, 0x01, 0x40, 0x80, 0x81
 _CLASSES = 16  # of hops
 _CONTROL = -1
-_RANKS = {kind: rank * _CLASSES for rank, kind in enumerate((_PUSH, _HIT, _PONG, _QUERY, _PING))}
-_BROADCASTS = (_QUERY, _PING)
+_ORDER = (Kind.PUSH, Kind.HIT, Kind.PONG, Kind.QUERY, Kind.PING)
+_RANKS = {int(kind): rank * _CLASSES for rank, kind in enumerate(_ORDER)}
+_BROADCASTS = (Kind.QUERY, Kind.PING)
 
 
 def _rank(kind: int, hops: int) -> int:
@@ -76,7 +78,7 @@ class Outbox:
         """Whether it will be sent; False when there is no place, or `overflow`."""
         rank = _rank(kind, hops)
         if rank == _CONTROL:
-            return self._put_control(data)
+            return self._put_control(kind, data)
         if (
             self.size
             and self.size + len(data) > self._high
@@ -105,13 +107,25 @@ class Outbox:
             self.in_flow_control = False
         return taken
 
-    def _put_control(self, data: bytes) -> bool:
-        if self._control + len(data) > MOST_CONTROL:
+    def _put_control(self, kind: int, data: bytes) -> bool:
+        if kind == Kind.BYE:
+            self._drop_what_nobody_will_read()
+        elif self._control + len(data) > MOST_CONTROL:
             self.overflow = True
             return False
         self._append(_CONTROL, data)
         self._control += len(data)
         return True
+
+    def _drop_what_nobody_will_read(self) -> None:
+        """Nothing behind a BYE is looked at; and what was too much to be sent would keep it back."""
+        control = self._lines.get(_CONTROL)
+        self._lines.clear()
+        self.size = 0
+        if control is not None and not self.overflow:
+            self._lines[_CONTROL] = control
+        else:
+            self._control = 0
 
     def _append(self, rank: int, data: bytes) -> None:
         line = self._lines.get(rank)
@@ -148,7 +162,8 @@ class Outbox:
         droppable = [line for rank, line in self._lines.items() if rank != _CONTROL]
         assert self.size == sum(line.size for line in droppable)
         assert self.size <= self._high or sum(len(line.messages) for line in droppable) == 1
-        assert self._control <= MOST_CONTROL
+        control = self._lines.get(_CONTROL)
+        assert self._control == (control.size if control else 0)
 
     @override
     def __repr__(self) -> str:

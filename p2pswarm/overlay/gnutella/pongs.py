@@ -37,10 +37,10 @@ Pong = TypeVar("Pong", bound=Located)
 
 
 class _Heard(Generic[Pong]):
-    __slots__ = ("at", "hops", "pong")
+    __slots__ = ("at", "hops", "pong", "zone")
 
-    def __init__(self, pong: Pong, hops: int, at: float) -> None:
-        self.pong, self.hops, self.at = pong, hops, at
+    def __init__(self, pong: Pong, zone: Zone, hops: int, at: float) -> None:
+        self.pong, self.zone, self.hops, self.at = pong, zone, hops, at
 
 
 class _Told(Generic[Pong]):
@@ -68,10 +68,11 @@ class Pongs(Generic[Link, Pong]):
     ) -> bool:
         """A pong came, with so many hops in its head; whether it is kept. `teller` is the link's zone."""
         address = pong.address.normal
-        if not address.dialable or zone_of(address.host) > teller or not 0 <= hops <= MOST_HOPS:
+        zone = zone_of(address.host)
+        if not address.dialable or zone > teller or not 0 <= hops <= MOST_HOPS:
             return False
         heard = self._of(link).heard
-        heard[address] = _Heard(pong, hops, now)
+        heard[address] = _Heard(pong, zone, hops, now)
         heard.move_to_end(address)
         if len(heard) > EACH:
             heard.popitem(last=False)
@@ -98,7 +99,7 @@ class Pongs(Generic[Link, Pong]):
         for address, heard in self._spread(link, oldest, ttl - 2):
             if len(picked) >= want:
                 break
-            if zone_of(address.host) <= asker:
+            if heard.zone <= asker:
                 picked.setdefault(address, (heard.pong, heard.hops + 1))
         return list(picked.values())
 
@@ -133,15 +134,15 @@ class Pongs(Generic[Link, Pong]):
         links = [told for link, told in self._told.items() if link != asker and told.heard]
         self._turn += 1
         start = self._turn % len(links) if links else 0
-        rows = [
-            _by_hops(told, oldest, most_hops, shift)
-            for shift, told in enumerate(links[start:] + links[:start])
-        ]
-        while rows:
+        rows: list[list[tuple[Address, _Heard[Pong]]]] = []
+        for shift, told in enumerate(links[start:] + links[:start]):
+            row = _by_hops(told, oldest, most_hops, shift)
+            if row:
+                yield row.pop()
+                rows.append(row)
+        while rows := [row for row in rows if row]:
             for row in rows:
-                if row:
-                    yield row.pop()
-            rows = [row for row in rows if row]
+                yield row.pop()
 
     def check(self) -> None:
         for told in self._told.values():

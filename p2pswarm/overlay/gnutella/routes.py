@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from p2pswarm.wire.gnutella.descriptor import Guid, Kind
+
 __all__ = ["AGE", "MOST_SEEN", "MOST_SERVENTS", "Routes"]
 
 Link = TypeVar("Link", bound=Hashable)
@@ -21,8 +23,6 @@ AGE = 600.0  # seconds: no hit comes so late, and no copy of a query travels so 
 SLOT = 10.0  # seconds that share a batch: how exact ages are
 BATCH = 500  # entries; what a full table frees at once
 SETTLED = 10.0  # seconds that a servent's route stays, before another link may take it over
-
-_QUERY = 0x80
 
 
 class _Owner(Generic[Link]):
@@ -150,7 +150,7 @@ class Routes(Generic[Link]):
     def __len__(self) -> int:
         return len(self._seen)
 
-    def first(self, guid: bytes, kind: int, link: Link, now: float, ttl: int = 0) -> bool:
+    def first(self, guid: Guid, kind: int, link: Link, now: float, ttl: int = 0) -> bool:
         """Whether it is new; it then belongs to this link. False is a duplicate: same GUID and kind."""
         key = guid + bytes((kind,))
         if self._seen.get(key) is not None:
@@ -158,7 +158,7 @@ class Routes(Generic[Link]):
         self._seen.put(key, link, ttl, now)
         return True
 
-    def farther(self, guid: bytes, kind: int, link: Link, now: float, ttl: int) -> bool:
+    def farther(self, guid: Guid, kind: int, link: Link, now: float, ttl: int) -> bool:
         """Whether a duplicate is the same link's query with a larger TTL than any before (X-Ext-Probes).
 
         Then it is sent on, but neither answered nor given to leaves again: they had it the first time.
@@ -170,12 +170,12 @@ class Routes(Generic[Link]):
         self._seen.put(key, link, ttl, now)
         return True
 
-    def back(self, guid: bytes, kind: int = _QUERY) -> Link | None:
+    def back(self, guid: Guid, kind: int = Kind.QUERY) -> Link | None:
         """Where a reply to this GUID goes: `kind` is what was asked (QUERY for hits, PING for pongs)."""
         batch = self._seen.get(guid + bytes((kind,)))
         return None if batch is None else batch.owner.link
 
-    def learn(self, servent: bytes, link: Link, now: float, *, direct: bool = False) -> None:
+    def learn(self, servent: Guid, link: Link, now: float, *, direct: bool = False) -> None:
         """A hit of this servent came over this link; `direct` when the neighbour itself is the servent.
 
         The last hit wins: it is the way that works now, and the servent may have moved to another ultrapeer.
@@ -193,7 +193,7 @@ class Routes(Generic[Link]):
             direct = direct or (same and bool(batch.mark))
         self._servents.put(servent, link, int(direct), now)
 
-    def to(self, servent: bytes) -> Link | None:
+    def to(self, servent: Guid) -> Link | None:
         """Where a PUSH for this servent goes."""
         batch = self._servents.get(servent)
         return None if batch is None else batch.owner.link
