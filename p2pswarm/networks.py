@@ -269,8 +269,8 @@ class Networks:
         """Without an info-hash: bytes in a row from every host, verified by what the network told."""
         first = hits[0]
         hosts = [_Host(self._network(hit), hit) for hit in hits if hit.size == first.size]
-        metainfo = loose_metainfo(first.filename, first.size, first.md5)
-        kind = partial(LooseData, md5=first.md5)
+        metainfo = loose_metainfo(first.filename, first.size, first.md5, sha1=first.sha1)
+        kind = partial(LooseData, md5=first.md5, sha1=first.sha1)
         torrent = await self._add(metainfo, save_to=save_to, kind=kind)
         for host in hosts:
             torrent.add_source(host)

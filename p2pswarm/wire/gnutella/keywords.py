@@ -1,7 +1,8 @@
 """How a name becomes the words of a route table, and a word the number of a slot (QRP 1.0, 5 and appendix A).
 
-A word is a run of letters and digits in lower case without accents. A table also has its beginnings, so that
-`cover` finds `covers`. All programs agree on ASCII; for the rest we hash UTF-8 as gtk-gnutella does.
+A word is a run of letters and digits of one script, in lower case, without accents. A table also has its
+beginnings, so that `cover` finds `covers`. All programs agree on ASCII; for the rest we do as gtk-gnutella
+does, and hash UTF-8.
 
 The one hard thing: a false alarm costs a message, a miss loses a file. A word has three letters at least,
 and some programs count bytes: we put in what anybody would ask for, and ask only for what everybody puts in.
@@ -10,6 +11,7 @@ and some programs count bytes: we put in what anybody would ask for, and ask onl
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import groupby
 
 __all__ = ["qrp_hash", "qrp_number", "words_for_table", "words_of_query"]
 
@@ -60,14 +62,22 @@ def _words(text: str) -> list[str]:
 
 
 def _any_script(text: str) -> list[str]:
+    """As gtk-gnutella reduces names: `straße東京タワー` is `straße`, `東京`, `タワー`."""
     # Twice, because lower case may bring marks back, and compatibility upper case.
     flat = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).lower())
-    bare = "".join(char for char in flat if unicodedata.category(char) not in ("Mn", "Me"))
-    return "".join(
-        char if _in_word(char) else " " for char in unicodedata.normalize("NFC", bare)
-    ).split()
+    bare = unicodedata.normalize("NFC", "".join(char for char in flat if not _is_accent(char)))
+    return ["".join(chars) for script, chars in groupby(bare, _script) if script]
 
 
-def _in_word(char: str) -> bool:
-    # Vowel signs of India stand beside their letter and are no accents.
-    return char.isalnum() or unicodedata.category(char) == "Mc"
+def _is_accent(char: str) -> bool:
+    """A mark that can be left out; nukta, virama and the voicing of kana make other letters."""
+    return unicodedata.category(char) == "Mn" and unicodedata.combining(char) not in (7, 8, 9)
+
+
+def _script(char: str) -> str:
+    """What cannot stand beside another in a word; empty for what cannot stand in a word at all."""
+    if unicodedata.category(char)[0] != "L" and unicodedata.category(char) not in ("Nd", "Mn"):
+        return ""
+    if char.isascii():
+        return "LATIN"
+    return re.split("[ -]", unicodedata.name(char, "?"), maxsplit=1)[0]

@@ -75,7 +75,23 @@ def test_words_of_other_scripts() -> None:
         "\u043c\u043e\u0441\u043a\u0432\u0430"
     ]
     assert words_of_query("\ud55c\uad6d\uc5b4") == ["\ud55c\uad6d\uc5b4"]  # composed again
-    assert words_of_query("\u0939\u093e\u0925") == ["\u0939\u093e\u0925"]
+    assert words_of_query("\u0928\u092e\u0938\u094d\u0924\u0947") == [
+        "\u0928\u092e\u0938\u094d\u0924"
+    ]
+
+
+def test_a_word_has_one_script() -> None:
+    assert words_of_query("strasse\u0441\u043b\u043e\u043d12") == [
+        "strasse",
+        "\u0441\u043b\u043e\u043d",
+    ]
+    assert words_of_query("smørrebrød2 \u30ac\u30fc\u30c9\u3042\u3044\u3046\u6771\u4eac\u90fd") == [
+        "smørrebrød2",
+        "\u30ac\u30fc\u30c9",
+        "\u3042\u3044\u3046",
+        "\u6771\u4eac\u90fd",
+    ]
+    assert words_of_query("abc\u20dddef \U000f0000 a\u20ac\u20ac\u20acb") == ["abc", "def"]
 
 
 def test_a_word_of_few_letters_and_three_bytes_is_in_the_table_and_not_asked_for() -> None:
