@@ -1,4 +1,4 @@
-"""What is said in a greeting and what becomes of it: every pair of roles back to back, and what others say."""
+"""What is said in a greeting and what becomes of it: every pair of roles back to back; what others say."""
 
 from dataclasses import replace
 from itertools import product
