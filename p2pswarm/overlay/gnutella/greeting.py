@@ -12,6 +12,7 @@ A node of the flat network says nothing of ultrapeers at all, as everybody did b
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
@@ -36,6 +37,7 @@ __all__ = [
     "RefusedGreetingError",
     "Role",
     "Standing",
+    "Tries",
 ]
 
 AGENT = "p2pswarm/0.1"
@@ -44,7 +46,7 @@ FLAT_TTL = 7  # of a query where every node is equal (Gnutella 0.4)
 OLD_DEGREE = 6  # links of an ultrapeer that does not say how many it has
 MOST_DEGREE = 200
 MYSELF = "That is myself"  # why somebody with our GUID is refused
-MOST_TRIES = 10  # addresses given to who is refused, as foreign programs give
+MOST_TRIES = 10  # addresses given, and read, in one list; foreign programs give as many
 
 _CAPABLE = {
     "GGEP": "0.5",
@@ -68,12 +70,22 @@ class Role(Enum):
     PEER = "peer"  # one among equals: the flat network, and whoever knows nothing of ultrapeers
 
 
+class Tries(NamedTuple):
+    """Whom else to dial, as one side tells: ultrapeers, and others for when there is none."""
+
+    ultrapeers: tuple[Address, ...] = ()
+    others: tuple[Address, ...] = ()
+
+
+_NO_TRIES = Tries()
+
+
 class RefusedGreetingError(NetworkError):
     """One side does not want the other; `tries` are the addresses it named instead."""
 
-    def __init__(self, code: int, reason: str, tries: Collection[Address] = ()) -> None:
+    def __init__(self, code: int, reason: str, tries: Tries = _NO_TRIES) -> None:
         super().__init__(f"{code} {reason}")
-        self.code, self.reason, self.tries = code, reason, tuple(tries)
+        self.code, self.reason, self.tries = code, reason, tries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +114,8 @@ class Standing:
     """Gnutella 0.4 is answered."""
     since: str = ""
     tries: Collection[Address] = ()
-    """Whom to try instead of us, and for crawlers our neighbours."""
+    """Ultrapeers to try instead of us, and others; for crawlers our neighbours."""
+    others: Collection[Address] = ()
     peers: Collection[Address] = ()
     leaves: Collection[Address] = ()
     known: Collection[bytes] = ()
@@ -135,7 +148,7 @@ class Agreement:
     vendor_messages: bool = False
     bye: bool = False
     guess: bool = False
-    tries: tuple[Address, ...] = ()
+    tries: Tries = _NO_TRIES
 
 
 class _Greeter:
@@ -314,9 +327,11 @@ class Answerer(_Greeter):
         return None
 
     def _recommend(self, headers: Headers) -> None:
-        tries = [address for address in self._standing.tries if address != self._there]
-        if tries:
-            headers["X-Try-Ultrapeers"] = write_addresses(tries[:MOST_TRIES])
+        """A node is what another needs most, also when we are lost later (ultrapeers, 3.1)."""
+        lists = {"X-Try-Ultrapeers": self._standing.tries, "X-Try": self._standing.others}
+        for name, addresses in lists.items():
+            if addresses:
+                headers[name] = write_addresses(list(addresses)[:MOST_TRIES])
 
     def _crawled(self) -> StatusHead:
         headers = Headers({"User-Agent": AGENT})
@@ -347,13 +362,9 @@ def _not_needed(headers: Mapping[str, str]) -> bool:
     return headers.get("X-Ultrapeer-Needed", "").strip().lower() == "false"
 
 
-def _tries(headers: Mapping[str, str]) -> tuple[Address, ...]:
-    """Ultrapeers first."""
-    named = [
-        *read_addresses(headers.get("X-Try-Ultrapeers")),
-        *read_addresses(headers.get("X-Try")),
-    ]
-    return tuple(dict.fromkeys(named))
+def _tries(headers: Mapping[str, str]) -> Tries:
+    ultrapeers = read_addresses(headers.get("X-Try-Ultrapeers"), MOST_TRIES)
+    return Tries(tuple(ultrapeers), tuple(read_addresses(headers.get("X-Try"), MOST_TRIES)))
 
 
 def _guid(headers: Mapping[str, str]) -> bytes | None:

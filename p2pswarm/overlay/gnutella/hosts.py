@@ -109,10 +109,6 @@ class Hosts:
             self._hosts[address].asked = now
         return chosen
 
-    def proven(self, address: Address) -> bool:
-        """Whether it ever completed a handshake with us."""
-        return self._row_of.get(address.normal) == _PROVEN
-
     def dialed(self, address: Address, now: float) -> None:
         """A dial begins. Until `connected` it counts as failed: we may be stopped before we know."""
         host = self._hosts.get(address.normal)

@@ -151,6 +151,8 @@ class Link:
         """Whether this encoded descriptor will leave; flow control may drop it."""
         if self.over:
             return False
+        if self.outbox.size >= BATCH:
+            self._pump()  # what one turn brings may be more than what is kept for a slow neighbour
         kept = self.outbox.put(kind, hops, data)
         if self.outbox.overflow:
             self.bye(502, "You do not read what I send")
@@ -177,7 +179,6 @@ class Link:
             data = Bye(code, text).encode()
         except LocalProtocolError:  # the text holds what a stranger wrote
             data = Bye(code, "Protocol error").encode()
-        self.outbox.overflow = False
         self.outbox.put(Kind.BYE, 0, Descriptor(_bye_guid(), Kind.BYE, 1, 0, data).encode())
         self.reason = NetworkError(f"{code} {text}")
         self._stream.pause()

@@ -7,7 +7,7 @@ its own for as long as it takes, and there are few at a time.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import partial
@@ -26,6 +26,7 @@ from p2pswarm.overlay.gnutella.greeting import (
     RefusedGreetingError,
     Role,
     Standing,
+    Tries,
 )
 from p2pswarm.overlay.gnutella.limits import Knocks
 from p2pswarm.overlay.gnutella.link import Link
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 TICK = 1.0  # seconds
 MOST_DIALS = 8  # at a time
 NAME_TIME = 10.0  # seconds for looking up a name
-MOST_TRIES = 10  # addresses of one X-Try list that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,16 +178,9 @@ class Neighbours:
         return self._slots.standing(
             port=self._listening,
             since=self._since,
-            tries=self._tries(),
+            dice=self._dice,
             dialing=frozenset(self._dialing),
         )
-
-    def _tries(self) -> list[Address]:
-        """Ultrapeers, or equals, for who finds no place here: those who can be dialed."""
-        peers = self._router.peers()
-        found = [link.agreement.address for link in peers if link.agreement.address]
-        self._dice.shuffle(found)
-        return found
 
     # Links
 
@@ -215,9 +208,11 @@ class Neighbours:
     def _located(self, pong: Pong, link: Link) -> None:
         self._tell(pong.address, link.remote, ultrapeer=pong.ultrapeer)
 
-    def _hear(self, addresses: Collection[Address], teller: Address) -> None:
-        for address in list(addresses)[:MOST_TRIES]:
+    def _hear(self, tries: Tries, teller: Address) -> None:
+        for address in tries.ultrapeers:
             self._tell(address, teller, ultrapeer=True)
+        for address in tries.others:
+            self._tell(address, teller, ultrapeer=False)
 
     def _tell(self, address: Address, teller: Address, *, ultrapeer: bool) -> None:
         if address.port and address.host:

@@ -87,7 +87,7 @@ class Prospects:
         proven = self.hosts.proven(address)
         return proven or self._budget.may_dial(address, Zone.THIS_MACHINE, now)
 
-    def _answered(self, address: Address, wall: float, *, ultrapeer: bool = False) -> None:
+    def _answered(self, address: Address, wall: float, *, ultrapeer: bool | None = None) -> None:
         self.hosts.connected(address, wall, ultrapeer=ultrapeer)
         self._budget.answered(address)
 

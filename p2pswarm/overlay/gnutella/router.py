@@ -41,6 +41,9 @@ from p2pswarm.wire.gnutella.vendor import (
 
 __all__ = ["Ourselves", "Router"]
 
+LEAF_PINGS = (
+    0.1  # how likely a second is the one in which a leaf is pinged, or pings, after half a minute
+)
 WORK = 5000.0  # queries a second that all neighbours together may make us send
 
 
@@ -131,14 +134,20 @@ class Router:
 
     def tick(self, now: float) -> None:
         for link in list(self.links):
-            caches = link.agreement.pong_caching and self.role is not Role.LEAF
-            if link.theirs is not Role.LEAF and self.pongs.may_ping(link, now, caches=caches):
+            if self._may_ping(link, now):
                 self._say(link, Kind.PING, b"", ttl=MAX_TTL)
             link.tick(now)
         self._interests.tick(now)
         self._questions.tick(now)
 
+    def _may_ping(self, link: Link, now: float) -> bool:
+        """Between leaf and ultrapeer rarely, and at any moment, so that some find others' pongs fresh."""
+        if self.role is Role.LEAF or link.theirs is Role.LEAF:
+            return self._dice.random() < LEAF_PINGS and self.pongs.may_ping(link, now, caches=False)
+        return self.pongs.may_ping(link, now, caches=link.agreement.pong_caching)
+
     def ping(self, link: Link) -> None:
+        """It is silent: is it there?"""
         self._say(link, Kind.PING, b"")
 
     def peers(self) -> list[Link]:

@@ -5,8 +5,9 @@ can reach it, or at once for a leaf that comes and has none either; and a leaf a
 room says that no more are needed.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from enum import StrEnum
+from random import Random
 
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
@@ -80,9 +81,7 @@ class Slots:
         elif self._may_lead() and now - self._alone_since >= ALONE:
             self._become(Role.ULTRAPEER)
 
-    def standing(
-        self, *, port: int, since: str, tries: Collection[Address], dialing: Collection[Address]
-    ) -> Standing:
+    def standing(self, *, port: int, since: str, dice: Random, dialing: Set[Address]) -> Standing:
         """Who we are, for a greeting that begins now."""
         router = self._router
         leaf_slots, ultrapeer_slots = self._free()
@@ -100,7 +99,8 @@ class Slots:
             deflate=self._deflate,
             legacy=self._legacy,
             since=since,
-            tries=tries,
+            tries=_listening(router.peers(), dice),
+            others=_listening(router.leaves(), dice),
             peers=_addresses(router.peers()),
             leaves=_addresses(router.leaves()),
             known=frozenset(link.agreement.guid for link in router.links if link.agreement.guid),
@@ -155,3 +155,10 @@ class Slots:
 def _addresses(links: Collection[Link]) -> list[Address]:
     """Where they listen, or, when they do not say, where they are."""
     return [link.agreement.address or link.remote for link in links]
+
+
+def _listening(links: Collection[Link], dice: Random) -> list[Address]:
+    """Those who can be dialed, in any order."""
+    found = [link.agreement.address for link in links if link.agreement.address]
+    dice.shuffle(found)
+    return found
