@@ -5,21 +5,24 @@ and when too many stand at the door the one that waited longest is sent away.
 
 The one hard thing: in some protocols who is dialed speaks first, and a sniffer that only listens would wait
 for ever. Such guests are announced (`expect`); nobody else is greeted, and nobody who has said something.
+
+Datagrams come and go under the same number, but only of a node that has somebody to hear them.
 """
 
 import asyncio
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from typing_extensions import override
 
-from p2pswarm.errors import PortTakenError, RemoteProtocolError
+from p2pswarm.errors import LocalProtocolError, PortTakenError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.stream import Conversation, Stream
+from p2pswarm.net.udp import DatagramHandler, Datagrams
 from p2pswarm.wire.framer import Framer, Scratch
-from p2pswarm.wire.sniff import Guest, SniffFramer
+from p2pswarm.wire.sniff import DatagramGuest, Guest, SniffFramer
 
 __all__ = ["DEFAULT_PORT", "Port"]
 
@@ -57,6 +60,7 @@ class Port:
         self._at_door: dict[Stream, asyncio.TimerHandle] = {}
         self._expected: list[_Expected] = []
         self._server: asyncio.Server | None = None
+        self._datagrams = Datagrams()
 
     def route(self, guest: Guest, welcome: Callable[[Stream], None]) -> None:
         """Who takes care of this kind of guest."""
@@ -78,21 +82,44 @@ class Port:
 
         return forget
 
+    def route_datagrams(self, guest: DatagramGuest, handler: DatagramHandler) -> None:
+        """Who takes care of datagrams of this kind; before `open`, or `open_datagrams` afterwards."""
+        self._datagrams.route(guest, handler)
+
     async def open(self) -> None:
-        """Listen. Raises PortTakenError when the named port, or every default one, is in use."""
-        wishes = range(DEFAULT_PORT, DEFAULT_PORT + TRIES) if self._wish is None else [self._wish]
-        loop = asyncio.get_running_loop()
+        """Listen, and hear datagrams if they are routed.
+
+        Raises PortTakenError when the named port, or every default one, is in use.
+        """
+        wishes = self._wishes()
         for number in wishes:
-            try:
-                self._server = await loop.create_server(
-                    self._knock, self.host, number, backlog=BACKLOG
-                )
-            except OSError as error:
-                self._cannot_listen(number, error)
-            else:
-                self.number = self._server.sockets[0].getsockname()[1]
+            if await self._listens(number):
                 return
-        raise PortTakenError(f"no free port from {DEFAULT_PORT} to {wishes[-1]} on {self.host}")
+        raise PortTakenError(f"no free port from {wishes[0]} to {wishes[-1]} on {self.host}")
+
+    def _wishes(self) -> Sequence[int]:
+        if self._wish is None:
+            return range(DEFAULT_PORT, DEFAULT_PORT + TRIES)
+        return [self._wish] * (1 if self._wish else TRIES)
+
+    async def _listens(self, number: int) -> bool:
+        """False when another number should be tried. Raises PortTakenError when that is of no use."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(self._knock, self.host, number, backlog=BACKLOG)
+        except OSError as error:
+            self._cannot_listen(number, error)
+            return False
+        self.number = self._server.sockets[0].getsockname()[1]
+        try:
+            if self._datagrams.routed:
+                await self.open_datagrams()
+        except PortTakenError:
+            await self.close()
+            if self._wish:
+                raise
+            return False
+        return True
 
     def _cannot_listen(self, number: int, error: OSError) -> None:
         if error.errno != errno.EADDRINUSE:
@@ -100,6 +127,29 @@ class Port:
             raise PortTakenError(f"cannot listen on {Address(self.host, number)}: {reason}")
         if self._wish is not None:
             raise PortTakenError(f"port {number} on {self.host} is in use") from error
+
+    async def open_datagrams(self) -> None:
+        """Hear and send datagrams from now on; may be called again.
+
+        Raises PortTakenError when somebody else has our number for them.
+        """
+        server = self._server
+        if server is None:
+            raise LocalProtocolError("datagrams come after the listener, which says the number")
+        ip = Address(self.host, self.number).ip
+        host = "0.0.0.0" if ip is not None and ip.is_unspecified else self.host  # noqa: S104
+        try:
+            await self._datagrams.open(host, self.number)
+        except OSError as error:  # which uvloop does not number
+            raise PortTakenError(
+                f"port {self.number} on {self.host} is in use for UDP by another program"
+            ) from error
+        if self._server is not server:  # closed meanwhile
+            await self._datagrams.close()
+
+    def send_datagram(self, data: bytes, address: Address) -> None:
+        """To an IPv4 address; whatever cannot be sent now is dropped."""
+        self._datagrams.send(data, address)
 
     async def dial(self, address: Address, framer: Framer, conversation: Conversation) -> Stream:
         """Connect. Raises OSError."""
@@ -133,6 +183,7 @@ class Port:
             stream.close()
         if server is not None:
             await server.wait_closed()
+        await self._datagrams.close()
 
     def _knock(self) -> Stream:
         loop = asyncio.get_running_loop()

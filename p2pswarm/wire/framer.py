@@ -12,9 +12,11 @@ the next is looked at; whoever took the last one has taken all.
 from collections.abc import Iterable
 from typing import Protocol
 
+from typing_extensions import override
+
 from p2pswarm.errors import RemoteProtocolError
 
-__all__ = ["MOST_KEPT", "CuttingFramer", "Framer", "Scratch"]
+__all__ = ["MOST_KEPT", "CuttingFramer", "Framer", "KeepingFramer", "Scratch"]
 
 # What the kernel hands over in one go is answered in one go: at 2 MiB a fast peer moves a fifth more than
 # at 512 KiB, and 4 MiB give nothing on top (docs/performance.md).
@@ -78,3 +80,11 @@ class CuttingFramer:
     def _cut(self, view: memoryview, into: list[object]) -> int:
         """Append the complete messages of `view` to `into`; return how many bytes they took."""
         raise NotImplementedError
+
+
+class KeepingFramer(CuttingFramer):
+    """Understands nothing: whatever comes is left for the framer that comes next."""
+
+    @override
+    def _cut(self, view: memoryview, into: list[object]) -> int:
+        return 0

@@ -1,9 +1,11 @@
 """The first room on the shared port: who is knocking?
 
 One listener serves every protocol; the first bytes tell them apart. The sniffer is a framer like any
-other: it says who it is and leaves the bytes unread for the framer that follows.
+other: it says who it is and leaves the bytes unread for the framer that follows. A datagram has to tell it
+by itself, and some could be two things: what is more certain is asked first.
 """
 
+import struct
 from enum import Enum, auto
 
 from typing_extensions import override
@@ -12,13 +14,26 @@ from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.wire.framer import CuttingFramer
 from p2pswarm.wire.peer import HANDSHAKE
 
-__all__ = ["Guest", "SniffFramer"]
+__all__ = ["DatagramGuest", "Guest", "SniffFramer", "sniff_datagram"]
 
 
 class Guest(Enum):
     """Who may knock at the port."""
 
     PEER_WIRE = auto()
+    GNUTELLA = auto()  # wants to be a neighbour
+    GIV = auto()  # was asked to come, and brings a Gnutella file
+    HTTP = auto()  # wants a shared file
+
+
+_OPENINGS = {
+    HANDSHAKE: Guest.PEER_WIRE,
+    b"GNUTELLA CONNECT/": Guest.GNUTELLA,
+    b"GIV ": Guest.GIV,
+    b"GET ": Guest.HTTP,
+    b"HEAD ": Guest.HTTP,
+}
+_LONGEST = max(map(len, _OPENINGS))
 
 
 class SniffFramer(CuttingFramer):
@@ -31,9 +46,38 @@ class SniffFramer(CuttingFramer):
     def _cut(self, view: memoryview, into: list[object]) -> int:
         """Raises RemoteProtocolError when it can be nobody we know."""
         self.heard = True
-        start = view[: len(HANDSHAKE)].tobytes()
-        if not HANDSHAKE.startswith(start):
+        start = view[:_LONGEST].tobytes()
+        for opening, guest in _OPENINGS.items():
+            if start.startswith(opening):
+                into.append(guest)
+                return 0
+        if not any(opening.startswith(start) for opening in _OPENINGS):
             raise RemoteProtocolError(f"nobody we know begins with {start[:8]!r}")
-        if start == HANDSHAKE:
-            into.append(Guest.PEER_WIRE)
         return 0
+
+
+class DatagramGuest(Enum):
+    """Who may send a datagram to the port."""
+
+    GNUTELLA = auto()
+
+
+_STUN_COOKIE = b"\x21\x12\xa4\x42"  # RFC 5389, bytes 4 to 7
+# GUID, type, TTL, hops, and how many bytes follow.
+_GNUTELLA = struct.Struct("<16s B B B I")
+_GNUTELLA_TYPES = frozenset((0x00, 0x01, 0x02, 0x30, 0x31, 0x32, 0x40, 0x80, 0x81))
+
+
+def sniff_datagram(data: bytes) -> DatagramGuest | None:
+    """Who sent it; None for nobody we know."""
+    if data[4:8] == _STUN_COOKIE or _is_bencode(data) or len(data) < _GNUTELLA.size:
+        return None
+    _, kind, _, _, length = _GNUTELLA.unpack_from(data)
+    if kind in _GNUTELLA_TYPES and length == len(data) - _GNUTELLA.size:
+        return DatagramGuest.GNUTELLA
+    return None
+
+
+def _is_bencode(data: bytes) -> bool:
+    """A DHT message. One `d` is not enough: so begins each GUID that holds an address of 100.0.0.0/8."""
+    return data[:1] == b"d" and data[1:2].isdigit() and data[2:3] == b":" and data[-1:] == b"e"

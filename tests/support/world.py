@@ -4,11 +4,13 @@
 timer, so an hour of choking takes as long as its messages take. Nodes are the real ones: the loop's own
 `create_server` and `create_connection` connect them, through hosts that have an uplink of so many bytes per
 second, a delay, and a plug that can be pulled. What a transport is given it reads only when the uplink gets
-to it, so a buffer that is used again too early is found out by the hashes. Whatever reaches the loop's
+to it, so a buffer that is used again too early is found out by the hashes. Datagrams travel as fast and wait
+for nobody; a host that loses some (`Host.loss`) throws the story's own dice. Whatever reaches the loop's
 exception handler fails the story.
 """
 
 import asyncio
+import errno
 import hashlib
 import itertools
 import selectors
@@ -52,6 +54,7 @@ class Host:
     name: str
     up: float = float("inf")  # bytes per second
     delay: float = 0.01  # seconds to any other host
+    loss: float = 0.0  # share of the datagrams from and to it that never arrive
     online: bool = True
     sent: int = 0  # bytes that left it
     line: deque["Transport"] = field(default_factory=deque)
@@ -65,6 +68,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.now = 0.0
         self.hosts: dict[str, Host] = {}
         self.listeners: dict[tuple[str, int], Callable[[], asyncio.BaseProtocol]] = {}
+        self.ears: dict[tuple[str, int], DatagramTransport] = {}
+        self.dice = Random(1)  # for what is lost
         self.ports = itertools.count(50_000)
         self.transports: WeakSet[Transport] = WeakSet()
         self.complaints: list[dict[str, Any]] = []
@@ -87,7 +92,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, factory: Any, host: Any = None, port: Any = None, *, local_addr: Any = None, **_: Any
     ) -> Any:
         assert local_addr is not None, "every node of a world listens on an address of its own"
-        here, there = self.hosts[local_addr[0]], self.hosts[host]
+        here, there = self.hosts[local_addr[0]], self.hosts.get(host)
+        if there is None:
+            await asyncio.sleep(here.delay)
+            raise OSError(errno.EHOSTUNREACH, "No route to host")
         await asyncio.sleep(here.delay + there.delay)
         answer = self.listeners.get((host, port))
         if answer is None or not (here.online and there.online):
@@ -100,6 +108,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         theirs.connection_made(far)
         ours.connection_made(near)
         return near, ours
+
+    async def create_datagram_endpoint(self, factory: Any, local_addr: Any = None, **_: Any) -> Any:
+        host, port = local_addr
+        name = (host, port or next(self.ports))
+        if name in self.ears:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        transport = self.ears[name] = DatagramTransport(self, self.hosts[host], factory(), name)
+        transport.protocol.connection_made(transport)
+        return transport, transport.protocol
 
 
 class _Server:
@@ -227,6 +244,50 @@ class Transport(asyncio.Transport):
         return self._dead
 
 
+class DatagramTransport(asyncio.DatagramTransport):
+    """A socket for datagrams: each goes at once and arrives alone, or not at all."""
+
+    def __init__(self, loop: VirtualLoop, here: Host, protocol: Any, name: tuple[str, int]) -> None:
+        super().__init__({"sockname": name})
+        self.protocol = protocol
+        self._loop, self._here, self._name = loop, here, name
+        self._dead = False
+
+    def sendto(self, data: Any, addr: Any = None) -> None:
+        there = self._loop.hosts.get(addr[0])
+        if self._dead or not self._here.online:
+            return
+        self._here.sent += len(data)
+        if there is not None and not self._is_lost(there):
+            seconds = self._here.delay + len(data) / self._here.up
+            self._loop.call_later(seconds, self._arrive, bytes(data), there, tuple(addr))
+
+    def _is_lost(self, there: Host) -> bool:
+        return any(
+            host.loss and self._loop.dice.random() < host.loss for host in (self._here, there)
+        )
+
+    def _arrive(self, data: bytes, there: Host, addr: tuple[str, int]) -> None:
+        ear = self._loop.ears.get(addr)
+        if ear is not None and there.online and self._here.online:
+            ear.protocol.datagram_received(data, self._name)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if not self._dead:
+            self._dead = True
+            del self._loop.ears[self._name]
+            self._loop.call_soon(self.protocol.connection_lost, None)
+
+    def is_closing(self) -> bool:
+        return self._dead
+
+
 def _pump(loop: VirtualLoop, host: Host) -> None:
     """Send the next chunk of the next connection, then come back when the line is free again."""
     while host.line and not host.pumping and host.online:
@@ -255,6 +316,7 @@ class World:
         self.folder = folder
         self.loop = loop
         self.dice = Random(seed)
+        loop.dice = Random(seed)
         self.nodes: list[Node] = []
 
     def host(self, up: float = float("inf"), delay: float = 0.01) -> Host:
@@ -283,6 +345,9 @@ class World:
         """As SIGKILL does: nothing is told, noted or synced; the kernel closes sockets, files and locks."""
         self.nodes.remove(node)
         self.loop.listeners.pop((node.settings.bind, node.port), None)
+        for name, ear in list(self.loop.ears.items()):
+            if name[0] == node.settings.bind:
+                ear.abort()
         for transport in list(self.loop.transports):
             if transport.host.name == node.settings.bind:
                 transport.abort()

@@ -8,8 +8,6 @@ from p2pswarm.wire.framer import Framer
 from p2pswarm.wire.napster import Share
 from p2pswarm.wire.napster.peer import (
     HELLO,
-    Chunk,
-    DataFramer,
     GetFile,
     GetList,
     HeadFramer,
@@ -121,17 +119,6 @@ def test_an_offset_is_what_came_in_one_go() -> None:
 def test_a_number_has_an_end(framer: Framer) -> None:
     with pytest.raises(RemoteProtocolError):
         feed(framer, b"1" * 50)
-
-
-@given(st.binary(max_size=300), st.integers(0, 300), chunkings)
-def test_data_comes_in_order_and_no_more_than_asked(
-    data: bytes, left: int, sizes: list[int]
-) -> None:
-    framer = DataFramer(left)
-    chunks = feed(framer, data, sizes)
-    assert b"".join(chunk.data for chunk in chunks if isinstance(chunk, Chunk)) == data[:left]
-    assert framer.left == max(left - len(data), 0)
-    assert framer.unread() == data[left:]
 
 
 @given(chunkings)

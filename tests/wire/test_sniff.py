@@ -3,53 +3,122 @@ from hypothesis import given, strategies as st
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.wire.peer import HANDSHAKE
-from p2pswarm.wire.sniff import Guest, SniffFramer
+from p2pswarm.wire.sniff import DatagramGuest, Guest, SniffFramer, sniff_datagram
 from tests.support.feeding import chunkings, feed, feed_until_error
+
+OPENINGS = {
+    HANDSHAKE: Guest.PEER_WIRE,
+    b"GNUTELLA CONNECT/": Guest.GNUTELLA,
+    b"GIV ": Guest.GIV,
+    b"GET ": Guest.HTTP,
+    b"HEAD ": Guest.HTTP,
+}
+openings = st.sampled_from(list(OPENINGS))
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 13, 1000])
-def test_a_peer_is_known_by_its_first_twenty_bytes(chunk: int) -> None:
+@pytest.mark.parametrize("opening", OPENINGS, ids=str)
+def test_a_guest_is_known_by_its_first_bytes(opening: bytes, chunk: int) -> None:
     framer = SniffFramer()
-    assert feed(framer, HANDSHAKE, [chunk]) == [Guest.PEER_WIRE]
-    assert framer.unread() == HANDSHAKE
+    assert feed(framer, opening, [chunk]) == [OPENINGS[opening]]
+    assert framer.unread() == opening
 
 
-@given(st.integers(0, len(HANDSHAKE) - 1), chunkings)
-def test_a_part_of_it_decides_nothing(n: int, sizes: list[int]) -> None:
+@given(openings, st.integers(1, len(HANDSHAKE)), chunkings)
+def test_a_part_of_it_decides_nothing(opening: bytes, less: int, sizes: list[int]) -> None:
     framer = SniffFramer()
-    assert feed(framer, HANDSHAKE[:n], sizes) == []
-    assert framer.unread() == HANDSHAKE[:n]
+    start = opening[:-less]
+    assert feed(framer, start, sizes) == []
+    assert framer.unread() == start
+    assert framer.heard == bool(start)
 
 
-def test_every_byte_is_left_for_the_next_framer() -> None:
+@given(openings, st.binary(max_size=300))
+def test_every_byte_is_left_for_the_next_framer(opening: bytes, rest: bytes) -> None:
     framer = SniffFramer()
-    data = HANDSHAKE + bytes(range(256))
-    assert feed(framer, data) == [Guest.PEER_WIRE]
-    assert framer.unread() == data
+    assert feed(framer, opening + rest) == [OPENINGS[opening]]
+    assert framer.unread() == opening + rest
 
 
 @pytest.mark.parametrize(
-    "first",
+    ("good", "wrong"),
     [
-        b"GET / HTTP/1.1\r\n",
-        b"\0",
-        b"\x13BitTorrent Protocol",  # the name is written small
-        b"\x12BitTorrent protocol",
-        b"BitTorrent protocol",
-        b"\x16\x03\x01",
+        (b"GET", b"\0"),
+        (b"GET", b"nick"),  # Napster says so, but only where it was greeted
+        (b"", b"get "),
+        (b"HEAD", b"/"),
+        (b"GIV", b":"),
+        (b"GNUTELLA ", b"OK"),
+        (b"GNUTELLA CONNECT", b" "),
+        (b"", b"POST / HTTP/1.1"),
+        (b"", b"\0"),
+        (b"\x13BitTorrent ", b"Protocol"),  # the name is written small
+        (b"", b"\x12BitTorrent protocol"),
+        (b"", b"BitTorrent protocol"),
+        (b"", b"\x16\x03\x01"),
+        (b"", b" GET /"),
     ],
 )
-def test_whoever_begins_otherwise_is_refused_at_the_first_wrong_byte(first: bytes) -> None:
-    wrong = next(n for n in range(1, len(first) + 1) if not HANDSHAKE.startswith(first[:n]))
+def test_whoever_begins_otherwise_is_refused_at_the_first_wrong_byte(
+    good: bytes, wrong: bytes
+) -> None:
     framer = SniffFramer()
-    assert feed(framer, first[: wrong - 1], [1]) == []
+    assert feed(framer, good, [1]) == []
     with pytest.raises(RemoteProtocolError, match="nobody we know"):
-        feed(framer, first[wrong - 1 : wrong])
+        feed(framer, wrong[:1])
 
 
-@given(st.binary(max_size=200), chunkings)
+@given(st.binary(max_size=200) | st.builds(bytes.__add__, openings, st.binary()), chunkings)
 def test_any_bytes_are_a_guest_or_a_fault(data: bytes, sizes: list[int]) -> None:
     messages, error = feed_until_error(SniffFramer(), data, sizes)
     assert all(isinstance(message, Guest) for message in messages)
     assert error is None or isinstance(error, RemoteProtocolError)
-    assert (error is None) == HANDSHAKE.startswith(data[:20])
+    known = any(data.startswith(opening) or opening.startswith(data) for opening in OPENINGS)
+    assert (error is None) == known
+
+
+# Datagrams
+
+
+def gnutella(guid: bytes = b"\1" * 16, kind: int = 0, payload: bytes = b"") -> bytes:
+    return guid + bytes((kind, 1, 0)) + len(payload).to_bytes(4, "little") + payload
+
+
+@pytest.mark.parametrize("kind", [0x00, 0x01, 0x02, 0x30, 0x31, 0x32, 0x40, 0x80, 0x81])
+@pytest.mark.parametrize("payload", [b"", b"x", bytes(300), b"y" * 65_000])
+def test_a_gnutella_descriptor_is_known_by_its_type_and_length(kind: int, payload: bytes) -> None:
+    assert sniff_datagram(gnutella(kind=kind, payload=payload)) is DatagramGuest.GNUTELLA
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"G",
+        gnutella()[:-1],
+        gnutella() + b"x",
+        gnutella(payload=b"xy")[:-1],
+        gnutella(kind=0x44),  # the DHT of another program
+        gnutella(guid=b"\1\1\1\1\x21\x12\xa4\x42" + bytes(8)),  # STUN
+        b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe",
+        b"\x41\x00" + bytes(18),  # uTP
+    ],
+)
+def test_nobody_else_is_taken_for_it(data: bytes) -> None:
+    assert sniff_datagram(data) is None
+
+
+def test_what_is_bencode_in_full_is_not_gnutella() -> None:
+    data = gnutella(b"d2:ab13:" + bytes(8), payload=b"e")
+    assert sniff_datagram(data) is None
+    assert sniff_datagram(data[:-1] + b"f") is DatagramGuest.GNUTELLA
+
+
+def test_a_guid_that_holds_an_address_may_begin_with_a_d() -> None:
+    assert sniff_datagram(gnutella(bytes((100, 64, 0, 1)) + bytes(12))) is DatagramGuest.GNUTELLA
+
+
+@given(st.binary(max_size=100))
+def test_any_datagram_is_of_somebody_or_nobody(data: bytes) -> None:
+    guest = sniff_datagram(data)
+    assert guest is None or int.from_bytes(data[19:23], "little") == len(data) - 23

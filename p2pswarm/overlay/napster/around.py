@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.napster.talk import Talk
+from p2pswarm.overlay.talk import Talk
 from p2pswarm.wire.napster import Message
 
 __all__ = ["Surroundings"]

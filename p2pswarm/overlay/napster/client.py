@@ -24,10 +24,10 @@ from p2pswarm.overlay.napster.login import Account, Another
 from p2pswarm.overlay.napster.results import NAME, Results, question_for
 from p2pswarm.overlay.napster.session import Session
 from p2pswarm.overlay.napster.sharing import Announcing
-from p2pswarm.overlay.napster.talk import Sink
 from p2pswarm.overlay.napster.transfers import Transfers
 from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Hit, Query
+from p2pswarm.overlay.talk import Sink
 from p2pswarm.wire.napster import (
     Browse,
     BrowseEnd,

@@ -16,7 +16,7 @@ from p2pswarm.errors import BusyError, NetworkError, RefusedError
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.napster.around import Surroundings
 from p2pswarm.overlay.napster.results import fits
-from p2pswarm.overlay.napster.talk import Sink, Talk
+from p2pswarm.overlay.talk import Sink, Talk
 from p2pswarm.wire.napster import (
     DataPortError,
     Download,

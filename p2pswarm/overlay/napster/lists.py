@@ -10,10 +10,11 @@ from collections.abc import Callable
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.giving import Told
 from p2pswarm.overlay.napster.around import Surroundings
-from p2pswarm.overlay.napster.giving import Giving, Told
+from p2pswarm.overlay.napster.giving import Giving
 from p2pswarm.overlay.napster.sharing import share_of
-from p2pswarm.overlay.napster.talk import Talk
+from p2pswarm.overlay.talk import Talk
 from p2pswarm.wire.napster import DirectBrowse, DirectBrowseAck, DirectBrowseError
 from p2pswarm.wire.napster.peer import SendList, list_lines
 

@@ -8,21 +8,23 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
-from weakref import WeakValueDictionary
 
-from p2pswarm.errors import NetworkError, P2PSwarmError
+from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
-from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.formats.zones import zone_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.dialing import Dialing, to_the_end
 from p2pswarm.overlay.napster.connection import Connection
 from p2pswarm.overlay.napster.downloads import Downloads
 from p2pswarm.overlay.napster.giving import Giving
+from p2pswarm.overlay.napster.hello import reach
 from p2pswarm.overlay.napster.lists import Lists
-from p2pswarm.overlay.napster.talk import Talk
+from p2pswarm.overlay.napster.results import NAME
 from p2pswarm.overlay.napster.uploads import Uploads
+from p2pswarm.overlay.talk import Talk
 from p2pswarm.wire.napster import (
     DataPortError,
     DirectBrowse,
@@ -49,10 +51,9 @@ class Transfers:
         self._lists: Lists | None = None
         self._port = port
         self._connection = connection
-        self._budget = DialBudget()
-        self._dialing: WeakValueDictionary[Address, asyncio.Lock] = WeakValueDictionary()
+        clock = asyncio.get_running_loop().time
+        self._dialing = Dialing(port, DialBudget(), clock, reach)
         self._tasks: asyncio.TaskGroup | None = None
-        self._clock = asyncio.get_running_loop().time
 
     def give(self, catalog: Catalog, giving: Giving, slots: int) -> None:
         """From now on there is something to be had from us."""
@@ -100,7 +101,7 @@ class Transfers:
 
     def answers(self, address: Address) -> bool:
         """Whether we dialed somebody there, who answered."""
-        return self._budget.has_answered(address)
+        return self._dialing.has_answered(address)
 
     # Surroundings
 
@@ -121,25 +122,15 @@ class Transfers:
         if self._tasks is None:
             work.close()
         else:
-            self._tasks.create_task(_to_the_end(work))
+            self._tasks.create_task(to_the_end(NAME, work))
 
     def expect(self, host: str | None) -> Callable[[], None]:
         return self._port.expect(host, HELLO, self._let_in)
 
     async def dial(self, address: Address) -> Talk:
-        # One at a time to one place: whether it answers, the first one finds out for all.
-        async with self._dialing.setdefault(address, asyncio.Lock()):
-            if not self._budget.may_dial(address, self._teller(), self._clock()):
-                raise NetworkError(
-                    f"{address} is not dialed: it did not answer, or cannot be there"
-                )
-            talk = await Talk.dial(self._port, address)
-            self._budget.answered(address)
-            return talk
-
-    def _teller(self) -> Zone:
-        """Whoever names an address does so through the server."""
-        return zone_of(self._connection.current().stream.remote.host)
+        # Whoever names an address does so through the server.
+        teller = zone_of(self._connection.current().stream.remote.host)
+        return await self._dialing.dial(address, teller)
 
     # Who dials us
 
@@ -160,11 +151,3 @@ class Transfers:
                 await self._lists.came(talk)
         finally:
             talk.close()
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """A transfer that fails is not the end of the others."""
-    try:
-        await work
-    except P2PSwarmError as error:
-        log.info("napster: %s", error)

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from p2pswarm.errors import BusyError, DiskError, NetworkError, P2PSwarmError
 from p2pswarm.formats.ids import Address
+from p2pswarm.overlay.giving import Gift
 from p2pswarm.overlay.napster.around import Surroundings
-from p2pswarm.overlay.napster.giving import Gift, Giving
-from p2pswarm.overlay.napster.talk import Talk
+from p2pswarm.overlay.napster.giving import Giving
+from p2pswarm.overlay.talk import Talk
 from p2pswarm.wire.napster import (
     ChangePort,
     PushAck,

@@ -24,8 +24,6 @@ from p2pswarm.wire.napster.files import Share
 
 __all__ = [
     "HELLO",
-    "Chunk",
-    "DataFramer",
     "GetFile",
     "GetList",
     "HeadFramer",
@@ -109,13 +107,6 @@ class Refusal:
     """Words instead of the number: `FILE NOT SHARED`, `INVALID REQUEST`."""
 
     text: str
-
-
-@dataclass(slots=True)
-class Chunk:
-    """Bytes of the file, in order."""
-
-    data: bytes
 
 
 class _OneMessageFramer(CuttingFramer):
@@ -210,22 +201,6 @@ def _number(data: bytes, digits: int) -> tuple[int, object]:
         text = as_text(data[:_MOST_REFUSAL])
         return len(data), Refusal("".join(char if char.isprintable() else "?" for char in text))
     return digits, StatedNumber(int(data[:digits]))
-
-
-class DataFramer(CuttingFramer):
-    """The bytes of the file, `left` of them; what comes after stays unread."""
-
-    def __init__(self, left: int, scratch: Scratch | None = None) -> None:
-        super().__init__(scratch)
-        self.left = left
-
-    @override
-    def _cut(self, view: memoryview, into: list[object]) -> int:
-        used = min(len(view), self.left)
-        if used:
-            into.append(Chunk(view[:used].tobytes()))
-            self.left -= used
-        return used
 
 
 def list_lines(nick: str, files: Sequence[Share]) -> bytes:

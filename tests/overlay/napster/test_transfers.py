@@ -12,7 +12,8 @@ import pytest
 
 from p2pswarm.errors import BusyError, NetworkError
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.napster import downloads, talk, uploads
+from p2pswarm.overlay import talk
+from p2pswarm.overlay.napster import downloads, uploads
 from p2pswarm.overlay.napster.client import Napster
 from p2pswarm.overlay.query import Hit
 from p2pswarm.wire.napster import torrent_name

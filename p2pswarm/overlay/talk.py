@@ -1,4 +1,4 @@
-"""One connection between two Napster clients, as a coroutine sees it.
+"""One connection over which a file goes, as a coroutine sees it: of Napster, of Gnutella.
 
 A few messages are awaited one by one, each with the framer that understands it; then bytes flow one way, and
 are handed on in the socket's callback or given out as fast as the other side takes them. Whoever is silent,
@@ -8,13 +8,14 @@ or takes nothing, is left.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Self
 
 from p2pswarm.errors import NetworkError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
-from p2pswarm.wire.framer import Framer, Scratch
-from p2pswarm.wire.napster.peer import Chunk, DataFramer, HelloFramer
+from p2pswarm.wire.data import Chunk, DataFramer
+from p2pswarm.wire.framer import Framer, KeepingFramer, Scratch
 
 __all__ = ["Sink", "Talk"]
 
@@ -42,20 +43,19 @@ class Talk:
         self._reason: Exception | None = None
 
     @classmethod
-    async def dial(cls, port: Port, address: Address) -> "Talk":
-        """A connection on which the other side has said its `1`. Raises NetworkError."""
+    async def dial(cls, port: Port, address: Address, framer: Framer | None = None) -> Self:
+        """A connection. The framer reads the first word, which `word` waits for; without one, `hear` does.
+
+        Raises NetworkError.
+        """
         talk = cls(port)
+        framer = framer or KeepingFramer(port.scratch)
         try:
             async with asyncio.timeout(CONNECT_TIME):
-                talk._stream = await port.dial(address, HelloFramer(port.scratch), talk)
+                talk._stream = await port.dial(address, framer, talk)
         except (OSError, TimeoutError) as error:
             reason = getattr(error, "strerror", None) or "it does not answer"
             raise NetworkError(f"cannot reach {address}: {reason}") from error
-        try:
-            await talk.word()
-        except BaseException:
-            talk.close()
-            raise
         return talk
 
     @property
@@ -76,24 +76,25 @@ class Talk:
         """True when the kernel has it, so that the buffer may be used again."""
         return self.stream.send(data)
 
-    async def hear(self, framer: Framer) -> object:
+    async def hear(self, framer: Framer, patience: float = WORD_TIME) -> object:
         """The next word, read by this framer."""
         self.stream.switch(framer, self)
-        return await self.word()
+        return await self.word(patience)
 
-    async def word(self) -> object:
+    async def word(self, patience: float = WORD_TIME) -> object:
         """The next word, of the framer that is there."""
         while not self._heard:
             self._alive()
-            await self._ring(WORD_TIME)
+            await self._ring(patience)
         return self._heard.popleft()
 
     async def receive(self, size: int, sink: Sink, gate: asyncio.Event | None = None) -> int:
-        """So many bytes into the sink, or as many as it wants; returns how many, the connection closed.
+        """So many bytes into the sink, or as many as it wants; returns how many.
 
-        While the gate is closed nothing is read. More is not read either, whatever the other side sends.
+        While the gate is closed nothing is read. What follows is left for the next `hear`; when the sink has
+        enough before that, the connection is closed.
         """
-        self._sink, self._gate = sink, gate
+        self._sink, self._gate, self._moved, self._wants_more = sink, gate, 0, True
         self.stream.switch(DataFramer(size, self._port.scratch), self)
         while self._wants_more and self._moved < size:
             self._alive()
@@ -102,7 +103,11 @@ class Talk:
                 self.stream.resume()
             else:
                 await self._ring(STALLED)
-        self.close()
+        self._sink = self._gate = None
+        if self._wants_more:
+            self.stream.resume()
+        else:
+            self.close()
         return self._moved
 
     async def sent(self) -> None:
