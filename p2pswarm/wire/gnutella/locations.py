@@ -4,8 +4,6 @@
 proxies (x-alt, push_proxy of the GDF). Only IP addresses count: a name would have us ask the DNS of anybody.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing_extensions import override
 
 from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.urns import base32, read_base32
 from p2pswarm.wire.gnutella.heads import DEFAULT_PORT
 
 __all__ = ["PushLocation", "read_locations", "read_node", "write_locations"]
@@ -33,8 +32,7 @@ class PushLocation:
 
     @override
     def __str__(self) -> str:
-        guid = base64.b32encode(self.servent).decode("ascii").rstrip("=")
-        return ";".join([guid, *map(_short, self.proxies)])
+        return ";".join([base32(self.servent), *map(_short, self.proxies)])
 
 
 def read_locations(value: str) -> list[Address | PushLocation]:
@@ -73,8 +71,8 @@ def _location(text: str) -> Address | PushLocation | None:
 
 def _servent(guid: str) -> bytes | None:
     try:
-        return bytes.fromhex(guid) if len(guid) == 32 else base64.b32decode(guid.upper() + "======")
-    except (binascii.Error, ValueError):
+        return bytes.fromhex(guid) if len(guid) == 32 else read_base32(guid, 16)
+    except (FormatError, ValueError):
         return None
 
 

@@ -4,15 +4,15 @@ A file is named by its hash (`/uri-res/N2R?`, HUGE), or by index and name as in 
 here is a path of the disk, and nothing else is understood.
 """
 
-import base64
-import binascii
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from typing_extensions import override
 
+from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import InfoHash
+from p2pswarm.formats.urns import base32, read_base32, read_urn
 
 __all__ = [
     "Browse",
@@ -28,10 +28,6 @@ __all__ = [
 MOST_TARGET = 2048  # characters
 _ORIGIN = re.compile(r"https?://[^/]*", re.IGNORECASE)
 _GET = re.compile(r"/get/([0-9]{1,10})/(.+)", re.IGNORECASE | re.DOTALL)
-_SHA1 = re.compile(
-    r"urn:(?:sha1:([a-z2-7]{32})|bitprint:([a-z2-7]{32})\.[a-z2-7]{39})", re.IGNORECASE
-)
-_TREE = re.compile(r"urn:sha1:([a-z2-7]{32})(?:;([a-z2-7]{39}))?", re.IGNORECASE)
 _TORRENT = re.compile(r"/p2pswarm/torrent/([0-9a-f]{40})", re.IGNORECASE)
 _HEX_GUID = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 _SERVENT, _TTH = 16, 24  # bytes
@@ -45,7 +41,7 @@ class ByHash:
 
     @override
     def __str__(self) -> str:
-        return f"/uri-res/N2R?urn:sha1:{_base32(self.sha1)}"
+        return f"/uri-res/N2R?urn:sha1:{base32(self.sha1)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +53,8 @@ class TreeOf:
 
     @override
     def __str__(self) -> str:
-        root = "" if self.root is None else f";{_base32(self.root)}"
-        return f"/uri-res/N2X?urn:sha1:{_base32(self.sha1)}{root}"
+        root = "" if self.root is None else f";{base32(self.root)}"
+        return f"/uri-res/N2X?urn:sha1:{base32(self.sha1)}{root}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +86,7 @@ class PushProxy:
 
     @override
     def __str__(self) -> str:
-        return f"/gnutella/push-proxy?ServerId={_base32(self.servent)}"
+        return f"/gnutella/push-proxy?ServerId={base32(self.servent)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +124,21 @@ def read_target(text: str) -> Target | None:
 
 
 def _by_hash(urn: str) -> ByHash | None:
-    found = _SHA1.fullmatch(urn)
-    return ByHash(base64.b32decode((found[1] or found[2]).upper())) if found else None
+    sha1 = _sha1(urn)
+    return None if sha1 is None else ByHash(sha1)
 
 
 def _tree(urn: str) -> TreeOf | None:
-    found = _TREE.fullmatch(urn)
-    if found is None:
+    urn, semicolon, text = urn.partition(";")
+    sha1, root = _sha1(urn), _binary(text.strip(), _TTH)
+    return None if sha1 is None or (semicolon and root is None) else TreeOf(sha1, root)
+
+
+def _sha1(urn: str) -> bytes | None:
+    try:
+        return read_urn(urn).sha1
+    except FormatError:
         return None
-    root = _binary(found[2], _TTH) if found[2] else None
-    return TreeOf(base64.b32decode(found[1].upper()), root)
 
 
 def _push_proxy(query: str) -> PushProxy | None:
@@ -163,14 +164,8 @@ def _by_path(text: str) -> Target | None:
     return ByIndex(int(found[1]), unquote(found[2], errors="replace").removesuffix("/"))
 
 
-def _base32(data: bytes) -> str:
-    return base64.b32encode(data).decode("ascii").rstrip("=")
-
-
 def _binary(text: str, size: int) -> bytes | None:
-    """So many bytes in base32 without padding."""
     try:
-        data = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
-    except (binascii.Error, ValueError):
+        return read_base32(text, size)
+    except FormatError:
         return None
-    return data if len(data) == size else None
