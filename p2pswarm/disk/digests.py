@@ -1,8 +1,8 @@
 """The hashes by which networks know a file, computed some megabytes at a time.
 
 Napster's MD5 covers the first 299008 bytes after an ID3v2 tag; it is cheap and weak. The rest needs every
-byte: SHA-1 of the whole, and of each piece for a torrent. That torrent is made of nothing but the bytes:
-its name is their SHA-1, so everybody who shares them, under any name, is in one swarm.
+byte: SHA-1 of the whole, and of each piece for a torrent, and the tiger tree. That torrent is made of nothing
+but the bytes: its name is their SHA-1, so everybody who shares them, under any name, is in one swarm.
 """
 
 from hashlib import md5, sha1
@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from p2pswarm.disk.reading import Reading
 from p2pswarm.formats.metainfo import Metainfo, build, default_piece_length
+from p2pswarm.formats.thex import Growing, TigerTree
+from p2pswarm.formats.tiger import available
 
 __all__ = ["MD5_SPAN", "Digesting", "Digests", "beginning_has", "napster_md5", "torrent_of"]
 
@@ -20,7 +22,7 @@ _ID3 = (
     10  # bytes of an ID3v2 head: "ID3", version, flags, four bytes of length with seven bits each
 )
 _FOOTER = 0x10  # the flag of a second head at the tag's end, which its length leaves out
-_BUFFER = 256 << 10  # bytes: stays in the processor's cache while it is hashed twice
+_BUFFER = 256 << 10  # bytes: stays in the processor's cache while it is hashed again
 
 
 def napster_md5(file: Reading) -> bytes:
@@ -59,10 +61,12 @@ def _tag_end(head: bytes) -> int:
 
 
 class Digests(NamedTuple):
-    """What every byte was needed for. `pieces` are 20 bytes for each piece of the torrent."""
+    """What every byte was needed for. `pieces` are 20 bytes for each piece of the torrent; `tree` is None
+    where this machine has no Tiger."""
 
     sha1: bytes
     pieces: bytes
+    tree: TigerTree | None = None
 
 
 class Digesting:
@@ -77,6 +81,7 @@ class Digesting:
         self._piece_length = default_piece_length(file.size)
         self._room = self._piece_length  # bytes that the current piece still takes
         self._alone = file.size <= self._piece_length  # then its hash is that of the whole
+        self._tree = Growing(file.size) if available() else None
 
     def step(self, most: int) -> Digests | None:
         """Hash at most so many bytes more; None while there is more to do. Raises DiskError."""
@@ -94,6 +99,8 @@ class Digesting:
 
     def _update(self, data: memoryview) -> None:
         self._whole.update(data)
+        if self._tree is not None:
+            self._tree.update(data)
         while data and not self._alone:
             self._piece.update(data[: self._room])
             taken = min(self._room, len(data))
@@ -109,11 +116,12 @@ class Digesting:
 
     def _finished(self) -> Digests:
         whole = self._whole.digest()
+        tree = None if self._tree is None else self._tree.finish()
         if self._alone:
-            return Digests(whole, whole)
+            return Digests(whole, whole, tree)
         if self._room < self._piece_length:
             self._end_piece()
-        return Digests(whole, bytes(self._pieces))
+        return Digests(whole, bytes(self._pieces), tree)
 
 
 def torrent_of(digests: Digests, size: int) -> Metainfo:

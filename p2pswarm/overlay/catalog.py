@@ -22,6 +22,7 @@ from p2pswarm.disk.reading import Reading
 from p2pswarm.errors import DiskError, HostError
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.thex import TigerTree
 from p2pswarm.overlay.hashes import Hashes
 from p2pswarm.overlay.indexing import Indexing
 from p2pswarm.overlay.lookup import Lookup
@@ -113,6 +114,10 @@ class Catalog:
     async def torrent(self, info_hash: InfoHash) -> tuple[Shared, Metainfo] | None:
         """One of our files, and the torrent of it."""
         return await self.ask(self._hashes.torrent, info_hash)
+
+    async def tree(self, shared: Shared) -> TigerTree | None:
+        """The tiger tree of one of our files; None when there is none (yet)."""
+        return await self.ask(self._hashes.tree, shared)
 
     # For whoever announces our files
 

@@ -12,6 +12,8 @@ from p2pswarm.disk.digests import Digests, torrent_of
 from p2pswarm.errors import MetainfoError
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.thex import TigerTree
+from p2pswarm.formats.tiger import available
 from p2pswarm.overlay.tables import Place, Shared, place_of, rows_of
 
 __all__ = ["Hashes"]
@@ -21,7 +23,9 @@ live AND file.id > (SELECT coalesce(max(id), 0) FROM hash) ORDER BY file.id LIMI
 """
 _PUT_MD5 = "INSERT INTO hash (id, md5) SELECT id, ? FROM file WHERE id = ?"
 _NEXT = "file.id = (SELECT min(id) FROM hash WHERE sha1 IS NULL AND md5 IS NOT NULL)"
-_PUT = "UPDATE hash SET sha1 = ?, info_hash = ?, pieces = ? WHERE id = ?"
+_PUT = "UPDATE hash SET sha1 = ?, info_hash = ?, pieces = ?, tth = ? WHERE id = ?"
+_PUT_TREE = "INSERT OR REPLACE INTO tree (id, nodes) SELECT id, ? FROM hash WHERE id = ?"
+_TREE = "SELECT tth, nodes FROM hash LEFT JOIN tree ON tree.id = hash.id WHERE hash.id = ?"
 _GIVE_UP = "UPDATE hash SET md5 = NULL WHERE id = ?"
 
 
@@ -47,9 +51,17 @@ class Hashes:
     def put_digests(self, shared: Shared, digests: Digests) -> None:
         # A single piece has the hash of the whole.
         pieces = None if digests.pieces == digests.sha1 else digests.pieces
-        values = (digests.sha1, _info_hash(digests, shared.size), pieces, shared.id)
+        tree, info_hash = digests.tree, _info_hash(digests, shared.size)
+        tth = None if tree is None else tree.root
         with self._db.writing():
-            self._db.many(_PUT, [values])
+            self._db.many(_PUT, [(digests.sha1, info_hash, pieces, tth, shared.id)])
+            if tree is not None and len(tree) > 1:
+                self._db.many(_PUT_TREE, [(tree.nodes, shared.id)])
+
+    def tree(self, shared: Shared) -> TigerTree | None:
+        """The file's tiger tree; None when it is not hashed, or this machine has no Tiger."""
+        tth, nodes = self._db.one(_TREE, shared.id) or (None, None)
+        return TigerTree(shared.size, nodes or tth) if tth and available() else None
 
     def give_up(self, shared: Shared) -> None:
         """It cannot be read."""

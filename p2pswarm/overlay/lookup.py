@@ -20,6 +20,7 @@ _FOUND = """
 _BY_DIGEST = {
     "md5": "live AND md5 = ? LIMIT ?",
     "sha1": "live AND sha1 = ? LIMIT ?",
+    "tth": "live AND tth = ? LIMIT ?",
     "btih": "live AND info_hash = ? LIMIT ?",
 }
 _LISTED = """

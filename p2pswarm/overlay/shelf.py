@@ -152,8 +152,8 @@ class Shelf:
         gone = rows_of(self._db, chosen, json.dumps(numbers))
         words = [(each.id, _words(each.name)) for each in gone]
         self._db.many("INSERT INTO word (word, rowid, words) VALUES ('delete', ?, ?)", words)
-        for statement in ("DELETE FROM file WHERE id = ?", "DELETE FROM hash WHERE id = ?"):
-            self._db.many(statement, [(each.id,) for each in gone])
+        for table in ("file", "hash", "tree"):
+            self._db.many(f"DELETE FROM {table} WHERE id = ?", [(each.id,) for each in gone])  # noqa: S608
         self.files -= len(gone)
         self.bytes -= sum(each.size for each in gone)
         return gone

@@ -1,7 +1,8 @@
 """The catalog's tables, and what a row of them means.
 
 A file has two names: the public one, which networks carry and which is all that leaves, and its bytes on the
-disk, kept beside it only where the two differ.
+disk, kept beside it only where the two differ. The nodes of tiger trees have a table of their own, which no
+search reads; a tree that is nothing but its root has no row there.
 """
 
 import os
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 _OURS = 0x70327063  # "p2pc"
-_VERSION = 1  # of the tables below, and of what `words_of` answers
+_VERSION = 2  # of the tables below, and of what `words_of` answers
 _ODD = re.compile(r'[\x00-\x1f\x7f-\x9f"\\\ud800-\udfff]')  # what networks cannot carry in a name
 
 _TABLES = """
@@ -36,16 +37,19 @@ CREATE UNIQUE INDEX folder_by_name ON folder (name, root);
 CREATE TABLE file (id INTEGER PRIMARY KEY, folder INTEGER NOT NULL, name TEXT NOT NULL,
     size INTEGER NOT NULL, changed INTEGER NOT NULL, path BLOB);
 CREATE UNIQUE INDEX file_by_name ON file (folder, name);
-CREATE TABLE hash (id INTEGER PRIMARY KEY, md5 BLOB, sha1 BLOB, info_hash BLOB, pieces BLOB);
+CREATE TABLE hash (id INTEGER PRIMARY KEY, md5 BLOB, sha1 BLOB, info_hash BLOB, pieces BLOB,
+    tth BLOB);
+CREATE TABLE tree (id INTEGER PRIMARY KEY, nodes BLOB NOT NULL);
 CREATE INDEX hash_todo ON hash (id) WHERE sha1 IS NULL AND md5 IS NOT NULL;
 CREATE INDEX hash_by_md5 ON hash (md5) WHERE md5 IS NOT NULL;
 CREATE INDEX hash_by_sha1 ON hash (sha1) WHERE sha1 IS NOT NULL;
 CREATE INDEX hash_by_info_hash ON hash (info_hash) WHERE info_hash IS NOT NULL;
+CREATE INDEX hash_by_tth ON hash (tth) WHERE tth IS NOT NULL;
 CREATE VIRTUAL TABLE word USING fts5
     (words, content='', columnsize=0, detail=none, tokenize='ascii');
 """
 _SHARED = """
-SELECT file.id, folder.name, file.name, size, changed, md5, sha1, info_hash
+SELECT file.id, folder.name, file.name, size, changed, md5, sha1, info_hash, tth
 FROM {} JOIN folder ON folder.id = file.folder JOIN root ON root.id = folder.root
 LEFT JOIN hash ON hash.id = file.id WHERE {}
 """
@@ -85,13 +89,14 @@ class Shared(NamedTuple):
     md5: bytes | None
     sha1: bytes | None
     info_hash: InfoHash | None
+    tth: bytes | None = None
 
 
 def _shared(row: Any) -> Shared:
-    number, above, name, size, changed, md5, sha1, raw = row
+    number, above, name, size, changed, md5, sha1, raw, tth = row
     info_hash = InfoHash(raw) if raw else None
     whole = f"{above}/{name}" if above else name
-    return Shared(number, whole, size, changed, md5, sha1, info_hash)
+    return Shared(number, whole, size, changed, md5, sha1, info_hash, tth)
 
 
 def rows_of(db: Database, where: str, *values: Any, source: str = "file") -> list[Shared]:

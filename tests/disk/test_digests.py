@@ -17,6 +17,8 @@ from p2pswarm.disk.digests import (
 )
 from p2pswarm.disk.reading import Reading
 from p2pswarm.errors import DiskError
+from p2pswarm.formats.thex import TigerTree
+from tests.support.tiger import needs_tiger
 
 MUSIC = bytes(range(256)) * 1200  # 307200 bytes
 
@@ -68,10 +70,21 @@ def test_whole_and_pieces_in_any_steps(
     path.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "default_piece_length", lambda _: piece)
-        whole, pieces = digested(path, step)
+        whole, pieces, tree = digested(path, step)
+    assert tree is None or tree == TigerTree.of(data)
     assert whole == sha1(data).digest()
     cuts = range(0, len(data), piece)
     assert pieces == b"".join(sha1(data[at : at + piece]).digest() for at in cuts)
+
+
+@needs_tiger()
+def test_the_tree_is_made_in_the_same_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = os.urandom(600_001)
+    (tmp_path / "file").write_bytes(data)
+    with_tree = digested(tmp_path / "file", 100_000)
+    assert with_tree.tree == TigerTree.of(data)
+    monkeypatch.setattr(room, "available", lambda: False)
+    assert digested(tmp_path / "file", 100_000) == (*with_tree[:2], None)
 
 
 def test_the_torrent_depends_on_nothing_but_the_bytes(tmp_path: Path) -> None:

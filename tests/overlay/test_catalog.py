@@ -12,11 +12,13 @@ from p2pswarm.disk.digests import MD5_SPAN
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import DiskError, HostError, InUseError
 from p2pswarm.formats.ids import InfoHash
+from p2pswarm.formats.thex import TigerTree
 from p2pswarm.formats.words import Asked, Kind, words_of
 from p2pswarm.overlay import indexing
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.query import Digest, Query
 from p2pswarm.overlay.tables import Shared
+from tests.support.tiger import needs_tiger
 
 EVERYTHING = Query(limit=10_000)
 
@@ -118,8 +120,52 @@ async def test_files_are_found_by_every_hash(share: Path, database: Path) -> Non
         for name, value in (("sha1", shared.sha1), ("md5", shared.md5), ("btih", shared.info_hash)):
             assert await catalog.by_digest(Digest(name, value)) == [shared]
             assert await catalog.search(Query(digest=Digest(name, value))) == [shared]
-        assert await catalog.by_digest(Digest("tth", bytes(24))) == []
+        assert await catalog.by_digest(Digest("crc32", bytes(4))) == []
         assert await catalog.by_digest(Digest("sha1", bytes(20))) == []
+
+
+@needs_tiger()
+async def test_tiger_trees_are_kept_and_found(share: Path, database: Path) -> None:
+    data = os.urandom(300_000)
+    put(share / "large", data)
+    async with opened(database, share) as catalog:
+        large, small = (
+            await catalog.named("Music/large"),
+            await catalog.named("Music/live/cover.jpg"),
+        )
+        assert large is not None
+        assert small is not None
+        tree = TigerTree.of(data)
+        assert (large.tth, len(tree)) == (tree.root, 5)
+        assert await catalog.tree(large) == tree
+        assert await catalog.tree(small) == TigerTree.of(b"\xff\xd8\xff")
+        assert await catalog.by_digest(Digest("tth", tree.root)) == [large]
+        assert await catalog.by_digest(Digest("tth", bytes(24))) == []
+        (share / "large").unlink()
+        await rescanned(catalog)
+        assert await catalog.tree(large) is None
+        assert await catalog.ask(catalog._shelf._db.rows, "SELECT * FROM tree") == []
+
+
+async def test_without_tiger_a_file_has_no_tree(
+    share: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2pswarm.disk.digests.available", lambda: False)
+    async with opened(database, share) as catalog:
+        for shared in await catalog.search(EVERYTHING):
+            assert shared.sha1 is not None
+            assert (shared.tth, await catalog.tree(shared)) == (None, None)
+
+
+async def test_the_index_of_an_older_version_is_made_anew(
+    share: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("p2pswarm.overlay.tables._VERSION", 1)
+        async with opened(database, share):
+            pass
+    async with opened(database, share) as catalog:
+        assert len(await catalog.noted(0, 10)) == 3
 
 
 async def test_a_file_is_named_exactly_or_not_at_all(share: Path, database: Path) -> None:
