@@ -111,7 +111,7 @@ class Talk:
         return self._moved
 
     async def sent(self) -> None:
-        """Until everything sent is with the kernel; a minute is all there is, also for who talks meanwhile."""
+        """Until everything sent is with the kernel, for a minute at most, also when it talks meanwhile."""
         clock = asyncio.get_running_loop().time
         end = clock() + STALLED
         while not self.stream.idle:

@@ -1,0 +1,1 @@
+"""Gnutella: equal servents that find files among their neighbours and fetch them over HTTP."""
