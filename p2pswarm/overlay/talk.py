@@ -111,10 +111,12 @@ class Talk:
         return self._moved
 
     async def sent(self) -> None:
-        """Until everything sent is with the kernel."""
+        """Until everything sent is with the kernel, for a minute at most, also when it talks meanwhile."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + STALLED
         while not self.stream.idle:
             self._alive()
-            await self._ring(STALLED)
+            await self._ring(end - clock())
         self._alive()
 
     async def hung_up(self) -> None:
