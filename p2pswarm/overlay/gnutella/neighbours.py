@@ -13,6 +13,7 @@ from email.utils import formatdate
 from functools import partial
 from random import Random
 from socket import AF_UNSPEC
+from weakref import WeakKeyDictionary
 
 from p2pswarm.errors import NetworkError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
@@ -77,7 +78,7 @@ class Neighbours:
         self._since = formatdate(wall(), usegmt=True)
         self._knocks = Knocks()
         self._dialing: set[Address] = set()
-        self._dialed: dict[Link, Address] = {}  # under which address
+        self._dialed: WeakKeyDictionary[Link, Address] = WeakKeyDictionary()  # under which address
         self._bell = asyncio.Event()
         self._over = False
         router.port = self._listening
@@ -152,7 +153,8 @@ class Neighbours:
         """Whom there is no need to dial."""
         links = self._router.links
         listening = {link.agreement.address for link in links if link.agreement.address}
-        return {*listening, *self._dialed.values(), *self._dialing}
+        dialed = {self._dialed[link] for link in links if link in self._dialed}
+        return listening | dialed | self._dialing
 
     async def _dial(self, address: Address) -> None:
         """To the end of the greeting; what became of it is noted."""
@@ -200,8 +202,6 @@ class Neighbours:
         self._router.joined(link)
         stream.switch(link.framer(self._port.scratch), link)
         log.debug("%r: %s", link, agreement.agent)
-        for gone in [each for each in self._dialed if each not in self._router.links]:
-            del self._dialed[gone]
 
     # Whom else there is
 
