@@ -80,9 +80,10 @@ class Neighbours:
         self._dialing: set[Address] = set()
         self._dialed: WeakKeyDictionary[Link, Address] = WeakKeyDictionary()  # under which address
         self._bell = asyncio.Event()
+        self._moved = asyncio.Event()
         self._over = False
-        router.port = self._listening
-        router.changed.append(self._bell.set)
+        router.port, router.firewalled = port.number, firewalled
+        router.changed.append(self._move)
         router.located.append(self._located)
 
     async def run(self) -> None:
@@ -126,6 +127,16 @@ class Neighbours:
             dialing=len(self._dialing),
             known=len(self._prospects.hosts),
         )
+
+    async def until(self, holds: Callable[[Status], bool]) -> None:
+        """It is looked at whenever a link or a dial has ended or begun."""
+        while not holds(self.status()):
+            await self._moved.wait()
+
+    def _move(self) -> None:
+        self._bell.set()
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
 
     async def _rest(self, seconds: float) -> None:
         """Until the next tick, or until a link or a dial has ended."""
@@ -174,7 +185,7 @@ class Neighbours:
             self._prospects.failed(address, clock())
         finally:
             self._dialing.discard(address)
-            self._bell.set()
+            self._move()
 
     def _standing(self) -> Standing:
         return self._slots.standing(

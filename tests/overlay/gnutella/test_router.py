@@ -7,12 +7,13 @@ import pytest
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.gnutella.greeting import Role
 from p2pswarm.overlay.gnutella.slots import Wish
-from p2pswarm.wire.gnutella.descriptor import Kind
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push
 from p2pswarm.wire.gnutella.qrp import QueryTable, patches
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
+from p2pswarm.wire.gnutella.results import Result
 from p2pswarm.wire.gnutella.routes import Reset
 from p2pswarm.wire.gnutella.vendor import (
     STOP_QUERY,
@@ -194,7 +195,8 @@ def test_a_push_for_nobody_goes_nowhere() -> None:
 
 def test_a_ping_is_answered_by_us_and_from_the_cache() -> None:
     async def story(mesh: Mesh) -> None:
-        servent, (one, other) = await around(mesh, PEER, PEER)
+        servent, (one,) = await around(mesh, PEER)
+        other = await mesh.stranger().dial(servent, port=PORT)
         there = Address(other.host.name, PORT)
         far = Address("10.7.7.7", 1234)
         other.say(Kind.PONG, Pong(there, 3, 4).encode())
@@ -216,6 +218,27 @@ def test_a_ping_is_answered_by_us_and_from_the_cache() -> None:
         await asyncio.sleep(1)
         (head,) = one.heard(Kind.PONG)
         assert Pong.read(head.payload).address == servent.address
+
+    play(story)
+
+
+@pytest.mark.parametrize(("ttl", "answers"), [(1, 1), (2, 0), (7, 0)])
+def test_who_is_behind_a_firewall_only_says_that_it_lives(ttl: int, answers: int) -> None:
+    async def story(mesh: Mesh) -> None:
+        servent = mesh.servent()
+        await servent.open(firewalled=True)
+        other = mesh.servent()
+        await other.open()
+        top = await mesh.stranger().dial(servent)
+        top.say(Kind.PING, b"", ttl=ttl)
+        await asyncio.sleep(1)
+        assert len(top.heard(Kind.PONG)) == answers
+        await servent.close()
+        servent = mesh.servent()
+        await servent.open(connect=[other.address], firewalled=True)
+        await asyncio.sleep(10)
+        assert len(other.router.links) == 1
+        assert len(other.hosts) == 0
 
     play(story)
 
@@ -487,5 +510,41 @@ def test_a_flood_of_one_does_not_silence_the_others() -> None:
             await asyncio.sleep(0.1)
         assert flooder.link.told is not None
         assert flooder.link.told.code == 400
+
+    play(story)
+
+
+# By UDP
+
+
+class Visitor:
+    """Somebody who asks by UDP."""
+
+    def __init__(self) -> None:
+        self.heads: list[Descriptor] = []
+
+    def tell(self, message: Descriptor) -> bool:
+        self.heads.append(message)
+        return True
+
+
+def test_a_visitor_asks_us_and_our_leaves_and_nobody_else() -> None:
+    async def story(mesh: Mesh) -> None:
+        servent, (leaf, other) = await around(mesh, LEAF, ULTRAPEER, wish=Wish.ULTRAPEER)
+        visitor, query = Visitor(), Query("green cheese")
+        head = Descriptor(bytes(range(16)), Kind.QUERY, 3, 0, query.encode())
+        assert servent.router.visit(head, query, visitor)
+        assert not servent.router.visit(head, query, visitor)
+        await asyncio.sleep(1)
+        assert [(each.ttl, each.hops) for each in leaf.heard(Kind.QUERY)] == [(1, 1)]
+        assert not other.heard(Kind.QUERY)
+        leaf.hit(head.guid)
+        await asyncio.sleep(1)
+        result = Result(1, 1000, "green cheese.txt")
+        ours = QueryHit(servent.address, 1000, (result,), servent.guid)
+        assert servent.router.answer(head, ours)
+        assert [(each.kind, each.hops) for each in visitor.heads] == [(Kind.HIT, 1), (Kind.HIT, 0)]
+        assert servent.router.leaf_of(leaf.guid) is not None
+        assert servent.router.leaf_of(servent.guid) is None
 
     play(story)
