@@ -1,9 +1,9 @@
 """Gnutella nodes that speak by UDP only, and a network in memory where anybody can be the sender."""
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.gnutella.claims import Claims
@@ -78,7 +78,13 @@ class Servent:
     """All rooms for datagrams. It shares `names`, knows `others`, and keeps what it is told."""
 
     def __init__(
-        self, clock, send, address: Address, dice: Random, *, ultrapeer: bool = True
+        self,
+        clock: Callable[[], float],
+        send: Callable[[bytes, Address], None],
+        address: Address,
+        dice: Random,
+        *,
+        ultrapeer: bool = True,
     ) -> None:
         now = clock()
         self.address, self.ultrapeer = address, ultrapeer
@@ -147,7 +153,9 @@ class Servent:
         return True
 
 
-def hit_of(address: Address, names: Sequence[str], servent: Guid = bytes(16), **more) -> QueryHit:
+def hit_of(
+    address: Address, names: Sequence[str], servent: Guid = bytes(16), **more: Any
+) -> QueryHit:
     results = tuple(Result(n, 1000, name, bytes([n % 256]) * 20) for n, name in enumerate(names))
     return QueryHit(address, 1000, results, servent, **more)
 

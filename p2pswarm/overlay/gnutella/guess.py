@@ -23,6 +23,7 @@ USUAL_HOSTS = 1000
 FIRST_PAUSE, FACTOR, LEAST_PAUSE = 1.5, 0.8, 0.2
 PATIENCE = 2.0  # seconds for a key, and for hits after the last query
 AHEAD = 3  # hosts with a key, or asked for one, whose turn has not come
+MOST_KEY = 16  # bytes (query_keys)
 MOST_PORTS = 3  # of one host on the Internet
 MOST_OF_ONE = 50  # results of one ultrapeer that count, or one liar could end each search
 
@@ -123,6 +124,8 @@ class Guess:
 
     def got_key(self, address: Address, key: bytes, now: float) -> bool:
         """A key came; False when nobody asked for it. A second key for a visited host says: ask again."""
+        if not 1 <= len(key) <= MOST_KEY:
+            return False
         if self._asked.pop(address, None) is not None:
             self._ready[address] = key
         elif address in self.visited and self.visited[address] != key:

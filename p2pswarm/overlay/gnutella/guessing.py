@@ -52,6 +52,7 @@ class Guessing:
         self.datagrams, self.hosts, self.is_us = datagrams, hosts, is_us
         self.clock, self.dice = clock, dice
         self.port = 0
+        self._searches: dict[Guid, _Search] = {}
 
     async def search(
         self,
@@ -69,12 +70,19 @@ class Guessing:
         """
         cost = cost or Cost()
         plan = Guess(wanted, self.clock(), most=most)
-        search = _Search(self, plan, query, guid, found, cost)
+        search = self._searches[guid] = _Search(self, plan, query, guid, found, cost)
         try:
             await search.run()
         finally:
             search.close()
+            del self._searches[guid]
         return cost
+
+    def found_elsewhere(self, guid: Guid, count: int) -> None:
+        """Results of this search came over another way (out-of-band): so many fewer are wanted."""
+        search = self._searches.get(guid)
+        if search is not None:
+            search.found_elsewhere(count)
 
 
 class _Search:
@@ -110,6 +118,10 @@ class _Search:
         self._rooms.datagrams.forget(self._guid)
         self._rooms.datagrams.forget(self._ping_guid)
         self._cost.visited, self._cost.results = len(self._plan.visited), self._plan.results
+
+    def found_elsewhere(self, count: int) -> None:
+        self._plan.results += count
+        self._news.set()
 
     async def _rest(self, seconds: float) -> None:
         """Until something has come, or for so long."""

@@ -28,6 +28,7 @@ LIFETIME = 60.0  # seconds
 ALL = 255  # in a count: this many or more
 TARGET = (16384.0 / 60, 16384.0)  # bytes a second to one host, saved up
 OFFERS = (20.0, 100.0)  # a second to everybody, saved up
+MOST_TOKEN = 64  # bytes; it comes back in each datagram, and 4 to 8 are usual
 
 
 def wants_offer(head: Descriptor, query: Query) -> bool:
@@ -83,7 +84,7 @@ class Offers:
         """The asker wants so many: send them; how many results went."""
         self._forget(now)
         offer = self._offers.get(guid)
-        if offer is None or offer.target != address:
+        if offer is None or offer.target != address or len(ack.token or b"") > MOST_TOKEN:
             return 0
         del self._offers[guid]
         self._budget.answered(address)

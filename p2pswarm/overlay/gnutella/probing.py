@@ -18,7 +18,7 @@ from p2pswarm.overlay.gnutella.datagrams import Datagrams, Heard
 from p2pswarm.overlay.gnutella.keys import Keys
 from p2pswarm.overlay.gnutella.limits import Tokens
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Guid, Kind, new_guid
-from p2pswarm.wire.gnutella.pings import GUESS_VERSION, Ping, Pong, pong_ggep
+from p2pswarm.wire.gnutella.pings import Ping, Pong, pong_ggep
 from p2pswarm.wire.gnutella.vendor import UdpConnectBack
 
 __all__ = ["HOSTS", "Probing", "Surroundings", "hosts_for"]
@@ -148,7 +148,7 @@ class Probing:
     def _introduced(self, ping: Ping, address: Address) -> None:
         """GUESS 0.2, 10: an ultrapeer that asks for a key says that it answers queries, and at which port."""
         told = ping.ggep.get("GUE", b"")
-        if ping.wants_key and len(told) >= 3 and told[0] <= GUESS_VERSION:
+        if ping.wants_key and len(told) >= 3:
             port = int.from_bytes(told[1:3], "little")
             self._around.told(Address(address.host, port), address, guess=True)
 

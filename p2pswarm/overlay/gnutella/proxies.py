@@ -34,12 +34,12 @@ class Proxies(Generic[Link]):
         return Descriptor(self._servent, Kind.VENDOR, 1, 0, PushProxyRequest().encode())
 
     def agreed(self, link: Link, guid: Guid, ack: PushProxyAck, host: str) -> bool:
-        """The ultrapeer on `host` will; False when it was not asked, or names somebody else."""
+        """The ultrapeer on `host` will; False when it was not asked.
+
+        Whatever other address it names: this one is known to be its own, and we send nobody anywhere else.
+        """
         address = Address(host, ack.port).normal
-        names_itself = ack.host is None or Address(ack.host, ack.port).normal == address
-        if link not in self._asked or guid != self._servent or not names_itself:
-            return False
-        if not address.dialable:
+        if link not in self._asked or guid != self._servent or not address.dialable:
             return False
         self._asked[link] = address
         return True

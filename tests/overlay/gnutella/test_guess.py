@@ -111,6 +111,15 @@ def test_a_refused_key_is_replaced_once() -> None:
     assert not plan.got_key(host(1), b"another", 0.3)
 
 
+def test_a_key_that_fits_into_no_query_is_none() -> None:
+    plan = Guess(100, 0.0)
+    plan.learn(host(1))
+    steps(plan, 0.0)
+    assert not plan.got_key(host(1), bytes(17), 0.1)
+    assert not plan.got_key(host(1), b"", 0.1)
+    assert plan.got_key(host(1), bytes(16), 0.1)
+
+
 def test_only_who_was_asked_is_heard_and_no_liar_ends_a_search_alone() -> None:
     plan = Guess(200, 0.0)
     plan.learn(host(1), KEY)

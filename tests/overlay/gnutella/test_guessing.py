@@ -198,6 +198,24 @@ def test_a_search_that_is_cancelled_tells_its_cost_and_hears_nothing_more() -> N
     play(story)
 
 
+def test_what_is_found_elsewhere_ends_a_search() -> None:
+    async def story(mesh: Mesh) -> None:
+        ring = await mesh.ring(20, {})
+        asker = await mesh.servent(ultrapeer=False)
+        asker.hosts.told(ring[0].address, "10.0.0.1")
+        guid = new_guid(Random(9))
+        task = asyncio.create_task(search(asker, "blue", 30, guid))
+        await asyncio.sleep(1)
+        asker.guessing.found_elsewhere(guid, 30)
+        asker.guessing.found_elsewhere(new_guid(Random(8)), 30)
+        cost, _ = await task
+        assert (cost.ended, cost.results) == ("enough", 30)
+        assert cost.visited < 8
+        asker.guessing.found_elsewhere(guid, 30)
+
+    play(story)
+
+
 def test_hits_of_who_was_not_asked_or_names_another_are_not_taken() -> None:
     async def story(mesh: Mesh) -> None:
         (only,) = await mesh.ring(1, {})

@@ -102,6 +102,16 @@ def test_only_the_one_who_was_told_can_claim_and_only_once() -> None:
     assert not ether.say(ack, asker.address, owner.address)
 
 
+def test_a_claim_with_a_token_that_swells_the_hits_is_none() -> None:
+    ether, asker, owner = pair()
+    head, query = asking(asker)
+    del ether.servents[asker.address]
+    offer(ether, owner, head, query)
+    for size, sent in ((60_000, False), (65, False), (64, True)):
+        ack = Descriptor(head.guid, Kind.VENDOR, 1, 0, OobAck(255, b"t" * size).encode())
+        assert bool(ether.say(ack, asker.address, owner.address)) == sent
+
+
 def test_a_victim_that_many_queries_name_gets_one_small_datagram() -> None:
     ether, _, owner = pair()
     victim, told = STRANGER, 0

@@ -31,12 +31,18 @@ def test_the_old_acknowledgement_has_a_port_only() -> None:
     assert proxies.proxies() == (HERE,)
 
 
-def test_who_was_not_asked_or_names_another_is_no_proxy() -> None:
+def test_a_proxy_is_where_we_are_connected_to_whatever_it_says() -> None:
+    proxies: Proxies[str] = Proxies(US)
+    proxies.request("up")
+    assert proxies.agreed("up", US, PushProxyAck(6346, "81.9.9.9"), HERE.host)
+    assert proxies.proxies() == (HERE,)
+
+
+def test_who_was_not_asked_is_no_proxy() -> None:
     proxies: Proxies[str] = Proxies(US)
     proxies.request("up")
     assert not proxies.agreed("other", US, PushProxyAck(6346), HERE.host)
     assert not proxies.agreed("up", OTHER, PushProxyAck(6346), HERE.host)
-    assert not proxies.agreed("up", US, PushProxyAck(6346, "81.9.9.9"), HERE.host)
     assert not proxies.agreed("up", US, PushProxyAck(0), HERE.host)
     assert proxies.proxies() == ()
 
