@@ -149,7 +149,8 @@ class Servent:
         self.asked.append((head, query, way))
         names = [name for name in self.names if query.text in name]
         if names:
-            way.give(head.guid, hit_of(self.address, names, self.guid))
+            hit = hit_of(self.address, names, self.guid)
+            way.tell(Descriptor(head.guid, Kind.HIT, 2, 0, hit.encode()))
         return True
 
 

@@ -18,7 +18,7 @@ from p2pswarm.overlay.gnutella.datagrams import Datagrams, Heard
 from p2pswarm.overlay.gnutella.keys import Keys
 from p2pswarm.overlay.gnutella.parcels import parcels
 from p2pswarm.overlay.gnutella.probing import Surroundings, hosts_for
-from p2pswarm.wire.gnutella.descriptor import HEADER_SIZE, Descriptor, Guid, Kind, oob_address
+from p2pswarm.wire.gnutella.descriptor import HEADER_SIZE, Descriptor, Kind, oob_address
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong, pong_ggep
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
@@ -41,21 +41,24 @@ class Way:
         self._left = MOST_FOR_A_QUERY
 
     def tell(self, message: Descriptor) -> bool:
-        """A leaf's hit, one hop further. False when it is too large, too late or one too many."""
+        """A hit: a leaf's, which has made a hop, or our own, which goes in small pieces.
+
+        False when it is too large, too late or one too many.
+        """
+        if message.kind != Kind.HIT or self._datagrams.clock() > self._until:
+            return False
+        if message.hops:
+            return self._send(message)
+        pieces = [piece.encode() for piece in parcels(QueryHit.read(message.payload))]
+        return all(self._send(replace(message, payload=piece)) for piece in pieces)
+
+    def _send(self, message: Descriptor) -> bool:
         size = HEADER_SIZE + len(message.payload)
-        late = self._datagrams.clock() > self._until
-        if message.kind != Kind.HIT or late or size > min(MOST_HIT, self._left):
+        if size > min(MOST_HIT, self._left):
             return False
         self._left -= size
         self._datagrams.send(message, self.address)
         return True
-
-    def give(self, guid: Guid, hit: QueryHit) -> bool:
-        """Our own hit, in small pieces. Raises LocalProtocolError for what cannot be said."""
-        told = [
-            self.tell(Descriptor(guid, Kind.HIT, 1, 0, piece.encode())) for piece in parcels(hit)
-        ]
-        return any(told)
 
 
 Spread = Callable[[Descriptor, Query, Way], bool]
@@ -83,8 +86,8 @@ class GuessServer:
         self._datagrams.sources.prove(heard.address, heard.now)
         wants_hosts = "SCP" in query.ggep
         query = _for_others(query, heard)
-        # For leaves it has come one hop; farther than them it does not go, whatever its TTL was.
-        head = Descriptor(heard.head.guid, Kind.QUERY, 1, 1, _again(query))
+        # It goes to leaves and no farther, whatever its TTL was.
+        head = Descriptor(heard.head.guid, Kind.QUERY, 1, 0, _again(query))
         if self._spread(head, query, Way(self._datagrams, heard.address)):
             self._acknowledge(heard, wants_hosts)
         else:

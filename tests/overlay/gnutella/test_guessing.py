@@ -120,7 +120,7 @@ def test_the_query_that_reaches_leaves_has_nothing_that_was_for_the_ultrapeer() 
         asker.hosts.told(only.address, "10.0.0.1")
         await search(asker, "blue", 30)
         ((head, query, way),) = only.asked
-        assert (head.ttl, head.hops, way.address) == (1, 1, asker.address)
+        assert (head.ttl, head.hops, way.address) == (1, 0, asker.address)
         assert query == Query.read(head.payload)
         assert (query.text, query.ggep) == ("blue", {})
 
