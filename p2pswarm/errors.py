@@ -8,9 +8,10 @@ P2PSwarmError
 │   │   └── MetainfoError       bencode, but not a torrent we accept
 │   ├── RemoteProtocolError     a peer broke the protocol: drop the connection
 │   ├── TrackerError            a tracker refused, failed or cannot be reached
-│   └── NetworkError            a search network refused, failed or cannot be reached
-│       ├── BusyError           a host has the file, but no place for us now: ask again later
-│       └── RefusedError        a host does not have it, or does not give it: asking again hardly helps
+│   ├── NetworkError            a search network refused, failed or cannot be reached
+│   │   ├── BusyError           a host has the file, but no place for us now: ask again later
+│   │   └── RefusedError        a host does not have it, or does not give it: asking again hardly helps
+│   └── HashMismatchError       all of a file came, and it is not the file that was asked for
 ├── LocalProtocolError          we were about to break the protocol: a bug of ours
 └── HostError                   the user's machine or request is in the way
     ├── DiskError               a file cannot be read or written (errno kept)
@@ -29,6 +30,7 @@ __all__ = [
     "DiskError",
     "DiskFullError",
     "FormatError",
+    "HashMismatchError",
     "HostError",
     "InUseError",
     "LocalProtocolError",
@@ -89,6 +91,10 @@ class BusyError(NetworkError):
 
 class RefusedError(NetworkError):
     """A host does not have the file, or does not give it to us."""
+
+
+class HashMismatchError(RemoteError):
+    """Hosts gave all of a file, and as a whole it is not the one that was asked for."""
 
 
 class LocalProtocolError(P2PSwarmError):

@@ -26,10 +26,12 @@ from p2pswarm.errors import BusyError, FormatError, HostError, NetworkError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.metainfo import File, Metainfo
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.napster.accounts import Held
-from p2pswarm.overlay.napster.client import Napster, Seed, Tools
+from p2pswarm.overlay.napster.client import Napster
+from p2pswarm.overlay.napster.naming import Naming
+from p2pswarm.overlay.network import FileNetwork
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.search import Find, Search
+from p2pswarm.overlay.tools import Seed, Tools
 from p2pswarm.swarm.data import TorrentData
 from p2pswarm.swarm.events import Checking
 from p2pswarm.swarm.loose import LooseData, loose_metainfo
@@ -77,15 +79,14 @@ class Networks:
         index_threads: int,
     ) -> None:
         self._settings = settings
-        self._catalogs = folder / "catalog"
-        self._accounts = folder / "accounts"
+        self._folder = folder
         self._tools = tools
         self._add, self._remove, self._torrents = add, remove, torrents
         self._index_threads = index_threads
         self._index: DiskPool | None = None
-        self._joined: dict[str, Napster] = {}
+        self._joined: dict[str, FileNetwork] = {}
         self._joining = asyncio.Lock()
-        self._held: Held | None = None
+        self._naming: Naming | None = None
         self._seeded: OrderedDict[InfoHash, Torrent] = OrderedDict()
         self._adding = asyncio.Lock()
         self._reading: Counter[str] = Counter()  # files, by who asked for them
@@ -100,62 +101,37 @@ class Networks:
         async with self._joining:
             network = self._joined.get(name)
             if network is None:
-                if self._held is None:
-                    self._held = await self._name()
-                network = self._joined[name] = self._make(name)
+                network = self._joined[name] = await self._made(name)
                 if self.catalog is not None:
                     network.share(self.catalog)
         await network.join()
 
-    async def _name(self) -> Held | None:
-        """The one we were told, or, where another program is in under it, one beside it. Guests need none."""
-        settings = self._settings
-        if not settings.napster_nick or not settings.napster_server:
-            return None
-        wish = settings.napster_server, settings.napster_nick, settings.napster_password
-        disk = self._tools(self._seed).disk
-        held = await disk.run(Held.take, self._accounts, *wish)
-        if held.nick != settings.napster_nick:
-            log.warning(
-                "%s is in use on this machine: here as %s", settings.napster_nick, held.nick
-            )
-        return held
-
-    async def _another_name(self, refused: str) -> tuple[str, str] | None:
-        """Instead of one beside ours that the server has refused, if it was never ours there."""
-        held = self._held
-        if held is None or refused == self._settings.napster_nick:
-            return None
-        if held.nick == refused:
-            if not held.fresh:
-                return None
-            try:
-                held = self._held = await self._tools(self._seed).disk.run(held.instead)
-            except HostError as error:
-                log.warning("no other name instead of %s: %s", refused, error)
-                return None
-            log.warning("the server refuses %s: here as %s", refused, held.nick)
-        return held.nick, held.password
-
-    def _make(self, name: str) -> Napster:
-        settings = self._settings
-        if name not in NETWORKS:
+    async def _made(self, name: str) -> FileNetwork:
+        makers = {"napster": self._napster}
+        if name not in makers:
             raise HostError(f"{name} is not a network we know: {', '.join(NETWORKS)}")
-        if settings.napster_server is None:
+        return await makers[name](self._tools(self._seed))
+
+    async def _napster(self, tools: Tools) -> FileNetwork:
+        settings, server = self._settings, self._settings.napster_server
+        if server is None:
             raise HostError("which Napster server? Name it with --napster-server")
+        wish = settings.napster_nick, settings.napster_password
+        naming = self._naming = Naming(self._folder / "accounts", server, *wish, tools.disk)
+        await naming.take()
         return Napster(
-            settings.napster_server,
-            self._tools(self._seed),
-            nick=self._held.nick if self._held else "",
-            password=self._held.password if self._held else "",
+            server,
+            tools,
+            nick=naming.nick,
+            password=naming.password,
             firewalled=settings.firewalled,
-            another=self._another_name,
+            another=naming.another,
         )
 
     async def aclose(self) -> None:
         await asyncio.gather(*(network.leave() for network in self._joined.values()))
-        if self._held is not None:
-            self._held.close()
+        if self._naming is not None:
+            self._naming.close()
         chores = list(self._chores)
         for chore in chores:
             chore.cancel()
@@ -192,7 +168,7 @@ class Networks:
         name = f"{sha1(key.encode(errors='surrogateescape'), usedforsecurity=False).hexdigest()[:16]}.db"
         disk = self._tools(self._seed).disk
         self.catalog = await Catalog.open(
-            self._catalogs / name, folders, disk=disk, index=self._index
+            self._folder / "catalog" / name, folders, disk=disk, index=self._index
         )
         self._begin(self.catalog.run())
         for network in self._joined.values():
@@ -293,8 +269,8 @@ class Networks:
         """Without an info-hash: bytes in a row from every host, verified by what the network told."""
         first = hits[0]
         hosts = [_Host(self._network(hit), hit) for hit in hits if hit.size == first.size]
-        metainfo = loose_metainfo(first.filename, first.size, first.md5)
-        kind = partial(LooseData, md5=first.md5)
+        metainfo = loose_metainfo(first.filename, first.size, first.md5, sha1=first.sha1)
+        kind = partial(LooseData, md5=first.md5, sha1=first.sha1)
         torrent = await self._add(metainfo, save_to=save_to, kind=kind)
         for host in hosts:
             torrent.add_source(host)
@@ -323,7 +299,7 @@ class Networks:
                 await asyncio.sleep(ASK_AGAIN)
         return await self._network(hit).torrent(hit)
 
-    def _network(self, hit: Hit) -> Napster:
+    def _network(self, hit: Hit) -> FileNetwork:
         network = self._joined.get(hit.network)
         if network is None:
             raise NetworkError(f"{hit.network} was not joined")
@@ -367,7 +343,7 @@ class _Offers:
 class _Host:
     """A hit's host, as a source of bytes for a torrent."""
 
-    def __init__(self, network: Napster, hit: Hit) -> None:
+    def __init__(self, network: FileNetwork, hit: Hit) -> None:
         self.address = hit.host or Address(hit.nick, 0)
         self._network = network
         self._hit = hit

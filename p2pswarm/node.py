@@ -41,9 +41,9 @@ from p2pswarm.wire.sniff import Guest
 
 if TYPE_CHECKING:
     from p2pswarm.networks import Networks
-    from p2pswarm.overlay.napster.client import Seed, Tools
     from p2pswarm.overlay.query import Hit, Query
     from p2pswarm.overlay.search import Find, Search
+    from p2pswarm.overlay.tools import Seed, Tools
 
 __all__ = ["Node", "NodeStatus"]
 
@@ -264,7 +264,7 @@ class Node:
 
     def _tools(self, seed: "Seed") -> "Tools":
         """What a search network works with. Raises HostError."""
-        from p2pswarm.overlay.napster.client import Tools
+        from p2pswarm.overlay.tools import Tools
 
         ours, slots = self._working(), self.settings.upload_slots
         return Tools(self._port, ours.disk, ours.surroundings.up, self._dice, seed, slots)

@@ -29,7 +29,7 @@ MAY_SLEEP = {
     "tests/support/processes.py": "real programs, too",
     "tests/discovery/test_fetch.py": "a server that drips: time is what it is about",
 }
-VIRTUAL = ("tests.support.world", "tests.discovery.virtual")
+VIRTUAL = ("tests.support.world", "tests.support.gnutella", "tests.discovery.virtual")
 
 
 def name(path: Path) -> str:

@@ -7,7 +7,7 @@
 | 2 | wrong usage: flags, variables, configuration file |
 | 3 | not a torrent, or not one that is accepted |
 | 4 | no peers for as long as `--timeout` says, or no host that was not given up |
-| 5 | the data on disk is not the torrent's |
+| 5 | the data on disk is not the torrent's, or what came is not the file that was asked for |
 | 6 | a tracker or the network failed |
 | 9 | stopped while the disk was full |
 | 13 | the target exists and is not this torrent's |
@@ -20,6 +20,7 @@ from enum import IntEnum
 from p2pswarm.errors import (
     DiskFullError,
     FormatError,
+    HashMismatchError,
     P2PSwarmError,
     RemoteError,
     TargetExistsError,
@@ -69,6 +70,8 @@ def exit_code(error: BaseException) -> Exit:
             return code
         case FormatError():
             return Exit.BAD_TORRENT
+        case HashMismatchError():
+            return Exit.BAD_DATA
         case RemoteError():
             return Exit.NETWORK
         case TargetExistsError():

@@ -80,6 +80,9 @@ class Storage(Protocol):
         """Somebody else changed these, and nothing of them is counted as had: open them anew, and make
         them anew when they are gone."""
 
+    def empty(self) -> None:
+        """Throw away all that the files hold; the next write makes them anew. Raises DiskError."""
+
     def sync(self) -> None:
         """Return when all that was written before the call is on the disk. Raises DiskError."""
 
@@ -123,6 +126,10 @@ class MemoryStorage:
 
     def forget(self, files: Iterable[int]) -> None:
         """Nothing is open."""
+
+    def empty(self) -> None:
+        self._data = bytearray(len(self._data))
+        self._mtime += 1
 
     def sync(self) -> None:
         """Memory is as safe as it gets."""
@@ -218,6 +225,12 @@ class FileStorage:
             self._seen.discard(file)
             self._shrunk.pop(file, None)
 
+    def empty(self) -> None:
+        for number, file in enumerate(self._files):
+            if not file.pad:
+                self._empty_file(number)
+        self.forget(range(len(self._files)))
+
     def sync(self) -> None:
         """A file whose sync failed counts as written still, and its clean pages are dropped: the kernel
         forgets what it could not write, so the next read has to show what is really on the disk."""
@@ -301,6 +314,15 @@ class FileStorage:
         finally:
             self._open.release(handle, wrote=False)
         return True
+
+    def _empty_file(self, number: int) -> None:
+        handle = self._open.acquire(number, writing=True)
+        try:
+            os.ftruncate(handle.fd, 0)
+        except OSError as error:
+            raise disk_error("empty", self._path(number), error) from error
+        finally:
+            self._open.release(handle, wrote=False)
 
     def _sync_file(self, number: int) -> None:
         handle = self._open.acquire(number, writing=True)

@@ -85,6 +85,8 @@ class TorrentData:
     """Storage, resume data and disk pool of one torrent, used from the loop's thread."""
 
     shareable = True  # others can check it
+    swarms = True  # others may know it by its info-hash, and have it
+    proven = True  # False while there is more to verify than pieces: see `prove`
 
     def __init__(
         self,
@@ -225,6 +227,16 @@ class TorrentData:
         if self.writable or have != self._noted:
             return await self._run(self._prepare, have)
         return True
+
+    async def prove(self, progress: Callable[[int, int], None]) -> None:
+        """Every piece is here: verify the whole, where that says more.
+
+        Raises DiskError, and HashMismatchError when it is another file.
+        """
+
+    async def empty(self) -> None:
+        """Throw away what the files hold; nothing of it may be noted as ours. Raises DiskError."""
+        await self._run(self._storage.empty)
 
     def _prepare(self, have: Bitfield) -> bool:
         if self._closing:  # whoever removed it must not find new folders

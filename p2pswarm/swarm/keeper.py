@@ -17,7 +17,7 @@ from p2pswarm.discovery.source import Progress
 from p2pswarm.disk.begun import STRIDE, Begun
 from p2pswarm.disk.pool import Stored
 from p2pswarm.disk.resume import NO_PIECES
-from p2pswarm.errors import DiskError
+from p2pswarm.errors import DiskError, HashMismatchError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import BLOCK, PieceIndex
 from p2pswarm.swarm.blocks import Blocks
@@ -48,6 +48,7 @@ class Owner(Protocol):
     def pieces_lost(self) -> None: ...
     def disk_failed(self, error: DiskError) -> None: ...
     def disk_works(self) -> None: ...
+    def proved(self) -> None: ...
     def checking(self, done: int, total: int) -> None: ...
 
 
@@ -148,6 +149,10 @@ class Keeper:
         """The last piece is written: note it, and from then on watch the files."""
         self._begin("look", self._settle)
 
+    def prove(self) -> None:
+        """Every piece is ours: verify the whole, `proved` follows. A file that is another one ends it all."""
+        self._begin("prove", self._prove)
+
     def retry(self) -> None:
         """Try what did not work; whatever fails again says so again."""
         if self._data.writable:
@@ -205,6 +210,19 @@ class Keeper:
         # The note first: some network file systems change a file's time when they sync.
         await self._note()
         await self._look()
+
+    async def _prove(self) -> None:
+        """Raises DiskError, HashMismatchError."""
+        try:
+            if not self._data.proven:
+                await self._data.prove(self._owner.checking)
+        except HashMismatchError:
+            self._disown({*self._picker.have.pieces()})
+            await self._note()  # first: with its sync a file gets its length again
+            await self._data.empty()
+            raise
+        if self._picker.done and self._data.proven:  # else pieces went meanwhile, and come again
+            self._owner.proved()
 
     async def _look(self) -> None:
         """Read again what somebody changed and what could not be read, and believe only that."""

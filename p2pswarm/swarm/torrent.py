@@ -175,7 +175,7 @@ class Torrent:
     def deserted(self) -> str | None:
         """Why the rest will never come: only hosts of other networks can give it, for nobody has its hashes,
         and the last of them was given up."""
-        if self._data.shareable or not self.asking or not self.sources:
+        if self._data.swarms or not self.asking or not self.sources:
             return None
         if any(source.active or not source.over for source in self.sources):
             return None
@@ -414,8 +414,12 @@ class Torrent:
             self._ban_all(self._blame.good(piece.index, result.digests))
         self._events.tell(PieceDone(piece.index))
         self.piece_found(piece.index)
-        if self.picker.done:
+        if not self.picker.done:
+            return
+        if self._data.proven:
             self._complete()
+        else:
+            self._prove()
 
     def piece_found(self, piece: PieceIndex) -> None:
         """It is ours: everybody hears of it."""
@@ -434,6 +438,15 @@ class Torrent:
         self._events.tell(PieceFailed(piece.index))
         log.info("%s: piece %d has a wrong hash", self.metainfo.name, piece.index)
         self._ban_all(guilty)
+
+    def _prove(self) -> None:
+        """Every piece is here, and it is not complete before the whole is verified."""
+        self.asking = False
+        self._enter(Checking(0, self.picker.pieces))
+        self._keeper.prove()
+
+    def proved(self) -> None:
+        self._complete()
 
     def _complete(self) -> None:
         self.asking = False
@@ -530,7 +543,9 @@ class Torrent:
     def disk_works(self) -> None:
         """Whatever state the pieces call for; peers ask again."""
         self.error = None
-        if self.picker.done:
+        if self.picker.done and not self._data.proven:
+            self._prove()
+        elif self.picker.done:
             self._enter(Seeding())
             self._finished.set()
         elif self._data.writable:

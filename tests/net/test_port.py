@@ -330,6 +330,21 @@ async def test_a_greeted_guest_has_no_more_time_than_others() -> None:
             assert str(await guests.reasons.get()) == "no handshake within 0 s"
 
 
+@on_every_loop
+async def test_a_greeted_guest_may_say_what_another_kind_begins_with() -> None:
+    async with opened() as port:
+        guests, others = Guests(port), Guests(port)
+        port.route(Guest.HTTP, others.welcome)
+        port.expect(None, b"1", guests.welcome)
+        with await knock(port) as greeted, await knock(port, b"GET / HTTP/1.1\r\n") as other:
+            assert await says(greeted) == b"1"
+            await asyncio.get_running_loop().sock_sendall(greeted, b"GET bob")
+            await guests.reasons.get()  # neither speaks BitTorrent
+            await others.reasons.get()
+            assert [stream.remote for stream in guests.streams] == [Address(*greeted.getsockname())]
+            assert [stream.remote for stream in others.streams] == [Address(*other.getsockname())]
+
+
 # Dialing
 
 

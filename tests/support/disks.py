@@ -57,6 +57,9 @@ class WrappedStorage:
     def forget(self, files: Iterable[int]) -> None:
         self.inner.forget(files)
 
+    def empty(self) -> None:
+        self.inner.empty()
+
     def sync(self) -> None:
         self.inner.sync()
 

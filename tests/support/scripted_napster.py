@@ -16,7 +16,8 @@ from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.napster.client import Napster, Tools
+from p2pswarm.overlay.napster.client import Napster
+from p2pswarm.overlay.tools import Tools
 
 __all__ = ["PATIENCE", "Guest", "Server", "client", "number_of"]
 

@@ -3,7 +3,7 @@ from hypothesis import given, strategies as st
 from typing_extensions import override
 
 from p2pswarm.errors import RemoteProtocolError
-from p2pswarm.wire.framer import SCRATCH_SIZE, CuttingFramer, Scratch
+from p2pswarm.wire.framer import MOST_KEPT, SCRATCH_SIZE, CuttingFramer, KeepingFramer, Scratch
 from p2pswarm.wire.peer import MAX_MESSAGE
 from tests.support.feeding import chunkings, feed, feed_interleaved
 
@@ -68,3 +68,15 @@ def test_the_scratch_holds_the_longest_message() -> None:
 def test_a_framer_says_how_it_cuts() -> None:
     with pytest.raises(NotImplementedError):
         feed(CuttingFramer(), b"x")
+
+
+@given(st.binary(max_size=300), chunkings)
+def test_who_only_keeps_leaves_everything(data: bytes, sizes: list[int]) -> None:
+    framer = KeepingFramer()
+    assert feed(framer, data, sizes) == []
+    assert framer.unread() == data
+
+
+def test_who_only_keeps_keeps_no_more_than_a_message() -> None:
+    with pytest.raises(RemoteProtocolError, match="longer than"):
+        feed(KeepingFramer(), bytes(MOST_KEPT), [MOST_KEPT // 2])

@@ -1,1 +1,1 @@
-"""Gnutella: equal servents that find files among their neighbours and fetch them over HTTP."""
+"""Gnutella: equal peers and ultrapeers without a server, searched by flood, dynamic query or GUESS."""

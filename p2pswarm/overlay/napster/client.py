@@ -7,19 +7,14 @@ with a clear message, and we come back by ourselves.
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
-from random import Random
 
-from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.bencode import MAX_SIZE
 from p2pswarm.formats.ids import Address
-from p2pswarm.net.port import Port
-from p2pswarm.net.rate import Limiter
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.napster.connection import Connection
 from p2pswarm.overlay.napster.downloads import Wish
-from p2pswarm.overlay.napster.giving import Giving, Seed
+from p2pswarm.overlay.napster.giving import Giving
 from p2pswarm.overlay.napster.login import Account, Another
 from p2pswarm.overlay.napster.results import NAME, Results, question_for
 from p2pswarm.overlay.napster.session import Session
@@ -28,6 +23,7 @@ from p2pswarm.overlay.napster.transfers import Transfers
 from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.talk import Sink
+from p2pswarm.overlay.tools import Tools
 from p2pswarm.wire.napster import (
     Browse,
     BrowseEnd,
@@ -45,27 +41,11 @@ from p2pswarm.wire.napster import (
     torrent_name,
 )
 
-__all__ = ["Napster", "Seed", "Tools"]
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What a node lends to its networks.
-
-    `seed` makes it serve the torrent of one of our files, for who asked; `slots` is how many files are given
-    at a time.
-    """
-
-    port: Port
-    disk: DiskPool
-    up: Limiter
-    dice: Random
-    seed: Seed
-    slots: int
+__all__ = ["Napster"]
 
 
 class Napster:
-    """A `SearchNetwork`, and `fetch` for its hits. `firewalled`: tell everybody that nobody can dial us."""
+    """A `FileNetwork`. `firewalled`: tell everybody that nobody can dial us."""
 
     name = NAME
 

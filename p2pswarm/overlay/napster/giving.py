@@ -3,8 +3,6 @@
 Who wants something dials for it, and hangs up when it has all of it.
 """
 
-from collections.abc import Awaitable, Callable
-
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.net.rate import Limiter
@@ -12,12 +10,10 @@ from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.giving import FileGift, Gift, Told, give
 from p2pswarm.overlay.napster.results import local_name
 from p2pswarm.overlay.talk import Talk
+from p2pswarm.overlay.tools import Seed
 from p2pswarm.wire.napster import is_torrent_name
 
-__all__ = ["Giving", "Seed"]
-
-Seed = Callable[[InfoHash, str], Awaitable[None]]
-"""Raises BusyError when that is too much at the moment for this nick or for all, DiskError, HostError."""
+__all__ = ["Giving"]
 
 
 class Giving:

@@ -46,7 +46,7 @@ class Bye:
         headers = {}
         for line in rest.split("\n", MAX_HEADERS)[:MAX_HEADERS]:
             name, colon, value = line.partition(":")
-            if colon and name.strip():
+            if colon and name.strip() and line[0] not in " \t":  # a blank continues the line before
                 headers[_plain(name)] = _plain(value)
         return cls(int.from_bytes(payload[:2], "little"), _plain(text), headers)
 

@@ -14,9 +14,10 @@ from p2pswarm.wire.framer import Framer, Scratch
 
 __all__ = ["MAX_INFLATED", "Deflater", "InflatingFramer"]
 
-MAX_INFLATED = 4 << 20  # bytes that come of one read
-# Messages shrink to a third or a tenth: 64 times of this is nothing but blanks.
-_WINDOW = 64 << 10
+# What one read may become is answered in one go. Messages shrink to a third, at best to a tenth: 16 KiB that
+# become 1 MiB are no messages.
+MAX_INFLATED = 1 << 20
+_WINDOW = 16 << 10
 _PORTION = 64 << 10  # bytes inflated at one time
 # A writer with zlib's defaults costs 268 KiB, for each of a hundred leaves; with these 64 KiB, and Gnutella's
 # little messages shrink as well. Any reader takes a smaller window.

@@ -19,6 +19,7 @@ from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.wire.framer import CuttingFramer
 from p2pswarm.wire.gnutella.endpoints import pack_endpoint, read_endpoint
+from p2pswarm.wire.gnutella.inflate import inflate
 
 __all__ = [
     "HEADER_SIZE",
@@ -39,6 +40,7 @@ HEADER_SIZE = 23
 MAX_PAYLOAD = 64 << 10
 
 _HEADER = Struct("<16sBBBI")
+_MAY_DEFLATE, _DEFLATED = 0x08, 0x80
 
 Guid: TypeAlias = bytes
 """16 bytes: the name of a message, or of a servent."""
@@ -112,13 +114,20 @@ class DescriptorFramer(CuttingFramer):
 
 
 def read_datagram(data: bytes) -> Descriptor:
-    """The one descriptor that a datagram holds. Raises RemoteProtocolError."""
+    """The one descriptor that a datagram holds. Raises RemoteProtocolError.
+
+    By UDP two bits of the TTL are flags (deflated_udp): gtk-gnutella marks its requests with the first. They
+    are not part of the descriptor that is returned.
+    """
     if len(data) < HEADER_SIZE:
         raise RemoteProtocolError(f"a datagram of {len(data)} bytes holds no message")
     guid, kind, ttl, hops, size = _HEADER.unpack_from(data)
     if size != len(data) - HEADER_SIZE or size > MAX_PAYLOAD:
         raise RemoteProtocolError(f"a datagram of {len(data)} bytes with a message of {size}")
-    return Descriptor(guid, kind, ttl, hops, data[HEADER_SIZE:])
+    payload = data[HEADER_SIZE:]
+    if ttl & _DEFLATED:
+        payload = inflate(payload, MAX_PAYLOAD)
+    return Descriptor(guid, kind, ttl & ~(_MAY_DEFLATE | _DEFLATED), hops, payload)
 
 
 def new_guid(dice: Random) -> Guid:

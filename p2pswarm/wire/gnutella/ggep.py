@@ -3,15 +3,15 @@
 A block is 0xC3 and then extensions, each with a name of up to 15 bytes and a value. A value may be deflated
 and then written without any NUL (COBS), because inside a result of a hit a NUL is the end.
 
-The one hard thing: a stranger chooses how much a value inflates to. All values of one block together are at
-most `MAX_INFLATED` bytes, however small they travel.
+The one hard thing: a stranger chooses how much a value inflates to. All values that are read together have
+at most `MAX_INFLATED` bytes, however small they travel; where there are many blocks, they get less.
 """
 
-import zlib
 from collections.abc import Mapping
 from typing import TypeAlias
 
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
+from p2pswarm.wire.gnutella.inflate import inflate
 
 __all__ = ["MAGIC", "MAX_EXTENSIONS", "Ggep", "ggep_at", "read_ggep", "write_ggep"]
 
@@ -26,13 +26,14 @@ _LAST, _COBS, _DEFLATE, _RESERVED, _NAME_SIZE = 0x80, 0x40, 0x20, 0x10, 0x0F
 _MAX_VALUE = (1 << 18) - 1  # what three groups of six bits can say
 
 
-def read_ggep(data: bytes) -> tuple[dict[str, bytes], int]:
+def read_ggep(data: bytes, room: int = MAX_INFLATED) -> tuple[dict[str, bytes], int]:
     """The extensions at the start of `data` and how many bytes they take. Raises RemoteProtocolError.
 
-    Blocks may be packed one against another; of two extensions of one name the later counts.
+    Blocks may be packed one against another; of two extensions of one name the later counts. All values
+    together have at most `room` bytes.
     """
     found: dict[str, bytes] = {}
-    at, left, room = 0, MAX_EXTENSIONS, MAX_INFLATED
+    at, left = 0, MAX_EXTENSIONS
     while at < len(data) and data[at] == MAGIC:
         at, flags = at + 1, 0
         while not flags & _LAST:
@@ -48,13 +49,13 @@ def read_ggep(data: bytes) -> tuple[dict[str, bytes], int]:
     return found, at
 
 
-def ggep_at(data: bytes) -> dict[str, bytes]:
+def ggep_at(data: bytes, room: int = MAX_INFLATED) -> dict[str, bytes]:
     """The extensions at the start of `data`; none when there is something else, or when they are broken.
 
     What cannot be read in the extensions of a message is no reason to lose the message.
     """
     try:
-        return read_ggep(data)[0]
+        return read_ggep(data, room)[0]
     except RemoteProtocolError:
         return {}
 
@@ -109,21 +110,10 @@ def _unpacked(value: bytes, flags: int, room: int) -> bytes:
     if flags & _COBS:
         value = _uncobs(value)
     if flags & _DEFLATE:
-        value = _inflate(value, room)
+        value = inflate(value, room)
     if len(value) > room:
         raise RemoteProtocolError("extensions that are longer than any message")
     return value
-
-
-def _inflate(value: bytes, room: int) -> bytes:
-    inflater = zlib.decompressobj()
-    try:
-        whole = inflater.decompress(value, room + 1)
-    except zlib.error as error:
-        raise RemoteProtocolError("an extension that cannot be inflated") from error
-    if not inflater.eof:
-        raise RemoteProtocolError("an extension that does not end, or inflates without bounds")
-    return whole
 
 
 def _uncobs(value: bytes) -> bytes:

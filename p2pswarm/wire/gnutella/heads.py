@@ -36,7 +36,7 @@ __all__ = [
 
 MAX_HEAD = 16 << 10  # bytes; handshakes seen have 1 KiB, a crawler's answer with all its leaves 4
 MAX_HEADERS = 100
-MAX_LISTED = 100  # entries of a list that are looked at
+MAX_LISTED = 100  # addresses taken of a list, unless somebody wants more
 DEFAULT_PORT = 6346  # of Gnutella; lists leave it out
 
 _END = re.compile(rb"\n\r?\n")
@@ -104,8 +104,8 @@ class Headers(MutableMapping[str, str]):
 class ConnectHead:
     """The first group, from who dialed. 0.4 has no headers."""
 
-    headers: Headers = field(default_factory=Headers)
     version: str = "0.6"
+    headers: Headers = field(default_factory=Headers)
 
     def encode(self) -> bytes:
         if self.version == "0.4":
@@ -117,7 +117,7 @@ class ConnectHead:
         found = _CONNECT.fullmatch(start.rstrip())
         if found is None:
             raise RemoteProtocolError("not a Gnutella greeting")
-        return cls(headers, found[1])
+        return cls(found[1], headers)
 
 
 @dataclass(slots=True)
@@ -229,7 +229,7 @@ def listed(value: str | None) -> list[str]:
 def read_addresses(value: str | None, most: int = MAX_LISTED) -> list[Address]:
     """`X-Try`, `X-Try-Ultrapeers`, `Peers`, `Leaves`, `X-Alt`: `ip:port, ip, `; each once, junk skipped."""
     found: dict[Address, None] = {}
-    for part in listed(value)[: MAX_HEADERS + most]:
+    for part in listed(value)[: 2 * most]:
         address = _address(part.split()[0])
         if address is not None and len(found) < most:
             found[address] = None

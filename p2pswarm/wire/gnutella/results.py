@@ -18,6 +18,7 @@ from p2pswarm.wire.gnutella.numbers import pack_number, pack_text, read_number, 
 
 __all__ = ["Result", "read_result"]
 
+MAX_INFLATED = 4096  # bytes of one result's extensions: there are 255 results in a hit
 MAX_ALTERNATES = 64  # of an ALT list we look at; gtk-gnutella sends 15 at most
 
 _HEAD = Struct("<II")
@@ -104,7 +105,7 @@ def _read_extensions(data: bytes) -> tuple[list[str], Ggep]:
         piece, _, data = data.partition(_SEPARATOR)
         if piece[:4].lower() == b"urn:":
             urns.append(piece.decode("latin-1"))
-    return urns, ggep_at(data)
+    return urns, ggep_at(data, max(len(data), MAX_INFLATED))
 
 
 def _sized(value: bytes, size: int) -> bytes:

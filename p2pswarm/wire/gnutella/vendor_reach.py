@@ -39,7 +39,10 @@ class TcpConnectBack(VendorMessage):
 
 @dataclass(slots=True)
 class UdpConnectBack(VendorMessage):
-    """Send a ping to this port; version 2 names the GUID it shall have."""
+    """Send a ping to this port, with this GUID; without one (version 2), with the GUID of this message.
+
+    The document says version 1 is a port alone, gtk-gnutella has the GUID behind it: both are read.
+    """
 
     vendor = b"GTKG"
     selector = 7
@@ -51,19 +54,16 @@ class UdpConnectBack(VendorMessage):
     @override
     def _said(self) -> tuple[int, bytes]:
         if self.guid is None:
-            return 1, pack_field(self.port, 2)
+            return 2, pack_field(self.port, 2)
         if len(self.guid) != 16:
             raise LocalProtocolError(f"{self.guid.hex()} is no GUID")
-        return 2, pack_field(self.port, 2) + self.guid
+        return 1, pack_field(self.port, 2) + self.guid
 
     @classmethod
     @override
     def _heard(cls, version: int, data: bytes) -> Self:
-        if version == 1:
-            return cls(read_field(data, 2))
-        if len(data) < 18:
-            raise RemoteProtocolError("a UDP connect back without a GUID")
-        return cls(read_field(data, 2), data[2:18])
+        has_guid = version == 1 and len(data) >= 18
+        return cls(read_field(data, 2), data[2:18] if has_guid else None)
 
 
 @dataclass(slots=True)

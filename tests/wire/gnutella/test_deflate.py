@@ -69,15 +69,14 @@ def test_each_message_is_taken_before_the_next_is_inflated() -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_inflated() -> None:
-    bomb = zlib.compress(b"\n" * 30_000_000)
-    assert len(bomb) < 64 << 10
+    bomb = zlib.compress(b"\n" * 10_000_000)
     messages, error = feed_until_error(inflating(), bomb, [1 << 20])
     assert isinstance(error, RemoteProtocolError)
     assert len(messages) == MAX_INFLATED
 
 
-def test_one_read_may_become_much_but_not_a_message_too_long() -> None:
-    flat = zlib.compress(b"x" * 3_000_000)
+def test_a_message_that_is_too_long_stays_too_long() -> None:
+    flat = zlib.compress(b"x" * 900_000)
     with pytest.raises(RemoteProtocolError, match="a message longer than"):
         feed(inflating(), flat)
 

@@ -44,7 +44,7 @@ def read(data: bytes) -> object:
 
 
 def test_a_greeting() -> None:
-    head = ConnectHead(Headers(ULTRAPEER))
+    head = ConnectHead(headers=Headers(ULTRAPEER))
     assert head.encode().startswith(b"GNUTELLA CONNECT/0.6\r\nUser-Agent: gtk-gnutella/1.2.3\r\n")
     assert head.encode().endswith(b"HSEP/0.2\r\n\r\n")
     assert feed(HeadFramer(ConnectHead.read), head.encode()) == [head]
@@ -59,18 +59,18 @@ def test_an_answer() -> None:
 
 
 def test_the_old_greeting_has_bare_lines() -> None:
-    assert ConnectHead(version="0.4").encode() == b"GNUTELLA CONNECT/0.4\n\n"
+    assert ConnectHead("0.4").encode() == b"GNUTELLA CONNECT/0.4\n\n"
     assert StatusHead(version="0.4").encode() == b"GNUTELLA OK\n\n"
-    assert feed(HeadFramer(ConnectHead.read), b"GNUTELLA CONNECT/0.4\n\n") == [
-        ConnectHead(version="0.4")
-    ]
+    assert feed(HeadFramer(ConnectHead.read), b"GNUTELLA CONNECT/0.4\n\n") == [ConnectHead("0.4")]
     assert feed(HeadFramer(StatusHead.read), b"GNUTELLA OK\n\n") == [StatusHead(version="0.4")]
 
 
 @given(headers, st.binary(max_size=40), chunkings)
 def test_what_follows_a_head_stays_unread(sent: Headers, rest: bytes, sizes: list[int]) -> None:
     framer = HeadFramer(ConnectHead.read)
-    assert feed(framer, ConnectHead(sent).encode() + rest, sizes) == [ConnectHead(sent)]
+    assert feed(framer, ConnectHead("0.6", sent).encode() + rest, sizes) == [
+        ConnectHead("0.6", sent)
+    ]
     assert framer.unread() == rest
 
 

@@ -1,0 +1,367 @@
+"""What becomes of each message that a neighbour sends: answered, sent on, sent back, or dropped.
+
+Queries spread: in the flat network to every neighbour, while their TTL lasts; between ultrapeers likewise,
+but on the last hop only where a route table has their words, and to leaves only there. Hits go back the way
+of their query, pushes the way of a hit. What a leaf or we ourselves want to know is spread by `questions`.
+
+The one hard thing: nothing in a header is proved. TTL and hops are clamped, a GUID belongs to who named it
+first, a hit that has not travelled must come from where it says, and every table has a bound.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from random import Random
+from typing import Protocol
+
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import zone_of
+from p2pswarm.overlay.gnutella.greeting import FLAT_TTL, MAX_TTL, Role
+from p2pswarm.overlay.gnutella.interests import Interests, Words
+from p2pswarm.overlay.gnutella.limits import QueryBudget, clamp
+from p2pswarm.overlay.gnutella.link import Link
+from p2pswarm.overlay.gnutella.pongs import Pongs
+from p2pswarm.overlay.gnutella.questions import Question, Questions
+from p2pswarm.overlay.gnutella.routes import Routes
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
+from p2pswarm.wire.gnutella.hit import QueryHit
+from p2pswarm.wire.gnutella.pings import Ping, Pong, pong_ggep
+from p2pswarm.wire.gnutella.push import Push
+from p2pswarm.wire.gnutella.query import Query
+from p2pswarm.wire.gnutella.vendor import (
+    SUPPORTED,
+    HopsFlow,
+    MessagesSupported,
+    QueryStatusRequest,
+    QueryStatusResponse,
+    Vendor,
+    VendorMessage,
+    read_vendor,
+)
+
+__all__ = ["Ourselves", "Router"]
+
+LEAF_PINGS = (
+    0.1  # how likely a second is the one in which a leaf is pinged, or pings, after half a minute
+)
+WORK = 5000.0  # queries a second that all neighbours together may make us send
+
+
+class Ourselves(Protocol):
+    """What is for us and not for the next one. Nothing here may raise or wait."""
+
+    def asked(self, head: Descriptor, query: Query, link: Link) -> None:
+        """Somebody asks; our table has the words. `Router.answer` takes what we have."""
+
+    def found(self, head: Descriptor, hit: QueryHit, link: Link) -> None:
+        """A hit for a question of ours."""
+
+    def pushed(self, push: Push, link: Link) -> None:
+        """Somebody wants us to connect."""
+
+    def vendor(self, head: Descriptor, message: VendorMessage | Vendor, link: Link) -> None:
+        """A vendor message that the router does not know what to do with."""
+
+    def shares(self) -> tuple[int, int]:
+        """How many files we share, and how many bytes they have."""
+
+
+class Router:
+    """A `Hearer` for all links. `tick` once a second. `role` is what we are to our neighbours now."""
+
+    def __init__(
+        self,
+        guid: bytes,
+        role: Role,
+        local: Ourselves,
+        interests: Interests,
+        clock: Callable[[], float],
+        dice: Random,
+    ) -> None:
+        self.guid, self.role = guid, role
+        self.links: dict[Link, None] = {}
+        self.pongs: Pongs[Link, Pong] = Pongs()
+        self.dropped: Counter[str] = Counter()
+        """Messages that went no further, by reason."""
+        self.port = 0
+        """Where we can be dialed; 0: nowhere."""
+        self.slots: tuple[int, int] | None = None
+        """An ultrapeer's free places for leaves and ultrapeers."""
+        self.changed: list[Callable[[], None]] = []
+        """Called when a link comes or goes."""
+        self.located: list[Callable[[Pong, Link], None]] = []
+        """Called when a neighbour tells of somebody."""
+        self._local, self._interests = local, interests
+        self._clock, self._dice = clock, dice
+        self._began = clock()
+        self._routes: Routes[Link | Router] = Routes()
+        self._budget: QueryBudget[Link] = QueryBudget(WORK)
+        self._questions = Questions(self, interests, dice)
+        self._hearers: dict[int, Callable[[Link, Descriptor], None]] = {
+            Kind.PING: self._ping,
+            Kind.PONG: self._pong,
+            Kind.QUERY: self._query,
+            Kind.HIT: self._hit,
+            Kind.PUSH: self._push,
+            Kind.ROUTES: self._table,
+            Kind.VENDOR: self._vendor,
+            Kind.STANDARD_VENDOR: self._vendor,
+        }
+
+    # Links
+
+    def joined(self, link: Link) -> None:
+        """The greeting is over; speak."""
+        self.links[link] = None
+        if link.agreement.vendor_messages:
+            self._say(link, Kind.VENDOR, MessagesSupported(SUPPORTED).encode())
+        self._interests.joined(link, self._clock())
+        self._tell_changed()
+
+    def left(self, link: Link, reason: Exception | None) -> None:
+        self.links.pop(link, None)
+        for room in (self._routes, self.pongs, self._budget, self._questions, self._interests):
+            room.forget(link)
+        self._tell_changed()
+
+    def got(self, link: Link, head: Descriptor) -> None:
+        """Raises RemoteError."""
+        hearer = self._hearers.get(head.kind)
+        if hearer is None:
+            self.dropped["unknown"] += 1  # IBCM, and what came after us
+        else:
+            hearer(link, head)
+
+    def tick(self, now: float) -> None:
+        for link in list(self.links):
+            if self._may_ping(link, now):
+                self._say(link, Kind.PING, b"", ttl=MAX_TTL)
+            link.tick(now)
+        self._interests.tick(now)
+        self._questions.tick(now)
+
+    def _may_ping(self, link: Link, now: float) -> bool:
+        """Between leaf and ultrapeer rarely, and at any moment, so that some find others' pongs fresh."""
+        if self.role is Role.LEAF or link.theirs is Role.LEAF:
+            return self._dice.random() < LEAF_PINGS and self.pongs.may_ping(link, now, caches=False)
+        return self.pongs.may_ping(link, now, caches=link.agreement.pong_caching)
+
+    def ping(self, link: Link) -> None:
+        """It is silent: is it there?"""
+        self._say(link, Kind.PING, b"")
+
+    def peers(self) -> list[Link]:
+        """Ultrapeers and equals."""
+        return [link for link in self.links if link.theirs is not Role.LEAF and not link.over]
+
+    def leaves(self) -> list[Link]:
+        return [link for link in self.links if link.theirs is Role.LEAF and not link.over]
+
+    # Our own
+
+    def ask(self, query: Query, guid: bytes, wanted: int) -> Question:
+        """Spread a question of ours; `stop` it when there is enough."""
+        self._routes.first(guid, Kind.QUERY, self, self._clock(), FLAT_TTL)
+        return self._questions.ask(query, guid, wanted, self._clock())
+
+    def stop(self, guid: bytes) -> None:
+        """Nobody waits for its hits any more."""
+        self._questions.stop(guid)
+
+    def answer(self, head: Descriptor, hit: QueryHit) -> bool:
+        """Send our hit back to who asked; False when the way is gone. Raises LocalProtocolError."""
+        link = self._routes.back(head.guid)
+        if not isinstance(link, Link):
+            return False
+        self._questions.answered(head.guid, len(hit.results))
+        ttl = min(head.hops + 2, FLAT_TTL)
+        return link.tell(Descriptor(head.guid, Kind.HIT, ttl, 0, hit.encode()))
+
+    def send_push(self, push: Push) -> bool:
+        """Along the way of that servent's hits; False when there is none. Raises LocalProtocolError."""
+        link = self._routes.to(push.servent)
+        if not isinstance(link, Link):
+            return False
+        guid = new_guid(self._dice)
+        self._routes.first(guid, Kind.PUSH, self, self._clock())
+        return link.tell(Descriptor(guid, Kind.PUSH, FLAT_TTL, 0, push.encode()))
+
+    def pong(self, host: str) -> Pong:
+        """We ourselves, as we are told to somebody who sees us at `host`."""
+        files, size = self._local.shares()
+        kib = size >> 10
+        if self.role is Role.ULTRAPEER:
+            kib = 1 << max(
+                kib.bit_length(), 3
+            )  # a power of two says so to old programs (ping-pong)
+        slots = self.slots if self.role is Role.ULTRAPEER else None
+        uptime = int(self._clock() - self._began)
+        ggep = pong_ggep(vendor=b"P2PS", slots=slots, uptime=uptime)
+        return Pong(Address(host, self.port), files, kib, ggep)
+
+    # Pings and pongs
+
+    def _ping(self, link: Link, head: Descriptor) -> None:
+        place = clamp(head.ttl, head.hops)
+        if place is None or not place[0]:
+            self.dropped["too far"] += 1
+            return
+        ttl, hops = place
+        Ping.read(head.payload)
+        if self.port and Address(link.host, 0).ip is not None:
+            self._send_pong(link, head, self.pong(link.host), 0)
+        if ttl > 1:
+            zone = zone_of(link.remote.host)
+            for pong, far in self.pongs.answer(link, ttl, hops, self._clock(), asker=zone):
+                self._send_pong(link, head, pong, far)
+
+    def _send_pong(self, link: Link, ping: Descriptor, pong: Pong, hops: int) -> None:
+        link.tell(Descriptor(ping.guid, Kind.PONG, ping.hops + 1, hops, pong.encode()))
+
+    def _pong(self, link: Link, head: Descriptor) -> None:
+        pong = Pong.read(head.payload)
+        if head.hops == 0 and pong.address.host != link.remote.host:
+            self.dropped["lies"] += 1
+            return
+        zone = zone_of(link.remote.host)
+        if self.pongs.heard(pong, link, head.hops, self._clock(), zone):
+            for hear in self.located:
+                hear(pong, link)
+
+    # Queries
+
+    def _query(self, link: Link, head: Descriptor) -> None:
+        place = clamp(head.ttl, head.hops)
+        from_leaf = link.theirs is Role.LEAF and self.role is Role.ULTRAPEER
+        if place is None or (from_leaf and head.hops):
+            self.dropped["too far"] += 1
+            return
+        if link.outbox.in_flow_control:  # it could not take the hits
+            self.dropped["flow control"] += 1
+            return
+        ttl, hops = place
+        head, now = replace(head, ttl=ttl, hops=hops), self._clock()
+        if not self._routes.first(head.guid, Kind.QUERY, link, now, ttl):
+            self._again(link, head, now)
+            return
+        query = Query.read(head.payload)
+        if not self._budget.grant(link, now, 1.0 + len(self.links)):
+            self.dropped["budget"] += 1
+            return
+        words = self._interests.words(query)
+        if self._interests.ours(words):
+            self._local.asked(head, query, link)
+        if self.role is Role.ULTRAPEER:
+            self.to_leaves(head, words, link)
+        if from_leaf:
+            self._questions.adopt(head, query, link, now)
+        elif self.role is not Role.LEAF and ttl > 1:
+            self._spread(head, words, link)
+
+    def _again(self, link: Link, head: Descriptor, now: float) -> None:
+        """A duplicate goes no further, unless it is a probe that now is to go farther."""
+        farther = self.role is Role.ULTRAPEER and link.theirs is Role.ULTRAPEER
+        if farther and self._routes.farther(head.guid, Kind.QUERY, link, now, head.ttl):
+            self._spread(head, self._interests.words(Query.read(head.payload)), link)
+        else:
+            self.dropped["duplicates"] += 1
+
+    def _spread(self, head: Descriptor, words: Words, source: Link) -> None:
+        """To all peers, but on the last hop only to those who may have it."""
+        if head.ttl < 2:
+            return
+        on = head.hopped()
+        data = on.encode()
+        # An equal knows no leaves, so that whoever came as one hears everything.
+        others: Iterable[Link] = self.links if self.role is Role.PEER else self.peers()
+        for link in others:
+            last = on.ttl == 1 and self.role is Role.ULTRAPEER
+            if link is source or (last and self._interests.wants(link, words) is False):
+                continue
+            if on.hops < link.hops_flow:
+                link.send(Kind.QUERY, on.hops, data)
+
+    def to_leaves(self, head: Descriptor, words: Words, source: Link | None) -> int:
+        """To our leaves that may have it, however far it came; how many that are."""
+        hops = head.hops + (source is not None)
+        data = Descriptor(head.guid, Kind.QUERY, max(head.ttl - 1, 1), hops, head.payload).encode()
+        count = 0
+        for link in self.leaves():
+            wanted = link is not source and self._interests.wants(link, words) is not False
+            if wanted and hops < link.hops_flow:
+                count += link.send(Kind.QUERY, hops, data)
+        return count
+
+    # Hits and pushes
+
+    def _hit(self, link: Link, head: Descriptor) -> None:
+        place = clamp(head.ttl, head.hops)
+        hit = QueryHit.read(head.payload)
+        if place is None or not self._believable(link, head, hit):
+            self.dropped["lies"] += 1
+            return
+        back = self._routes.back(head.guid)
+        if back is None or back is link:
+            self.dropped["no way"] += 1
+            return
+        self._routes.learn(hit.servent, link, self._clock(), direct=head.hops == 0)
+        self._questions.answered(head.guid, len(hit.results))
+        if isinstance(back, Router):
+            self._local.found(head, hit, link)
+        else:
+            self._send_on(back, replace(head, ttl=place[0]))
+
+    def _believable(self, link: Link, head: Descriptor, hit: QueryHit) -> bool:
+        """Who answers for itself is where it says; from far away there is no telling."""
+        near = head.hops == 0 or link.theirs is Role.LEAF
+        if near and not hit.push and hit.address.host != link.remote.host:
+            return False
+        return hit.servent != self.guid and not (link.theirs is Role.LEAF and head.hops)
+
+    def _send_on(self, link: Link, head: Descriptor) -> None:
+        """One hop further; a leaf is the end of the way, however the TTL was counted."""
+        if head.ttl < 2 and link.theirs is not Role.LEAF:
+            self.dropped["too far"] += 1
+            return
+        hops = head.hops + 1
+        link.tell(Descriptor(head.guid, head.kind, max(head.ttl - 1, 1), hops, head.payload))
+
+    def _push(self, link: Link, head: Descriptor) -> None:
+        place, push = clamp(head.ttl, head.hops), Push.read(head.payload)
+        if place is None or not self._routes.first(head.guid, Kind.PUSH, link, self._clock()):
+            self.dropped["duplicates"] += 1
+        elif push.servent == self.guid:
+            self._local.pushed(push, link)
+        else:
+            to = self._routes.to(push.servent)
+            if not isinstance(to, Link) or to is link or self.role is Role.LEAF:
+                self.dropped["no way"] += 1
+            else:
+                self._send_on(to, replace(head, ttl=place[0]))
+
+    # The rest
+
+    def _table(self, link: Link, head: Descriptor) -> None:
+        self._interests.heard(link, head.payload, self._clock())
+
+    def _vendor(self, link: Link, head: Descriptor) -> None:
+        message = read_vendor(head.payload)
+        match message:
+            case HopsFlow():
+                link.hops_flow = message.hops
+            case QueryStatusResponse():
+                self._questions.guided(head.guid, link, message.hits, self._clock())
+            case QueryStatusRequest():
+                kept = QueryStatusResponse(self._questions.kept(head.guid))
+                link.tell(Descriptor(head.guid, Kind.VENDOR, 1, 0, kept.encode()))
+            case MessagesSupported():
+                """What they know, they also say that they want."""
+            case _:
+                self._local.vendor(head, message, link)
+
+    def _say(self, link: Link, kind: Kind, payload: bytes, ttl: int = 1) -> None:
+        link.tell(Descriptor(new_guid(self._dice), kind, ttl, 0, payload))
+
+    def _tell_changed(self) -> None:
+        for hear in self.changed:
+            hear()
