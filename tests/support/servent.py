@@ -4,8 +4,10 @@ They have a port, a catalog, and the rooms that give and fetch; no neighbours, s
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,20 @@ from typing_extensions import override
 
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.zones import Zone
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
+from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.dialing import Dialing
+from p2pswarm.overlay.gnutella.downloads import Downloads
 from p2pswarm.overlay.gnutella.mesh import Mesh
+from p2pswarm.overlay.gnutella.pushed import Pushed
+from p2pswarm.overlay.gnutella.pushes import Pushes
 from p2pswarm.overlay.gnutella.queue import Slots
 from p2pswarm.overlay.gnutella.serving import Hits, Serving
+from p2pswarm.overlay.gnutella.sources import Source
 from p2pswarm.overlay.gnutella.uploads import Uploads
 from p2pswarm.overlay.tables import Shared
 from p2pswarm.wire.framer import CuttingFramer
@@ -29,6 +38,7 @@ from tests.support.world import World
 __all__ = ["PORT", "Servent", "Stranger", "dial", "listening", "value"]
 
 PORT = 46881
+UPLINK = 10e6  # bytes per second: on a line without a limit all is on its way at once
 
 
 class Servent:
@@ -51,6 +61,26 @@ class Servent:
             port, serving, self.mesh, self.slots, self.up, spawn=self.spawn, proxy=self._proxy
         )
         port.route(Guest.HTTP, self.uploads.came)
+        self.guid = sha1(port.host.encode()).digest()[:16]
+        self.firewalled = False
+        self.sources: list[Source] = []  # that hosts told of
+        self.way: Callable[[bytes, int, Address], bool] = lambda *push: False
+        self.hits: set[int] = set()  # indices of answers of ours
+        dialing = self.dialing = Dialing(port, DialBudget(), loop.time)
+        self.pushes = Pushes(
+            port, dialing, node=self._node, send=lambda *push: self.way(*push), spawn=self.spawn
+        )
+        self.pushed = Pushed(
+            self.guid,
+            dialing,
+            self.uploads.serve,
+            answered=self.hits.__contains__,
+            spawn=self.spawn,
+        )
+        self.downloads = Downloads(
+            dialing, self.pushes, self.mesh, node=self._node, found=self.sources.append
+        )
+        port.route(Guest.GIV, self.pushes.came)
 
     @classmethod
     @asynccontextmanager
@@ -58,7 +88,7 @@ class Servent:
         cls, world: World, folder: Path | None = None, **options: Any
     ) -> AsyncIterator["Servent"]:
         """On a host of its own, sharing this folder."""
-        host = world.host(up=options.pop("uplink", float("inf")))
+        host = world.host(up=options.pop("uplink", UPLINK))
         port, disk, index = Port(host.name, PORT), DiskPool(threads=0), DiskPool(threads=0)
         database = world.folder / f"{host.name}.db"
         catalog = await Catalog.open(database, [folder] if folder else [], disk=disk, index=index)
@@ -80,6 +110,15 @@ class Servent:
         task = asyncio.ensure_future(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+
+    def _node(self) -> Address | None:
+        return None if self.firewalled else self.address
+
+    async def source(self, **more: Any) -> Source:
+        """The only file of it, as a hit would tell."""
+        file = await self.the_file()
+        told = Source(self.address, file.size, file.sha1, file.tth, file.id, file.name)
+        return replace(told, teller=Zone.LOCAL_NETWORK, servent=self.guid, **more)
 
     async def the_file(self) -> Shared:
         (shared,) = await self.catalog.listed(0, 2)
@@ -187,7 +226,7 @@ def value(head: str, name: str) -> str | None:
 async def dial(world: World, address: Address, host: str | None = None) -> Stranger:
     """A stranger who connects, from a host of its own or this one."""
     stranger = Stranger()
-    door = Port(host or world.host().name, 1)
+    door = Port(host or world.host(UPLINK).name, 1)
     stranger.stream = await door.dial(address, _Raw(), stranger)
     return stranger
 
@@ -196,7 +235,7 @@ async def dial(world: World, address: Address, host: str | None = None) -> Stran
 async def listening(world: World) -> AsyncIterator[tuple[Address, "asyncio.Queue[Stranger]"]]:
     """A stranger who can be dialed."""
     came: asyncio.Queue[Stranger] = asyncio.Queue()
-    host = world.host()
+    host = world.host(UPLINK)
 
     def knock() -> Stream:
         stranger = Stranger()

@@ -4,7 +4,7 @@ What comes is for somebody who waits for that GUID (`expect`), or else for the r
 What goes out is counted here, and an answer only goes when the account of its receiver allows it.
 
 The one hard thing: who is named as the sender may not have sent it. So nothing that a datagram says is
-passed on, and nobody gets more than was received in that name, before a key has been shown (`sources`,
+passed on, and nobody gets more than was received in that name, before a key has been shown (`senders`,
 `keys`).
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from p2pswarm.errors import LocalProtocolError
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.gnutella.sources import Sources, source_name
+from p2pswarm.overlay.gnutella.senders import Senders, sender_name
 from p2pswarm.wire.gnutella.descriptor import HEADER_SIZE, Descriptor, Guid, read_datagram
 
 __all__ = ["Datagrams", "Heard", "Listener"]
@@ -44,7 +44,7 @@ class Datagrams:
 
     def __init__(self, send: Callable[[bytes, Address], None], clock: Callable[[], float]) -> None:
         self._send, self.clock = send, clock
-        self.sources = Sources(clock())
+        self.senders = Senders(clock())
         self.dropped: Counter[str] = Counter()
         """Datagrams that went no further, and answers that were not sent, by reason."""
         self.bytes_in = self.bytes_out = 0
@@ -72,7 +72,7 @@ class Datagrams:
         if not address.dialable:
             self.dropped["nowhere"] += 1
             return
-        if len(data) >= HEADER_SIZE and not self.sources.takes(
+        if len(data) >= HEADER_SIZE and not self.senders.takes(
             data[_KIND_AT], address, len(data), now
         ):
             self.dropped["flood"] += 1
@@ -91,7 +91,7 @@ class Datagrams:
         """What we want to say ourselves, or to an address that is proven; how many bytes that are."""
         data = message.encode()
         self.bytes_out += len(data)
-        name = source_name(to)
+        name = sender_name(to)
         self._written[name] = self.clock()
         self._written.move_to_end(name)
         if len(self._written) > MOST_WRITTEN:
@@ -102,7 +102,7 @@ class Datagrams:
     def answer(self, heard: Heard, message: Descriptor) -> bool:
         """Send it to who may have asked; False when that would be too much."""
         size = HEADER_SIZE + len(message.payload)
-        if not self.sources.may_answer(heard.address, size, heard.now):
+        if not self.senders.may_answer(heard.address, size, heard.now):
             self.dropped["too large"] += 1
             return False
         self.send(message, heard.address)
@@ -110,4 +110,4 @@ class Datagrams:
 
     def wrote_to(self, address: Address) -> bool:
         """Whether we did in the last minutes, so that its datagrams may be answers for a firewall."""
-        return self._written.get(source_name(address), float("-inf")) > self.clock() - WRITTEN
+        return self._written.get(sender_name(address), float("-inf")) > self.clock() - WRITTEN

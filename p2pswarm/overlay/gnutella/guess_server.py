@@ -83,7 +83,7 @@ class GuessServer:
         if not self._keys.accepts(query.ggep.get("QK", b""), heard.address, heard.now):
             self._refuse(heard)
             return
-        self._datagrams.sources.prove(heard.address, heard.now)
+        self._datagrams.senders.prove(heard.address, heard.now)
         wants_hosts = "SCP" in query.ggep
         query = _for_others(query, heard)
         # It goes to leaves and no farther, whatever its TTL was.

@@ -3,7 +3,7 @@
 from hypothesis import given, strategies as st
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.gnutella.sources import COMMON, GIFT, GIFT_EVERY, Sources
+from p2pswarm.overlay.gnutella.senders import COMMON, GIFT, GIFT_EVERY, Senders
 from p2pswarm.wire.gnutella.descriptor import Kind
 
 VICTIM = Address("82.0.113.5", 6346)
@@ -17,7 +17,7 @@ def victim(number: int) -> Address:
     st.lists(st.tuples(st.integers(23, 600), st.integers(37, 600), st.floats(0, 5)), max_size=200)
 )
 def test_one_source_gets_what_it_sent_and_its_gift(steps: list[tuple[int, int, float]]) -> None:
-    sources, now, came, went = Sources(0.0), 0.0, 0, 0
+    sources, now, came, went = Senders(0.0), 0.0, 0, 0
     for size, answer, pause in steps:
         now += pause
         came += size
@@ -27,7 +27,7 @@ def test_one_source_gets_what_it_sent_and_its_gift(steps: list[tuple[int, int, f
 
 
 def test_a_flood_brings_its_victim_less_than_it_costs() -> None:
-    sources, came, went = Sources(0.0), 0, 0
+    sources, came, went = Senders(0.0), 0, 0
     for number in range(60_000):  # a thousand a second for a minute, from many ports
         now = number / 1000
         address = Address(VICTIM.host, 1024 + number % 5000)
@@ -38,18 +38,18 @@ def test_a_flood_brings_its_victim_less_than_it_costs() -> None:
 
 
 def test_many_false_names_share_one_gift_and_the_table_has_an_end() -> None:
-    sources, went = Sources(0.0), 0
+    sources, went = Senders(0.0), 0
     for number in range(20_000):
         now = number / 1000
         address = victim(number)
         if sources.takes(Kind.PING, address, 30, now) and sources.may_answer(address, 530, now):
             went += 500
-    assert len(sources) <= Sources.MOST
+    assert len(sources) <= Senders.MOST
     assert 0 < went <= COMMON[1] + 20 * COMMON[0]
 
 
 def test_who_is_proven_is_answered_and_the_proof_ends() -> None:
-    sources = Sources(0.0)
+    sources = Senders(0.0)
     assert not sources.may_answer(VICTIM, 10_000, 0.0)
     sources.prove(VICTIM, 0.0)
     assert all(sources.may_answer(VICTIM, 10_000, 1.0) for _ in range(100))
@@ -58,18 +58,18 @@ def test_who_is_proven_is_answered_and_the_proof_ends() -> None:
 
 
 def test_proofs_have_an_end_as_well() -> None:
-    sources = Sources(0.0)
-    for number in range(2 * Sources.MOST):
+    sources = Senders(0.0)
+    for number in range(2 * Senders.MOST):
         sources.prove(victim(number), 0.0)
-    assert len(sources) == Sources.MOST
+    assert len(sources) == Senders.MOST
 
 
 def test_an_unknown_kind_is_not_looked_at() -> None:
-    assert not Sources(0.0).takes(0x77, VICTIM, 100, 0.0)
+    assert not Senders(0.0).takes(0x77, VICTIM, 100, 0.0)
 
 
 def test_on_this_machine_each_port_is_somebody_else() -> None:
-    sources = Sources(0.0)
+    sources = Senders(0.0)
     taken = [
         sources.takes(Kind.PING, Address("127.0.0.1", 1000 + port), 30, 0.0) for port in range(300)
     ]
