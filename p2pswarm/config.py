@@ -28,6 +28,7 @@ __all__ = [
     "NETWORKS",
     "PATH",
     "PORT",
+    "ROLES",
     "TEXT",
     "NetworkSettings",
     "Settings",
@@ -47,7 +48,9 @@ __all__ = [
     "unit_of",
 ]
 
-NETWORKS = ("napster",)
+ROLES = ("auto", "leaf", "ultrapeer")
+"""What a Gnutella node may be to others; `auto` is settled with them."""
+NETWORKS = ("gnutella", "napster")
 """Where files can be searched and offered."""
 
 _MAX_TEXT = 40  # characters of a number; 2**63 has 19 digits
@@ -220,6 +223,12 @@ def _parse_secret(text: str) -> str:
     return text
 
 
+def _parse_role(text: str) -> str:
+    if text not in ROLES:
+        raise ValueError(f"{text[:_MAX_TEXT]!r} is not a role: {', '.join(ROLES)}")
+    return text
+
+
 _bytes = count(0, _MAX_SIZE - 1).check
 
 TEXT = Unit("TEXT", str)
@@ -324,11 +333,41 @@ class NetworkSettings:
     napster_password: str = field(
         default="", repr=False, metadata=about(SECRET, "the password of that name", secret=True)
     )
+    connect: tuple[Address, ...] = field(
+        default=(),
+        metadata=about(
+            ADDRESS,
+            "a Gnutella host to begin with; may be repeated",
+            repeat=True,
+            shown="those that are known from before",
+        ),
+    )
+    flood: bool = field(
+        default=False,
+        metadata=about(FLAG, "Gnutella as it began: every node equal, queries to all, seven hops"),
+    )
+    gnutella_role: str = field(
+        default="auto",
+        metadata=about(
+            Unit("ROLE", _parse_role, str, lambda value: _parse_role(str(value))),
+            "what this node is there: leaf, ultrapeer, or auto",
+        ),
+    )
+    gnutella_04: bool = field(
+        default=False, metadata=about(FLAG, "answer Gnutella 0.4, which knows no headers, too")
+    )
+    wait: float = field(
+        default=10.0,
+        metadata=about(DURATION, "a Gnutella search ends after this long without a new hit"),
+    )
     firewalled: bool = field(
         default=False, metadata=about(FLAG, "tell networks that nobody can connect to us")
     )
 
     def __post_init__(self) -> None:
+        _parse_role(self.gnutella_role)
+        if self.flood and self.gnutella_role != "auto":
+            raise ValueError("flood: where every node is equal nobody has a gnutella_role")
         if self.napster_password and not self.napster_nick:
             raise ValueError("napster_password: a password needs a napster_nick")
         _parse_word(self.napster_nick)

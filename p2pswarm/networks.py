@@ -1,40 +1,38 @@
 """What a node shares, finds and fetches: its catalog and its search networks, joined to its torrents.
 
-The one place where a hit becomes a download. With an info-hash (hosts of our own kind tell it) the torrent
-comes from one of the hosts and is believed once it hashes to that; the hosts that can be dialed are its first
-peers, and those that cannot give it bytes in a row. So are downloads of our files served: whoever asks
-for the torrent of one finds it seeded.
+Hits become downloads next door (`fetching`). Here downloads of our files are served: whoever asks for the
+torrent of one finds it seeded.
 
 To seed a file it is read once more, and who asks for the torrents of many must not keep the disk busy: at
 most two files are read for one asker at a time, and four in all. Who asks beyond that is told to come later
-(Napster's 619), and does. What was read once is known from then on, also after a restart.
+(Napster's 619, Gnutella's 503), and does. What was read once is known from then on, also after a restart.
 """
 
 import asyncio
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from hashlib import sha1
 from pathlib import Path
 from typing import Any, Protocol
 
 from p2pswarm.config import NETWORKS, NetworkSettings
 from p2pswarm.disk.pool import DiskPool
-from p2pswarm.errors import BusyError, FormatError, HostError, NetworkError
+from p2pswarm.errors import BusyError, HostError, NetworkError
+from p2pswarm.fetching import Fetching, renamed
 from p2pswarm.formats.ids import Address, InfoHash
-from p2pswarm.formats.metainfo import File, Metainfo
+from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.gnutella.client import HOSTS, Gnutella
+from p2pswarm.overlay.gnutella.slots import Wish
 from p2pswarm.overlay.napster.client import Napster
 from p2pswarm.overlay.napster.naming import Naming
-from p2pswarm.overlay.network import FileNetwork
+from p2pswarm.overlay.network import FileNetwork, NetworkStatus
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.search import Find, Search
 from p2pswarm.overlay.tools import Seed, Tools
 from p2pswarm.swarm.data import TorrentData
 from p2pswarm.swarm.events import Checking
-from p2pswarm.swarm.loose import LooseData, loose_metainfo
 from p2pswarm.swarm.torrent import Torrent
 
 __all__ = ["Adding", "Networks"]
@@ -42,11 +40,8 @@ __all__ = ["Adding", "Networks"]
 log = logging.getLogger(__name__)
 
 MOST_SEEDED = 50  # files of the catalog that are seeded at a time
-MOST_ASKED = 16  # hosts of one file that are asked for its torrent
 MOST_READ = 4  # files of the catalog that are read at a time because their torrents were asked for,
 MOST_READ_FOR_ONE = 2  # and for one asker
-ASK_AGAIN = 10.0  # seconds until a host that has no place now is asked for a torrent again,
-MOST_AGAIN = 6  # so many times
 SEED_TIME = 10.0  # seconds that whoever asks for a torrent waits until it is seeded
 
 
@@ -91,9 +86,25 @@ class Networks:
         self._adding = asyncio.Lock()
         self._reading: Counter[str] = Counter()  # files, by who asked for them
         self._chores: set[asyncio.Task[None]] = set()
+        self._fetching = Fetching(self._network, add, self._begin)
         self.catalog: Catalog | None = None
 
     # Being in networks
+
+    def set_up(self) -> list[str]:
+        """The networks that can be joined with what we know. Raises HostError when there is none."""
+        settings = self._settings
+        hosts = settings.connect or (self._folder / HOSTS).exists()
+        names = [
+            *(["gnutella"] if hosts else []),
+            *(["napster"] if settings.napster_server else []),
+        ]
+        if not names:
+            raise HostError(
+                "no network is set up: name a Gnutella host with --connect, "
+                "or a Napster server with --napster-server"
+            )
+        return names
 
     async def join(self, name: str) -> None:
         """Raises HostError for one that we do not know, or that was not set up; NetworkError when the
@@ -107,10 +118,23 @@ class Networks:
         await network.join()
 
     async def _made(self, name: str) -> FileNetwork:
-        makers = {"napster": self._napster}
+        makers = {"gnutella": self._gnutella, "napster": self._napster}
         if name not in makers:
             raise HostError(f"{name} is not a network we know: {', '.join(NETWORKS)}")
         return await makers[name](self._tools(self._seed))
+
+    async def _gnutella(self, tools: Tools) -> FileNetwork:
+        settings = self._settings
+        wish = Wish.FLAT if settings.flood else Wish(settings.gnutella_role)
+        return Gnutella(
+            tools,
+            self._folder / HOSTS,
+            connect=settings.connect,
+            wish=wish,
+            legacy=settings.gnutella_04,
+            wait=settings.wait,
+            firewalled=settings.firewalled,
+        )
 
     async def _napster(self, tools: Tools) -> FileNetwork:
         settings, server = self._settings, self._settings.napster_server
@@ -201,7 +225,7 @@ class Networks:
             return
         shared, metainfo = found
         path = await self.catalog.path(shared)
-        torrent = await self._add(_renamed(metainfo, path.name), data=path)
+        torrent = await self._add(renamed(metainfo, path.name), data=path)
         self._seeded[info_hash] = torrent
         self._reading[asker] += 1
         self._begin(self._until_read(torrent, asker))
@@ -224,6 +248,10 @@ class Networks:
 
     # Searching and fetching
 
+    def status(self) -> list[NetworkStatus]:
+        """How we stand in each that was joined."""
+        return [network.status() for network in self._joined.values()]
+
     def search(self, query: Query, via: Sequence[str] = ()) -> Search:
         """In these networks, by default all that were joined. Raises HostError for one that was not."""
         for name in via:
@@ -238,123 +266,10 @@ class Networks:
         Raises NetworkError when no host gives what is needed to begin; and what adding a torrent raises.
         """
         hits = [what] if isinstance(what, Hit) else what.hits if isinstance(what, Find) else what
-        info_hash = next((hit.info_hash for hit in hits if hit.info_hash), None)
-        if info_hash is None:
-            return await self._download_loose(hits, save_to)
-        asked = [hit for hit in hits if hit.info_hash == info_hash][:MOST_ASKED]
-        offers = _Offers(len(asked))
-        for hit in asked:
-            self._begin(self._ask(hit, offers))
-        metainfo = await offers.first()
-        torrent = await self._add(_renamed(metainfo, hits[0].filename), save_to=save_to)
-        for hit in hits:
-            if hit.peer is None:
-                torrent.add_source(_Host(self._network(hit), hit))
-        self._begin(self._take_in(torrent, offers))
-        return torrent
-
-    async def _take_in(self, torrent: Torrent, offers: "_Offers") -> None:
-        """Everybody who has it, as soon as that is known.
-
-        Who was dialed for the torrent and answered is a peer; who had to come to us is behind a firewall and
-        gives in a row. So nobody is dialed on the word of others.
-        """
-        async for hit in offers.hosts():
-            if hit.peer is not None and self._network(hit).answers(hit.peer):
-                torrent.add_peer(hit.peer)
-            elif hit.peer is not None:
-                torrent.add_source(_Host(self._network(hit), hit))
-
-    async def _download_loose(self, hits: Sequence[Hit], save_to: Path) -> Torrent:
-        """Without an info-hash: bytes in a row from every host, verified by what the network told."""
-        first = hits[0]
-        hosts = [_Host(self._network(hit), hit) for hit in hits if hit.size == first.size]
-        metainfo = loose_metainfo(first.filename, first.size, first.md5, sha1=first.sha1)
-        kind = partial(LooseData, md5=first.md5, sha1=first.sha1)
-        torrent = await self._add(metainfo, save_to=save_to, kind=kind)
-        for host in hosts:
-            torrent.add_source(host)
-        return torrent
-
-    async def _ask(self, hit: Hit, offers: "_Offers") -> None:
-        """For the torrent, so that the host seeds it: before that nobody need dial it."""
-        try:
-            metainfo = Metainfo.from_bytes(await self._torrent_of(hit))
-        except (NetworkError, FormatError) as error:
-            offers.put(hit, str(error))
-            return
-        is_it = (metainfo.info_hash, metainfo.total) == (hit.info_hash, hit.size)
-        if is_it and len(metainfo.files) == 1:
-            offers.put(hit, metainfo)
-        else:
-            offers.put(hit, f"{hit.nick} sends the torrent of something else")
-
-    async def _torrent_of(self, hit: Hit) -> bytes:
-        """A host that has no place now is asked again. Raises NetworkError."""
-        for _ in range(MOST_AGAIN):
-            try:
-                return await self._network(hit).torrent(hit)
-            except BusyError as error:
-                log.debug("%s", error)
-                await asyncio.sleep(ASK_AGAIN)
-        return await self._network(hit).torrent(hit)
+        return await self._fetching.download(hits, save_to)
 
     def _network(self, hit: Hit) -> FileNetwork:
         network = self._joined.get(hit.network)
         if network is None:
             raise NetworkError(f"{hit.network} was not joined")
         return network
-
-
-class _Offers:
-    """The answers of several hosts to the question for one torrent: it, or why not."""
-
-    def __init__(self, asked: int) -> None:
-        self._left = asked
-        self._came: asyncio.Queue[tuple[Hit, Metainfo | str]] = asyncio.Queue()
-        self._good: list[Hit] = []
-
-    def put(self, hit: Hit, answer: Metainfo | str) -> None:
-        self._came.put_nowait((hit, answer))
-
-    async def first(self) -> Metainfo:
-        """Raises NetworkError when nobody has it."""
-        while True:
-            hit, answer = await self._came.get()
-            self._left -= 1
-            if isinstance(answer, Metainfo):
-                self._good.append(hit)
-                return answer
-            if not self._left:
-                raise NetworkError(f"{hit.filename}: cannot get its torrent: {answer}")
-
-    async def hosts(self) -> AsyncIterator[Hit]:
-        """Everybody who has it, beginning with the one whose answer was the first."""
-        while True:
-            for hit in self._good:
-                yield hit
-            if not self._left:
-                return
-            hit, answer = await self._came.get()
-            self._left -= 1
-            self._good = [hit] if isinstance(answer, Metainfo) else []
-
-
-class _Host:
-    """A hit's host, as a source of bytes for a torrent."""
-
-    def __init__(self, network: FileNetwork, hit: Hit) -> None:
-        self.address = hit.host or Address(hit.nick, 0)
-        self._network = network
-        self._hit = hit
-
-    async def fetch(
-        self, offset: int, sink: Callable[[bytes], bool], gate: asyncio.Event
-    ) -> object:
-        return await self._network.fetch(self._hit, offset, sink, gate)
-
-
-def _renamed(metainfo: Metainfo, name: str) -> Metainfo:
-    """A torrent of bytes alone, under the name that somebody gave them."""
-    file = File((name,), metainfo.total, 0)
-    return replace(metainfo, name=name, files=(file,), single_file=True, renamed={})

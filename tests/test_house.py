@@ -15,9 +15,11 @@ OWNERS = {
     "p2pswarm/node.py": "`Node.remove` cancels the start of a torrent and waits for it",
     "p2pswarm/networks.py": "`Networks.aclose` cancels what goes on by itself and waits for it",
     "p2pswarm/swarm/torrent.py": "`Torrent.close` cancels the work that `spawn` began and waits for it",
+    "p2pswarm/overlay/gnutella/client.py": "`leave` cancels what `join` started and waits for it",
     "p2pswarm/overlay/napster/client.py": "`leave` cancels what `join` started and waits for it",
     "p2pswarm/cli/following.py": "`telling` cancels its listener and waits for it",
     "p2pswarm/cli/health.py": "`beating` cancels its heartbeat and waits for it",
+    "p2pswarm/cli/networking.py": "`watching` cancels its watch and waits for it",
     "p2pswarm/cli/running.py": "`Stop.unless` and `Stop.sleep` wait for what they start",
 }
 

@@ -286,8 +286,8 @@ async def test_a_name_from_the_network_stays_in_the_folder(town: Town, tmp_path:
 
 async def test_what_is_not_set_up_or_not_joined_is_said(town: Town, tmp_path: Path) -> None:
     node = await town.node(join=False)
-    with pytest.raises(HostError, match="gnutella is not a network we know: napster"):
-        await node.networks.join("gnutella")
+    with pytest.raises(HostError, match="kazaa is not a network we know: gnutella, napster"):
+        await node.networks.join("kazaa")
     with pytest.raises(HostError, match="napster was not joined"):
         node.search(BLUE, ["napster"])
     hit = Hit("a", 1, "napster", nick="bob", info_hash=None)
@@ -296,6 +296,8 @@ async def test_what_is_not_set_up_or_not_joined_is_said(town: Town, tmp_path: Pa
     async with Node(Settings(port=0, bind="127.0.0.50", data_dir=tmp_path / "x")) as bare:
         with pytest.raises(HostError, match="which Napster server"):
             await bare.networks.join("napster")
+        with pytest.raises(HostError, match="no network is set up: name a Gnutella host"):
+            bare.networks.set_up()
 
 
 async def test_a_hit_whose_host_is_gone_is_an_error(town: Town, tmp_path: Path) -> None:

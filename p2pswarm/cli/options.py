@@ -30,6 +30,7 @@ from p2pswarm.config import (
 )
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.words import Kind
+from p2pswarm.overlay.query import Lookup
 
 __all__ = [
     "TABLES",
@@ -102,8 +103,16 @@ def _parse_kind(text: str) -> Kind:
         raise ValueError(f"{text[:40]!r} is not a kind: {', '.join(Kind)}") from error
 
 
+def _parse_lookup(text: str) -> Lookup:
+    try:
+        return Lookup(text)
+    except ValueError as error:
+        raise ValueError(f"{text[:40]!r} is not a lookup: {', '.join(Lookup)}") from error
+
+
 _NETWORK = Unit("NETWORK", _parse_network)
 _KIND = Unit("KIND", _parse_kind)
+_LOOKUP = Unit("HOW", _parse_lookup)
 _SIZE = Unit("SIZE", parse_size, format_size)
 
 
@@ -275,6 +284,12 @@ class Looking:
     max_size: int | None = field(default=None, metadata=about(_SIZE, "no larger ones", shown="any"))
     limit: int = field(
         default=100, metadata=about(count(1, 10_000), "at most so many hits of each network")
+    )
+    lookup: Lookup = field(
+        default=Lookup.RECURSIVE,
+        metadata=about(
+            _LOOKUP, "recursive: the network asks on; iterative: we ask one after the other"
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from p2pswarm.cli.exits import CommandError, Exit, one_line
 from p2pswarm.cli.following import Goal, Patience, follow, telling
 from p2pswarm.cli.health import beating
-from p2pswarm.cli.networking import join
+from p2pswarm.cli.networking import join, visiting, watching
 from p2pswarm.cli.options import (
     Download,
     HitArgument,
@@ -27,7 +27,7 @@ from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, run
 from p2pswarm.cli.text import counted, printable
 from p2pswarm.cli.transfer import complete, stopped_code
-from p2pswarm.config import NETWORKS, NetworkSettings, Settings, format_size
+from p2pswarm.config import NetworkSettings, Settings, format_size
 from p2pswarm.errors import FormatError, NetworkError
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ def search(
         min_size=looking.min_size,
         max_size=looking.max_size,
         limit=looking.limit,
+        lookup=looking.lookup,
     )
     with Report(progress) as report:
-        work = partial(_search, query, looking.via or NETWORKS, networks, settings, report)
+        work = partial(_search, query, looking.via, visiting(networks), settings, report)
         return run(work, at_once=report.abandon)
 
 
@@ -77,8 +78,8 @@ async def _search(
     from p2pswarm.node import Node
 
     async with Node(settings, networks) as node:
-        joined = await join(node, via, report, stop)
-        async with node.search(query, joined) as looking:
+        joined = await join(node, via or node.networks.set_up(), report, stop)
+        async with watching(node, report), node.search(query, joined) as looking:
             async for find in _until_stopped(looking, stop):
                 _tell_find(len(looking.finds), find, report)
             failed = len(looking.failures) == len(joined)
@@ -184,7 +185,7 @@ def fetch(
         is_number = hit.isascii() and hit.isdigit() and len(hit) < 10
         wanted = _row(int(hit), settings.data_dir) if is_number else parse_token(hit)
         folder = output.output or Path()
-        work = partial(_fetch, wanted, folder, download, networks, settings, report)
+        work = partial(_fetch, wanted, folder, download, visiting(networks), settings, report)
         return run(work, at_once=report.abandon)
 
 

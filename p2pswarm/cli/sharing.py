@@ -6,7 +6,8 @@ side reaches; the default is the address this machine would send from.
 
 import asyncio
 import shlex
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from p2pswarm.cli.exits import Exit
 from p2pswarm.cli.health import beating
 from p2pswarm.cli.making import hashing
+from p2pswarm.cli.networking import watching
 from p2pswarm.cli.options import Offering, PathArgument, Progress, Sharing
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError, run
@@ -64,9 +66,11 @@ async def _share(
     )
     await tracker.start()
     try:
-        async with Node(settings, networks) as node, beating(node, report):
-            if on:
-                await _offer(path, on, node, report, stop)
+        async with (
+            Node(settings, networks) as node,
+            beating(node, report),
+            _offered(path, on, node, report, stop),
+        ):
             announce = _as_reached(tracker.url, sharing.host)
             try:
                 metainfo = await asyncio.to_thread(_make, path, announce, report, stop)
@@ -83,8 +87,14 @@ async def _share(
     return Exit.OK
 
 
-async def _offer(path: Path, on: Sequence[str], node: "Node", report: Report, stop: Stop) -> None:
+@asynccontextmanager
+async def _offered(
+    path: Path, on: Sequence[str], node: "Node", report: Report, stop: Stop
+) -> AsyncIterator[None]:
     """In search networks, file by file. One that cannot be joined now is tried again and again."""
+    if not on:
+        yield
+        return
     catalog = await stop.unless(node.networks.share([path]))
     report.event("offering", files=catalog.files, networks=list(on))
     for name in on:
@@ -94,6 +104,8 @@ async def _offer(path: Path, on: Sequence[str], node: "Node", report: Report, st
             report.note(f"{name}: {error}; trying again")
         else:
             report.note(f"{name}: joined, whoever searches finds what is in {path}")
+    async with watching(node, report):
+        yield
 
 
 def _make(path: Path, announce: str, report: Report, stop: Stop) -> "Metainfo":

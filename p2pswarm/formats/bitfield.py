@@ -41,3 +41,12 @@ class Bitfield(bitarray):
     def pieces(self) -> Iterator[PieceIndex]:
         """The set ones in rising order."""
         return map(PieceIndex, self.search(1))
+
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """Rows of set ones: the first, and the first behind it."""
+        start = self.find(1)
+        while start >= 0:
+            end = self.find(0, start)
+            end = len(self) if end < 0 else end
+            yield start, end
+            start = self.find(1, end)

@@ -7,6 +7,7 @@ dialed within a budget, and its bytes are believed once they hash.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from p2pswarm.errors import MetainfoError
@@ -14,9 +15,16 @@ from p2pswarm.formats import paths
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.words import Asked, Kind, kind_of, words_of
 
-__all__ = ["Digest", "Hit", "Query"]
+__all__ = ["Digest", "Hit", "Lookup", "Query"]
 
 _ODD = re.compile(r"[^\w ()\[\]{}&,;!#$%+=@'~^.-]+")
+
+
+class Lookup(StrEnum):
+    """Who does the asking, in the words of DNS; a network that knows one way only takes that."""
+
+    RECURSIVE = "recursive"  # the network asks on for us
+    ITERATIVE = "iterative"  # we ask one after the other
 
 
 class Digest(NamedTuple):
@@ -37,6 +45,7 @@ class Query:
     max_size: int | None = None  # bytes
     digest: Digest | None = None
     limit: int = 100  # hits wanted of each network
+    lookup: Lookup = Lookup.RECURSIVE
 
     @classmethod
     def parse(cls, text: str) -> "Query":
@@ -66,7 +75,13 @@ class Hit:
     host: Address | None = None
     """Where the host takes transfers; port 0 where the network does not tell."""
     nick: str = ""
-    """Who the host is within the network."""
+    """Who the host is within the network: Gnutella's servent GUID in hex."""
+    index: int | None = None
+    """The host's own number for the file, where the network asks for it by that."""
+    firewalled: bool = False
+    """Nobody can dial the host; it brings what it is asked for."""
+    proxies: tuple[Address, ...] = ()
+    """Who passes that request on to it."""
     md5: bytes | None = None
     """Of the first 299008 bytes, as Napster has it: it tells files apart and proves nothing."""
     sha1: bytes | None = None

@@ -4,6 +4,7 @@ The word is short where the network can be asked again by hash, and says who has
 
     napster:btih:2fd4e1c67a2d28fced849ee1bb76e7391b93eb12
     napster://nick/5242880/0123456789abcdef0123456789abcdef/Music%5CBlue%20Moon.mp3
+    gnutella://0123…@192.0.2.7:6346/5242880/-/Blue%20Moon.mp3/42
 
 Both come back from strangers' hands, so reading them is as strict as reading a message.
 """
@@ -27,17 +28,26 @@ Wanted = Hit | tuple[str, Digest]
 _MOST = 4096  # characters
 _MOST_NUMBER = 1 << 63  # no size, age or count comes near it
 _BY_HASH = re.compile(r"([a-z]{1,16}):(btih|sha1):([0-9a-f]{40})")
-_BY_HOST = re.compile(r"([a-z]{1,16})://([^/\s]{1,200})/([0-9]{1,18})/([0-9a-f]{32}|-)/([^/\s]+)")
+_BY_HOST = re.compile(
+    r"([a-z]{1,16})://([^/@\s]{1,200})(?:@([^/@\s]{1,100}))?"
+    r"/([0-9]{1,18})/([0-9a-f]{32}|-)/([^/\s]+)(?:/([0-9]{1,10}))?"
+)
+# By which hash a network's hosts can be asked: Gnutella's foreign ones know no torrents.
+_ASKED_BY = {"gnutella": "sha1"}
+_MOST_PROXIES = 16
 _SIZES = {"md5": 16, "sha1": 20, "tth": 24, "info_hash": 20}
 
 
 def token_of(hit: Hit) -> str:
     """One word of ASCII that no shell looks at twice."""
-    for digest in hit.digests():
-        if digest.algorithm in ("btih", "sha1"):
-            return f"{hit.network}:{digest.algorithm}:{digest.value.hex()}"
+    known = {digest.algorithm: digest.value for digest in hit.digests()}
+    for algorithm in (_ASKED_BY.get(hit.network, "btih"), "btih", "sha1"):
+        if algorithm in known:
+            return f"{hit.network}:{algorithm}:{known[algorithm].hex()}"
     md5 = hit.md5.hex() if hit.md5 else "-"
-    return f"{hit.network}://{_quoted(hit.nick)}/{hit.size}/{md5}/{_quoted(hit.name)}"
+    at = f"@{hit.host}" if hit.index is not None and hit.host else ""
+    number = f"/{hit.index}" if hit.index is not None else ""
+    return f"{hit.network}://{_quoted(hit.nick)}{at}/{hit.size}/{md5}/{_quoted(hit.name)}{number}"
 
 
 def parse_token(text: str) -> Wanted:
@@ -45,13 +55,15 @@ def parse_token(text: str) -> Wanted:
     if len(text) <= _MOST and (found := _BY_HASH.fullmatch(text)):
         return found[1], Digest(found[2], bytes.fromhex(found[3]))
     if len(text) <= _MOST and (found := _BY_HOST.fullmatch(text)):
-        network, nick, size, md5, name = found.groups()
+        network, nick, at, size, md5, name, index = found.groups()
         return Hit(
             name=unquote(name, errors="surrogateescape"),
             size=int(size),
             network=network,
             nick=unquote(nick),
             md5=None if md5 == "-" else bytes.fromhex(md5),
+            host=None if at is None else Address.parse(at),
+            index=None if index is None else int(index),
         )
     raise FormatError(f"{text[:60]!r} is not a hit, such as napster:btih:2fd4e1c6…")
 
@@ -66,7 +78,9 @@ def as_fields(hit: Hit) -> dict[str, Any]:
     for name in _SIZES:
         value: bytes | None = getattr(hit, name)
         fields[name] = None if value is None else value.hex()
-    fields |= {"seeds": hit.seeds, "age": hit.age}
+    fields |= {"seeds": hit.seeds, "age": hit.age, "index": hit.index}
+    fields["firewalled"] = hit.firewalled or None
+    fields["proxies"] = [[proxy.host, proxy.port] for proxy in hit.proxies] or None
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -88,6 +102,9 @@ def from_fields(fields: Mapping[str, Any]) -> Hit:
             info_hash=None if info_hash is None else InfoHash(info_hash),
             seeds=_number(fields.get("seeds"), int),
             age=_number(fields.get("age"), float),
+            index=_number(fields.get("index"), int),
+            firewalled=fields.get("firewalled") is True,
+            proxies=_addresses(fields.get("proxies")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"not a hit: {error}") from error
@@ -121,6 +138,12 @@ def _address(pair: Any) -> Address | None:
         return None
     host, port = pair
     return Address(str(host), _needed(port, int))
+
+
+def _addresses(pairs: Any) -> tuple[Address, ...]:
+    """Raises ValueError, TypeError."""
+    found = (_address(pair) for pair in (pairs or ())[:_MOST_PROXIES])
+    return tuple(address for address in found if address is not None)
 
 
 def _quoted(text: str) -> str:

@@ -285,10 +285,6 @@ def _stretch(takable: Bitfield, busy: set[PieceIndex]) -> PieceIndex | None:
 
 def _rows(takable: Bitfield, busy: Sequence[PieceIndex]) -> Iterator[tuple[int, int]]:
     """Rows of set bits, cut where other sources are."""
-    start = takable.find(1)
-    while start >= 0:
-        end = takable.find(0, start)
-        end = len(takable) if end < 0 else end
+    for start, end in takable.runs():
         cuts = [start, *(at for at in busy if start < at < end), end]
         yield from pairwise(cuts)
-        start = takable.find(1, end)

@@ -666,6 +666,11 @@ class Torrent:
                 self._wake()
 
     @property
+    def shareable(self) -> bool:
+        """Whether others can check what they get of it."""
+        return self._data.shareable
+
+    @property
     def ready(self) -> bool:
         """Whether peers may come in."""
         at_work = self._known and not self._over and not isinstance(self.state, Failed)

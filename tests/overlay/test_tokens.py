@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -14,7 +15,7 @@ hits = st.builds(
     name=st.text(max_size=50),
     size=st.integers(0, 2**50),
     network=st.just("napster"),
-    host=st.none() | st.builds(Address, st.just("1.2.3.4"), st.integers(0, 65535)),
+    host=st.none() | st.builds(Address, st.just("1.2.3.4"), st.integers(1, 65535)),
     nick=st.text(max_size=10),
     md5=st.none() | st.binary(min_size=16, max_size=16),
     sha1=st.none() | st.just(SHA1),
@@ -23,6 +24,9 @@ hits = st.builds(
     peer=st.none() | st.just(Address("::1", 5)),
     seeds=st.none() | st.integers(0, 1000),
     age=st.none() | st.floats(0, 1e9),
+    index=st.none() | st.integers(0, 2**32 - 1),
+    firewalled=st.booleans(),
+    proxies=st.lists(st.just(Address("1.2.3.4", 6346)), max_size=3).map(tuple),
 )
 
 
@@ -36,14 +40,24 @@ def test_a_word_finds_the_hit_again(hit: Hit) -> None:
     word = token_of(hit)
     if not (hit.nick and hit.name) and not (hit.info_hash or hit.sha1):
         return
-    assert set(word) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/%._-~")
+    assert set(word) <= set(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/%._-~@"
+    )
     wanted = parse_token(word)
     if hit.info_hash:
         assert wanted == ("napster", Digest("btih", HASH))
     elif hit.sha1:
         assert wanted == ("napster", Digest("sha1", SHA1))
     else:
-        assert wanted == Hit(hit.name, hit.size, "napster", nick=hit.nick, md5=hit.md5)
+        assert isinstance(wanted, Hit)
+        host = hit.host if hit.index is not None else None
+        known = Hit(hit.name, hit.size, "napster", nick=hit.nick, md5=hit.md5)
+        assert wanted == replace(known, host=host, index=hit.index)
+
+
+def test_gnutella_is_asked_by_the_hash_that_its_foreign_hosts_know() -> None:
+    hit = Hit("a", 1, "gnutella", sha1=SHA1, info_hash=HASH)
+    assert parse_token(token_of(hit)) == ("gnutella", Digest("sha1", SHA1))
 
 
 def test_bytes_that_are_no_text_survive() -> None:

@@ -48,6 +48,12 @@ class Program:
 
         return self._wait(found, f"{name} {fields}", within)
 
+    def latest(self, name: str) -> dict[str, Any]:
+        """The last event of this name that was read; empty when there was none."""
+        with self._news:
+            found = [event for event in self.events if event["event"] == name]
+        return found[-1] if found else {}
+
     def wait_for_line(self, nth: int = 1, within: float = 15.0) -> str:
         """The first, or another one, of the lines that are not JSON."""
         return self._wait(lambda: dict(enumerate(self.lines, 1)).get(nth), "line", within)

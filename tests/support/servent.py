@@ -56,7 +56,8 @@ class Servent:
         self.mesh = Mesh()
         self.slots = Slots(options.get("slots", 4))
         self.up = Limiter(options.get("up", 0), loop.time, loop.call_later)
-        serving = Serving(catalog, disk, self.mesh, seed=self._seed, hits=hits)
+        serving = Serving(disk, self.mesh, seed=self._seed, hits=hits)
+        serving.share(catalog)
         self.uploads = Uploads(
             port, serving, self.mesh, self.slots, self.up, spawn=self.spawn, proxy=self._proxy
         )

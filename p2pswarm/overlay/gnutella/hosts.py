@@ -155,6 +155,8 @@ class Hosts:
             log.warning("the host cache cannot be read, so it starts empty: %.200s", error)
             return
         for host, teller in read:
+            if host.proven and not host.failed:
+                host.tried = 0.0  # the pause was another session's; this one shall get in at once
             self._remove(host.address)
             self._put(host, _PROVEN if host.proven else teller or "?")
 

@@ -6,33 +6,20 @@ so many hosts of each, and so many from one teller, or a liar would fill it with
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import zone_of
+from p2pswarm.overlay.network import Part
 
-__all__ = ["Mesh", "Partial"]
+__all__ = ["Mesh"]
 
 MOST_FILES = 1000
 MOST_HOSTS = 50  # of each list of one file
 MOST_OF_TELLER = 10  # hosts that one of them may name, of one file
 MOST_TOLD = 15  # hosts that we name in one answer
 KEPT = 3600.0  # seconds that a host counts as good, or bad
-
-
-class Partial(Protocol):
-    """A file on its way to us, of which the verified parts may be given on already."""
-
-    sha1: bytes
-    size: int
-
-    def ranges(self) -> Sequence[tuple[int, int]]:
-        """The verified parts, as (start, end), in order."""
-
-    async def read(self, at: int, buffer: memoryview) -> None:
-        """Fill it with verified bytes. Raises DiskError."""
 
 
 class _Heard(NamedTuple):
@@ -54,20 +41,20 @@ class Mesh:
 
     def __init__(self) -> None:
         self._files: OrderedDict[bytes, _Hosts] = OrderedDict()
-        self._partials: dict[bytes, Partial] = {}
+        self._partials: dict[bytes, Part] = {}
 
     # Partial files
 
-    def begin(self, partial: Partial) -> None:
+    def begin(self, partial: Part) -> None:
         """A download runs, whose verified parts may be given."""
         self._partials[partial.sha1] = partial
 
-    def end(self, partial: Partial) -> None:
+    def end(self, partial: Part) -> None:
         """It does not any more; may be called twice."""
         if self._partials.get(partial.sha1) is partial:
             del self._partials[partial.sha1]
 
-    def partial(self, sha1: bytes) -> Partial | None:
+    def partial(self, sha1: bytes) -> Part | None:
         return self._partials.get(sha1)
 
     # Hosts

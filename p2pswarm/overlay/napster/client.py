@@ -5,12 +5,13 @@ with a clear message, and we come back by ourselves.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.bencode import MAX_SIZE
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.thex import TigerTree
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.napster.connection import Connection
 from p2pswarm.overlay.napster.downloads import Wish
@@ -20,7 +21,7 @@ from p2pswarm.overlay.napster.results import NAME, Results, question_for
 from p2pswarm.overlay.napster.session import Session
 from p2pswarm.overlay.napster.sharing import Announcing
 from p2pswarm.overlay.napster.transfers import Transfers
-from p2pswarm.overlay.network import Cost
+from p2pswarm.overlay.network import Cost, NetworkStatus, Part
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.talk import Sink
 from p2pswarm.overlay.tools import Tools
@@ -105,6 +106,10 @@ class Napster:
         giving = Giving(catalog, tools.disk, tools.up, tools.seed)
         self._transfers.give(catalog, giving, tools.slots)
 
+    def status(self) -> NetworkStatus:
+        """Whether the server has us."""
+        return NetworkStatus(NAME, role="client", links=int(self._connection.is_up))
+
     # Looking for files and people
 
     async def search(self, query: Query, cost: Cost) -> AsyncGenerator[Hit, None]:
@@ -168,6 +173,18 @@ class Napster:
         wish = Wish(hit.nick, torrent_name(hit.info_hash), None)
         await self._transfers.downloads.fetch(wish, 0, sink)
         return bytes(data)
+
+    async def tree(self, hit: Hit) -> TigerTree | None:
+        """Napster knows none."""
+        return None
+
+    def others(self, hit: Hit) -> Sequence[Hit]:
+        """Nobody names others here."""
+        return ()
+
+    def lend(self, part: Part) -> Callable[[], None]:
+        """Only whole files can be told of here."""
+        return lambda: None
 
     def answers(self, address: Address) -> bool:
         """Whether a host of this network was found there when we dialed it. A hit alone is only a claim."""

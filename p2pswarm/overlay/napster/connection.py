@@ -65,6 +65,10 @@ class Connection:
         await self._tried.wait()
         return self.current()
 
+    @property
+    def is_up(self) -> bool:
+        return self._session is not None and not self._session.over.is_set()
+
     def current(self) -> Session:
         """Raises NetworkError."""
         if self._session is None:

@@ -359,3 +359,14 @@ class Gossip(RuleBasedStateMachine):
 
 TestGossip = Gossip.TestCase
 TestGossip.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+
+
+def test_who_let_us_in_last_time_may_be_dialed_at_once_the_next_time() -> None:
+    hosts, again = Hosts(), Hosts()
+    friend, deaf = Address("192.0.2.1", 6346), Address("198.51.100.1", 6346)
+    for address in (friend, deaf):
+        hosts.tell(address, "192.0.2.9", 0.0)
+        hosts.dialed(address, 1.0)
+    hosts.connected(friend, 1.0)
+    again.load(hosts.dump(1.0))
+    assert again.candidates(2.0, Random(1), 9) == [friend]

@@ -1,0 +1,189 @@
+"""What we have of what others look for.
+
+Queries that may find something stand in a short line; one worker asks the catalog for each in turn, and the
+answers go back the way of the query. Who asks when the line is full is not answered: a hit that comes late is
+worth nothing, and a hit that somebody else gives is worth the same.
+
+A push may be asked of us for what we have told of lately, and for nothing else.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from p2pswarm.errors import DiskError, FormatError
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.urns import read_urn
+from p2pswarm.formats.words import words_of
+from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.query import Digest, Query as Asked
+from p2pswarm.overlay.tables import Shared
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
+from p2pswarm.wire.gnutella.endpoints import pack_endpoints
+from p2pswarm.wire.gnutella.hit import QueryHit
+from p2pswarm.wire.gnutella.query import Query, QueryFlags
+from p2pswarm.wire.gnutella.results import Result
+
+__all__ = ["Answering", "Presence"]
+
+log = logging.getLogger(__name__)
+
+MOST_RESULTS = 64  # of one query
+IN_ONE_HIT = (
+    16  # results; with names of a usual length that is half of the 4 KiB that a message should have
+)
+MOST_WAITING = 100  # queries
+REMEMBERED = 600.0  # seconds that a push may be asked of us for what we told of
+MOST_REMEMBERED = 10_000  # files
+SPEED = 1000  # kbit/s; nobody has measured it
+
+
+class Presence(NamedTuple):
+    """Who says so: what a hit tells of us."""
+
+    guid: bytes
+    port: int
+    firewalled: bool
+    busy: bool
+    proxies: Sequence[Address]
+
+
+class _Waiting(NamedTuple):
+    head: Descriptor
+    query: Query
+    host: str
+
+
+class Answering:
+    """`asked` from the router, `run` in a task of the owner's.
+
+    `us` is who we are now, `answer` sends a hit back to who asked.
+    """
+
+    def __init__(
+        self,
+        us: Callable[[], Presence],
+        answer: Callable[[Descriptor, QueryHit], object],
+        clock: Callable[[], float],
+    ) -> None:
+        self._us, self._answer, self._clock = us, answer, clock
+        self._catalog: Catalog | None = None
+        self._waiting: deque[_Waiting] = deque()
+        self._bell = asyncio.Event()
+        self._told: OrderedDict[int, float] = OrderedDict()  # file -> when
+
+    def share(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def shares(self) -> tuple[int, int]:
+        """Files and bytes."""
+        return (self._catalog.files, self._catalog.bytes) if self._catalog else (0, 0)
+
+    def told(self, index: int) -> bool:
+        """Whether somebody heard lately that we have this file; 0 is any."""
+        when = self._told.get(index) if index else next(reversed(self._told.values()), None)
+        return when is not None and self._clock() - when <= REMEMBERED
+
+    def asked(self, head: Descriptor, query: Query, host: str) -> None:
+        """A query whose asker sees us at `host`."""
+        if len(self._waiting) < MOST_WAITING and self._is_for_us(query):
+            self._waiting.append(_Waiting(head, query, host))
+            self._bell.set()
+
+    def _is_for_us(self, query: Query) -> bool:
+        """Two that nobody can dial never meet (min_speed, bit 14)."""
+        return self._catalog is not None and not (
+            query.flags & QueryFlags.FIREWALLED and self._us().firewalled
+        )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._bell.wait()
+            self._bell.clear()
+            while self._waiting:
+                head, query, host = self._waiting.popleft()
+                for hit in self.hits(await self.results(query), host):
+                    self._answer(head, hit)
+
+    async def results(self, query: Query, most: int = MOST_RESULTS) -> list[Result]:
+        """What we have of it; nothing when the catalog cannot be read now."""
+        catalog, asked = self._catalog, _asked(query, most)
+        if catalog is None or asked is None:
+            return []
+        try:
+            found = await catalog.search(asked)
+        except DiskError as error:
+            log.info("gnutella: not answered: %s", error)
+            return []
+        return [_result(shared) for shared in found if _fits(shared)]
+
+    def hits(self, results: Sequence[Result], host: str) -> Iterator[QueryHit]:
+        """Messages that say so, for somebody who sees us at `host`."""
+        us = self._us()
+        ggep = {"PUSH": pack_endpoints(us.proxies)} if us.firewalled and us.proxies else {}
+        for start in range(0, len(results), IN_ONE_HIT):
+            some = tuple(results[start : start + IN_ONE_HIT])
+            self._remember(some)
+            yield QueryHit(
+                Address(host, us.port),
+                SPEED,
+                some,
+                us.guid,
+                push=us.firewalled,
+                busy=us.busy,
+                measured=False,
+                ggep=ggep,
+            )
+
+    def listing(self, files: Sequence[Shared], host: str) -> bytes:
+        """These files as messages, one after the other, for who browses us."""
+        results = [_result(shared) for shared in files if _fits(shared)]
+        guid = self._us().guid
+        return b"".join(
+            Descriptor(guid, Kind.HIT, 1, 0, hit.encode()).encode()
+            for hit in self.hits(results, host)
+        )
+
+    def _remember(self, results: Sequence[Result]) -> None:
+        now = self._clock()
+        for result in results:
+            self._told[result.index] = now
+            self._told.move_to_end(result.index)
+        while len(self._told) > MOST_REMEMBERED:
+            self._told.popitem(last=False)
+
+
+def _asked(query: Query, most: int) -> Asked | None:
+    """In the words of the catalog; None when nothing in particular is asked for."""
+    digest = _digest(query)
+    words = tuple(words_of(query.text))
+    if digest is None and not words:
+        return None
+    return Asked(words, digest=digest, limit=most)
+
+
+def _digest(query: Query) -> Digest | None:
+    if query.sha1:
+        return Digest("sha1", query.sha1)
+    for urn in query.urns:
+        try:
+            named = read_urn(urn)
+        except FormatError:  # a bare `urn:` asks for hashes, which everybody gets
+            continue
+        if named.info_hash:
+            return Digest("btih", named.info_hash)
+    return None
+
+
+def _fits(shared: Shared) -> bool:
+    return shared.id < 1 << 32 and "\0" not in shared.name
+
+
+def _result(shared: Shared) -> Result:
+    """The name alone, since many programs take one with a folder for an attack; the folder beside it."""
+    folder, _, name = shared.name.rpartition("/")
+    ggep = {"PATH": folder.encode("utf-8", "replace")} if folder else {}
+    return Result(shared.id, shared.size, name, shared.sha1, shared.tth, shared.info_hash, ggep)

@@ -1,0 +1,147 @@
+"""A Gnutella network behind the common door: search and be found, fetch and give."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.thex import TigerTree
+from p2pswarm.formats.words import words_of
+from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.gnutella.results import NAME
+from p2pswarm.overlay.gnutella.servent import Servent
+from p2pswarm.overlay.gnutella.slots import Wish
+from p2pswarm.overlay.gnutella.transfers import Transfers
+from p2pswarm.overlay.network import Cost, NetworkStatus, Part
+from p2pswarm.overlay.query import Digest, Hit, Query
+from p2pswarm.overlay.talk import Sink
+from p2pswarm.overlay.tools import Tools
+
+__all__ = ["HOSTS", "Gnutella"]
+
+HOSTS = Path("gnutella", "hosts.json")
+"""The host cache, in the data folder."""
+
+
+class Gnutella:
+    """A `FileNetwork`. `firewalled`: tell everybody that nobody can dial us."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        tools: Tools,
+        host_file: Path,
+        *,
+        connect: Sequence[Address] = (),
+        wish: Wish = Wish.AUTO,
+        legacy: bool = False,
+        wait: float = 10.0,
+        firewalled: bool = False,
+    ) -> None:
+        self._servent = Servent(
+            tools,
+            host_file,
+            connect=connect,
+            wish=wish,
+            legacy=legacy,
+            wait=wait,
+            firewalled=firewalled,
+        )
+        self._transfers = Transfers(tools, self._servent)
+        self._servent.serve(self._transfers)
+        self._life: asyncio.Task[None] | None = None
+
+    async def join(self) -> None:
+        """Raises NetworkError when no host that we know lets us in; it goes on being tried until `leave`."""
+        if self._life is None:
+            await self._servent.open()
+            self._transfers.open()
+            self._life = asyncio.create_task(self._live())
+        await self._servent.first()
+
+    async def _live(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._transfers.run())
+            tasks.create_task(self._servent.run())
+
+    async def leave(self) -> None:
+        life, self._life = self._life, None
+        if life is not None:
+            life.cancel()
+            await asyncio.wait([life])
+
+    def share(self, catalog: Catalog) -> None:
+        """Once. Raises InvalidStateError the second time."""
+        self._servent.share(catalog)
+        self._transfers.share(catalog)
+
+    def status(self) -> NetworkStatus:
+        """How it stands."""
+        return self._servent.status()
+
+    # Looking for files
+
+    async def search(self, query: Query, cost: Cost) -> AsyncGenerator[Hit, None]:
+        """Raises NetworkError."""
+        async with aclosing(self._servent.search(query, cost)) as hits:
+            async for hit in hits:
+                yield hit
+
+    # Getting them
+
+    async def fetch(
+        self, hit: Hit, offset: int, sink: Sink, gate: asyncio.Event | None = None
+    ) -> int:
+        """The bytes of a hit from `offset` on, read while the gate is open; returns how many.
+
+        Raises BusyError, NetworkError.
+        """
+        await self._find_way(hit)
+        return await self._transfers.fetch(hit, offset, sink, gate)
+
+    async def torrent(self, hit: Hit) -> bytes:
+        """The .torrent of a hit with an info-hash, from its host, which is one of us.
+
+        Nothing says yet that it is what it should be. Raises BusyError, NetworkError.
+        """
+        await self._find_way(hit)
+        return await self._transfers.torrent(hit)
+
+    async def tree(self, hit: Hit) -> TigerTree | None:
+        """The tiger tree of a hit from its host, with the root that the hit told; None when there is none.
+
+        Raises BusyError, NetworkError.
+        """
+        await self._find_way(hit)
+        return await self._transfers.tree(hit)
+
+    def others(self, hit: Hit) -> Sequence[Hit]:
+        """Hosts that a host of this file has named meanwhile, each once."""
+        return self._transfers.others(hit)
+
+    def lend(self, part: Part) -> Callable[[], None]:
+        """Give others what we have of a download, until what is returned is called."""
+        return self._transfers.lend(part)
+
+    def answers(self, address: Address) -> bool:
+        """Whether a host of this network was found there when we dialed it. A hit alone is only a claim."""
+        return self._transfers.answers(address)
+
+    async def _find_way(self, hit: Hit) -> None:
+        """A push goes back the way of a hit. For a hit of yesterday's there is none, until it comes again."""
+        if not hit.firewalled or hit.proxies or self._servent.reaches(hit.nick):
+            return
+        again = _again(hit)
+        async with aclosing(self._servent.search(again, Cost())) as found:
+            async for other in found:
+                if other.nick == hit.nick:
+                    return
+
+
+def _again(hit: Hit) -> Query:
+    """What finds it once more."""
+    if hit.sha1 is not None:
+        return Query(digest=Digest("sha1", hit.sha1))
+    return Query(tuple(words_of(hit.name.rpartition("/")[2])))

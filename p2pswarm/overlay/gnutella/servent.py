@@ -1,0 +1,238 @@
+"""One node of the network: its neighbours, what it answers and what it asks. Files move elsewhere.
+
+One task keeps the neighbours and the host cache; it ends with a goodbye to all. What comes for us through the
+router is answered here or handed on: pushes to whoever moves files, vendor messages to whoever reaches others
+by UDP.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Protocol
+
+from p2pswarm.errors import NetworkError
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.overlay.budget import DialBudget
+from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.gnutella.answering import Answering, Presence
+from p2pswarm.overlay.gnutella.cache import HostFile
+from p2pswarm.overlay.gnutella.hosts import Hosts
+from p2pswarm.overlay.gnutella.interests import Interests
+from p2pswarm.overlay.gnutella.link import Link
+from p2pswarm.overlay.gnutella.neighbours import Neighbours
+from p2pswarm.overlay.gnutella.prospects import Prospects
+from p2pswarm.overlay.gnutella.results import NAME
+from p2pswarm.overlay.gnutella.router import Router
+from p2pswarm.overlay.gnutella.searching import Searching
+from p2pswarm.overlay.gnutella.slots import Slots, Wish
+from p2pswarm.overlay.network import Cost, NetworkStatus
+from p2pswarm.overlay.query import Hit, Query as Asked
+from p2pswarm.overlay.tables import Shared
+from p2pswarm.overlay.tools import Tools
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
+from p2pswarm.wire.gnutella.hit import QueryHit
+from p2pswarm.wire.gnutella.push import Push
+from p2pswarm.wire.gnutella.query import Query
+from p2pswarm.wire.gnutella.vendor import Vendor, VendorMessage
+from p2pswarm.wire.sniff import Guest
+
+__all__ = ["Files", "Servent"]
+
+SAVE_EVERY = 10.0  # seconds between looks whether the host cache is worth writing
+FIRST_TIME = 12.0  # seconds until one of the hosts we know should have let us in,
+OTHERS_TIME = 1.0  # and more for the others
+
+
+class Files(Protocol):
+    """Whoever moves files."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether who asks for a file now would have to wait."""
+
+    def pushed(self, push: Push, link: Address) -> None:
+        """A neighbour brings somebody's wish that we dial it."""
+
+
+class _NoFiles:
+    """Until somebody moves them."""
+
+    busy = False
+
+    def pushed(self, push: Push, link: Address) -> None:
+        """There is nothing to bring."""
+
+
+class Servent:
+    """`serve`, `await open()`, `run` in a task of the owner's, which ends by being cancelled."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        host_file: Path,
+        *,
+        connect: Sequence[Address],
+        wish: Wish,
+        legacy: bool,
+        wait: float,
+        firewalled: bool,
+    ) -> None:
+        clock, dice, port = asyncio.get_running_loop().time, tools.dice, tools.port
+        self.guid = new_guid(dice)
+        self.firewalled = firewalled
+        self.hosts = Hosts()
+        self._interests = Interests(dice)
+        self.router = Router(self.guid, wish.role, self, self._interests, clock, dice)
+        slots = Slots(self.router, wish, clock(), firewalled=firewalled, legacy=legacy)
+        prospects = Prospects(connect, self.hosts, DialBudget(), dice)
+        self.neighbours = Neighbours(
+            port, self.router, slots, prospects, dice, firewalled=firewalled
+        )
+        self.answering = Answering(self._presence, self.router.answer, clock)
+        self.searching = Searching(self.router, dice, wait=wait, firewalled=firewalled)
+        self._port, self._connect = port, connect
+        self._file = HostFile(host_file, self.hosts, tools.disk)
+        self._files: Files = _NoFiles()
+        self._catalog: asyncio.Future[Catalog] = asyncio.get_running_loop().create_future()
+
+    def serve(self, files: Files) -> None:
+        """Who moves files."""
+        self._files = files
+
+    async def open(self) -> None:
+        """Let others in, and remember whom we knew."""
+        await self._file.load()
+        self._port.route(Guest.GNUTELLA, self.neighbours.welcome)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.neighbours.run())
+                tasks.create_task(self.answering.run())
+                tasks.create_task(self._share())
+                while True:
+                    await asyncio.sleep(SAVE_EVERY)
+                    await self._file.save()
+        finally:
+            await self._file.save(at_once=True)
+
+    def share(self, catalog: Catalog) -> None:
+        """Once. Raises InvalidStateError the second time."""
+        self._catalog.set_result(catalog)
+        self.answering.share(catalog)
+
+    async def _share(self) -> None:
+        await self._interests.follow(await asyncio.shield(self._catalog))
+
+    async def first(self) -> None:
+        """Until there are neighbours; raises NetworkError when nobody whom we know is there.
+
+        Who knows nobody waits for others to come, and is not waited for.
+        """
+        if not self._connect and not self.hosts:
+            return
+        try:
+            async with asyncio.timeout(FIRST_TIME):
+                await self.neighbours.until(lambda status: bool(status.links))
+        except TimeoutError as error:
+            raise NetworkError(f"no Gnutella host lets us in: {self._tried()}") from error
+        with suppress(TimeoutError):  # the others of those that were dialed at once
+            async with asyncio.timeout(OTHERS_TIME):
+                await self.neighbours.until(lambda status: not status.dialing)
+
+    def _tried(self) -> str:
+        named = ", ".join(map(str, self._connect[:5]))
+        return f"{named or 'none'} of {len(self.hosts) or len(self._connect)} that we know"
+
+    async def search(self, query: Asked, cost: Cost) -> AsyncGenerator[Hit, None]:
+        """Raises NetworkError."""
+        if not self.router.links:
+            raise NetworkError("there is nobody to ask: name a Gnutella host with --connect")
+        async with aclosing(self.searching.search(query, cost)) as hits:
+            async for hit in hits:
+                yield hit
+
+    def status(self) -> NetworkStatus:
+        """What we are, and what went to and fro."""
+        links = self.router.links
+        sent, received = Counter(self.router.sent), Counter(self.router.received)
+        for link in links:
+            sent.update(link.sent.messages)
+            received.update(link.received.messages)
+        return NetworkStatus(
+            NAME,
+            role=self.router.role.value,
+            links=len(self.router.peers()),
+            leaves=len(self.router.leaves()),
+            known=len(self.hosts),
+            sent=_named(sent),
+            received=_named(received),
+            dropped=dict(self.router.dropped),
+        )
+
+    # What whoever moves files asks
+
+    @property
+    def address(self) -> Address | None:
+        """Where others can dial us; None when they cannot."""
+        hosts = Counter(link.host for link in self.router.links)
+        if self.firewalled or not hosts:
+            return None
+        ((host, _),) = hosts.most_common(1)
+        return Address(host, self._port.number)
+
+    @property
+    def zone(self) -> Zone:
+        """Of our nearest neighbour."""
+        zones = (zone_of(link.remote.host) for link in self.router.links)
+        return max(zones, default=Zone.INTERNET)
+
+    def answered(self, index: int) -> bool:
+        return self.answering.told(index)
+
+    def send_push(self, push: Push) -> bool:
+        return self.router.send_push(push)
+
+    def reaches(self, nick: str) -> bool:
+        """Whether a push would find its way to this servent, named by its GUID in hex."""
+        try:
+            return self.router.reaches(bytes.fromhex(nick))
+        except ValueError:
+            return False
+
+    def pass_push(self, servent: bytes, address: Address) -> bool:
+        """Nobody has us as its push proxy."""
+        return False
+
+    def listing(self, files: Sequence[Shared]) -> bytes:
+        host = self.address or Address("0.0.0.0", 0)  # noqa: S104 - who browses knows where we are
+        return self.answering.listing(files, host.host)
+
+    def _presence(self) -> Presence:
+        return Presence(self.guid, self._port.number, self.firewalled, self._files.busy, ())
+
+    # What the router tells
+
+    def asked(self, head: Descriptor, query: Query, link: Link) -> None:
+        self.answering.asked(head, query, link.host)
+
+    def found(self, head: Descriptor, hit: QueryHit, link: Link) -> None:
+        self.searching.found(head, hit)
+
+    def pushed(self, push: Push, link: Link) -> None:
+        self._files.pushed(push, link.remote)
+
+    def vendor(self, head: Descriptor, message: VendorMessage | Vendor, link: Link) -> None:
+        """Nobody here understands it."""
+
+    def shares(self) -> tuple[int, int]:
+        return self.answering.shares()
+
+
+def _named(counts: Counter[int]) -> dict[str, int]:
+    names = {kind.value: kind.name.lower() for kind in Kind}
+    return {names.get(kind, f"{kind:#x}"): count for kind, count in sorted(counts.items())}
