@@ -16,6 +16,7 @@ from typing import Protocol
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import zone_of
+from p2pswarm.overlay.gnutella.dynamic import PROBES
 from p2pswarm.overlay.gnutella.greeting import AGENT, FLAT_TTL, MAX_TTL, Role
 from p2pswarm.overlay.gnutella.interests import Interests, Words
 from p2pswarm.overlay.gnutella.limits import QueryBudget, clamp
@@ -284,7 +285,8 @@ class Router:
             self._again(link, head, now)
             return
         query = Query.read(head.payload)
-        if not self._budget.grant(link, now, 1.0 + len(self.links)):
+        spread = PROBES if from_leaf else len(self.peers())
+        if not self._budget.grant(link, now, 1.0 + spread):
             self.dropped["budget"] += 1
             return
         words = self._interests.words(query)
