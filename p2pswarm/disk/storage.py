@@ -81,7 +81,7 @@ class Storage(Protocol):
         them anew when they are gone."""
 
     def empty(self) -> None:
-        """Throw away all that the files hold; they are made anew when something is written. Raises DiskError."""
+        """Throw away all that the files hold; the next write makes them anew. Raises DiskError."""
 
     def sync(self) -> None:
         """Return when all that was written before the call is on the disk. Raises DiskError."""
@@ -322,7 +322,7 @@ class FileStorage:
         except OSError as error:
             raise disk_error("empty", self._path(number), error) from error
         finally:
-            self._open.release(handle, wrote=True)
+            self._open.release(handle, wrote=False)
 
     def _sync_file(self, number: int) -> None:
         handle = self._open.acquire(number, writing=True)

@@ -229,10 +229,11 @@ def read_thex(message: bytes, size: int, root: bytes) -> TigerTree:
     for record in records:
         if record.type.partition(b";")[0].strip().lower() in (b"text/xml", b"application/xml"):
             _check_description(record.data, size)
-    for record in records:
-        if record.type.lower() == _BREADTH_FIRST.encode("ascii"):
+    for record in records:  # Phex gives the description the same type
+        is_tree = record.type.lower() == _BREADTH_FIRST.encode("ascii")
+        if is_tree and record.data[:TIGER] == root:
             return _breadth_first(record.data, size, root)
-    raise FormatError("no tiger tree in this message")
+    raise FormatError("no tiger tree of this file in this message")
 
 
 def _check_description(xml: bytes, size: int) -> None:
@@ -256,7 +257,7 @@ def _check_description(xml: bytes, size: int) -> None:
 
 
 def _breadth_first(data: bytes, size: int, root: bytes) -> TigerTree:
-    """The last level that is here in full, but no finer one than we keep (section 3.3).
+    """The last level that is here in full, but no finer one than we keep (section 3.3); first comes the root.
 
     How deep it reaches is counted: by programs that say it, the root counts or does not.
     """
@@ -266,9 +267,7 @@ def _breadth_first(data: bytes, size: int, root: bytes) -> TigerTree:
         if end > len(data) or (nodes and span < span_for(size)):
             break
         nodes, at = data[at:end], end
-    if not nodes:
-        raise FormatError("a tiger tree without a root")
     tree = TigerTree(size, nodes)
     if tree.root != root:
-        raise FormatError("a tiger tree of another file")
+        raise FormatError("a tiger tree that does not lead to its root")
     return tree

@@ -104,6 +104,10 @@ class Catalog:
         """The file with exactly this public name; nothing else is a request for it."""
         return await self.ask(self._lookup.named, name)
 
+    async def numbered(self, number: int) -> Shared | None:
+        """The file with this `id`."""
+        return await self.ask(self._lookup.numbered, number)
+
     async def by_digest(self, digest: Digest, limit: int = 1) -> list[Shared]:
         return await self.ask(self._lookup.by_digest, digest, limit)
 

@@ -36,15 +36,15 @@ class Dialing:
         self._reach = reach
         self._places: WeakValueDictionary[Address, asyncio.Lock] = WeakValueDictionary()
 
-    async def dial(self, address: Address, teller: Zone) -> Talk:
-        """`teller` is where whoever named it is. Raises NetworkError."""
+    async def dial(self, address: Address, teller: Zone, reach: Reach | None = None) -> Talk:
+        """`teller` is where whoever named it is; `reach` is for this time alone. Raises NetworkError."""
         # One at a time to one place: whether it answers, the first one finds out for all.
         async with self._places.setdefault(address, asyncio.Lock()):
             if not self._budget.may_dial(address, teller, self._clock()):
                 raise NetworkError(
                     f"{address} is not dialed: it did not answer, or cannot be there"
                 )
-            talk = await self._reach(self._port, address)
+            talk = await (reach or self._reach)(self._port, address)
             self._budget.answered(address)
             return talk
 

@@ -61,6 +61,11 @@ class Lookup:
         found = rows_of(self._db, "live AND folder.name = ? AND file.name = ?", above, last)
         return found[0] if found else None
 
+    def numbered(self, number: int) -> Shared | None:
+        """The file with this number."""
+        found = rows_of(self._db, "live AND file.id = ?", number)
+        return found[0] if found else None
+
     def place(self, shared: Shared) -> Place | None:
         """Where it lies; None when it is not shared any more."""
         return place_of(self._db, shared)

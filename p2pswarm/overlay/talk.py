@@ -78,6 +78,7 @@ class Talk:
 
     async def hear(self, framer: Framer, patience: float = WORD_TIME) -> object:
         """The next word, read by this framer."""
+        self.stream.resume()
         self.stream.switch(framer, self)
         return await self.word(patience)
 
@@ -95,6 +96,7 @@ class Talk:
         enough before that, the connection is closed.
         """
         self._sink, self._gate, self._moved, self._wants_more = sink, gate, 0, True
+        self.stream.resume()
         self.stream.switch(DataFramer(size, self._port.scratch), self)
         while self._wants_more and self._moved < size:
             self._alive()
@@ -111,14 +113,17 @@ class Talk:
         return self._moved
 
     async def sent(self) -> None:
-        """Until everything sent is with the kernel."""
+        """Until everything sent is with the kernel, for a minute at most, also when it talks meanwhile."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + STALLED
         while not self.stream.idle:
             self._alive()
-            await self._ring(STALLED)
+            await self._ring(end - clock())
         self._alive()
 
     async def hung_up(self) -> None:
         """Until the other side, which has all it wants, closes; it has a minute for that."""
+        self.stream.resume()
         try:
             while not self._over:
                 await self._ring(STALLED)
@@ -151,6 +156,7 @@ class Talk:
             if self._heard:
                 raise RemoteProtocolError("it speaks out of turn")
             self._heard.append(message)
+            self.stream.pause()  # what follows is for another framer, and may be much
         elif self._sink is not None and self._wants_more:
             self._moved += len(message.data)
             self._wants_more = self._sink(message.data)

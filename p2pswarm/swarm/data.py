@@ -231,8 +231,12 @@ class TorrentData:
     async def prove(self, progress: Callable[[int, int], None]) -> None:
         """Every piece is here: verify the whole, where that says more.
 
-        Raises DiskError, and HashMismatchError when it is another file; then it was emptied.
+        Raises DiskError, and HashMismatchError when it is another file.
         """
+
+    async def empty(self) -> None:
+        """Throw away what the files hold; nothing of it may be noted as ours. Raises DiskError."""
+        await self._run(self._storage.empty)
 
     def _prepare(self, have: Bitfield) -> bool:
         if self._closing:  # whoever removed it must not find new folders

@@ -214,10 +214,12 @@ class Keeper:
     async def _prove(self) -> None:
         """Raises DiskError, HashMismatchError."""
         try:
-            await self._data.prove(self._owner.checking)
+            if not self._data.proven:
+                await self._data.prove(self._owner.checking)
         except HashMismatchError:
             self._disown({*self._picker.have.pieces()})
-            await self._note()
+            await self._note()  # first: with its sync a file gets its length again
+            await self._data.empty()
             raise
         if self._picker.done and self._data.proven:  # else pieces went meanwhile, and come again
             self._owner.proved()

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Iterable, Set
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from hashlib import sha1 as new_sha1
 from random import Random
 
@@ -43,6 +44,7 @@ LEAST_PIECE = (
 )  # bytes: the MD5's span lies in the first piece, unless a tag before it is huge
 MOST_PIECES = 100_000
 MOST_PIECE = 16 << 20  # bytes, of memory; the spans of a tree are larger from 8 GiB on
+MOST_NAMED = 1000  # damaged ranges that are told
 _SOUND, _NO_HASH = b"\1" * 20, bytes(20)
 
 
@@ -104,6 +106,7 @@ class LooseData(TorrentData):
         by_piece = tree is not None and tree.span <= metainfo.piece_length
         self._tree = tree if by_piece else None
         self._named: set[range] = set()  # damage that was told
+        self._stores = 0  # pieces so far: a proof is of what was there when it began
         self._whole = Whole(sha1, None if by_piece else tree)
         self.shareable = by_piece
         self.proven = not self._whole.known
@@ -173,8 +176,9 @@ class LooseData(TorrentData):
         digests: bool,
     ) -> None:
         self.proven = not self._whole.known
+        self._stores += 1
         if self._tree is not None:
-            begun = _ByTree(lambda: self._is_sound(piece, data))
+            begun = _ByTree(partial(self._is_sound, piece))
         super().store(piece, data, done, begun=begun, digests=digests)
 
     @override
@@ -201,7 +205,7 @@ class LooseData(TorrentData):
         assert self._tree is not None
         wrong = self._tree.wrong(self._metainfo.piece_offset(piece), data)
         for part in wrong:
-            if part not in self._named:
+            if part not in self._named and len(self._named) < MOST_NAMED:
                 self._named.add(part)
                 text = "%s: bytes %d-%d do not match the tiger tree"
                 log.warning(text, self._metainfo.name, part.start, part.stop - 1)
@@ -215,14 +219,15 @@ class LooseData(TorrentData):
 
     @override
     async def prove(self, progress: Callable[[int, int], None]) -> None:
-        meta = self._metainfo
+        meta, stores = self._metainfo, self._stores
         proof = self._whole.proof(self._storage, meta.total)
         while (right := await self._run(proof.step)) is None:
             progress(proof.at // meta.piece_length, meta.piece_count)
+        if stores != self._stores:  # somebody changed the file meanwhile, and we mended it
+            return
         if right:
             self.proven = True
             return
-        await self._run(self._storage.empty)
         raise HashMismatchError(
             f"what came is not {meta.name}: {self._whole.name} is another; nothing of it is kept"
         )
@@ -233,10 +238,10 @@ class _ByTree(Begun):
 
     __slots__ = ("_is_sound",)
 
-    def __init__(self, is_sound: Callable[[], bool]) -> None:
+    def __init__(self, is_sound: Callable[[memoryview], bool]) -> None:
         super().__init__()
         self._is_sound = is_sound
 
     @override
     def finish(self, piece: memoryview) -> bytes:
-        return _SOUND if self._is_sound() else _NO_HASH
+        return _SOUND if self._is_sound(piece) else _NO_HASH

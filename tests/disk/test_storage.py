@@ -700,3 +700,22 @@ def test_many_storages_keep_few_files_open(tmp_path: Path) -> None:
     for storage in storages:
         storage.close()
     assert open_files(tmp_path) == 0
+
+
+def test_emptied_files_hold_nothing_and_are_made_anew(tmp_path: Path) -> None:
+    files = files_of(*LENGTHS, pads=(3,))
+    on_disk = FileStorage(tmp_path, files, writable=True)
+    for storage in (on_disk, MemoryStorage(TOTAL, LENGTHS)):
+        storage.write(0, b"a" * TOTAL)
+        storage.empty()
+        storage.write(5, b"b")
+        assert storage.read(5, 300) == b"b" + bytes(299)
+    assert [path_of(tmp_path, files[number]).stat().st_size for number in (0, 2)] == [0, 300]
+    with pytest.raises(DiskError):
+        on_disk.read(0, 5)
+    path_of(tmp_path, files[2]).unlink()
+    path_of(tmp_path, files[2]).mkdir()
+    on_disk.forget([2])
+    with pytest.raises(DiskError):
+        on_disk.empty()
+    on_disk.close()

@@ -1,6 +1,7 @@
 """Trees of any data, and messages of any bytes."""
 
 from contextlib import suppress
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -51,7 +52,7 @@ def test_a_tree_grown_in_any_steps_has_the_naive_root(size: int, cuts: list[int]
         growing.update(memoryview(data)[start:end])
     tree = growing.finish()
     assert tree.root == naive_root(data) == subtree(data)
-    assert tree == TigerTree.of(data)
+    assert {tree} == {TigerTree.of(data)}
     assert len(tree) == max(1, -(-size // LEAST_SPAN))
     assert all(tree.verify(n, data[n * tree.span :][: tree.span]) for n in range(len(tree)))
 
@@ -174,13 +175,13 @@ def test_a_description_of_something_else_is_refused(xml: str) -> None:
 
 def test_a_tree_of_another_file_is_refused() -> None:
     tree = TigerTree.of(DATA)
-    with pytest.raises(FormatError, match="another file"):
+    with pytest.raises(FormatError, match="no tiger tree of this file"):
         read_thex(write_thex(tree), 1_000_000, bytes(24))
     nodes = bytearray(read_dime(write_thex(tree))[1].data)
     nodes[-1] ^= 1
-    with pytest.raises(FormatError, match="another file"):
+    with pytest.raises(FormatError, match="does not lead to its root"):
         read_thex(message(bytes(nodes)), 1_000_000, tree.root)
-    with pytest.raises(FormatError, match="without a root"):
+    with pytest.raises(FormatError, match="no tiger tree of this file"):
         read_thex(message(b"short"), 1_000_000, tree.root)
     with pytest.raises(FormatError, match="no tiger tree"):
         read_thex(message(b"", kind="http://edonkey2000.com/spec/md4-hashset"), 5, bytes(24))
@@ -195,6 +196,13 @@ def test_entities_are_not_expanded() -> None:
     assert read_thex(message(tree.root, long), 1_000_000, tree.root).root == tree.root
 
 
+def test_a_description_of_the_same_type_is_not_taken_for_the_tree() -> None:
+    tree = TigerTree.of(DATA)
+    described, nodes = read_dime(write_thex(tree))
+    odd = write_dime([replace(described, type=TREE.encode()), nodes])
+    assert read_thex(odd, 1_000_000, tree.root) == tree
+
+
 # DIME
 
 
@@ -205,7 +213,17 @@ def test_chunks_are_joined_and_the_last_padding_may_be_missing() -> None:
         bytes([0x0A, 0x00, 0, 4, 0, 0, 0, 0, 0, 0, 0, 2]) + b"optsef",
     )
     assert read_dime(head + middle + last) == [Record(1, b"t", b"", b"abcdef")]
-    for broken in (head, head + head, middle, head[:-4], last + head, b"", bytes(12)):
+    for broken in (
+        head,
+        head + head,
+        middle,
+        head[:-4],
+        last + head,
+        b"",
+        bytes(12),
+        head[:15],
+        b"\x0f" + head[1:],
+    ):
         with pytest.raises(FormatError):
             read_dime(broken)
 

@@ -1,5 +1,7 @@
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -38,11 +40,31 @@ def test_threads_do_not_disturb_each_other() -> None:
         assert list(threads.map(tiger, parts)) == list(map(tiger, parts))
 
 
-def test_a_machine_without_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(_: str) -> ctypes.PyDLL:
-        raise OSError
+def lacking(_: str) -> ctypes.PyDLL:
+    raise OSError
 
-    monkeypatch.setattr(ctypes, "PyDLL", missing)
+
+def forbidding(_: str) -> Any:
+    """A library that is there and refuses the algorithm, as in FIPS mode."""
+
+    def refuse(*_: int) -> int:
+        return 5
+
+    return SimpleNamespace(gcry_check_version=lambda _: b"1", gcry_md_hash_buffers=refuse)
+
+
+def another(_: str) -> Any:
+    """A library that has another hash under this number."""
+
+    def answer(*_: int) -> int:
+        return 0
+
+    return SimpleNamespace(gcry_check_version=lambda _: b"1", gcry_md_hash_buffers=answer)
+
+
+@pytest.mark.parametrize("load", [lacking, forbidding, another])
+def test_a_machine_without_it_says_so(monkeypatch: pytest.MonkeyPatch, load: object) -> None:
+    monkeypatch.setattr(ctypes, "PyDLL", load)
     room._library.cache_clear()
     try:
         assert not available()

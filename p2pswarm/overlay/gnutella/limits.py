@@ -165,7 +165,7 @@ class QueryBudget(Generic[Link]):
     def _limit(self, link: Link) -> float:
         if link in self._before:
             return self._share
-        return self._rate / (len(self._before.keys() | self._asked.keys()) or 1)
+        return self._rate / (len(self._before.keys() | self._asked.keys()))
 
     def _turn(self, now: float) -> None:
         follows = self._began <= now < self._began + 2 * self.SECOND

@@ -89,6 +89,14 @@ def test_the_next_ttl_is_the_smallest_that_reaches_what_is_needed() -> None:
         assert query.due == pytest.approx(4.8 + 2.4 * ttl)
 
 
+def test_a_ttl_that_reaches_exactly_enough_is_enough() -> None:
+    candidates = neighbours(30, extends=True)
+    query = Query(110)
+    query.begin(candidates, 0.0)
+    query.add_results(10)  # 100 more at 10 of 96 hosts: 960 hosts, 32 of each of 30 links
+    assert query.step(query.due, candidates) == Probe(3, 2)
+
+
 def test_a_neighbour_is_never_asked_farther_than_it_wants() -> None:
     candidates = neighbours(3, max_ttl=2)
     assert {probe.ttl for _, probe in run(Query(), candidates)} == {2}
@@ -150,6 +158,12 @@ def test_the_horizon_ends_it() -> None:
     full.horizon = HORIZON
     assert full.step(full.due, candidates) is None
     assert full.ended == "horizon"
+    nearly = Query()
+    nearly.begin(candidates, 0.0)
+    nearly.horizon = HORIZON - 1
+    assert nearly.step(nearly.due, candidates) == Probe(3, 1)
+    assert nearly.step(nearly.due, candidates) is None
+    assert nearly.ended == "horizon"
 
 
 def test_three_minutes_end_it() -> None:

@@ -70,6 +70,7 @@ def test_who_refuses_us_is_a_friend_and_still_an_ultrapeer() -> None:
     hosts.tell(host(1), "a", NOW, ultrapeer=True)
     hosts.tell(host(2), "a", NOW)
     hosts.connected(host(1), NOW)
+    hosts.check()
     assert hosts.proven(host(1))
     assert not hosts.proven(host(2))
     assert hosts.candidates(NOW, DICE, 1) == [host(1)]
@@ -150,6 +151,17 @@ def test_udp_caches_are_asked_once_in_ten_minutes() -> None:
     assert hosts.udp_caches(NOW + 600, DICE, 1) == [host(1)]
 
 
+def test_not_everybody_asks_the_same_ones_first() -> None:
+    def full() -> Hosts:
+        hosts = Hosts()
+        for n in range(50):
+            hosts.tell(host(256 * n), "a", NOW, udp_cache=True)
+        return hosts
+
+    assert len({full().udp_caches(NOW, Random(seed), 1)[0] for seed in range(20)}) > 5
+    assert len({full().candidates(NOW, Random(seed), 1)[0] for seed in range(20)}) > 5
+
+
 def test_who_is_forgotten_is_gone() -> None:
     hosts = Hosts()
     hosts.tell(host(1), "a", NOW)
@@ -169,6 +181,7 @@ def test_it_is_written_when_there_is_news_and_once_a_minute() -> None:
     assert not hosts.wants_saving(NOW + 100)
     hosts.dialed(host(1), NOW + 1)
     hosts.dialed(host(99), NOW + 1)
+    assert not hosts.wants_saving(NOW)
     assert not hosts.wants_saving(NOW + SAVE_EVERY - 1)
     assert hosts.wants_saving(NOW + SAVE_EVERY)
     assert hosts.wants_saving(NOW - 4e7)

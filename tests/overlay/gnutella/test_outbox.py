@@ -80,6 +80,10 @@ def test_a_single_message_larger_than_the_queue_passes() -> None:
     assert box.put(Kind.HIT, 0, bytes(5000))
     assert not box.put(Kind.HIT, 0, bytes(5000))
     assert box.take(1) == [bytes(5000)]
+    box.put(Kind.PING, 0, bytes(300))
+    assert box.put(Kind.HIT, 0, bytes(5000))
+    assert box.take(1) == [bytes(5000)]
+    assert not box
 
 
 def test_too_much_of_our_own_is_an_overflow_and_the_bye_still_leaves() -> None:

@@ -35,6 +35,20 @@ def test_ten_pongs_spread_over_links_and_hops() -> None:
     assert {1, 2, 3, 4} == set(hops)
 
 
+def test_hops_go_up_from_link_to_link() -> None:
+    pongs = filled(4, 4)
+    for _ in range(5):
+        assert sorted(far for _, far in pongs.answer("asker", 5, 1, 1.0, 4)) == [1, 2, 3, 4]
+
+
+def test_of_one_link_and_hops_the_latest_goes_first() -> None:
+    pongs: Pongs[str, Pong] = Pongs()
+    for n in (*range(20), 3):
+        pongs.heard(pong(n), "a", 1, n / 100)
+    answer = pongs.answer("asker", 7, 1, 1.0, 3)
+    assert [each for each, _ in answer] == [pong(3), pong(19), pong(18)]
+
+
 def test_nothing_goes_back_to_the_link_it_came_from() -> None:
     pongs = filled(2, 20)
     answer = pongs.answer("link 0", 7, 1, 1.0)

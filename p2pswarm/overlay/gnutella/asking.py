@@ -1,0 +1,77 @@
+"""A request of ours over HTTP and its answer.
+
+The one hard thing: only an answer shows that somebody of the network is there. So a host that somebody named
+is dialed and asked in one go, and counts as found when the answer has come.
+"""
+
+import asyncio
+
+from p2pswarm.errors import NetworkError
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone
+from p2pswarm.net.port import Port
+from p2pswarm.overlay.dialing import Dialing
+from p2pswarm.overlay.talk import Talk
+from p2pswarm.wire.gnutella.heads import HeadFramer
+from p2pswarm.wire.gnutella.http import Request, Response
+
+__all__ = ["ask", "body_of", "dial_and_ask"]
+
+ANSWER_TIME = 20.0  # seconds for a head to be complete
+BODY_TIME = 60.0  # seconds for a small body
+MOST_INTERIM = 3  # answers that say that another follows (1xx)
+
+
+async def ask(talk: Talk, request: Request) -> Response:
+    """Raises NetworkError."""
+    talk.send(request.encode())
+    try:
+        async with asyncio.timeout(ANSWER_TIME):
+            for _ in range(MOST_INTERIM):
+                response = await talk.hear(HeadFramer(Response.read, talk.scratch), ANSWER_TIME)
+                assert isinstance(response, Response)
+                if response.code >= 200:
+                    return response
+    except TimeoutError as error:
+        talk.close()
+        raise NetworkError(f"{talk.remote} takes too long to answer") from error
+    talk.close()
+    raise NetworkError(f"{talk.remote} does not come to an answer")
+
+
+async def dial_and_ask(
+    dialing: Dialing, address: Address, teller: Zone, request: Request
+) -> tuple[Talk, Response]:
+    """A connection, and the answer to the first request on it. Raises NetworkError."""
+    answers: list[Response] = []
+
+    async def reach(port: Port, address: Address) -> Talk:
+        talk = await Talk.dial(port, address)
+        try:
+            answers.append(await ask(talk, request))
+        except BaseException:
+            talk.close()
+            raise
+        return talk
+
+    talk = await dialing.dial(address, teller, reach)
+    return talk, answers[-1]
+
+
+async def body_of(talk: Talk, response: Response, most: int) -> bytes:
+    """A small body, as a whole. Raises NetworkError, RemoteProtocolError."""
+    length, body = response.length, bytearray()
+    if length is None or length > most:
+        raise NetworkError(f"{talk.remote} answers with {length or 'endless'} bytes")
+
+    def sink(data: bytes) -> bool:
+        body.extend(data)
+        return True
+
+    try:
+        async with asyncio.timeout(BODY_TIME):
+            await talk.receive(length, sink)
+    except TimeoutError as error:
+        talk.close()
+        raise NetworkError(f"{talk.remote} takes too long for {length} bytes") from error
+    return bytes(body)
