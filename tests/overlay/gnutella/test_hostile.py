@@ -74,7 +74,7 @@ def test_whatever_neighbours_say(said: list[tuple[int, Descriptor]], wish: Wish)
         strangers[0].hit(guid, hops=1)
         await asyncio.sleep(5)
         servent.router._routes.check()
-        servent.router.pongs.check()
+        servent.router._pinging.pongs.check()
         servent.hosts.check()
         for link in servent.router.links:
             link.outbox.check()
@@ -83,6 +83,32 @@ def test_whatever_neighbours_say(said: list[tuple[int, Descriptor]], wish: Wish)
         assert not servent.life.done()
 
     play(story)
+
+
+def test_what_is_odd_in_a_pong_is_not_repeated() -> None:
+    async def story(mesh: Mesh) -> None:
+        servent = mesh.servent()
+        await servent.open()
+        one, other = [await mesh.stranger().dial(servent) for _ in range(2)]
+        large = {"UP": bytes(9), "DU": b"\x07", "ODD": bytes(9000)}
+        odd = Pong(HERE, 1, 1, large).encode()[:-9000] + b"\xc3\x81\xe9\x40"
+        one.say(Kind.PONG, Pong(HERE, 1, 1, large).encode(), hops=1)
+        one.say(Kind.PONG, odd, hops=1)
+        one.say(
+            Kind.PONG, Pong(Address("10.7.7.7", 1), 1, 1).encode() + b"\xc3\x81\xe9\x40", hops=1
+        )
+        await asyncio.sleep(1)
+        other.say(Kind.PING, b"", ttl=7)
+        await asyncio.sleep(1)
+        heard = {pong.address: pong for pong in map(read, other.heard(Kind.PONG))}
+        assert set(heard[HERE].ggep) <= {"DU"}
+        assert not heard[Address("10.7.7.7", 1)].ggep
+
+    play(story)
+
+
+def read(head: Descriptor) -> Pong:
+    return Pong.read(head.payload)
 
 
 def test_ten_thousand_guids_and_servents_are_not_kept() -> None:
