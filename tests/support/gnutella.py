@@ -12,8 +12,8 @@ from p2pswarm.formats.words import words_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.budget import DialBudget
+from p2pswarm.overlay.gnutella.agreement import Agreement, Role, Standing
 from p2pswarm.overlay.gnutella.connecting import dial
-from p2pswarm.overlay.gnutella.greeting import Agreement, Role, Standing
 from p2pswarm.overlay.gnutella.hosts import Hosts
 from p2pswarm.overlay.gnutella.interests import Interests
 from p2pswarm.overlay.gnutella.link import Link

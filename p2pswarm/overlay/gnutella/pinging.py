@@ -11,7 +11,8 @@ from typing import Protocol
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import zone_of
-from p2pswarm.overlay.gnutella.greeting import AGENT, MAX_TTL, Role
+from p2pswarm.overlay.gnutella.agreement import MAX_TTL, Role
+from p2pswarm.overlay.gnutella.greeting import AGENT
 from p2pswarm.overlay.gnutella.limits import clamp
 from p2pswarm.overlay.gnutella.link import Link
 from p2pswarm.overlay.gnutella.pongs import Pongs

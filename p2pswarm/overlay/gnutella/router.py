@@ -14,8 +14,8 @@ from dataclasses import replace
 from random import Random
 from typing import Protocol
 
+from p2pswarm.overlay.gnutella.agreement import FLAT_TTL, Role
 from p2pswarm.overlay.gnutella.dynamic import PROBES
-from p2pswarm.overlay.gnutella.greeting import FLAT_TTL, Role
 from p2pswarm.overlay.gnutella.interests import Interests, Words
 from p2pswarm.overlay.gnutella.limits import QueryBudget, clamp
 from p2pswarm.overlay.gnutella.link import Link

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given, settings, strategies as st
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.gnutella.greeting import Role
+from p2pswarm.overlay.gnutella.agreement import Role
 from p2pswarm.overlay.gnutella.slots import Wish
 from p2pswarm.wire.gnutella.bye import Bye
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind

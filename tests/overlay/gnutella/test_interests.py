@@ -12,7 +12,7 @@ from p2pswarm.disk.pool import DiskPool
 from p2pswarm.formats.urns import btih_urn
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.gnutella import interests as room
-from p2pswarm.overlay.gnutella.greeting import Role
+from p2pswarm.overlay.gnutella.agreement import Role
 from p2pswarm.overlay.gnutella.interests import Interests
 from p2pswarm.overlay.gnutella.slots import Wish
 from p2pswarm.overlay.query import Query as Asked
