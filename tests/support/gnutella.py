@@ -12,8 +12,8 @@ from p2pswarm.formats.words import words_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.budget import DialBudget
+from p2pswarm.overlay.gnutella.agreement import Agreement, Role, Standing
 from p2pswarm.overlay.gnutella.connecting import dial
-from p2pswarm.overlay.gnutella.greeting import Agreement, Role, Standing
 from p2pswarm.overlay.gnutella.hosts import Hosts
 from p2pswarm.overlay.gnutella.interests import Interests
 from p2pswarm.overlay.gnutella.link import Link
@@ -23,6 +23,7 @@ from p2pswarm.overlay.gnutella.router import Router
 from p2pswarm.overlay.gnutella.slots import Slots, Wish
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
+from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push
 from p2pswarm.wire.gnutella.query import Query
 from p2pswarm.wire.gnutella.results import Result
@@ -129,7 +130,10 @@ class Servent:
 
 
 class Stranger:
-    """A neighbour that says what the test wants it to say, and keeps what it hears."""
+    """A neighbour that says what the test wants it to say, and keeps what it hears.
+
+    By itself it only answers pings.
+    """
 
     link: Link
 
@@ -154,6 +158,9 @@ class Stranger:
 
     def got(self, link: Link, head: Descriptor) -> None:
         self.heads.append(head)
+        if head.kind == Kind.PING:
+            pong = Pong(Address(self.host.name, PORT), 0, 0)
+            link.tell(Descriptor(head.guid, Kind.PONG, 1, 0, pong.encode()))
 
     def left(self, link: Link, reason: Exception | None) -> None:
         self.reason = reason

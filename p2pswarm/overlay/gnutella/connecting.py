@@ -12,13 +12,8 @@ from p2pswarm.errors import NetworkError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
-from p2pswarm.overlay.gnutella.greeting import (
-    Agreement,
-    Answerer,
-    Dialer,
-    RefusedGreetingError,
-    Standing,
-)
+from p2pswarm.overlay.gnutella.agreement import Agreement, RefusedGreetingError, Standing
+from p2pswarm.overlay.gnutella.greeting import Answerer, Dialer
 from p2pswarm.wire.gnutella.heads import ConnectHead, HeadFramer, StatusHead
 
 __all__ = ["LINGER", "Made", "accept", "dial", "leave"]

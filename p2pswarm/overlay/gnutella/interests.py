@@ -16,7 +16,7 @@ from p2pswarm.errors import FormatError, RemoteProtocolError
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.urns import btih_urn, read_urn, sha1_urn
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.gnutella.greeting import Role
+from p2pswarm.overlay.gnutella.agreement import Role
 from p2pswarm.overlay.gnutella.limits import Tokens
 from p2pswarm.overlay.gnutella.link import Link
 from p2pswarm.overlay.tables import Shared

@@ -21,8 +21,8 @@ from typing_extensions import override
 from p2pswarm.errors import LocalProtocolError, NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.stream import Stream
+from p2pswarm.overlay.gnutella.agreement import Agreement, Role
 from p2pswarm.overlay.gnutella.connecting import LINGER
-from p2pswarm.overlay.gnutella.greeting import Agreement, Role
 from p2pswarm.overlay.gnutella.limits import Allowance
 from p2pswarm.overlay.gnutella.outbox import Outbox
 from p2pswarm.wire.framer import Framer, Scratch

@@ -20,15 +20,15 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import zone_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
-from p2pswarm.overlay.gnutella.connecting import accept, dial
-from p2pswarm.overlay.gnutella.greeting import (
-    MYSELF,
+from p2pswarm.overlay.gnutella.agreement import (
     Agreement,
     RefusedGreetingError,
     Role,
     Standing,
     Tries,
 )
+from p2pswarm.overlay.gnutella.connecting import accept, dial
+from p2pswarm.overlay.gnutella.greeting import MYSELF
 from p2pswarm.overlay.gnutella.limits import Knocks
 from p2pswarm.overlay.gnutella.link import Link
 from p2pswarm.overlay.gnutella.prospects import Prospects

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
+from p2pswarm.overlay.gnutella.agreement import FLAT_TTL, MAX_TTL, Role
 from p2pswarm.overlay.gnutella.dynamic import (
     MOST_OF_ONE_LEAF,
     WANTED_BY_LEAF,
@@ -17,7 +18,6 @@ from p2pswarm.overlay.gnutella.dynamic import (
     DynamicQuery,
     Probe,
 )
-from p2pswarm.overlay.gnutella.greeting import FLAT_TTL, MAX_TTL, Role
 from p2pswarm.overlay.gnutella.interests import Interests, Words
 from p2pswarm.overlay.gnutella.link import Link
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind

@@ -14,18 +14,17 @@ from dataclasses import replace
 from random import Random
 from typing import Protocol
 
-from p2pswarm.formats.ids import Address
-from p2pswarm.formats.zones import zone_of
-from p2pswarm.overlay.gnutella.greeting import AGENT, FLAT_TTL, MAX_TTL, Role
+from p2pswarm.overlay.gnutella.agreement import FLAT_TTL, Role
+from p2pswarm.overlay.gnutella.dynamic import PROBES
 from p2pswarm.overlay.gnutella.interests import Interests, Words
 from p2pswarm.overlay.gnutella.limits import QueryBudget, clamp
 from p2pswarm.overlay.gnutella.link import Link
-from p2pswarm.overlay.gnutella.pongs import Pongs
+from p2pswarm.overlay.gnutella.pinging import Pinging
 from p2pswarm.overlay.gnutella.questions import Question, Questions
 from p2pswarm.overlay.gnutella.routes import Routes
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
-from p2pswarm.wire.gnutella.pings import Ping, Pong, pong_ggep
+from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push
 from p2pswarm.wire.gnutella.query import Query
 from p2pswarm.wire.gnutella.vendor import (
@@ -87,7 +86,6 @@ class Router:
     ) -> None:
         self.guid, self.role = guid, role
         self.links: dict[Link, None] = {}
-        self.pongs: Pongs[Link, Pong] = Pongs()
         self.dropped: Counter[str] = Counter()
         """Messages that went no further, by reason."""
         self.sent: Counter[int] = Counter()
@@ -109,13 +107,13 @@ class Router:
         """Called when a neighbour tells of somebody."""
         self._local, self._interests = local, interests
         self._clock, self._dice = clock, dice
-        self._began = clock()
         self._routes: Routes[Link | Asker | Router] = Routes()
         self._budget: QueryBudget[Link] = QueryBudget(WORK)
         self._questions = Questions(self, interests, dice)
+        self._pinging = Pinging(self, local.shares, clock, dice)
         self._hearers: dict[int, Callable[[Link, Descriptor], None]] = {
-            Kind.PING: self._ping,
-            Kind.PONG: self._pong,
+            Kind.PING: self._pinging.heard_ping,
+            Kind.PONG: self._pinging.heard_pong,
             Kind.QUERY: self._query,
             Kind.HIT: self._hit,
             Kind.PUSH: self._push,
@@ -139,7 +137,8 @@ class Router:
             del self.links[link]
             self.sent.update(link.sent.messages)
             self.received.update(link.received.messages)
-        for room in (self._routes, self.pongs, self._budget, self._questions, self._interests):
+        rooms = self._routes, self._pinging, self._budget, self._questions, self._interests
+        for room in rooms:
             room.forget(link)
         self._tell_all(self.went, link)
 
@@ -153,21 +152,14 @@ class Router:
 
     def tick(self, now: float) -> None:
         for link in list(self.links):
-            if self._may_ping(link, now):
-                self._say(link, Kind.PING, b"", ttl=MAX_TTL)
+            self._pinging.tick(link, now)
             link.tick(now)
         self._interests.tick(now)
         self._questions.tick(now)
 
-    def _may_ping(self, link: Link, now: float) -> bool:
-        """Between leaf and ultrapeer rarely, and at any moment, so that some find others' pongs fresh."""
-        if self.role is Role.LEAF or link.theirs is Role.LEAF:
-            return self._dice.random() < LEAF_PINGS and self.pongs.may_ping(link, now, caches=False)
-        return self.pongs.may_ping(link, now, caches=link.agreement.pong_caching)
-
     def ping(self, link: Link) -> None:
         """It is silent: is it there?"""
-        self._say(link, Kind.PING, b"")
+        self._pinging.ping(link, 1)
 
     def peers(self) -> list[Link]:
         """Ultrapeers and equals."""
@@ -204,7 +196,8 @@ class Router:
         if not self._routes.first(head.guid, Kind.QUERY, asker, self._clock(), 1):
             return False
         if self.role is Role.ULTRAPEER:
-            self.to_leaves(replace(head, ttl=1), self._interests.words(query), asker)
+            near = replace(head, ttl=1, hops=min(head.hops, FLAT_TTL))
+            self.to_leaves(near, self._interests.words(query), asker)
         return True
 
     def leaf_of(self, servent: bytes) -> Link | None:
@@ -227,49 +220,7 @@ class Router:
 
     def pong(self, host: str) -> Pong:
         """We ourselves, as we are told to somebody who sees us at `host`."""
-        files, size = self._local.shares()
-        kib = size >> 10
-        if self.role is Role.ULTRAPEER:
-            kib = 1 << max(
-                kib.bit_length(), 3
-            )  # a power of two says so to old programs (ping-pong)
-        slots = self.slots if self.role is Role.ULTRAPEER else None
-        uptime = int(self._clock() - self._began)
-        ggep = pong_ggep(vendor=b"P2PS", slots=slots, uptime=uptime)
-        return Pong(Address(host, self.port), files, kib, ggep)
-
-    # Pings and pongs
-
-    def _ping(self, link: Link, head: Descriptor) -> None:
-        place = clamp(head.ttl, head.hops)
-        if place is None or not place[0]:
-            self.dropped["too far"] += 1
-            return
-        ttl, hops = place
-        Ping.read(head.payload)
-        ip = Address(link.host, 0).ip
-        # Nobody else should hear of us behind a firewall, but a neighbour wants to know whether we live.
-        if ip is not None and ip.version == 4 and (ttl == 1 or not self.firewalled):
-            self._send_pong(link, head, self.pong(link.host), 0)
-        if ttl > 1:
-            zone = zone_of(link.remote.host)
-            for pong, far in self.pongs.answer(link, ttl, hops, self._clock(), asker=zone):
-                self._send_pong(link, head, pong, far)
-
-    def _send_pong(self, link: Link, ping: Descriptor, pong: Pong, hops: int) -> None:
-        link.tell(Descriptor(ping.guid, Kind.PONG, ping.hops + 1, hops, pong.encode()))
-
-    def _pong(self, link: Link, head: Descriptor) -> None:
-        pong = Pong.read(head.payload)
-        if head.hops == 0 and pong.address.host != link.remote.host:
-            self.dropped["lies"] += 1
-            return
-        if head.hops == 0 and link.agreement.agent == AGENT and link.agreement.address is None:
-            return  # one of us that nobody can dial
-        zone = zone_of(link.remote.host)
-        if self.pongs.heard(pong, link, head.hops, self._clock(), zone):
-            for hear in self.located:
-                hear(pong, link)
+        return self._pinging.pong(host)
 
     # Queries
 
@@ -288,7 +239,8 @@ class Router:
             self._again(link, head, now)
             return
         query = Query.read(head.payload)
-        if not self._budget.grant(link, now, 1.0 + len(self.links)):
+        spread = PROBES if from_leaf else len(self.peers())
+        if not self._budget.grant(link, now, 1.0 + spread):
             self.dropped["budget"] += 1
             return
         words = self._interests.words(query)

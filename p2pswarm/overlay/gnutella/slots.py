@@ -12,7 +12,7 @@ from random import Random
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
-from p2pswarm.overlay.gnutella.greeting import Agreement, RefusedGreetingError, Role, Standing
+from p2pswarm.overlay.gnutella.agreement import Agreement, RefusedGreetingError, Role, Standing
 from p2pswarm.overlay.gnutella.link import Link
 from p2pswarm.overlay.gnutella.router import Router
 

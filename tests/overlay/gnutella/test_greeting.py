@@ -9,16 +9,14 @@ from hypothesis import given, strategies as st
 
 from p2pswarm.errors import RemoteError
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.gnutella.greeting import (
-    MYSELF,
+from p2pswarm.overlay.gnutella.agreement import (
     Agreement,
-    Answerer,
-    Dialer,
     RefusedGreetingError,
     Role,
     Standing,
     Tries,
 )
+from p2pswarm.overlay.gnutella.greeting import MYSELF, Answerer, Dialer
 from p2pswarm.wire.gnutella.heads import ConnectHead, Headers, HeadFramer, StatusHead
 from tests.support.feeding import feed
 

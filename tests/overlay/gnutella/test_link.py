@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from p2pswarm.errors import NetworkError, RemoteProtocolError
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.gnutella import link as room
-from p2pswarm.overlay.gnutella.greeting import Agreement, Role
+from p2pswarm.overlay.gnutella.agreement import Agreement, Role
 from p2pswarm.overlay.gnutella.link import BATCH, Link
 from p2pswarm.wire.gnutella.bye import Bye
 from p2pswarm.wire.gnutella.descriptor import Descriptor, DescriptorFramer, Kind

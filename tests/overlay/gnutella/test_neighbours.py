@@ -11,7 +11,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.gnutella import slots
-from p2pswarm.overlay.gnutella.greeting import RefusedGreetingError, Role
+from p2pswarm.overlay.gnutella.agreement import RefusedGreetingError, Role
 from p2pswarm.overlay.gnutella.slots import Wish
 from p2pswarm.wire.framer import CuttingFramer
 from p2pswarm.wire.gnutella.descriptor import Kind

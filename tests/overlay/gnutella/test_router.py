@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.gnutella.greeting import Role
+from p2pswarm.overlay.gnutella.agreement import Role
 from p2pswarm.overlay.gnutella.slots import Wish
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
 from p2pswarm.wire.gnutella.hit import QueryHit

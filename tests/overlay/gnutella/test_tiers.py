@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 from p2pswarm.formats.zones import Zone
-from p2pswarm.overlay.gnutella.greeting import Role
+from p2pswarm.overlay.gnutella.agreement import Role
 from p2pswarm.overlay.gnutella.slots import Wish
 from p2pswarm.wire.gnutella.descriptor import Kind
 from tests.support.gnutella import Mesh, Servent, play
