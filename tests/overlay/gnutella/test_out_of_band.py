@@ -156,6 +156,7 @@ def test_offers_have_a_bound() -> None:
         head = Descriptor(oob_guid(target, DICE), Kind.QUERY, 1, 3, query.encode())
         offers.offer(head, query, [hit_of(STRANGER, ["blue"])], Zone.INTERNET, number / 100)
     assert len(offers) <= Offers.MOST
+    assert len(offers._targets) <= Offers.MOST
     assert len(sent) <= 100 + 20 * 50
 
 
