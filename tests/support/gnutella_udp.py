@@ -90,6 +90,7 @@ class Servent:
         self.address, self.ultrapeer = address, ultrapeer
         self.names: list[str] = []
         self.others: list[Address] = []
+        self.answering: list[Address] = []  # those of the others that answer queries by UDP
         self.tellings: list[tuple[Address, Address, bool]] = []
         self.asked: list[tuple[Descriptor, Query, Way]] = []
         self.found: list[tuple[QueryHit, Address]] = []
@@ -137,7 +138,7 @@ class Servent:
         return Pong(self.address, len(self.names), 8, ggep)
 
     def ultrapeers(self, n: int, *, guess: bool) -> list[Address]:
-        return self.others[:n]
+        return (self.answering if guess else self.others)[:n]
 
     def told(self, address: Address, teller: Address, *, guess: bool) -> None:
         self.tellings.append((address, teller, guess))

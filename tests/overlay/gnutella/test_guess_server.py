@@ -49,14 +49,14 @@ def ask(
 
 def test_with_its_key_an_asker_gets_hits_in_small_datagrams_and_an_acknowledgement() -> None:
     ether, servent = built()
-    servent.others = [Address(f"81.53.0.{n}", PORT) for n in range(12)]
+    servent.answering = [Address(f"81.53.0.{n}", PORT) for n in range(12)]
     *hits, ack = ask(ether, servent, key_for(ether, servent, ASKER), SCP=b"")
     assert sum(len(QueryHit.read(hit.payload).results) for hit in hits) == 30
     assert all(hit.kind == Kind.HIT and len(hit.payload) <= 1024 for hit in hits)
     pong = Pong.read(ack.payload)
     assert (pong.address, pong.hosts, pong.guess) == (
-        servent.others[0],
-        tuple(servent.others[:10]),
+        servent.answering[0],
+        tuple(servent.answering[:10]),
         2,
     )
 
@@ -105,7 +105,7 @@ def test_forged_keys_bring_no_hits(keys: list[bytes]) -> None:
 
 def test_queries_in_a_victims_name_bring_it_no_more_than_they_cost() -> None:
     ether, servent = built()
-    servent.others = [Address(f"81.53.0.{n}", PORT) for n in range(12)]
+    servent.answering = [Address(f"81.53.0.{n}", PORT) for n in range(12)]
     cost = 0
     for number in range(3000):  # for five minutes
         ether.now += 0.1
@@ -165,3 +165,13 @@ def test_hits_of_leaves_go_back_for_a_minute_up_to_a_bound() -> None:
     late = Way(servent.udp, ASKER)
     ether.now += 61
     assert not late.tell(hit)
+
+
+def test_who_shows_its_key_gets_every_acknowledgement() -> None:
+    ether, servent = built(0)
+    servent.answering = [Address(f"81.53.0.{n}", PORT) for n in range(12)]
+    key = key_for(ether, servent, ASKER)
+    for _ in range(200):
+        ether.now += 1
+        (ack,) = ask(ether, servent, key, SCP=b"")
+        assert len(Pong.read(ack.payload).hosts) == 10

@@ -42,7 +42,7 @@ class Mesh:
         all_ = [await self.servent() for _ in range(count)]
         for number, servent in enumerate(all_):
             servent.names = names.get(number, [])
-            servent.others = [all_[(number + n) % count].address for n in (1, 2, 3)]
+            servent.answering = [all_[(number + n) % count].address for n in (1, 2, 3)]
         return all_
 
     async def close(self) -> None:
@@ -152,6 +152,16 @@ def test_an_old_key_is_replaced_on_the_way() -> None:
     play(story)
 
 
+def test_nobody_asks_itself() -> None:
+    async def story(mesh: Mesh) -> None:
+        asker = await mesh.servent()
+        asker.hosts.told(asker.address, "10.0.0.9")
+        cost, _ = await search(asker, "blue", 30)
+        assert (cost.messages_out, cost.ended) == (0, "nobody left")
+
+    play(story)
+
+
 def test_who_is_gone_is_left_and_the_search_goes_on() -> None:
     async def story(mesh: Mesh) -> None:
         ring = await mesh.ring(6, {5: ["blue"]})
@@ -244,7 +254,7 @@ def test_a_liar_who_names_victims_costs_each_a_small_ping() -> None:
     async def story(mesh: Mesh) -> None:
         (liar,) = await mesh.ring(1, {})
         victims = [Address("10.0.0.77", port) for port in range(1, 11)]
-        liar.others = [*victims, Address("127.0.0.1", 80)]
+        liar.answering = [*victims, Address("127.0.0.1", 80)]
         asker = await mesh.servent(ultrapeer=False)
         asker.hosts.told(liar.address, "10.0.0.1")
         cost, _ = await search(asker, "blue", 30)
@@ -271,7 +281,7 @@ def test_a_pong_of_another_name_is_learnt_only_when_it_answers_queries() -> None
     async def story(mesh: Mesh) -> None:
         ring = await mesh.ring(2, {})
         asker = await mesh.servent(ultrapeer=False)
-        ring[0].others = []
+        ring[0].answering = []
         asker.hosts.told(ring[0].address, "10.0.0.1")
         guid = new_guid(Random(9))
         task = asyncio.create_task(search(asker, "blue", 30, guid))

@@ -147,16 +147,18 @@ def test_nobody_far_makes_us_write_to_our_own_network() -> None:
     assert sum(ether.received.values()) == 0
 
 
-def test_offers_have_a_bound() -> None:
+@pytest.mark.parametrize("pace", [100, 10])
+def test_offers_have_a_bound(pace: int) -> None:
     sent: list[Descriptor] = []
     offers = Offers(lambda message, to: sent.append(message), 0.0)
     for number in range(5000):
         target = Address(f"80.0.{number >> 8}.{number & 255}", PORT)
         query = Query("blue", flags=QueryFlags.OOB)
         head = Descriptor(oob_guid(target, DICE), Kind.QUERY, 1, 3, query.encode())
-        offers.offer(head, query, [hit_of(STRANGER, ["blue"])], Zone.INTERNET, number / 100)
+        offers.offer(head, query, [hit_of(STRANGER, ["blue"])], Zone.INTERNET, number / pace)
     assert len(offers) <= Offers.MOST
-    assert len(sent) <= 100 + 20 * 50
+    assert len(offers._targets) <= Offers.MOST
+    assert len(sent) <= 100 + 20 * 5000 / pace
 
 
 def spoofed(guid: Guid, count: int = 9, version: int = 3) -> Descriptor:

@@ -34,3 +34,8 @@ def test_a_hit_that_fits_stays_one() -> None:
 
 def test_no_results_are_no_hit() -> None:
     assert not list(parcels(hit_of(HERE, [])))
+
+
+def test_a_hit_counts_255_results_at_most() -> None:
+    pieces = list(parcels(hit_of(HERE, ["a"] * 600), 60_000))
+    assert [len(piece.results) for piece in pieces] == [255, 255, 90]

@@ -67,12 +67,27 @@ def test_a_key_is_for_the_asker_and_for_ttl_1_only() -> None:
     assert pong.key is None
 
 
-def test_an_empty_gue_asks_for_hosts_to_query() -> None:
+def test_an_empty_gue_or_a_wish_for_a_key_asks_for_hosts_to_query() -> None:
+    ether = Ether()
+    servent = Servent.on(ether, "192.0.3.1")
+    servent.others, servent.answering = OTHERS, OTHERS[3:7]
+    for ping in (Ping({"GUE": b""}), Ping.asking(hosts=True, key=True)):
+        (pong,) = asked(ether, servent, ping)
+        assert pong.hosts == tuple(OTHERS[3:7])
+    (pong,) = asked(ether, servent, Ping.asking(hosts=True))
+    assert pong.hosts == tuple(OTHERS[:10])
+
+
+def test_when_the_list_is_too_much_there_is_a_pong_without() -> None:
     ether = Ether()
     servent = Servent.on(ether, "192.0.3.1")
     servent.others = OTHERS
-    (pong,) = asked(ether, servent, Ping({"GUE": b""}))
-    assert len(pong.hosts) == 10
+    lists = []
+    for _ in range(60):
+        ether.now += 1
+        lists += [len(pong.hosts) for pong in asked(ether, servent, Ping.asking(hosts=True))]
+    assert lists[0] == 10
+    assert lists.count(0) > 10
 
 
 def test_an_ultrapeer_introduces_itself_with_its_own_address() -> None:
@@ -102,7 +117,7 @@ def test_host_caches_are_asked_and_only_they_are_believed() -> None:
     client, cache = Servent.on(ether, "192.0.3.1", ultrapeer=False), Servent.on(ether, "192.0.3.2")
     cache.others = [*OTHERS[:3], Address("127.0.0.1", PORT)]
     liar = Address("81.51.100.66", PORT)
-    lie = Pong(liar, 1, 8, pong_ggep(hosts=OTHERS))
+    lie = Pong(liar, 1, 8, pong_ggep(hosts=[*OTHERS, Address("127.0.0.1", PORT)]))
     ether.say(Descriptor(new_guid(DICE), Kind.PONG, 1, 0, lie.encode()), liar, client.address)
     assert not client.tellings
     client.probing.ask_host_caches([cache.address, liar])

@@ -78,3 +78,9 @@ def test_on_this_machine_each_port_is_somebody_else() -> None:
         sources.takes(Kind.PING, Address("192.0.3.1", 1000 + port), 30, 0.0) for port in range(300)
     ]
     assert not all(taken)
+
+
+def test_many_sources_together_have_an_end() -> None:
+    sources = Sources(0.0)
+    taken = sum(sources.takes(Kind.PING, victim(n), 30, n / 1000) for n in range(20_000))
+    assert taken <= 1000 + 20 * 200
