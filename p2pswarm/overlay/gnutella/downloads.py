@@ -1,7 +1,8 @@
 """Files that we fetch over HTTP, with their tiger trees and torrents.
 
 A host that can be dialed is dialed, within the budget; where it cannot, it is asked by a push to connect to
-us. What hosts say of others is heard, and those that gave good bytes are told on.
+us. What hosts say of others is heard, and those that gave good bytes are told on; whoever checks the bytes
+says which.
 """
 
 import asyncio
@@ -23,7 +24,6 @@ from p2pswarm.overlay.gnutella.fetching import Fetching, LaterError
 from p2pswarm.overlay.gnutella.mesh import MOST_OF_TELLER, Mesh
 from p2pswarm.overlay.gnutella.pushes import Pushes
 from p2pswarm.overlay.gnutella.sources import Source
-from p2pswarm.overlay.gnutella.verified import Verified
 from p2pswarm.overlay.talk import Sink, Talk
 from p2pswarm.wire.gnutella.heads import Headers
 from p2pswarm.wire.gnutella.http import AGENT, Request, Response
@@ -71,15 +71,12 @@ class Downloads:
         offset: int,
         sink: Sink,
         gate: asyncio.Event | None = None,
-        tree: TigerTree | None = None,
     ) -> int:
         """Its bytes from `offset` on into the sink, until that has enough; returns how many.
 
-        Nothing is read while the gate is closed. With a tree only verified bytes are handed on, and `offset`
-        is the start of a span; damage is a RefusedError that says where.
+        Nothing is read while the gate is closed.
         Raises BusyError, RefusedError, NetworkError, RemoteProtocolError.
         """
-        verified = None if tree is None else Verified(tree, offset, sink)
         fetching = Fetching(
             source,
             self._connect,
@@ -88,14 +85,13 @@ class Downloads:
         )
         self._check_due(source)
         try:
-            count = await fetching.run(offset, verified or sink, gate)
+            return await fetching.run(offset, sink, gate)
         except LaterError as error:
             self._put_off(source, error)
             raise
         except RefusedError:
-            self._failed(source)
+            self.failed(source)
             raise
-        return count if verified is None else self._judged(source, verified)
 
     async def tree(self, source: Source) -> TigerTree | None:
         """The tree of its file, as the hit's root has it; None when it has none to give.
@@ -204,18 +200,13 @@ class Downloads:
             proxied = replace(base, servent=location.servent, push=True, proxies=location.proxies)
             self._found(replace(proxied, address=Address("0.0.0.0", 0), teller=zone))  # noqa: S104
 
-    def _judged(self, source: Source, verified: Verified) -> int:
-        if verified.wrong is not None:
-            self._failed(source)
-            wrong = verified.wrong
-            raise RefusedError(
-                f"{source.address} gave wrong bytes from {wrong.start} to {wrong.stop - 1}"
-            )
-        if source.sha1 is not None and verified.passed and not source.push:
+    def proved(self, source: Source) -> None:
+        """What it gave is right; now others are told of it."""
+        if source.sha1 is not None and not source.push:
             self._mesh.proved(source.sha1, source.address, self._clock())
-        return verified.passed
 
-    def _failed(self, source: Source) -> None:
+    def failed(self, source: Source) -> None:
+        """It gave wrong bytes, or does not have them."""
         if source.sha1 is not None and not source.push:
             self._mesh.failed(source.sha1, source.address, self._clock())
 

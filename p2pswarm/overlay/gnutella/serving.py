@@ -4,7 +4,7 @@ the verified parts of what we are fetching ourselves.
 A file is found by its SHA-1, or by number and name as our hits tell them; a request never becomes a path.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -16,16 +16,15 @@ from p2pswarm.overlay.giving import FileGift, Gift, Told
 from p2pswarm.overlay.gnutella.mesh import Mesh, Partial
 from p2pswarm.overlay.query import Digest
 from p2pswarm.overlay.tables import Shared
+from p2pswarm.overlay.tools import Seed
 from p2pswarm.wire.gnutella.http import PACKETS, THEX, Request
 from p2pswarm.wire.gnutella.targets import Browse, ByHash, ByIndex, TorrentOf, TreeOf
 
-__all__ = ["FILE", "Given", "Hits", "Offer", "Seed", "Serving"]
+__all__ = ["FILE", "Given", "Hits", "Offer", "Serving"]
 
 FILE = "application/binary"  # what servents say of every file
 MOST_LISTED = 1000  # files that one sees who browses
 
-Seed = Callable[[InfoHash, str], Awaitable[None]]
-"""Raises BusyError when that is too much at the moment for this host or for all, DiskError, HostError."""
 Hits = Callable[[Sequence[Shared]], bytes]
 """These files as query hits, one descriptor after the other."""
 Given = ByHash | ByIndex | TreeOf | TorrentOf | Browse

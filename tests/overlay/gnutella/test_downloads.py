@@ -271,31 +271,38 @@ class TestLies:
         lines = (f"HTTP/1.1 {code} No", "Location: http://127.0.0.1/", "Content-Length: 0")
         against(tmp_path, saying(*lines), tell)
 
-    def test_a_flipped_byte_is_found_and_its_place_told(self, tmp_path: Path) -> None:
+    def test_a_flipped_byte_is_found_by_the_tree_of_another(
+        self, tmp_path: Path, share: Path
+    ) -> None:
         flipped = bytearray(DATA)
         flipped[700_000] ^= 1
+        (tmp_path / "flipped").mkdir()
+        (tmp_path / "flipped" / "blue moon.mp3").write_bytes(flipped)
 
-        async def answer(stranger: Stranger, head: str) -> None:
-            stranger.say(part(*asked(head), data=bytes(flipped)))
+        async def story(world: World) -> None:
+            async with (
+                Servent.here(world, share) as giver,
+                Servent.here(world, tmp_path / "flipped") as liar,
+                Servent.here(world) as taker,
+            ):
+                source, lie = await giver.source(), await liar.source()
+                tree = await taker.downloads.tree(source)
+                assert tree is not None
+                assert tree.wrong(0, await fetched(taker, source)) == []
+                assert tree.wrong(0, await fetched(taker, lie)) == [range(655_360, 720_896)]
 
-        async def tell(servent: Servent, host: Host) -> None:
-            got = bytearray()
-
-            def sink(data: bytes) -> bool:
-                got.extend(data)
-                return True
-
-            with pytest.raises(RefusedError, match="wrong bytes from 655360 to 720895"):
-                await servent.downloads.fetch(host.source, 0, sink, tree=TREE)
-            assert got == DATA[:655_360]
-            assert servent.mesh.bad(SHA1, 0) == [host.source.address]
-
-        against(tmp_path, answer, tell)
+        simulate(tmp_path, story)
 
     def test_who_gave_good_bytes_is_known_for_it(self, tmp_path: Path) -> None:
         async def tell(servent: Servent, host: Host) -> None:
-            assert await fetched(servent, host.source, tree=TREE) == DATA
+            assert await fetched(servent, host.source) == DATA
+            assert servent.mesh.good(SHA1, 0) == []
+            servent.downloads.proved(host.source)
             assert servent.mesh.good(SHA1, 0) == [host.source.address]
+            servent.downloads.failed(host.source)
+            assert servent.mesh.bad(SHA1, 0) == [host.source.address]
+            servent.downloads.proved(replace(host.source, push=True))
+            assert servent.mesh.good(SHA1, 0) == []
 
         against(tmp_path, honest, tell)
 

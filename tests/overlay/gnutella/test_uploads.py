@@ -479,6 +479,33 @@ class TestPatience:
 
         with_servent(tmp_path, share, tell)
 
+    def test_any_bytes(self, tmp_path: Path, share: Path) -> None:
+        dice = Random(5)
+        starts = [
+            b"GET ",
+            b"HEAD ",
+            f"GET {N2R} HTTP/1.1\r\n".encode(),
+            b"GET / HTTP/1.1\r\nRange: ",
+        ]
+
+        async def tell(world: World, servent: Servent) -> None:
+            for number in range(300):
+                guest = await dial(world, servent.address, f"10.0.0.{1 + number % 4}")
+                guest.say(starts[number % 4] + dice.randbytes(dice.randrange(60)))
+                guest.say(dice.choice([b"\r\n\r\n", b"\n\n", b"", b"\0" * 20_000]))
+            await asyncio.sleep(60)
+            assert servent.tasks == set()
+            good = await dial(world, servent.address)
+            assert (await good.ask(N2R))[1] == DATA
+
+        async def story(world: World) -> None:
+            for _ in range(4):
+                world.host()
+            async with Servent.here(world, share) as servent:
+                await tell(world, servent)
+
+        simulate(tmp_path, story)
+
     @pytest.mark.parametrize(
         "request_",
         [
