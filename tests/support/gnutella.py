@@ -10,7 +10,10 @@ from typing import Any, Self
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.words import words_of
 from p2pswarm.net.port import Port
+from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.budget import DialBudget
+from p2pswarm.overlay.gnutella.connecting import dial
+from p2pswarm.overlay.gnutella.greeting import Agreement, Role, Standing
 from p2pswarm.overlay.gnutella.hosts import Hosts
 from p2pswarm.overlay.gnutella.interests import Interests
 from p2pswarm.overlay.gnutella.link import Link
@@ -26,7 +29,7 @@ from p2pswarm.wire.gnutella.results import Result
 from p2pswarm.wire.sniff import Guest
 from tests.support.world import Host, VirtualLoop, virtual_loop
 
-__all__ = ["PORT", "Mesh", "Servent", "play"]
+__all__ = ["PORT", "Mesh", "Servent", "Stranger", "play"]
 
 PORT = 6346
 
@@ -125,6 +128,63 @@ class Servent:
         return len(self.names), 1000 * len(self.names)
 
 
+class Stranger:
+    """A neighbour that says what the test wants it to say, and keeps what it hears."""
+
+    link: Link
+
+    def __init__(self, mesh: "Mesh", host: Host) -> None:
+        self.host = host
+        self.dice = Random(mesh.dice.random())
+        self.guid = new_guid(self.dice)
+        self.heads: list[Descriptor] = []
+        self.reason: Exception | None = None
+        self.port = Port(host.name, PORT)
+
+    async def dial(self, servent: Servent, role: Role = Role.PEER, **standing: Any) -> Self:
+        """Raises NetworkError."""
+        where = Standing(role=role, guid=self.guid, leaf_slots=9, **standing)
+        await dial(self.port, servent.address, where, self._made)
+        await asyncio.sleep(0.1)  # until it has heard our last word
+        return self
+
+    def _made(self, stream: Stream, agreement: Agreement) -> None:
+        self.link = Link(stream, agreement, self)
+        stream.switch(self.link.framer(), self.link)
+
+    def got(self, link: Link, head: Descriptor) -> None:
+        self.heads.append(head)
+
+    def left(self, link: Link, reason: Exception | None) -> None:
+        self.reason = reason
+
+    def ping(self, link: Link) -> None:
+        """Nothing is asked."""
+
+    def heard(self, kind: Kind) -> list[Descriptor]:
+        return [head for head in self.heads if head.kind == kind]
+
+    def say(
+        self, kind: int, payload: bytes, *, ttl: int = 4, hops: int = 0, guid: bytes | None = None
+    ) -> bytes:
+        """Returns the GUID."""
+        guid = guid or new_guid(self.dice)
+        self.link.tell(Descriptor(guid, kind, ttl, hops, payload))
+        return guid
+
+    def ask(self, text: str, **head: Any) -> bytes:
+        return self.say(Kind.QUERY, Query(text).encode(), **head)
+
+    def hit(
+        self, guid: bytes, *, hops: int = 0, address: Address | None = None, **hit: Any
+    ) -> None:
+        """Answer that query; `address` is where we are, unless it is a lie."""
+        here = address or Address(self.host.name, PORT)
+        fields = {"servent": self.guid, "results": (Result(1, 1000, "blue moon.mp3"),), **hit}
+        payload = QueryHit(here, 1000, **fields).encode()
+        self.say(Kind.HIT, payload, guid=guid, hops=hops)
+
+
 class Mesh:
     """Servents on one virtual network."""
 
@@ -146,10 +206,15 @@ class Mesh:
             await servent.close()
         await asyncio.sleep(3)
 
+    def host(self, name: str = "") -> Host:
+        host = Host(name or f"10.0.0.{len(self.loop.hosts) + 1}")
+        return self.loop.hosts.setdefault(host.name, host)
+
+    def stranger(self, name: str = "") -> Stranger:
+        return Stranger(self, self.host(name))
+
     def servent(self, *names: str) -> Servent:
-        host = Host(f"10.0.0.{len(self.loop.hosts) + 1}")
-        self.loop.hosts[host.name] = host
-        servent = Servent(self, host, names)
+        servent = Servent(self, self.host(), names)
         self.servents.append(servent)
         return servent
 

@@ -239,6 +239,8 @@ class Dialer(_Greeter):
         """The third group, and what is agreed unless it refuses. Raises RefusedGreetingError."""
         if head.code != 200:
             raise RefusedGreetingError(head.code, head.reason, _tries(head.headers))
+        if head.version == "0.4":
+            raise RefusedGreetingError(503, "It speaks Gnutella 0.4")
         theirs = _role(head.headers)
         refusal = self._who(head.headers) or self._unfit(theirs)
         if refusal is not None:

@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.errors import FormatError, RemoteProtocolError
+from p2pswarm.formats.ids import InfoHash
+from p2pswarm.formats.urns import btih_urn, read_urn, sha1_urn
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.gnutella.greeting import Role
 from p2pswarm.overlay.gnutella.limits import Tokens
 from p2pswarm.overlay.gnutella.link import Link
 from p2pswarm.overlay.tables import Shared
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
-from p2pswarm.wire.gnutella.hashes import sha1_urn
 from p2pswarm.wire.gnutella.qrp import (
     USUAL_SIZE,
     QueryTable,
@@ -73,8 +74,9 @@ class Interests:
     # What a query asks
 
     def words(self, query: Query) -> Words:
-        urns = (sha1_urn(query.sha1),) if query.sha1 else ()
-        return Words(tuple(words_of_query(query.text)), urns)
+        urns = [sha1_urn(query.sha1)] if query.sha1 else []
+        urns += [btih_urn(each) for each in map(_info_hash, query.urns) if each]
+        return Words(tuple(words_of_query(query.text)), tuple(urns))
 
     def ours(self, words: Words) -> bool:
         """Whether we may have it."""
@@ -122,8 +124,8 @@ class Interests:
 
     def _tell(self, link: Link, now: float) -> None:
         """What is new in our table, if there is anything and it is time."""
-        told = self._told[link]
-        if self._own is None or told.version == self._version:
+        told = self._told.get(link)
+        if told is None or self._own is None or told.version == self._version:
             return
         table = self._table_for(link)
         messages = patches(told.table, table)
@@ -181,6 +183,8 @@ class Interests:
         for shared in noted:
             if shared.sha1 is not None:
                 self._gathering.add_urn(sha1_urn(shared.sha1))
+            if shared.info_hash is not None:
+                self._gathering.add_urn(btih_urn(shared.info_hash))
             self._noted = shared.id
         self._size = max(self._size, size_for(self._gathering.count))
         return bool(named or noted) or self._gone or self._gathering.size != self._size
@@ -189,3 +193,11 @@ class Interests:
         if self._own != self._gathering:
             self._own = QueryTable(self._gathering.size, self._gathering.slots)
             self._version += 1
+
+
+def _info_hash(urn: str) -> InfoHash | None:
+    """Ours alone know what to do with it."""
+    try:
+        return read_urn(urn).info_hash
+    except FormatError:
+        return None

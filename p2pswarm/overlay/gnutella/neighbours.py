@@ -13,6 +13,7 @@ from email.utils import formatdate
 from functools import partial
 from random import Random
 from socket import AF_UNSPEC
+from weakref import WeakKeyDictionary
 
 from p2pswarm.errors import NetworkError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
@@ -77,11 +78,12 @@ class Neighbours:
         self._since = formatdate(wall(), usegmt=True)
         self._knocks = Knocks()
         self._dialing: set[Address] = set()
-        self._dialed: dict[Link, Address] = {}  # under which address
+        self._dialed: WeakKeyDictionary[Link, Address] = WeakKeyDictionary()  # under which address
         self._bell = asyncio.Event()
+        self._moved = asyncio.Event()
         self._over = False
-        router.port = self._listening
-        router.changed.append(self._bell.set)
+        router.port, router.firewalled = port.number, firewalled
+        router.changed.append(self._move)
         router.located.append(self._located)
 
     async def run(self) -> None:
@@ -126,6 +128,16 @@ class Neighbours:
             known=len(self._prospects.hosts),
         )
 
+    async def until(self, holds: Callable[[Status], bool]) -> None:
+        """It is looked at whenever a link or a dial has ended or begun."""
+        while not holds(self.status()):
+            await self._moved.wait()
+
+    def _move(self) -> None:
+        self._bell.set()
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
     async def _rest(self, seconds: float) -> None:
         """Until the next tick, or until a link or a dial has ended."""
         self._bell.clear()
@@ -152,7 +164,8 @@ class Neighbours:
         """Whom there is no need to dial."""
         links = self._router.links
         listening = {link.agreement.address for link in links if link.agreement.address}
-        return {*listening, *self._dialed.values(), *self._dialing}
+        dialed = {self._dialed[link] for link in links if link in self._dialed}
+        return listening | dialed | self._dialing
 
     async def _dial(self, address: Address) -> None:
         """To the end of the greeting; what became of it is noted."""
@@ -172,7 +185,7 @@ class Neighbours:
             self._prospects.failed(address, clock())
         finally:
             self._dialing.discard(address)
-            self._bell.set()
+            self._move()
 
     def _standing(self) -> Standing:
         return self._slots.standing(
@@ -200,8 +213,6 @@ class Neighbours:
         self._router.joined(link)
         stream.switch(link.framer(self._port.scratch), link)
         log.debug("%r: %s", link, agreement.agent)
-        for gone in [each for each in self._dialed if each not in self._router.links]:
-            del self._dialed[gone]
 
     # Whom else there is
 

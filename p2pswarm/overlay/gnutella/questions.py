@@ -93,7 +93,7 @@ class Questions:
         match role:
             case Role.PEER:
                 for link in list(self._around.links):
-                    question.send(link, FLAT_TTL)
+                    question.send(link, min(FLAT_TTL, link.agreement.max_ttl))
             case Role.LEAF:
                 for link in self._around.peers():
                     question.send(link, min(MAX_TTL, link.agreement.max_ttl))

@@ -9,14 +9,14 @@ first, a hit that has not travelled must come from where it says, and every tabl
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from random import Random
 from typing import Protocol
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import zone_of
-from p2pswarm.overlay.gnutella.greeting import FLAT_TTL, MAX_TTL, Role
+from p2pswarm.overlay.gnutella.greeting import AGENT, FLAT_TTL, MAX_TTL, Role
 from p2pswarm.overlay.gnutella.interests import Interests, Words
 from p2pswarm.overlay.gnutella.limits import QueryBudget, clamp
 from p2pswarm.overlay.gnutella.link import Link
@@ -39,12 +39,19 @@ from p2pswarm.wire.gnutella.vendor import (
     read_vendor,
 )
 
-__all__ = ["Ourselves", "Router"]
+__all__ = ["Asker", "Ourselves", "Router"]
 
 LEAF_PINGS = (
     0.1  # how likely a second is the one in which a leaf is pinged, or pings, after half a minute
 )
 WORK = 5000.0  # queries a second that all neighbours together may make us send
+
+
+class Asker(Hashable, Protocol):
+    """Somebody who asks and is no neighbour: by UDP."""
+
+    def tell(self, message: Descriptor) -> bool:
+        """Give it a hit."""
 
 
 class Ourselves(Protocol):
@@ -83,18 +90,27 @@ class Router:
         self.pongs: Pongs[Link, Pong] = Pongs()
         self.dropped: Counter[str] = Counter()
         """Messages that went no further, by reason."""
+        self.sent: Counter[int] = Counter()
+        """Messages of links that have ended, by kind; those of the others they count themselves."""
+        self.received: Counter[int] = Counter()
         self.port = 0
-        """Where we can be dialed; 0: nowhere."""
+        """Where we listen."""
+        self.firewalled = False
+        """Nobody can dial us, however."""
         self.slots: tuple[int, int] | None = None
         """An ultrapeer's free places for leaves and ultrapeers."""
         self.changed: list[Callable[[], None]] = []
-        """Called when a link comes or goes."""
+        """Called when a link comes or goes,"""
+        self.came: list[Callable[[Link], None]] = []
+        """with the link when it comes,"""
+        self.went: list[Callable[[Link], None]] = []
+        """and when it goes."""
         self.located: list[Callable[[Pong, Link], None]] = []
         """Called when a neighbour tells of somebody."""
         self._local, self._interests = local, interests
         self._clock, self._dice = clock, dice
         self._began = clock()
-        self._routes: Routes[Link | Router] = Routes()
+        self._routes: Routes[Link | Asker | Router] = Routes()
         self._budget: QueryBudget[Link] = QueryBudget(WORK)
         self._questions = Questions(self, interests, dice)
         self._hearers: dict[int, Callable[[Link, Descriptor], None]] = {
@@ -116,13 +132,16 @@ class Router:
         if link.agreement.vendor_messages:
             self._say(link, Kind.VENDOR, MessagesSupported(SUPPORTED).encode())
         self._interests.joined(link, self._clock())
-        self._tell_changed()
+        self._tell_all(self.came, link)
 
     def left(self, link: Link, reason: Exception | None) -> None:
-        self.links.pop(link, None)
+        if link in self.links:
+            del self.links[link]
+            self.sent.update(link.sent.messages)
+            self.received.update(link.received.messages)
         for room in (self._routes, self.pongs, self._budget, self._questions, self._interests):
             room.forget(link)
-        self._tell_changed()
+        self._tell_all(self.went, link)
 
     def got(self, link: Link, head: Descriptor) -> None:
         """Raises RemoteError."""
@@ -170,12 +189,28 @@ class Router:
 
     def answer(self, head: Descriptor, hit: QueryHit) -> bool:
         """Send our hit back to who asked; False when the way is gone. Raises LocalProtocolError."""
-        link = self._routes.back(head.guid)
-        if not isinstance(link, Link):
+        asker = self._routes.back(head.guid)
+        if asker is None or isinstance(asker, Router):
             return False
         self._questions.answered(head.guid, len(hit.results))
         ttl = min(head.hops + 2, FLAT_TTL)
-        return link.tell(Descriptor(head.guid, Kind.HIT, ttl, 0, hit.encode()))
+        return asker.tell(Descriptor(head.guid, Kind.HIT, ttl, 0, hit.encode()))
+
+    def visit(self, head: Descriptor, query: Query, asker: Asker) -> bool:
+        """Somebody asks us and our leaves, and nobody beyond (GUESS); False when it did so before.
+
+        Hits of leaves go to the asker, and ours if they are given to `answer`.
+        """
+        if not self._routes.first(head.guid, Kind.QUERY, asker, self._clock(), 1):
+            return False
+        if self.role is Role.ULTRAPEER:
+            self.to_leaves(replace(head, ttl=1), self._interests.words(query), asker)
+        return True
+
+    def leaf_of(self, servent: bytes) -> Link | None:
+        """Our leaf whose hits name this servent."""
+        link = self._routes.to(servent)
+        return link if isinstance(link, Link) and link.theirs is Role.LEAF else None
 
     def send_push(self, push: Push) -> bool:
         """Along the way of that servent's hits; False when there is none. Raises LocalProtocolError."""
@@ -208,7 +243,9 @@ class Router:
             return
         ttl, hops = place
         Ping.read(head.payload)
-        if self.port and Address(link.host, 0).ip is not None:
+        ip = Address(link.host, 0).ip
+        # Nobody else should hear of us behind a firewall, but a neighbour wants to know whether we live.
+        if ip is not None and ip.version == 4 and (ttl == 1 or not self.firewalled):
             self._send_pong(link, head, self.pong(link.host), 0)
         if ttl > 1:
             zone = zone_of(link.remote.host)
@@ -223,6 +260,8 @@ class Router:
         if head.hops == 0 and pong.address.host != link.remote.host:
             self.dropped["lies"] += 1
             return
+        if head.hops == 0 and link.agreement.agent == AGENT and link.agreement.address is None:
+            return  # one of us that nobody can dial
         zone = zone_of(link.remote.host)
         if self.pongs.heard(pong, link, head.hops, self._clock(), zone):
             for hear in self.located:
@@ -273,7 +312,7 @@ class Router:
         on = head.hopped()
         data = on.encode()
         # An equal knows no leaves, so that whoever came as one hears everything.
-        others: Iterable[Link] = self.links if self.role is Role.PEER else self.peers()
+        others = list(self.links) if self.role is Role.PEER else self.peers()
         for link in others:
             last = on.ttl == 1 and self.role is Role.ULTRAPEER
             if link is source or (last and self._interests.wants(link, words) is False):
@@ -281,7 +320,7 @@ class Router:
             if on.hops < link.hops_flow:
                 link.send(Kind.QUERY, on.hops, data)
 
-    def to_leaves(self, head: Descriptor, words: Words, source: Link | None) -> int:
+    def to_leaves(self, head: Descriptor, words: Words, source: Link | Asker | None) -> int:
         """To our leaves that may have it, however far it came; how many that are."""
         hops = head.hops + (source is not None)
         data = Descriptor(head.guid, Kind.QUERY, max(head.ttl - 1, 1), hops, head.payload).encode()
@@ -308,8 +347,10 @@ class Router:
         self._questions.answered(head.guid, len(hit.results))
         if isinstance(back, Router):
             self._local.found(head, hit, link)
-        else:
+        elif isinstance(back, Link):
             self._send_on(back, replace(head, ttl=place[0]))
+        else:
+            back.tell(replace(head, ttl=1, hops=head.hops + 1))
 
     def _believable(self, link: Link, head: Descriptor, hit: QueryHit) -> bool:
         """Who answers for itself is where it says; from far away there is no telling."""
@@ -362,6 +403,8 @@ class Router:
     def _say(self, link: Link, kind: Kind, payload: bytes, ttl: int = 1) -> None:
         link.tell(Descriptor(new_guid(self._dice), kind, ttl, 0, payload))
 
-    def _tell_changed(self) -> None:
-        for hear in self.changed:
-            hear()
+    def _tell_all(self, hearers: Iterable[Callable[[Link], None]], link: Link) -> None:
+        for hear in hearers:
+            hear(link)
+        for look in self.changed:
+            look()
