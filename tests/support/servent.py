@@ -14,6 +14,7 @@ from typing import Any
 from typing_extensions import override
 
 from p2pswarm.disk.pool import DiskPool
+from p2pswarm.errors import BusyError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.zones import zone_of
 from p2pswarm.net.port import Port
@@ -63,6 +64,7 @@ class Servent:
         port.route(Guest.HTTP, self.uploads.came)
         self.guid = sha1(port.host.encode()).digest()[:16]
         self.firewalled = False
+        self.too_much = False  # to seed anything more
         self.sources: list[Source] = []  # that hosts told of
         self.way: Callable[[bytes, int, Address], bool] = lambda *push: False
         self.hits: set[int] = set()  # indices of answers of ours
@@ -134,6 +136,8 @@ class Servent:
         return shared
 
     async def _seed(self, info_hash: InfoHash, asker: str) -> None:
+        if self.too_much:
+            raise BusyError("too much at the moment")
         self.seeded.append((info_hash, asker))
 
     def _proxy(self, servent: bytes, address: Address) -> bool:

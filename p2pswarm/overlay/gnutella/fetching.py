@@ -117,7 +117,10 @@ class Fetching:
             waited += pause
             if waited > LONGEST_LINE:
                 raise LaterError(f"{talk.remote} has many in its line", None)
-            await body_of(talk, response, MOST_SMALL)
+            if (
+                response.length
+            ):  # who says none, as in the examples of PARQ, says nothing beside the head
+                await body_of(talk, response, MOST_SMALL)
             await asyncio.sleep(pause)
 
     async def _exchange(self) -> tuple[Talk, Response]:

@@ -15,7 +15,7 @@ from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.thex import TigerTree, write_thex
 from p2pswarm.formats.urns import base32
 from p2pswarm.formats.zones import Zone
-from p2pswarm.overlay.gnutella import fetching
+from p2pswarm.overlay.gnutella import downloads, fetching
 from p2pswarm.overlay.gnutella.sources import Source
 from tests.support.servent import Servent, Stranger, listening, value
 from tests.support.world import World, simulate
@@ -343,9 +343,8 @@ class TestLines:
                     "HTTP/1.1 503 Queued",
                     f"X-Queued: position={3 - len(times)}; ID=abc",
                     "Retry-After: 30",
-                    "Content-Length: 4\r\n\r\nwait",
+                    *(["Content-Length: 4\r\n\r\nwait"] if len(times) == 1 else []),
                 )(stranger, head)
-                stranger.heard = b""
             else:
                 await honest(stranger, head)
 
@@ -358,6 +357,55 @@ class TestLines:
             assert all(30 <= later - sooner < 33 for sooner, later in pairwise(times))
 
         against(tmp_path, answer, tell)
+
+    def test_a_connection_that_ends_meanwhile_is_not_the_end(self, tmp_path: Path) -> None:
+        async def answer(stranger: Stranger, head: str) -> None:
+            start, end = asked(head)
+            stranger.say(part(start, end))
+            await asyncio.sleep(1)
+            if start == 0:
+                stranger.hang_up()
+
+        async def tell(servent: Servent, host: Host) -> None:
+            gate = asyncio.Event()
+            gate.set()
+            got = bytearray()
+
+            def sink(data: bytes) -> bool:
+                got.extend(data)
+                if len(got) == 524_288:
+                    gate.clear()
+                    asyncio.get_running_loop().call_later(30, gate.set)
+                return True
+
+            await servent.downloads.fetch(host.source, 0, sink, gate)
+            assert got == DATA
+            assert host.connections == 2
+
+        against(tmp_path, answer, tell)
+
+    def test_a_tree_of_somebody_busy(self, tmp_path: Path) -> None:
+        async def tell(servent: Servent, host: Host) -> None:
+            for _ in range(2):
+                with pytest.raises(BusyError):
+                    await servent.downloads.tree(host.source)
+            assert len(host.requests) == 1
+
+        lines = ("HTTP/1.1 503 Busy", "Content-Length: 0")
+        against(tmp_path, saying(*lines), tell)
+
+    def test_what_is_remembered_of_hosts_is_bounded(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(downloads, "MOST_KNOWN", 1)
+
+        async def tell(servent: Servent, host: Host) -> None:
+            for guid in (bytes(16), bytes(range(16))):
+                with pytest.raises(BusyError, match="says"):
+                    await fetched(servent, replace(host.source, servent=guid))
+            assert len(servent.downloads._due) == 1
+
+        against(tmp_path, saying("HTTP/1.1 503 Busy", "Content-Length: 0"), tell)
 
     def test_two_of_us(self, tmp_path: Path, share: Path) -> None:
         async def story(world: World) -> None:

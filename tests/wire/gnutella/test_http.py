@@ -306,6 +306,9 @@ class TestLocations:
         assert read_node(None) is None
         assert read_node("1.2.3.4:80") == Address("1.2.3.4", 80)
 
+    def test_letters_that_only_look_like_base32(self) -> None:
+        assert read_locations("\u017f" * 26 + ";1.1.1.1:1") == []
+
     def test_a_thousand_are_too_many(self) -> None:
         assert len(read_locations(",".join(f"1.2.3.4:{n}" for n in range(1, 1000)))) == 32
 
