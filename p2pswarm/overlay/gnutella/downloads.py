@@ -63,6 +63,7 @@ class Downloads:
         self._found = found
         self._clock = asyncio.get_running_loop().time
         self._due: OrderedDict[object, float] = OrderedDict()  # when a busy host may be asked again
+        self._told: OrderedDict[object, frozenset[bytes]] = OrderedDict()
         self._thex: OrderedDict[object, str] = OrderedDict()  # where a host said its tree is
 
     async def fetch(
@@ -146,9 +147,11 @@ class Downloads:
     async def _connect(self, source: Source, request: Request) -> tuple[Talk, Response]:
         if not source.push and source.address.dialable:
             try:
-                return await dial_and_ask(self._dialing, source.address, source.teller, request)
+                return await dial_and_ask(
+                    self._dialing, source.address, source.teller, request, source.size
+                )
             except NetworkError as error:
-                if source.servent is None:
+                if source.servent is None or isinstance(error, RefusedError):
                     raise
                 log.debug("gnutella: %s", error)  # perhaps it is firewalled, and does not know
         talk = await self._pushes.request(source)
@@ -196,9 +199,18 @@ class Downloads:
         if isinstance(location, Address):
             if self._mesh.heard(sha1, location, teller, self._clock()):
                 self._found(replace(base, address=location, teller=zone))
-        elif location.proxies:
+        elif location.proxies and self._is_new(sha1, teller, location):
             proxied = replace(base, servent=location.servent, push=True, proxies=location.proxies)
             self._found(replace(proxied, address=Address("0.0.0.0", 0), teller=zone))  # noqa: S104
+
+    def _is_new(self, sha1: bytes, teller: Address, location: PushLocation) -> bool:
+        """Likewise for those behind firewalls: a host tells of so many for a file, however often it answers."""
+        key = sha1, teller.host
+        told = self._told.get(key, frozenset())
+        if location.servent in told or len(told) >= MOST_OF_TELLER:
+            return False
+        _remember(self._told, key, told | {location.servent})
+        return True
 
     def proved(self, source: Source) -> None:
         """What it gave is right; now others are told of it."""

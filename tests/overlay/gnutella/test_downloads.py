@@ -391,7 +391,7 @@ class TestLines:
                     await servent.downloads.tree(host.source)
             assert len(host.requests) == 1
 
-        lines = ("HTTP/1.1 503 Busy", "Content-Length: 0")
+        lines = ("HTTP/1.1 503 Busy", "X-Features: a/1", "Content-Length: 0")
         against(tmp_path, saying(*lines), tell)
 
     def test_what_is_remembered_of_hosts_is_bounded(
@@ -405,7 +405,7 @@ class TestLines:
                     await fetched(servent, replace(host.source, servent=guid))
             assert len(servent.downloads._due) == 1
 
-        against(tmp_path, saying("HTTP/1.1 503 Busy", "Content-Length: 0"), tell)
+        against(tmp_path, saying("HTTP/1.1 503 Busy", "X-Features: a/1", "Content-Length: 0"), tell)
 
     def test_two_of_us(self, tmp_path: Path, share: Path) -> None:
         async def story(world: World) -> None:
@@ -433,7 +433,12 @@ class TestLines:
                 await fetched(servent, host.source)
             assert len(host.requests) == 2
 
-        lines = ("HTTP/1.1 503 Busy", "Retry-After: 5", "Content-Length: 0")
+        lines = (
+            "HTTP/1.1 503 Busy",
+            "Server: gtk-gnutella/1.2.3",
+            "Retry-After: 5",
+            "Content-Length: 0",
+        )
         against(tmp_path, saying(*lines), tell)
 
     @pytest.mark.parametrize(
@@ -503,6 +508,44 @@ class TestMesh:
 
         against(tmp_path, answer, tell)
 
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ("HTTP/1.1 404 Not Found", "Server: nginx"),
+            ("HTTP/1.1 503 Service Unavailable", "Retry-After: 1"),
+            ("HTTP/1.1 200 OK", "Content-Type: text/html"),
+            ("HTTP/1.1 206 Partial Content", "Content-Range: bytes 0-9/10"),
+            ("HTTP/1.1 301 Moved", "Location: http://127.0.0.1/"),
+        ],
+    )
+    def test_a_web_server_that_a_hit_named_is_dialed_once(
+        self, tmp_path: Path, lines: tuple[str, ...]
+    ) -> None:
+        async def tell(servent: Servent, host: Host) -> None:
+            with pytest.raises(RefusedError, match="says: "):
+                await fetched(servent, host.source)
+            for number in range(5):
+                with pytest.raises(NetworkError, match="is not dialed"):
+                    await fetched(servent, replace(host.source, sha1=bytes([number] * 20)))
+                await asyncio.sleep(100)
+            assert host.connections == 1
+
+        against(tmp_path, saying(*lines, "Content-Length: 10\r\n\r\n0123456789"), tell)
+
+    def test_servents_behind_firewalls_are_heard_of_so_many(self, tmp_path: Path) -> None:
+        dice = Random(6)
+
+        async def answer(stranger: Stranger, head: str) -> None:
+            falt = ",".join(f"{dice.randbytes(16).hex()};10.1.1.1:5" for _ in range(5))
+            start, _ = asked(head)
+            stranger.say(part(start, start + 100_000, f"X-Falt: {falt}, {'0' * 32};10.1.1.1:5"))
+
+        async def tell(servent: Servent, host: Host) -> None:
+            assert await fetched(servent, host.source) == DATA
+            assert len(servent.sources) == 10
+
+        against(tmp_path, answer, tell)
+
 
 class TestBeside:
     def test_the_tree(self, tmp_path: Path, share: Path) -> None:
@@ -537,7 +580,7 @@ class TestBeside:
         [
             ("HTTP/1.1 200 OK", "Content-Length: 99999999999"),
             ("HTTP/1.1 200 OK",),
-            ("HTTP/1.1 404 No", "Content-Length: 0"),
+            ("HTTP/1.1 404 No", "Server: GnutellaBun", "Content-Length: 0"),
             ("HTTP/1.1 200 OK", "Content-Length: 4\r\n\r\nJUNK"),
             ("HTTP/1.1 206 OK", "Content-Range: bytes 0-3/9", "Content-Length: 4\r\n\r\nJUNK"),
         ],
