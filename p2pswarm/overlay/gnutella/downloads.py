@@ -204,7 +204,7 @@ class Downloads:
             self._found(replace(proxied, address=Address("0.0.0.0", 0), teller=zone))  # noqa: S104
 
     def _is_new(self, sha1: bytes, teller: Address, location: PushLocation) -> bool:
-        """Likewise for those behind firewalls: a host tells of so many for a file, however often it answers."""
+        """Likewise for those behind firewalls: one host tells of so many for a file and no more."""
         key = sha1, teller.host
         told = self._told.get(key, frozenset())
         if location.servent in told or len(told) >= MOST_OF_TELLER:
