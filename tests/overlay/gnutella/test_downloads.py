@@ -331,6 +331,49 @@ class TestLies:
 
         against(tmp_path, answer, tell)
 
+    def test_an_answer_that_is_damaged_anywhere(self, tmp_path: Path) -> None:
+        dice = Random(7)
+
+        async def answer(stranger: Stranger, head: str) -> None:
+            start, end = asked(head)
+            whole = part(
+                start, end, "X-Queue: position=1,pollMin=1", "Retry-After: 1", "X-Alt: 10.1.1.1"
+            )
+            head_length = len(whole) - (end - start)
+            damaged = bytearray(whole)
+            for _ in range(dice.randrange(1, 4)):
+                at = dice.randrange(head_length)
+                damaged[at : at + dice.randrange(3)] = dice.randbytes(dice.randrange(3))
+            stranger.say(bytes(damaged))
+            await asyncio.sleep(1)
+            stranger.hang_up()
+
+        async def tell(servent: Servent, host: Host) -> None:
+            servent.dialing._budget.answered(host.source.address)
+            failed = 0
+            for number in range(100):
+                source = replace(host.source, servent=number.to_bytes(16, "big"))
+                servent.firewalled = True  # no push
+                try:
+                    await fetched(servent, source, 1_299_000)
+                except RemoteError:
+                    failed += 1
+            assert 0 < failed < 100
+
+        against(tmp_path, answer, tell)
+
+    def test_a_partial_file_has_more_later(self, tmp_path: Path) -> None:
+        async def answer(stranger: Stranger, head: str) -> None:
+            stranger.say(part(1000, 2000, "X-Available-Ranges: bytes 1000-1999"))
+
+        async def tell(servent: Servent, host: Host) -> None:
+            with pytest.raises(BusyError, match="does not have byte 500 yet"):
+                await fetched(servent, host.source, 500)
+            await asyncio.sleep(61)
+            assert await fetched(servent, host.source, 1500, enough=500) == DATA[1500:2000]
+
+        against(tmp_path, answer, tell)
+
 
 class TestLines:
     def test_it_waits_on_the_connection_and_does_not_forget_its_place(self, tmp_path: Path) -> None:
