@@ -180,3 +180,17 @@ async def test_to_who_is_gone_nothing_is_given() -> None:
         writer.transport.abort()
         with pytest.raises(NetworkError, match="hung up"):
             await give(talk, Told(bytes(64 << 20)), endless(), 0, 64 << 20)
+
+
+@on_every_loop
+async def test_much_may_follow_a_word_before_anybody_takes_it() -> None:
+    """More than a framer keeps: until it is taken, it waits with the kernel."""
+    data = bytes(3_000_000)
+    got = bytearray()
+    async with connected(OneLine()) as (talk, _, writer):
+        writer.write(b"hello\n" + data)
+        assert await talk.word() == b"hello"
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert await talk.receive(len(data), lambda part: not got.extend(part)) == len(data)
+    assert got == data

@@ -14,8 +14,9 @@ from typing import Any
 from typing_extensions import override
 
 from p2pswarm.disk.pool import DiskPool
+from p2pswarm.errors import BusyError
 from p2pswarm.formats.ids import Address, InfoHash
-from p2pswarm.formats.zones import Zone
+from p2pswarm.formats.zones import zone_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
@@ -26,7 +27,7 @@ from p2pswarm.overlay.gnutella.downloads import Downloads
 from p2pswarm.overlay.gnutella.mesh import Mesh
 from p2pswarm.overlay.gnutella.pushed import Pushed
 from p2pswarm.overlay.gnutella.pushes import Pushes
-from p2pswarm.overlay.gnutella.queue import Slots
+from p2pswarm.overlay.gnutella.queue import UploadSlots
 from p2pswarm.overlay.gnutella.serving import Hits, Serving
 from p2pswarm.overlay.gnutella.sources import Source
 from p2pswarm.overlay.gnutella.uploads import Uploads
@@ -54,7 +55,7 @@ class Servent:
         self.leaves: set[bytes] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.mesh = Mesh()
-        self.slots = Slots(options.get("slots", 4))
+        self.slots = UploadSlots(options.get("slots", 4))
         self.up = Limiter(options.get("up", 0), loop.time, loop.call_later)
         serving = Serving(disk, self.mesh, seed=self._seed, hits=hits)
         serving.share(catalog)
@@ -64,6 +65,7 @@ class Servent:
         port.route(Guest.HTTP, self.uploads.came)
         self.guid = sha1(port.host.encode()).digest()[:16]
         self.firewalled = False
+        self.too_much = False  # to seed anything more
         self.sources: list[Source] = []  # that hosts told of
         self.way: Callable[[bytes, int, Address], bool] = lambda *push: False
         self.hits: set[int] = set()  # indices of answers of ours
@@ -90,13 +92,22 @@ class Servent:
     ) -> AsyncIterator["Servent"]:
         """On a host of its own, sharing this folder."""
         host = world.host(up=options.pop("uplink", UPLINK))
-        port, disk, index = Port(host.name, PORT), DiskPool(threads=0), DiskPool(threads=0)
-        database = world.folder / f"{host.name}.db"
+        port, database = Port(host.name, PORT), world.folder / f"{host.name}.db"
+        async with cls.behind(port, folder, database, **options) as servent:
+            yield servent
+
+    @classmethod
+    @asynccontextmanager
+    async def behind(
+        cls, port: Port, folder: Path | None, database: Path, **options: Any
+    ) -> AsyncIterator["Servent"]:
+        """Behind this port, which may be a real one."""
+        disk, index = DiskPool(threads=0), DiskPool(threads=0)
         catalog = await Catalog.open(database, [folder] if folder else [], disk=disk, index=index)
         working = asyncio.ensure_future(catalog.run())
         await catalog.settled()
-        servent = cls(port, catalog, disk, **options)
         await port.open()
+        servent = cls(port, catalog, disk, **options)
         try:
             yield servent
         finally:
@@ -119,13 +130,15 @@ class Servent:
         """The only file of it, as a hit would tell."""
         file = await self.the_file()
         told = Source(self.address, file.size, file.sha1, file.tth, file.id, file.name)
-        return replace(told, teller=Zone.LOCAL_NETWORK, servent=self.guid, **more)
+        return replace(told, teller=zone_of(self.address.host), servent=self.guid, **more)
 
     async def the_file(self) -> Shared:
         (shared,) = await self.catalog.listed(0, 2)
         return shared
 
     async def _seed(self, info_hash: InfoHash, asker: str) -> None:
+        if self.too_much:
+            raise BusyError("too much at the moment")
         self.seeded.append((info_hash, asker))
 
     def _proxy(self, servent: bytes, address: Address) -> bool:

@@ -1,12 +1,13 @@
 """A request of ours over HTTP and its answer.
 
-The one hard thing: only an answer shows that somebody of the network is there. So a host that somebody named
-is dialed and asked in one go, and counts as found when the answer has come.
+The one hard thing: only an answer shows that somebody of the network is there, and none that any web server
+gives: a hit may name a victim. So a host that somebody named is dialed and asked in one go, and counts as
+found when it answered as servents do.
 """
 
 import asyncio
 
-from p2pswarm.errors import NetworkError
+from p2pswarm.errors import NetworkError, RefusedError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
 from p2pswarm.net.port import Port
@@ -40,15 +41,20 @@ async def ask(talk: Talk, request: Request) -> Response:
 
 
 async def dial_and_ask(
-    dialing: Dialing, address: Address, teller: Zone, request: Request
+    dialing: Dialing, address: Address, teller: Zone, request: Request, size: int | None = None
 ) -> tuple[Talk, Response]:
-    """A connection, and the answer to the first request on it. Raises NetworkError."""
+    """A connection, and the answer to the first request on it, perhaps about a file of this size.
+
+    Raises NetworkError, RefusedError when a stranger to the network answers, RemoteProtocolError.
+    """
     answers: list[Response] = []
 
     async def reach(port: Port, address: Address) -> Talk:
         talk = await Talk.dial(port, address)
         try:
-            answers.append(await ask(talk, request))
+            response = await ask(talk, request)
+            _check(address, response, size, known=dialing.has_answered(address))
+            answers.append(response)
         except BaseException:
             talk.close()
             raise
@@ -56,6 +62,12 @@ async def dial_and_ask(
 
     talk = await dialing.dial(address, teller, reach)
     return talk, answers[-1]
+
+
+def _check(address: Address, response: Response, size: int | None, *, known: bool) -> None:
+    """Raises RefusedError, RemoteProtocolError."""
+    if not known and not response.is_of_servent(size):
+        raise RefusedError(f"{address} says: {response.code} {response.reason[:80]}")
 
 
 async def body_of(talk: Talk, response: Response, most: int) -> bytes:

@@ -1,7 +1,8 @@
 """Files that we fetch over HTTP, with their tiger trees and torrents.
 
 A host that can be dialed is dialed, within the budget; where it cannot, it is asked by a push to connect to
-us. What hosts say of others is heard, and those that gave good bytes are told on.
+us. What hosts say of others is heard, and those that gave good bytes are told on; whoever checks the bytes
+says which.
 """
 
 import asyncio
@@ -23,7 +24,6 @@ from p2pswarm.overlay.gnutella.fetching import Fetching, LaterError
 from p2pswarm.overlay.gnutella.mesh import MOST_OF_TELLER, Mesh
 from p2pswarm.overlay.gnutella.pushes import Pushes
 from p2pswarm.overlay.gnutella.sources import Source
-from p2pswarm.overlay.gnutella.verified import Verified
 from p2pswarm.overlay.talk import Sink, Talk
 from p2pswarm.wire.gnutella.heads import Headers
 from p2pswarm.wire.gnutella.http import AGENT, Request, Response
@@ -63,6 +63,7 @@ class Downloads:
         self._found = found
         self._clock = asyncio.get_running_loop().time
         self._due: OrderedDict[object, float] = OrderedDict()  # when a busy host may be asked again
+        self._told: OrderedDict[object, frozenset[bytes]] = OrderedDict()
         self._thex: OrderedDict[object, str] = OrderedDict()  # where a host said its tree is
 
     async def fetch(
@@ -71,15 +72,12 @@ class Downloads:
         offset: int,
         sink: Sink,
         gate: asyncio.Event | None = None,
-        tree: TigerTree | None = None,
     ) -> int:
         """Its bytes from `offset` on into the sink, until that has enough; returns how many.
 
-        Nothing is read while the gate is closed. With a tree only verified bytes are handed on, and `offset`
-        is the start of a span; damage is a RefusedError that says where.
+        Nothing is read while the gate is closed.
         Raises BusyError, RefusedError, NetworkError, RemoteProtocolError.
         """
-        verified = None if tree is None else Verified(tree, offset, sink)
         fetching = Fetching(
             source,
             self._connect,
@@ -88,14 +86,13 @@ class Downloads:
         )
         self._check_due(source)
         try:
-            count = await fetching.run(offset, verified or sink, gate)
+            return await fetching.run(offset, sink, gate)
         except LaterError as error:
             self._put_off(source, error)
             raise
         except RefusedError:
-            self._failed(source)
+            self.failed(source)
             raise
-        return count if verified is None else self._judged(source, verified)
 
     async def tree(self, source: Source) -> TigerTree | None:
         """The tree of its file, as the hit's root has it; None when it has none to give.
@@ -150,9 +147,11 @@ class Downloads:
     async def _connect(self, source: Source, request: Request) -> tuple[Talk, Response]:
         if not source.push and source.address.dialable:
             try:
-                return await dial_and_ask(self._dialing, source.address, source.teller, request)
+                return await dial_and_ask(
+                    self._dialing, source.address, source.teller, request, source.size
+                )
             except NetworkError as error:
-                if source.servent is None:
+                if source.servent is None or isinstance(error, RefusedError):
                     raise
                 log.debug("gnutella: %s", error)  # perhaps it is firewalled, and does not know
         talk = await self._pushes.request(source)
@@ -200,22 +199,26 @@ class Downloads:
         if isinstance(location, Address):
             if self._mesh.heard(sha1, location, teller, self._clock()):
                 self._found(replace(base, address=location, teller=zone))
-        elif location.proxies:
+        elif location.proxies and self._is_new(sha1, teller, location):
             proxied = replace(base, servent=location.servent, push=True, proxies=location.proxies)
             self._found(replace(proxied, address=Address("0.0.0.0", 0), teller=zone))  # noqa: S104
 
-    def _judged(self, source: Source, verified: Verified) -> int:
-        if verified.wrong is not None:
-            self._failed(source)
-            wrong = verified.wrong
-            raise RefusedError(
-                f"{source.address} gave wrong bytes from {wrong.start} to {wrong.stop - 1}"
-            )
-        if source.sha1 is not None and verified.passed and not source.push:
-            self._mesh.proved(source.sha1, source.address, self._clock())
-        return verified.passed
+    def _is_new(self, sha1: bytes, teller: Address, location: PushLocation) -> bool:
+        """Likewise for those behind firewalls: one host tells of so many for a file and no more."""
+        key = sha1, teller.host
+        told = self._told.get(key, frozenset())
+        if location.servent in told or len(told) >= MOST_OF_TELLER:
+            return False
+        _remember(self._told, key, told | {location.servent})
+        return True
 
-    def _failed(self, source: Source) -> None:
+    def proved(self, source: Source) -> None:
+        """What it gave is right; now others are told of it."""
+        if source.sha1 is not None and not source.push:
+            self._mesh.proved(source.sha1, source.address, self._clock())
+
+    def failed(self, source: Source) -> None:
+        """It gave wrong bytes, or does not have them."""
         if source.sha1 is not None and not source.push:
             self._mesh.failed(source.sha1, source.address, self._clock())
 

@@ -117,7 +117,10 @@ class Fetching:
             waited += pause
             if waited > LONGEST_LINE:
                 raise LaterError(f"{talk.remote} has many in its line", None)
-            await body_of(talk, response, MOST_SMALL)
+            if (
+                response.length
+            ):  # who says none, as in the examples of PARQ, says nothing beside the head
+                await body_of(talk, response, MOST_SMALL)
             await asyncio.sleep(pause)
 
     async def _exchange(self) -> tuple[Talk, Response]:
@@ -165,7 +168,7 @@ class Fetching:
 
 
 def _given(response: Response, source: Source, at: int) -> ContentRange:
-    """What comes. Raises RefusedError when it is another file, or not from byte `at` on."""
+    """What comes. Raises RefusedError when it is another file, or not from byte `at` on, and LaterError."""
     part, whole = response.given, ContentRange(0, source.size, source.size)
     if part is None and response.code == 200:
         part = whole
@@ -173,6 +176,9 @@ def _given(response: Response, source: Source, at: int) -> ContentRange:
         raise RefusedError(f"{source.address} has another file there by now")
     if response.length not in (None, part.end - part.start):
         raise RefusedError(f"{source.address} says {part} and gives {response.length} bytes")
+    if part.start > at and "X-Available-Ranges" in response.headers:
+        # Of a partial file a host gives what it has within the range (PFSP), and has more of it later.
+        raise LaterError(f"{source.address} does not have byte {at} yet", response.retry_after)
     if not part.start <= at < part.end or at - part.start > SKIP:
         raise RefusedError(f"{source.address} gives {part} where byte {at} was asked for")
     return part

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from p2pswarm.errors import NetworkError, RefusedError
+from p2pswarm.errors import NetworkError, RefusedError, RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.net.port import Port
@@ -106,7 +106,7 @@ class Pushes:
         request = Request("GET", str(PushProxy(servent)), headers)
         try:
             talk, response = await dial_and_ask(self._dialing, proxy, teller, request)
-        except NetworkError as error:
+        except RemoteError as error:
             log.debug("gnutella: push proxy: %s", error)
             return False
         talk.close()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.wire.gnutella.queueing import QueuePlace
 
-__all__ = ["MOST_OF_ONE", "POLL_MAX", "POLL_MIN", "Slots"]
+__all__ = ["MOST_OF_ONE", "POLL_MAX", "POLL_MIN", "UploadSlots"]
 
 MOST_OF_ONE = 3  # slots of one host, and as many waiting
 MOST_WAITING = 50  # the synchronous queue of PARQ is that long
@@ -32,7 +32,7 @@ class _Place:
     when: float
 
 
-class Slots:
+class UploadSlots:
     """`ask` with something that stands for the connection; `leave` when that is gone."""
 
     def __init__(self, slots: int) -> None:

@@ -23,7 +23,7 @@ from p2pswarm.overlay.dialing import to_the_end
 from p2pswarm.overlay.giving import give
 from p2pswarm.overlay.gnutella.answers import Part, given, part_of, queued, refused
 from p2pswarm.overlay.gnutella.mesh import Mesh
-from p2pswarm.overlay.gnutella.queue import POLL_MAX, Slots
+from p2pswarm.overlay.gnutella.queue import POLL_MAX, UploadSlots
 from p2pswarm.overlay.gnutella.serving import Offer, Serving
 from p2pswarm.overlay.talk import Talk
 from p2pswarm.wire.gnutella.heads import HeadFramer
@@ -55,7 +55,7 @@ class Uploads:
         port: Port,
         serving: Serving,
         mesh: Mesh,
-        slots: Slots,
+        slots: UploadSlots,
         up: Limiter,
         *,
         spawn: Spawn,

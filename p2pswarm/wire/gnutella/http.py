@@ -21,6 +21,15 @@ THEX = "application/dime"
 _REQUEST = re.compile(r"([A-Z]{1,16}) (\S.*?)(?: HTTP/([0-9])\.([0-9]))")
 _STATUS = re.compile(r"HTTP/?([0-9])?(?:\.([0-9]))? ([1-5][0-9]{2})(?:\s+(.*))?")
 _SAFE_NAME = re.compile(r"[^\w .()\[\]!@#$&+,=~^-]", re.ASCII)
+# What tells a servent from a web server that answers everything.
+_SERVENT_HEADER = re.compile(
+    r"x-(gnutella|thex|n?alt|falt|queued?|features|available|push-prox|token|guid|live-since)",
+    re.IGNORECASE,
+)
+_SERVENTS = re.compile(
+    r"gnut|gtk-g|p2pswarm|limewire|frostwire|wireshare|bearshare|shareaza|phex|cabos|morpheus|xolox",
+    re.IGNORECASE,
+)
 MOST_NAME = 120  # characters of a name in a header
 MOST_RETRY = 86_400  # seconds
 
@@ -97,6 +106,19 @@ class Response:
     def persistent(self) -> bool:
         """Whether the next request may go over the same connection."""
         return _persistent(self.version, self.headers)
+
+    def is_of_servent(self, size: int | None) -> bool:
+        """Whether somebody of the network said it, perhaps of a file of so many bytes.
+
+        Raises RemoteProtocolError.
+        """
+        programs = self.headers.get("Server", "") + self.headers.get("User-Agent", "")
+        if any(map(_SERVENT_HEADER.match, self.headers)) or _SERVENTS.search(programs):
+            return True
+        if self.headers.get("Content-Type", "").lower() in (THEX, PACKETS):
+            return True
+        whole = self.length if self.code == 200 else self.given and self.given.size
+        return size is not None and whole == size
 
     @property
     def retry_after(self) -> int | None:

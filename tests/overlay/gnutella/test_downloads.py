@@ -15,7 +15,7 @@ from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.thex import TigerTree, write_thex
 from p2pswarm.formats.urns import base32
 from p2pswarm.formats.zones import Zone
-from p2pswarm.overlay.gnutella import fetching
+from p2pswarm.overlay.gnutella import downloads, fetching
 from p2pswarm.overlay.gnutella.sources import Source
 from tests.support.servent import Servent, Stranger, listening, value
 from tests.support.world import World, simulate
@@ -271,31 +271,38 @@ class TestLies:
         lines = (f"HTTP/1.1 {code} No", "Location: http://127.0.0.1/", "Content-Length: 0")
         against(tmp_path, saying(*lines), tell)
 
-    def test_a_flipped_byte_is_found_and_its_place_told(self, tmp_path: Path) -> None:
+    def test_a_flipped_byte_is_found_by_the_tree_of_another(
+        self, tmp_path: Path, share: Path
+    ) -> None:
         flipped = bytearray(DATA)
         flipped[700_000] ^= 1
+        (tmp_path / "flipped").mkdir()
+        (tmp_path / "flipped" / "blue moon.mp3").write_bytes(flipped)
 
-        async def answer(stranger: Stranger, head: str) -> None:
-            stranger.say(part(*asked(head), data=bytes(flipped)))
+        async def story(world: World) -> None:
+            async with (
+                Servent.here(world, share) as giver,
+                Servent.here(world, tmp_path / "flipped") as liar,
+                Servent.here(world) as taker,
+            ):
+                source, lie = await giver.source(), await liar.source()
+                tree = await taker.downloads.tree(source)
+                assert tree is not None
+                assert tree.wrong(0, await fetched(taker, source)) == []
+                assert tree.wrong(0, await fetched(taker, lie)) == [range(655_360, 720_896)]
 
-        async def tell(servent: Servent, host: Host) -> None:
-            got = bytearray()
-
-            def sink(data: bytes) -> bool:
-                got.extend(data)
-                return True
-
-            with pytest.raises(RefusedError, match="wrong bytes from 655360 to 720895"):
-                await servent.downloads.fetch(host.source, 0, sink, tree=TREE)
-            assert got == DATA[:655_360]
-            assert servent.mesh.bad(SHA1, 0) == [host.source.address]
-
-        against(tmp_path, answer, tell)
+        simulate(tmp_path, story)
 
     def test_who_gave_good_bytes_is_known_for_it(self, tmp_path: Path) -> None:
         async def tell(servent: Servent, host: Host) -> None:
-            assert await fetched(servent, host.source, tree=TREE) == DATA
+            assert await fetched(servent, host.source) == DATA
+            assert servent.mesh.good(SHA1, 0) == []
+            servent.downloads.proved(host.source)
             assert servent.mesh.good(SHA1, 0) == [host.source.address]
+            servent.downloads.failed(host.source)
+            assert servent.mesh.bad(SHA1, 0) == [host.source.address]
+            servent.downloads.proved(replace(host.source, push=True))
+            assert servent.mesh.good(SHA1, 0) == []
 
         against(tmp_path, honest, tell)
 
@@ -324,6 +331,49 @@ class TestLies:
 
         against(tmp_path, answer, tell)
 
+    def test_an_answer_that_is_damaged_anywhere(self, tmp_path: Path) -> None:
+        dice = Random(7)
+
+        async def answer(stranger: Stranger, head: str) -> None:
+            start, end = asked(head)
+            whole = part(
+                start, end, "X-Queue: position=1,pollMin=1", "Retry-After: 1", "X-Alt: 10.1.1.1"
+            )
+            head_length = len(whole) - (end - start)
+            damaged = bytearray(whole)
+            for _ in range(dice.randrange(1, 4)):
+                at = dice.randrange(head_length)
+                damaged[at : at + dice.randrange(3)] = dice.randbytes(dice.randrange(3))
+            stranger.say(bytes(damaged))
+            await asyncio.sleep(1)
+            stranger.hang_up()
+
+        async def tell(servent: Servent, host: Host) -> None:
+            servent.dialing._budget.answered(host.source.address)
+            failed = 0
+            for number in range(100):
+                source = replace(host.source, servent=number.to_bytes(16, "big"))
+                servent.firewalled = True  # no push
+                try:
+                    await fetched(servent, source, 1_299_000)
+                except RemoteError:
+                    failed += 1
+            assert 0 < failed < 100
+
+        against(tmp_path, answer, tell)
+
+    def test_a_partial_file_has_more_later(self, tmp_path: Path) -> None:
+        async def answer(stranger: Stranger, head: str) -> None:
+            stranger.say(part(1000, 2000, "X-Available-Ranges: bytes 1000-1999"))
+
+        async def tell(servent: Servent, host: Host) -> None:
+            with pytest.raises(BusyError, match="does not have byte 500 yet"):
+                await fetched(servent, host.source, 500)
+            await asyncio.sleep(61)
+            assert await fetched(servent, host.source, 1500, enough=500) == DATA[1500:2000]
+
+        against(tmp_path, answer, tell)
+
 
 class TestLines:
     def test_it_waits_on_the_connection_and_does_not_forget_its_place(self, tmp_path: Path) -> None:
@@ -336,9 +386,8 @@ class TestLines:
                     "HTTP/1.1 503 Queued",
                     f"X-Queued: position={3 - len(times)}; ID=abc",
                     "Retry-After: 30",
-                    "Content-Length: 4\r\n\r\nwait",
+                    *(["Content-Length: 4\r\n\r\nwait"] if len(times) == 1 else []),
                 )(stranger, head)
-                stranger.heard = b""
             else:
                 await honest(stranger, head)
 
@@ -351,6 +400,55 @@ class TestLines:
             assert all(30 <= later - sooner < 33 for sooner, later in pairwise(times))
 
         against(tmp_path, answer, tell)
+
+    def test_a_connection_that_ends_meanwhile_is_not_the_end(self, tmp_path: Path) -> None:
+        async def answer(stranger: Stranger, head: str) -> None:
+            start, end = asked(head)
+            stranger.say(part(start, end))
+            await asyncio.sleep(1)
+            if start == 0:
+                stranger.hang_up()
+
+        async def tell(servent: Servent, host: Host) -> None:
+            gate = asyncio.Event()
+            gate.set()
+            got = bytearray()
+
+            def sink(data: bytes) -> bool:
+                got.extend(data)
+                if len(got) == 524_288:
+                    gate.clear()
+                    asyncio.get_running_loop().call_later(30, gate.set)
+                return True
+
+            await servent.downloads.fetch(host.source, 0, sink, gate)
+            assert got == DATA
+            assert host.connections == 2
+
+        against(tmp_path, answer, tell)
+
+    def test_a_tree_of_somebody_busy(self, tmp_path: Path) -> None:
+        async def tell(servent: Servent, host: Host) -> None:
+            for _ in range(2):
+                with pytest.raises(BusyError):
+                    await servent.downloads.tree(host.source)
+            assert len(host.requests) == 1
+
+        lines = ("HTTP/1.1 503 Busy", "X-Features: a/1", "Content-Length: 0")
+        against(tmp_path, saying(*lines), tell)
+
+    def test_what_is_remembered_of_hosts_is_bounded(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(downloads, "MOST_KNOWN", 1)
+
+        async def tell(servent: Servent, host: Host) -> None:
+            for guid in (bytes(16), bytes(range(16))):
+                with pytest.raises(BusyError, match="says"):
+                    await fetched(servent, replace(host.source, servent=guid))
+            assert len(servent.downloads._due) == 1
+
+        against(tmp_path, saying("HTTP/1.1 503 Busy", "X-Features: a/1", "Content-Length: 0"), tell)
 
     def test_two_of_us(self, tmp_path: Path, share: Path) -> None:
         async def story(world: World) -> None:
@@ -378,7 +476,12 @@ class TestLines:
                 await fetched(servent, host.source)
             assert len(host.requests) == 2
 
-        lines = ("HTTP/1.1 503 Busy", "Retry-After: 5", "Content-Length: 0")
+        lines = (
+            "HTTP/1.1 503 Busy",
+            "Server: gtk-gnutella/1.2.3",
+            "Retry-After: 5",
+            "Content-Length: 0",
+        )
         against(tmp_path, saying(*lines), tell)
 
     @pytest.mark.parametrize(
@@ -448,6 +551,44 @@ class TestMesh:
 
         against(tmp_path, answer, tell)
 
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ("HTTP/1.1 404 Not Found", "Server: nginx"),
+            ("HTTP/1.1 503 Service Unavailable", "Retry-After: 1"),
+            ("HTTP/1.1 200 OK", "Content-Type: text/html"),
+            ("HTTP/1.1 206 Partial Content", "Content-Range: bytes 0-9/10"),
+            ("HTTP/1.1 301 Moved", "Location: http://127.0.0.1/"),
+        ],
+    )
+    def test_a_web_server_that_a_hit_named_is_dialed_once(
+        self, tmp_path: Path, lines: tuple[str, ...]
+    ) -> None:
+        async def tell(servent: Servent, host: Host) -> None:
+            with pytest.raises(RefusedError, match="says: "):
+                await fetched(servent, host.source)
+            for number in range(5):
+                with pytest.raises(NetworkError, match="is not dialed"):
+                    await fetched(servent, replace(host.source, sha1=bytes([number] * 20)))
+                await asyncio.sleep(100)
+            assert host.connections == 1
+
+        against(tmp_path, saying(*lines, "Content-Length: 10\r\n\r\n0123456789"), tell)
+
+    def test_servents_behind_firewalls_are_heard_of_so_many(self, tmp_path: Path) -> None:
+        dice = Random(6)
+
+        async def answer(stranger: Stranger, head: str) -> None:
+            falt = ",".join(f"{dice.randbytes(16).hex()};10.1.1.1:5" for _ in range(5))
+            start, _ = asked(head)
+            stranger.say(part(start, start + 100_000, f"X-Falt: {falt}, {'0' * 32};10.1.1.1:5"))
+
+        async def tell(servent: Servent, host: Host) -> None:
+            assert await fetched(servent, host.source) == DATA
+            assert len(servent.sources) == 10
+
+        against(tmp_path, answer, tell)
+
 
 class TestBeside:
     def test_the_tree(self, tmp_path: Path, share: Path) -> None:
@@ -482,7 +623,7 @@ class TestBeside:
         [
             ("HTTP/1.1 200 OK", "Content-Length: 99999999999"),
             ("HTTP/1.1 200 OK",),
-            ("HTTP/1.1 404 No", "Content-Length: 0"),
+            ("HTTP/1.1 404 No", "Server: GnutellaBun", "Content-Length: 0"),
             ("HTTP/1.1 200 OK", "Content-Length: 4\r\n\r\nJUNK"),
             ("HTTP/1.1 206 OK", "Content-Range: bytes 0-3/9", "Content-Length: 4\r\n\r\nJUNK"),
         ],

@@ -337,6 +337,47 @@ class TestOthers:
 
         with_servent(tmp_path, share, tell)
 
+    def test_others_are_heard_of_while_we_fetch_it_ourselves(
+        self, tmp_path: Path, share: Path
+    ) -> None:
+        class Begun:
+            sha1, size = SHA1, len(DATA)
+
+            def ranges(self) -> Sequence[tuple[int, int]]:
+                return []
+
+            async def read(self, at: int, buffer: memoryview) -> None:
+                raise AssertionError
+
+        async def tell(world: World, servent: Servent) -> None:
+            guest = await dial(world, servent.address)
+            servent.mesh.begin(Begun())
+            await guest.ask(N2R, "X-Alt: 10.7.7.7,127.0.0.1,8.8.8.8", method="HEAD")
+            heard = servent.mesh.untried(SHA1, asyncio.get_running_loop().time())
+            assert [address.host for address in heard] == ["10.7.7.7", "8.8.8.8"]
+
+        with_servent(tmp_path, share, tell)
+
+    def test_who_cannot_be_seeded_to_comes_again(self, tmp_path: Path, share: Path) -> None:
+        async def tell(world: World, servent: Servent) -> None:
+            file = await servent.the_file()
+            assert file.info_hash is not None
+            servent.too_much = True
+            guest = await dial(world, servent.address)
+            head, _ = await guest.ask(f"/p2pswarm/torrent/{file.info_hash.hex()}")
+            assert head.startswith("HTTP/1.1 503 ")
+            assert value(head, "Retry-After") == "60"
+
+        with_servent(tmp_path, share, tell)
+
+    def test_other_methods(self, tmp_path: Path, share: Path) -> None:
+        async def tell(world: World, servent: Servent) -> None:
+            guest = await dial(world, servent.address)
+            await guest.ask(N2R, method="HEAD")
+            assert "501" in (await guest.ask(N2R, method="DELETE"))[0]
+
+        with_servent(tmp_path, share, tell)
+
 
 class TestPlaces:
     def test_who_waits_its_turn_gets_it(self, tmp_path: Path, share: Path) -> None:
@@ -394,6 +435,7 @@ class TestPlaces:
     def test_one_host_does_not_have_them_all(self, tmp_path: Path, share: Path) -> None:
         async def tell(world: World, servent: Servent) -> None:
             greedy = world.host().name
+            assert not servent.uploads.busy
             guests = [await dial(world, servent.address, greedy) for _ in range(4)]
             codes = [(await guest.ask(N2R, "Range: bytes=0-9"))[0][9:12] for guest in guests]
             assert codes == ["206", "206", "206", "503"]
@@ -478,6 +520,33 @@ class TestPatience:
             assert guests[2].heard == b""
 
         with_servent(tmp_path, share, tell)
+
+    def test_any_bytes(self, tmp_path: Path, share: Path) -> None:
+        dice = Random(5)
+        starts = [
+            b"GET ",
+            b"HEAD ",
+            f"GET {N2R} HTTP/1.1\r\n".encode(),
+            b"GET / HTTP/1.1\r\nRange: ",
+        ]
+
+        async def tell(world: World, servent: Servent) -> None:
+            for number in range(300):
+                guest = await dial(world, servent.address, f"10.0.0.{1 + number % 4}")
+                guest.say(starts[number % 4] + dice.randbytes(dice.randrange(60)))
+                guest.say(dice.choice([b"\r\n\r\n", b"\n\n", b"", b"\0" * 20_000]))
+            await asyncio.sleep(60)
+            assert servent.tasks == set()
+            good = await dial(world, servent.address)
+            assert (await good.ask(N2R))[1] == DATA
+
+        async def story(world: World) -> None:
+            for _ in range(4):
+                world.host()
+            async with Servent.here(world, share) as servent:
+                await tell(world, servent)
+
+        simulate(tmp_path, story)
 
     @pytest.mark.parametrize(
         "request_",

@@ -110,6 +110,24 @@ class TestHeads:
         assert heads(response.encode(), Response) == response
         assert response.retry_after == 70
 
+    @pytest.mark.parametrize(
+        ("text", "is_servent"),
+        [
+            ("HTTP/1.1 404 Not Found\r\nServer: gtk-gnutella/1.2.3 (2023-01-01)", True),
+            ("HTTP/1.1 503 Busy\r\nX-Queued: ID=1", True),
+            ("HTTP/1.1 200 OK\r\nContent-Type: application/dime", True),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 7", True),
+            ("HTTP/1.1 206 OK\r\nContent-Range: bytes 0-3/7", True),
+            ("HTTP/1.1 206 OK\r\nContent-Range: bytes 0-3/8", False),
+            ("HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\nServer: nginx", False),
+            ("HTTP/1.1 200 OK", False),
+        ],
+    )
+    def test_whether_a_servent_answers(self, text: str, is_servent: bool) -> None:
+        response = heads(text.encode() + b"\r\n\r\n", Response)
+        assert isinstance(response, Response)
+        assert response.is_of_servent(7) == is_servent
+
     def test_no_line_is_smuggled_in(self) -> None:
         with pytest.raises(LocalProtocolError):
             Request("GET", "/get/1/a\r\nHost: x", Headers()).encode()
@@ -305,6 +323,9 @@ class TestLocations:
         assert read_node("localhost:80") is None
         assert read_node(None) is None
         assert read_node("1.2.3.4:80") == Address("1.2.3.4", 80)
+
+    def test_letters_that_only_look_like_base32(self) -> None:
+        assert read_locations("\u017f" * 26 + ";1.1.1.1:1") == []
 
     def test_a_thousand_are_too_many(self) -> None:
         assert len(read_locations(",".join(f"1.2.3.4:{n}" for n in range(1, 1000)))) == 32
