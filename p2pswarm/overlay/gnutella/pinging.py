@@ -34,6 +34,7 @@ class Self(Protocol):
     role: Role
     port: int
     firewalled: bool
+    guess: bool
     slots: tuple[int, int] | None
     dropped: Counter[str]
     located: list[Callable[[Pong, Link], None]]
@@ -72,7 +73,8 @@ class Pinging:
             # A power of two says to old programs what we are (ping-pong, 3).
             kib, slots = 1 << max(kib.bit_length(), 3), us.slots
         uptime = int(self._clock() - self._began)
-        ggep = pong_ggep(vendor=OUR_VENDOR, slots=slots, uptime=uptime)
+        guess = us.guess and us.role is Role.ULTRAPEER
+        ggep = pong_ggep(vendor=OUR_VENDOR, slots=slots, uptime=uptime, guess=guess)
         return Pong(Address(host, us.port), files, kib, ggep)
 
     def heard_ping(self, link: Link, head: Descriptor) -> None:

@@ -95,6 +95,8 @@ class Router:
         """Where we listen."""
         self.firewalled = False
         """Nobody can dial us, however."""
+        self.guess = False
+        """As an ultrapeer we answer queries by UDP."""
         self.slots: tuple[int, int] | None = None
         """An ultrapeer's free places for leaves and ultrapeers."""
         self.changed: list[Callable[[], None]] = []

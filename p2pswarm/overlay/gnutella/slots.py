@@ -59,7 +59,8 @@ class Slots:
         self._router = router
         self._wish = wish
         self._reachable = not firewalled
-        self._legacy, self._guess, self._deflate = legacy, guess, deflate
+        self._legacy, self._deflate = legacy, deflate
+        router.guess = guess
         self._goal = goal
         self._alone_since = now
 
@@ -95,7 +96,7 @@ class Slots:
             may_lead=router.role is Role.LEAF and self._may_lead() and not router.peers(),
             may_follow=self._may_follow(),
             degree=self.goal,
-            guess=self._guess,
+            guess=router.guess,
             deflate=self._deflate,
             legacy=self._legacy,
             since=since,

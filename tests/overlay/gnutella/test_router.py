@@ -245,7 +245,8 @@ def test_who_is_behind_a_firewall_only_says_that_it_lives(ttl: int, answers: int
 
 def test_an_ultrapeer_says_so_in_its_pong() -> None:
     async def story(mesh: Mesh) -> None:
-        _, (one,) = await around(mesh, ULTRAPEER, wish=Wish.ULTRAPEER)
+        servent, (one,) = await around(mesh, ULTRAPEER, wish=Wish.ULTRAPEER)
+        servent.router.guess = True
         await asyncio.sleep(1)
         one.say(Kind.PING, b"", ttl=1)
         await asyncio.sleep(1)
@@ -254,6 +255,7 @@ def test_an_ultrapeer_says_so_in_its_pong() -> None:
         assert pong.ultrapeer
         assert pong.kib == 8
         assert pong.slots == (100, 31)
+        assert pong.guess == 2
 
     play(story)
 
