@@ -11,7 +11,15 @@ there by the network it was named in, and hosts that hosts name are asked by the
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Sequence,
+)
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +31,7 @@ from p2pswarm.formats.metainfo import File, Metainfo
 from p2pswarm.formats.thex import TigerTree
 from p2pswarm.overlay.network import FileNetwork
 from p2pswarm.overlay.query import Hit
+from p2pswarm.swarm.events import PeerBanned, PieceDone
 from p2pswarm.swarm.loose import LooseData, loose_metainfo
 from p2pswarm.swarm.torrent import Torrent
 
@@ -76,20 +85,21 @@ class Fetching:
             log.info("%s; from others then", error)
             return await self._loose(others, save_to)
         torrent = await self._add(renamed(metainfo, first.filename), save_to=save_to)
-        self._join(torrent, [hit for hit in hits if hit.peer is None])
-        self._begin(self._take_in(torrent, offers))
+        sources = self._sources(torrent, hits)
+        sources.add(hit for hit in hits if hit.peer is None)
+        self._begin(self._take_in(torrent, offers, sources))
         return torrent
 
-    def _join(self, torrent: Torrent, hits: Sequence[Hit]) -> None:
-        """These give in a row; what we have of it may be had of us."""
+    def _sources(self, torrent: Torrent, hits: Sequence[Hit]) -> "_Sources":
+        """For those of the hosts that give in a row; and what we have of it may be had of us."""
         sources = _Sources(self._network, torrent)
-        for hit in hits:
-            sources.add(hit)
+        self._begin(sources.judge())
         sha1 = next((hit.sha1 for hit in hits if hit.sha1), None)
         if sha1 is not None and torrent.shareable:
             self._begin(self._lend(torrent, sha1, {hit.network: hit for hit in hits}.values()))
+        return sources
 
-    async def _take_in(self, torrent: Torrent, offers: "_Offers") -> None:
+    async def _take_in(self, torrent: Torrent, offers: "_Offers", sources: "_Sources") -> None:
         """Everybody who has it, as soon as that is known.
 
         Who was dialed for the torrent and answered is a peer; who had to come to us is behind a firewall and
@@ -99,7 +109,7 @@ class Fetching:
             if hit.peer is not None and self._network(hit).answers(hit.peer):
                 torrent.add_peer(hit.peer)
             elif hit.peer is not None:
-                _Sources(self._network, torrent).add(hit)
+                sources.add([hit])
 
     async def _lend(self, torrent: Torrent, sha1: bytes, hits: Collection[Hit]) -> None:
         part = _Part(torrent, sha1)
@@ -121,7 +131,7 @@ class Fetching:
         metainfo = loose_metainfo(first.filename, first.size, first.md5, sha1=sha1, tree=tree)
         kind = partial(LooseData, md5=first.md5, sha1=sha1, tree=tree)
         torrent = await self._add(metainfo, save_to=save_to, kind=kind)
-        self._join(torrent, hits)
+        self._sources(torrent, hits).add(hits)
         return torrent
 
     async def _tree(self, hits: Sequence[Hit]) -> TigerTree | None:
@@ -201,14 +211,36 @@ class _Sources:
 
     def __init__(self, network: Callable[[Hit], FileNetwork], torrent: Torrent) -> None:
         self._network, self._torrent = network, torrent
-        self._known: set[tuple[str, Address | None]] = set()
+        self._hosts: dict[tuple[str, Address | None], _Host] = {}
 
-    def add(self, hit: Hit) -> None:
+    def add(self, hits: Iterable[Hit]) -> None:
         """Once each."""
-        who = hit.nick, hit.host
-        if who not in self._known and len(self._torrent.sources) < MOST_SOURCES:
-            self._known.add(who)
-            self._torrent.add_source(_Host(self._network(hit), hit, self))
+        for hit in hits:
+            who = hit.nick, hit.host
+            if who not in self._hosts and len(self._hosts) < MOST_SOURCES:
+                host = self._hosts[who] = _Host(self._network(hit), hit, self)
+                self._torrent.add_source(host)
+
+    async def judge(self) -> None:
+        """Tell the networks whose bytes proved good, until the torrent ends."""
+        async for event in self._torrent.events():
+            match event:
+                case PeerBanned(address=address):
+                    self._tell({address}, good=False)
+                case PieceDone():
+                    self._tell(self._givers(), good=True)
+                case _:
+                    pass
+
+    def _givers(self) -> set[Address]:
+        """Whose bytes were right."""
+        return {source.address for source in self._torrent.sources if source.proved}
+
+    def _tell(self, addresses: Collection[Address], *, good: bool) -> None:
+        for host in self._hosts.values():
+            if host.address in addresses and host.good is not good:
+                host.good = good
+                host.network.judge(host.hit, good=good)
 
 
 class _Host:
@@ -216,16 +248,17 @@ class _Host:
 
     def __init__(self, network: FileNetwork, hit: Hit, sources: _Sources) -> None:
         self.address = hit.host or Address(hit.nick, 0)
-        self._network, self._hit, self._sources = network, hit, sources
+        self.network, self.hit = network, hit
+        self.good: bool | None = None  # as far as its network was told
+        self._sources = sources
 
     async def fetch(
         self, offset: int, sink: Callable[[bytes], bool], gate: asyncio.Event
     ) -> object:
         try:
-            return await self._network.fetch(self._hit, offset, sink, gate)
+            return await self.network.fetch(self.hit, offset, sink, gate)
         finally:
-            for other in self._network.others(self._hit):
-                self._sources.add(other)
+            self._sources.add(self.network.others(self.hit))
 
 
 class _Part:

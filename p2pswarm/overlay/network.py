@@ -107,6 +107,9 @@ class FileNetwork(SearchNetwork, Protocol):
     def others(self, hit: Hit) -> Sequence[Hit]:
         """Hosts that a host of this file has named meanwhile, each once."""
 
+    def judge(self, hit: Hit, *, good: bool) -> None:
+        """What its host gave was what it should be, or was not."""
+
     def lend(self, part: Part) -> Callable[[], None]:
         """Give others what we have of a download, until what is returned is called."""
 

@@ -80,6 +80,7 @@ class RangeSource:
         self.at: PieceIndex | None = None
         self.over = False  # it is asked for nothing more, ever
         self.trouble = ""  # why it failed last
+        self.proved = False  # a piece with bytes of it turned out right
         self._host = host
         self._home = home
         self._gate = asyncio.Event()

@@ -412,6 +412,8 @@ class Torrent:
         self.picker.had(piece.index)
         if result.digests is not None:
             self._ban_all(self._blame.good(piece.index, result.digests))
+        for source in self.sources:
+            source.proved |= source in piece.senders
         self._events.tell(PieceDone(piece.index))
         self.piece_found(piece.index)
         if not self.picker.done:

@@ -17,8 +17,9 @@ from p2pswarm.errors import DiskError, FormatError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.urns import read_urn
 from p2pswarm.formats.words import words_of
+from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.query import Digest, Query as Asked
+from p2pswarm.overlay.query import Digest, Query as Wanted
 from p2pswarm.overlay.tables import Shared
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
 from p2pswarm.wire.gnutella.endpoints import pack_endpoints
@@ -26,7 +27,7 @@ from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
 from p2pswarm.wire.gnutella.results import Result
 
-__all__ = ["Answering", "Presence"]
+__all__ = ["Answering", "Asked", "Presence"]
 
 log = logging.getLogger(__name__)
 
@@ -50,27 +51,30 @@ class Presence(NamedTuple):
     proxies: Sequence[Address]
 
 
-class _Waiting(NamedTuple):
+class Asked(NamedTuple):
+    """A query that is for us: who asks sees us at `host`, and its neighbour is in `zone`."""
+
     head: Descriptor
     query: Query
     host: str
+    zone: Zone
 
 
 class Answering:
     """`asked` from the router, `run` in a task of the owner's.
 
-    `us` is who we are now, `answer` sends a hit back to who asked.
+    `us` is who we are now, `answer` sends hits back to who asked.
     """
 
     def __init__(
         self,
         us: Callable[[], Presence],
-        answer: Callable[[Descriptor, QueryHit], object],
+        answer: Callable[[Asked, list[QueryHit]], object],
         clock: Callable[[], float],
     ) -> None:
         self._us, self._answer, self._clock = us, answer, clock
         self._catalog: Catalog | None = None
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Asked] = deque()
         self._bell = asyncio.Event()
         self._told: OrderedDict[int, float] = OrderedDict()  # file -> when
 
@@ -86,10 +90,9 @@ class Answering:
         when = self._told.get(index) if index else next(reversed(self._told.values()), None)
         return when is not None and self._clock() - when <= REMEMBERED
 
-    def asked(self, head: Descriptor, query: Query, host: str) -> None:
-        """A query whose asker sees us at `host`."""
-        if len(self._waiting) < MOST_WAITING and self._is_for_us(query):
-            self._waiting.append(_Waiting(head, query, host))
+    def asked(self, asked: Asked) -> None:
+        if len(self._waiting) < MOST_WAITING and self._is_for_us(asked.query):
+            self._waiting.append(asked)
             self._bell.set()
 
     def _is_for_us(self, query: Query) -> bool:
@@ -104,9 +107,10 @@ class Answering:
             await self._bell.wait()
             self._bell.clear()
             while self._waiting:
-                head, query, host = self._waiting.popleft()
-                for hit in self.hits(await self.results(query), host):
-                    self._answer(head, hit)
+                asked = self._waiting.popleft()
+                hits = list(self.hits(await self.results(asked.query), asked.host))
+                if hits:
+                    self._answer(asked, hits)
 
     async def results(self, query: Query, most: int = MOST_RESULTS) -> list[Result]:
         """What we have of it; nothing when the catalog cannot be read now."""
@@ -156,13 +160,13 @@ class Answering:
             self._told.popitem(last=False)
 
 
-def _asked(query: Query, most: int) -> Asked | None:
+def _asked(query: Query, most: int) -> Wanted | None:
     """In the words of the catalog; None when nothing in particular is asked for."""
     digest = _digest(query)
     words = tuple(words_of(query.text))
     if digest is None and not words:
         return None
-    return Asked(words, digest=digest, limit=most)
+    return Wanted(words, digest=digest, limit=most)
 
 
 def _digest(query: Query) -> Digest | None:

@@ -121,6 +121,10 @@ class Gnutella:
         """Hosts that a host of this file has named meanwhile, each once."""
         return self._transfers.others(hit)
 
+    def judge(self, hit: Hit, *, good: bool) -> None:
+        """What its host gave was what it should be, or was not: others hear of it."""
+        self._transfers.judge(hit, good=good)
+
     def lend(self, part: Part) -> Callable[[], None]:
         """Give others what we have of a download, until what is returned is called."""
         return self._transfers.lend(part)

@@ -17,7 +17,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.gnutella.answering import Answering, Presence
+from p2pswarm.overlay.gnutella.answering import Answering, Asked, Presence
 from p2pswarm.overlay.gnutella.cache import HostFile
 from p2pswarm.overlay.gnutella.hosts import Hosts
 from p2pswarm.overlay.gnutella.interests import Interests
@@ -28,8 +28,9 @@ from p2pswarm.overlay.gnutella.results import NAME
 from p2pswarm.overlay.gnutella.router import Router
 from p2pswarm.overlay.gnutella.searching import Searching
 from p2pswarm.overlay.gnutella.slots import Slots, Wish
+from p2pswarm.overlay.gnutella.udp import Udp
 from p2pswarm.overlay.network import Cost, NetworkStatus
-from p2pswarm.overlay.query import Hit, Query as Asked
+from p2pswarm.overlay.query import Hit, Lookup, Query as Wanted
 from p2pswarm.overlay.tables import Shared
 from p2pswarm.overlay.tools import Tools
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
@@ -86,14 +87,17 @@ class Servent:
         self.hosts = Hosts()
         self._interests = Interests(dice)
         self.router = Router(self.guid, wish.role, self, self._interests, clock, dice)
-        slots = Slots(self.router, wish, clock(), firewalled=firewalled, legacy=legacy)
+        slots = Slots(self.router, wish, clock(), firewalled=firewalled, legacy=legacy, guess=True)
         prospects = Prospects(connect, self.hosts, DialBudget(), dice)
         self.neighbours = Neighbours(
             port, self.router, slots, prospects, dice, firewalled=firewalled
         )
-        self.answering = Answering(self._presence, self.router.answer, clock)
-        self.searching = Searching(self.router, dice, wait=wait, firewalled=firewalled)
-        self._port, self._connect = port, connect
+        self._udp = Udp(port, self.router, self.hosts, self, dice)
+        self.answering = Answering(self._presence, self._answer, clock)
+        self.searching = Searching(
+            self.router, self._udp, self._udp.guessing, wait=wait, firewalled=firewalled
+        )
+        self._port, self._connect, self._dice = port, connect, dice
         self._file = HostFile(host_file, self.hosts, tools.disk)
         self._files: Files = _NoFiles()
         self._catalog: asyncio.Future[Catalog] = asyncio.get_running_loop().create_future()
@@ -103,8 +107,9 @@ class Servent:
         self._files = files
 
     async def open(self) -> None:
-        """Let others in, and remember whom we knew."""
+        """Let others in, and remember whom we knew. Raises PortTakenError."""
         await self._file.load()
+        await self._udp.open(self._connect)
         self._port.route(Guest.GNUTELLA, self.neighbours.welcome)
 
     async def run(self) -> None:
@@ -117,6 +122,8 @@ class Servent:
                 while True:
                     await asyncio.sleep(SAVE_EVERY)
                     await self._file.save()
+                    if not self.router.peers():
+                        self._udp.ask_for_hosts()
         finally:
             await self._file.save(at_once=True)
 
@@ -148,11 +155,13 @@ class Servent:
         named = ", ".join(map(str, self._connect[:5]))
         return f"{named or 'none'} of {len(self.hosts) or len(self._connect)} that we know"
 
-    async def search(self, query: Asked, cost: Cost) -> AsyncGenerator[Hit, None]:
+    async def search(self, query: Wanted, cost: Cost) -> AsyncGenerator[Hit, None]:
         """Raises NetworkError."""
         if not self.router.links:
             raise NetworkError("there is nobody to ask: name a Gnutella host with --connect")
-        async with aclosing(self.searching.search(query, cost)) as hits:
+        iterative = query.lookup is Lookup.ITERATIVE
+        ask = self.searching.iterative if iterative else self.searching.recursive
+        async with aclosing(ask(query, cost)) as hits:
             async for hit in hits:
                 yield hit
 
@@ -195,39 +204,61 @@ class Servent:
         return self.answering.told(index)
 
     def send_push(self, push: Push) -> bool:
-        return self.router.send_push(push)
+        return self.router.send_push(push) or self._udp.send_push(push)
 
     def reaches(self, nick: str) -> bool:
         """Whether a push would find its way to this servent, named by its GUID in hex."""
         try:
-            return self.router.reaches(bytes.fromhex(nick))
+            servent = bytes.fromhex(nick)
         except ValueError:
             return False
+        return self.router.reaches(servent) or self._udp.reaches(servent)
 
     def pass_push(self, servent: bytes, address: Address) -> bool:
-        """Nobody has us as its push proxy."""
-        return False
+        """To a leaf of ours that has us as its push proxy."""
+        leaf = self._udp.proxies.leaf(servent)
+        if leaf is None:
+            return False
+        push = Push(servent, 0, address)
+        return leaf.tell(Descriptor(new_guid(self._dice), Kind.PUSH, 1, 0, push.encode()))
 
     def listing(self, files: Sequence[Shared]) -> bytes:
         host = self.address or Address("0.0.0.0", 0)  # noqa: S104 - who browses knows where we are
         return self.answering.listing(files, host.host)
 
     def _presence(self) -> Presence:
-        return Presence(self.guid, self._port.number, self.firewalled, self._files.busy, ())
+        return Presence(
+            self.guid,
+            self._port.number,
+            self.firewalled,
+            self._files.busy,
+            self._udp.proxies.proxies(),
+        )
 
     # What the router tells
 
     def asked(self, head: Descriptor, query: Query, link: Link) -> None:
-        self.answering.asked(head, query, link.host)
+        self.answering.asked(Asked(head, query, link.host, zone_of(link.remote.host)))
 
-    def found(self, head: Descriptor, hit: QueryHit, link: Link) -> None:
-        self.searching.found(head, hit)
+    def found(self, head: Descriptor, hit: QueryHit, link: Link | None = None) -> None:
+        new = self.searching.found(head, hit)
+        self._udp.guessing.found_elsewhere(head.guid, new)
 
-    def pushed(self, push: Push, link: Link) -> None:
-        self._files.pushed(push, link.remote)
+    def pushed(self, push: Push, teller: Link | Address) -> None:
+        self._files.pushed(push, teller.remote if isinstance(teller, Link) else teller)
 
     def vendor(self, head: Descriptor, message: VendorMessage | Vendor, link: Link) -> None:
-        """Nobody here understands it."""
+        self._udp.vendor(head, message, link)
+
+    def visited(self, head: Descriptor, query: Query, asker: Address, host: str) -> None:
+        """By UDP. Who asks sees us at `host`."""
+        if self._interests.ours(self._interests.words(query)):
+            self.answering.asked(Asked(head, query, host, zone_of(asker.host)))
+
+    def _answer(self, asked: Asked, hits: Sequence[QueryHit]) -> None:
+        if not self._udp.offer(asked.head, asked.query, hits, asked.zone):
+            for hit in hits:
+                self.router.answer(asked.head, hit)
 
     def shares(self) -> tuple[int, int]:
         return self.answering.shares()

@@ -20,7 +20,7 @@ from p2pswarm.overlay.gnutella.downloads import Downloads
 from p2pswarm.overlay.gnutella.mesh import Mesh
 from p2pswarm.overlay.gnutella.pushed import Pushed
 from p2pswarm.overlay.gnutella.pushes import Pushes
-from p2pswarm.overlay.gnutella.queue import Slots
+from p2pswarm.overlay.gnutella.queue import UploadSlots
 from p2pswarm.overlay.gnutella.results import NAME
 from p2pswarm.overlay.gnutella.serving import Serving
 from p2pswarm.overlay.gnutella.sources import Source
@@ -81,7 +81,7 @@ class Transfers:
             tools.port,
             self._serving,
             self._mesh,
-            Slots(tools.slots),
+            UploadSlots(tools.slots),
             tools.up,
             spawn=self._spawn,
             proxy=place.pass_push,
@@ -160,6 +160,14 @@ class Transfers:
     def others(self, hit: Hit) -> Sequence[Hit]:
         """Who else was named meanwhile, each once."""
         return self._others.pop(hit.sha1, []) if hit.sha1 else []
+
+    def judge(self, hit: Hit, *, good: bool) -> None:
+        """Only who proved good is told on."""
+        source = self._source(hit)
+        if good:
+            self._downloads.proved(source)
+        else:
+            self._downloads.failed(source)
 
     def answers(self, address: Address) -> bool:
         """Whether we dialed somebody there, who answered."""

@@ -182,6 +182,9 @@ class Napster:
         """Nobody names others here."""
         return ()
 
+    def judge(self, hit: Hit, *, good: bool) -> None:
+        """Nobody hears of it here."""
+
     def lend(self, part: Part) -> Callable[[], None]:
         """Only whole files can be told of here."""
         return lambda: None

@@ -9,6 +9,7 @@ import pytest
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.urns import btih_urn, sha1_urn
+from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.gnutella.answering import (
     IN_ONE_HIT,
@@ -16,6 +17,7 @@ from p2pswarm.overlay.gnutella.answering import (
     MOST_WAITING,
     REMEMBERED,
     Answering,
+    Asked,
     Presence,
 )
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
@@ -36,12 +38,12 @@ class Mouth:
         self.answering = Answering(lambda: self.us, self._say, lambda: self.now)
         self.answering.share(catalog)
 
-    def _say(self, head: Descriptor, hit: QueryHit) -> None:
-        self.said.append((head.guid[0], QueryHit.read(hit.encode())))
+    def _say(self, asked: Asked, hits: list[QueryHit]) -> None:
+        self.said += [(asked.head.guid[0], QueryHit.read(hit.encode())) for hit in hits]
 
     def ask(self, query: Query, number: int = 0) -> None:
         head = Descriptor(bytes([number]) * 16, Kind.QUERY, 3, 1, query.encode())
-        self.answering.asked(head, query, "198.51.100.1")
+        self.answering.asked(Asked(head, query, "198.51.100.1", Zone.INTERNET))
 
     async def heard(self, *queries: Query) -> list[QueryHit]:
         for query in queries:
@@ -147,6 +149,7 @@ async def test_a_long_line_of_queries_has_an_end(share: Path) -> None:
     async with mouth(share) as us:
         for _ in range(MOST_WAITING + 50):
             us.ask(Query("blue"))
+        assert len(us.answering._waiting) == MOST_WAITING
         working = asyncio.ensure_future(us.answering.run())
         async with asyncio.timeout(5):
             while us.answering._waiting:

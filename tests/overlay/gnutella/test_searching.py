@@ -10,7 +10,7 @@ from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.overlay.gnutella.searching import AFTER_HASH, Searching, question_for
 from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Digest, Query as Asked
-from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
 from p2pswarm.wire.gnutella.results import Result
@@ -23,25 +23,31 @@ class Net:
     """Stands for the router: keeps what was asked."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[bytes, Query]] = []
+        self.asked_for: list[tuple[bytes, Query]] = []
         self.stopped: list[bytes] = []
 
     def ask(self, query: Query, guid: bytes, wanted: int) -> SimpleNamespace:
-        self.asked.append((guid, query))
+        self.asked_for.append((guid, query))
         return SimpleNamespace(messages=3, bytes=300)
 
     def stop(self, guid: bytes) -> None:
         self.stopped.append(guid)
 
+    def asking(self, query: Query, wanted: int) -> tuple[Query, bytes]:
+        return query, new_guid(Random(1))
+
+    def asked(self, guid: bytes) -> None:
+        assert guid == self.asked_for[-1][0]
+
 
 def searching(net: Net) -> Searching:
-    return Searching(net, Random(1), wait=10, firewalled=False)  # type: ignore[arg-type]
+    return Searching(net, net, None, wait=10, firewalled=False)  # type: ignore[arg-type]
 
 
 def answer(net: Net, search: Searching, name: str, hops: int = 2) -> int:
     hit = QueryHit(Address("192.0.2.7", 1), 1, (Result(1, 5, name, SHA1),), name.encode() * 16)
     hit.servent = hit.servent[:16]
-    head = Descriptor(net.asked[-1][0], Kind.HIT, 3, hops, hit.encode())
+    head = Descriptor(net.asked_for[-1][0], Kind.HIT, 3, hops, hit.encode())
     return search.found(head, hit)
 
 
@@ -91,14 +97,14 @@ def test_a_search_goes_on_as_long_as_something_new_comes() -> None:
         for second in (9, 18, 27):
             loop.call_later(second, answer, net, search, f"f{second}")
         loop.call_later(36, answer, net, search, "f9")  # known already
-        names.extend([hit.name async for hit in search.search(Asked(("f",)), cost)])
+        names.extend([hit.name async for hit in search.recursive(Asked(("f",)), cost)])
 
     took = run(story())
     assert names == ["f9", "f18", "f27"]
     assert took == pytest.approx(37)
     assert (cost.messages, cost.hops) == (3 + 4, 3)
     assert cost.bytes > 300 + 4 * 23
-    assert net.stopped == [net.asked[0][0]]
+    assert net.stopped == [net.asked_for[0][0]]
 
 
 def test_a_search_for_a_hash_ends_soon_after_it_was_found() -> None:
@@ -107,7 +113,7 @@ def test_a_search_for_a_hash_ends_soon_after_it_was_found() -> None:
     async def story() -> None:
         search = searching(net)
         asyncio.get_running_loop().call_later(1, answer, net, search, "f")
-        async for _ in search.search(Asked(digest=Digest("sha1", SHA1)), Cost()):
+        async for _ in search.recursive(Asked(digest=Digest("sha1", SHA1)), Cost()):
             pass
 
     assert run(story()) == pytest.approx(1 + AFTER_HASH)
@@ -119,9 +125,9 @@ def test_whoever_has_enough_stops_the_network() -> None:
     async def story() -> None:
         search = searching(net)
         asyncio.get_running_loop().call_later(1, answer, net, search, "f")
-        async with aclosing(search.search(Asked(("f",)), Cost())) as hits:
+        async with aclosing(search.recursive(Asked(("f",)), Cost())) as hits:
             await anext(hits)
-        assert net.stopped == [net.asked[0][0]]
+        assert net.stopped == [net.asked_for[0][0]]
         assert answer(net, search, "late") == 0
 
     run(story())

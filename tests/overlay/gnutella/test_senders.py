@@ -17,51 +17,51 @@ def victim(number: int) -> Address:
     st.lists(st.tuples(st.integers(23, 600), st.integers(37, 600), st.floats(0, 5)), max_size=200)
 )
 def test_one_source_gets_what_it_sent_and_its_gift(steps: list[tuple[int, int, float]]) -> None:
-    sources, now, came, went = Senders(0.0), 0.0, 0, 0
+    senders, now, came, went = Senders(0.0), 0.0, 0, 0
     for size, answer, pause in steps:
         now += pause
         came += size
-        if sources.takes(Kind.PING, VICTIM, size, now) and sources.may_answer(VICTIM, answer, now):
+        if senders.takes(Kind.PING, VICTIM, size, now) and senders.may_answer(VICTIM, answer, now):
             went += answer
         assert went <= came + GIFT + GIFT * now / GIFT_EVERY + 1e-6
 
 
 def test_a_flood_brings_its_victim_less_than_it_costs() -> None:
-    sources, came, went = Senders(0.0), 0, 0
+    senders, came, went = Senders(0.0), 0, 0
     for number in range(60_000):  # a thousand a second for a minute, from many ports
         now = number / 1000
         address = Address(VICTIM.host, 1024 + number % 5000)
         came += 30
-        if sources.takes(Kind.PING, address, 30, now) and sources.may_answer(address, 130, now):
+        if senders.takes(Kind.PING, address, 30, now) and senders.may_answer(address, 130, now):
             went += 130
     assert 0 < went < came / 100
 
 
 def test_many_false_names_share_one_gift_and_the_table_has_an_end() -> None:
-    sources, went = Senders(0.0), 0
+    senders, went = Senders(0.0), 0
     for number in range(20_000):
         now = number / 1000
         address = victim(number)
-        if sources.takes(Kind.PING, address, 30, now) and sources.may_answer(address, 530, now):
+        if senders.takes(Kind.PING, address, 30, now) and senders.may_answer(address, 530, now):
             went += 500
-    assert len(sources) <= Senders.MOST
+    assert len(senders) <= Senders.MOST
     assert 0 < went <= COMMON[1] + 20 * COMMON[0]
 
 
 def test_who_is_proven_is_answered_and_the_proof_ends() -> None:
-    sources = Senders(0.0)
-    assert not sources.may_answer(VICTIM, 10_000, 0.0)
-    sources.prove(VICTIM, 0.0)
-    assert all(sources.may_answer(VICTIM, 10_000, 1.0) for _ in range(100))
-    assert not sources.may_answer(Address(VICTIM.host, 1), 10_000, 1.0)
-    assert not sources.may_answer(VICTIM, 10_000, 61.0)
+    senders = Senders(0.0)
+    assert not senders.may_answer(VICTIM, 10_000, 0.0)
+    senders.prove(VICTIM, 0.0)
+    assert all(senders.may_answer(VICTIM, 10_000, 1.0) for _ in range(100))
+    assert not senders.may_answer(Address(VICTIM.host, 1), 10_000, 1.0)
+    assert not senders.may_answer(VICTIM, 10_000, 61.0)
 
 
 def test_proofs_have_an_end_as_well() -> None:
-    sources = Senders(0.0)
+    senders = Senders(0.0)
     for number in range(2 * Senders.MOST):
-        sources.prove(victim(number), 0.0)
-    assert len(sources) == Senders.MOST
+        senders.prove(victim(number), 0.0)
+    assert len(senders) == Senders.MOST
 
 
 def test_an_unknown_kind_is_not_looked_at() -> None:
@@ -69,18 +69,18 @@ def test_an_unknown_kind_is_not_looked_at() -> None:
 
 
 def test_on_this_machine_each_port_is_somebody_else() -> None:
-    sources = Senders(0.0)
+    senders = Senders(0.0)
     taken = [
-        sources.takes(Kind.PING, Address("127.0.0.1", 1000 + port), 30, 0.0) for port in range(300)
+        senders.takes(Kind.PING, Address("127.0.0.1", 1000 + port), 30, 0.0) for port in range(300)
     ]
     assert all(taken)
     taken = [
-        sources.takes(Kind.PING, Address("192.0.3.1", 1000 + port), 30, 0.0) for port in range(300)
+        senders.takes(Kind.PING, Address("192.0.3.1", 1000 + port), 30, 0.0) for port in range(300)
     ]
     assert not all(taken)
 
 
-def test_many_sources_together_have_an_end() -> None:
-    sources = Sources(0.0)
-    taken = sum(sources.takes(Kind.PING, victim(n), 30, n / 1000) for n in range(20_000))
+def test_many_senders_together_have_an_end() -> None:
+    senders = Senders(0.0)
+    taken = sum(senders.takes(Kind.PING, victim(n), 30, n / 1000) for n in range(20_000))
     assert taken <= 1000 + 20 * 200
