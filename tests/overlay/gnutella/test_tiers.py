@@ -204,3 +204,14 @@ def test_flat_nodes_and_ultrapeers_are_equals() -> None:
         assert names(leaf) == ["blue moon.mp3", "blue moon.ogg"]
 
     play(story)
+
+
+def test_who_cannot_be_a_leaf_of_flat_nodes_becomes_their_equal() -> None:
+    async def story(mesh: Mesh) -> None:
+        flat, other = mesh.servent(), mesh.servent()
+        await flat.open(Wish.FLAT)
+        await other.open(Wish.AUTO, [flat.address])
+        await mesh.until(lambda: bool(other.router.links), 8)
+        assert other.router.role is Role.ULTRAPEER
+
+    play(story)
