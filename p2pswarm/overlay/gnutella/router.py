@@ -132,6 +132,7 @@ class Router:
         if link.agreement.vendor_messages:
             self._say(link, Kind.VENDOR, MessagesSupported(SUPPORTED).encode())
         self._interests.joined(link, self._clock())
+        self._questions.joined(self._clock())
         self._tell_all(self.came, link)
 
     def left(self, link: Link, reason: Exception | None) -> None:

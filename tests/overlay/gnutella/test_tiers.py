@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.gnutella.agreement import Role
 from p2pswarm.overlay.gnutella.slots import Wish
@@ -213,5 +215,20 @@ def test_who_cannot_be_a_leaf_of_flat_nodes_becomes_their_equal() -> None:
         await other.open(Wish.AUTO, [flat.address])
         await mesh.until(lambda: bool(other.router.links), 8)
         assert other.router.role is Role.ULTRAPEER
+
+    play(story)
+
+
+@pytest.mark.parametrize("wish", [Wish.FLAT, Wish.LEAF, Wish.ULTRAPEER])
+def test_what_is_asked_when_nobody_is_there_is_asked_later(wish: Wish) -> None:
+    async def story(mesh: Mesh) -> None:
+        asker, late = mesh.servent(), mesh.servent("blue moon.ogg")
+        await asker.open(wish, [late.address])
+        asker.ask("blue moon")
+        await asyncio.sleep(10)
+        await late.open(Wish.FLAT if wish is Wish.FLAT else Wish.ULTRAPEER)
+        await mesh.until(lambda: names(asker) == ["blue moon.ogg"])
+        await asyncio.sleep(60)
+        assert len(late.queries) == 1
 
     play(story)
