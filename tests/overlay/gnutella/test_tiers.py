@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.gnutella.agreement import Role
@@ -117,6 +118,42 @@ def test_new_words_are_told() -> None:
         assert names(below[0]) == ["something new.mp3"]
 
     play(story)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=5),  # TTL 4 reaches the last of five in a row
+    st.lists(st.integers(0, 6), max_size=8),
+    st.integers(0, 14),
+    st.integers(1, 1 << 30),
+)
+def test_any_mesh_finds_everything_and_asks_nobody_in_vain(
+    above: list[int], below: list[int], start: int, seed: int
+) -> None:
+    """Each ultrapeer but the first is linked to an earlier one, each leaf to an ultrapeer."""
+
+    async def story(mesh: Mesh) -> None:
+        tops = [mesh.servent(f"common top{n}") for n in range(len(above))]
+        for number, servent in enumerate(tops):
+            earlier = [tops[above[number] % number].address] if number else []
+            await servent.open(Wish.ULTRAPEER, earlier, goal=1 if number else 0)
+        kinds = ["common", "other"]
+        leaves = [mesh.servent(f"{kinds[n % 2]} leaf{n}") for n in range(len(below))]
+        for number, leaf in enumerate(leaves):
+            await leaf.open(Wish.LEAF, [tops[below[number] % len(tops)].address], goal=1)
+        await mesh.until(lambda: all(s.router.links for s in mesh.servents[1:]))
+        await asyncio.sleep(10)
+        asker = mesh.servents[start % len(mesh.servents)]
+        asker.ask("common")
+        await asyncio.sleep(200)
+        everything = [name for s in mesh.servents if s is not asker for name in s.names]
+        assert names(asker) == sorted(name for name in everything if "common" in name)
+        for servent in mesh.servents:
+            assert len(servent.queries) <= 1
+            assert not servent.queries or "common" in servent.names[0]
+        assert not set(mesh.dropped) - {"duplicates"}
+
+    play(story, seed)
 
 
 # Who becomes what
