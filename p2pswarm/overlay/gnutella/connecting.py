@@ -40,7 +40,8 @@ async def dial(port: Port, address: Address, standing: Standing, made: Made) -> 
     except OSError as error:
         raise NetworkError(f"cannot reach {address}: {error.strerror or error}") from error
     finally:
-        if stream is not None and not dialing.done.done():
+        # Who waits no longer cancels what it waits for.
+        if stream is not None and (dialing.done.cancelled() or not dialing.done.done()):
             stream.close()
 
 
