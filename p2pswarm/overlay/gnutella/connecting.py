@@ -28,20 +28,17 @@ Made: TypeAlias = Callable[[Stream, Agreement], None]
 async def dial(port: Port, address: Address, standing: Standing, made: Made) -> None:
     """Greet whoever is there. Raises NetworkError, of which RefusedGreetingError names others."""
     dialing = _Dialing(standing, made)
-    stream: Stream | None = None
     try:
         async with asyncio.timeout(CONNECT_TIME):
             framer = HeadFramer(StatusHead.read, port.scratch)
-            stream = await port.dial(address, framer, dialing)
-            dialing.greet(stream)
+            dialing.greet(await port.dial(address, framer, dialing))
             await dialing.done
     except TimeoutError as error:
         raise NetworkError(f"{address} does not answer") from error
     except OSError as error:
         raise NetworkError(f"cannot reach {address}: {error.strerror or error}") from error
     finally:
-        if stream is not None and not dialing.done.done():
-            stream.close()
+        dialing.close()
 
 
 def accept(port: Port, stream: Stream, standing: Standing, made: Made) -> None:
@@ -77,6 +74,14 @@ class _Dialing(_Quiet):
         self._stream = stream
         self._dialer = Dialer(self._standing, stream.local, stream.remote)
         stream.send(self._dialer.hello().encode())
+
+    def close(self) -> None:
+        """Nobody waits any more, which cancels what was waited for; what was agreed or refused stands."""
+        done = self.done
+        if done.done() and not done.cancelled():
+            done.exception()  # it counts as heard
+        elif self._stream is not None:
+            self._stream.close()
 
     def got(self, message: object) -> None:
         """Raises RemoteError."""

@@ -35,7 +35,7 @@ from p2pswarm.wire.gnutella.descriptor import (
     Kind,
 )
 
-__all__ = ["Hearer", "Link", "LinkFramer", "Traffic"]
+__all__ = ["NOWHERE", "Hearer", "Link", "LinkFramer", "Traffic"]
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ SILENCE = 60.0  # seconds without a word after which a neighbour is asked whethe
 PATIENCE = 30.0  # seconds it then has
 
 NO_HOPS_FLOW = 256
+NOWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there: messages have no place for IPv6
 _KIND_AT = 16  # of an encoded descriptor, behind the GUID
 
 
@@ -137,9 +138,12 @@ class Link:
 
     @property
     def host(self) -> str:
-        """Of ours, as this neighbour sees it, which is not what we see behind a router."""
-        seen = Address(self.agreement.seen_as, 1).normal
-        return seen.host if seen.dialable else self._stream.local.host
+        """Of ours, as this neighbour sees it, which is not what we see behind a router; always IPv4."""
+        for host in (self.agreement.seen_as, self._stream.local.host):
+            seen = Address(host, 1).normal
+            if seen.dialable and seen.ip is not None and seen.ip.version == 4:
+                return seen.host
+        return NOWHERE
 
     @property
     def over(self) -> bool:

@@ -97,7 +97,8 @@ class Neighbours:
                     if now >= due:
                         due = now + TICK
                         self._router.tick(now)
-                        self._slots.settle(now)
+                        if self._slots.settle(now):
+                            self._prospects.again(now)
                     for address in self._next(now):
                         tasks.create_task(self._dial(address))
                     await self._rest(due - now)

@@ -83,9 +83,8 @@ class Pinging:
             self._us.dropped["too far"] += 1
             return
         ttl, hops = place
-        ip = Address(link.host, 0).ip
         # Nobody else should hear of us behind a firewall, but a neighbour wants to know whether we live.
-        if ip is not None and ip.version == 4 and (ttl == 1 or not self._us.firewalled):
+        if ttl == 1 or not self._us.firewalled:
             self._answer(link, head, self.pong(link.host), 0)
         if ttl > 1:
             zone = zone_of(link.remote.host)

@@ -82,6 +82,11 @@ class Prospects:
         if address in self._named:
             self._named[address].due = now + LONGEST_PAUSE
 
+    def again(self, now: float) -> None:
+        """We are something else by now: who refused us may think otherwise."""
+        for named in self._named.values():
+            named.due = min(named.due, now)
+
     def _may(self, address: Address, now: float) -> bool:
         """The cache believed nobody who is farther away than what he told, so the zone is settled."""
         proven = self.hosts.proven(address)

@@ -20,7 +20,7 @@ from p2pswarm.overlay.gnutella.dynamic import (
 )
 from p2pswarm.overlay.gnutella.interests import Interests, Words
 from p2pswarm.overlay.gnutella.link import Link
-from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
+from p2pswarm.wire.gnutella.descriptor import HEADER_SIZE, Descriptor, Kind
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
 from p2pswarm.wire.gnutella.vendor import STOP_QUERY, QueryStatusRequest, QueryStatusResponse
 
@@ -55,6 +55,7 @@ class Question:
     asker: Link | None = None
     """Our leaf; None: ourselves."""
     dynamic: DynamicQuery[Link] | None = None
+    wanted: int = 0
     results: int = 0
     messages: int = 0
     """Queries that we sent, and their bytes."""
@@ -73,7 +74,7 @@ class Question:
         head = self.head(ttl)
         if head.hops < link.hops_flow and link.tell(head):
             self.messages += 1
-            self.bytes += len(head.payload) + 23
+            self.bytes += len(head.payload) + HEADER_SIZE
 
 
 class Questions:
@@ -88,9 +89,19 @@ class Questions:
         role = self._around.role
         if role is Role.LEAF:
             query = replace(query, flags=query.flags | QueryFlags.LEAF_GUIDED)
-        question = Question(guid, query.encode(), self._interests.words(query))
+        question = Question(guid, query.encode(), self._interests.words(query), wanted=wanted)
         self._questions[guid] = question
-        match role:
+        self._start(question, now)
+        return question
+
+    def joined(self, now: float) -> None:
+        """Somebody to ask: what we asked when there was nobody is asked now."""
+        for question in self._questions.values():
+            if question.asker is None and not question.messages:
+                self._start(question, now)
+
+    def _start(self, question: Question, now: float) -> None:
+        match self._around.role:
             case Role.PEER:
                 for link in list(self._around.links):
                     question.send(link, min(FLAT_TTL, link.agreement.max_ttl))
@@ -100,9 +111,8 @@ class Questions:
             case Role.ULTRAPEER:
                 asked = self._around.to_leaves(question.head(1), question.words, None)
                 question.messages += asked
-                question.bytes += asked * (len(question.payload) + 23)
-                self._begin(question, DynamicQuery(max(wanted, 1)), now)
-        return question
+                question.bytes += asked * (len(question.payload) + HEADER_SIZE)
+                self._begin(question, DynamicQuery(max(question.wanted, 1)), now)
 
     def adopt(self, head: Descriptor, query: Query, leaf: Link, now: float) -> None:
         """A leaf's, which the leaves have got already."""

@@ -18,7 +18,7 @@ from p2pswarm.overlay.gnutella.agreement import FLAT_TTL, Role
 from p2pswarm.overlay.gnutella.dynamic import PROBES
 from p2pswarm.overlay.gnutella.interests import Interests, Words
 from p2pswarm.overlay.gnutella.limits import QueryBudget, clamp
-from p2pswarm.overlay.gnutella.link import Link
+from p2pswarm.overlay.gnutella.link import NOWHERE, Link
 from p2pswarm.overlay.gnutella.pinging import Pinging
 from p2pswarm.overlay.gnutella.questions import Question, Questions
 from p2pswarm.overlay.gnutella.routes import Routes
@@ -132,6 +132,7 @@ class Router:
         if link.agreement.vendor_messages:
             self._say(link, Kind.VENDOR, MessagesSupported(SUPPORTED).encode())
         self._interests.joined(link, self._clock())
+        self._questions.joined(self._clock())
         self._tell_all(self.came, link)
 
     def left(self, link: Link, reason: Exception | None) -> None:
@@ -313,7 +314,7 @@ class Router:
     def _believable(self, link: Link, head: Descriptor, hit: QueryHit) -> bool:
         """Who answers for itself is where it says; from far away there is no telling."""
         near = head.hops == 0 or link.theirs is Role.LEAF
-        if near and not hit.push and hit.address.host != link.remote.host:
+        if near and not hit.push and hit.address.host not in (link.remote.host, NOWHERE):
             return False
         return hit.servent != self.guid and not (link.theirs is Role.LEAF and head.hops)
 

@@ -73,14 +73,16 @@ class Slots:
     def missing(self) -> int:
         return max(self.goal - len(self._router.peers()), 0)
 
-    def settle(self, now: float) -> None:
-        """A leaf that has been alone for too long helps itself."""
+    def settle(self, now: float) -> bool:
+        """A leaf that has been alone for too long helps itself; whether it is an ultrapeer from now on."""
         role = self._router.role
         self._router.slots = self._free() if role is Role.ULTRAPEER else None
         if role is not Role.LEAF or self._router.peers():
             self._alone_since = now
         elif self._may_lead() and now - self._alone_since >= ALONE:
             self._become(Role.ULTRAPEER)
+            return True
+        return False
 
     def standing(self, *, port: int, since: str, dice: Random, dialing: Set[Address]) -> Standing:
         """Who we are, for a greeting that begins now."""

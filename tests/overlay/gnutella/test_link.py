@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from p2pswarm.errors import NetworkError, RemoteProtocolError
+from p2pswarm.formats.ids import Address
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.gnutella import link as room
 from p2pswarm.overlay.gnutella.agreement import Agreement, Role
-from p2pswarm.overlay.gnutella.link import BATCH, Link
+from p2pswarm.overlay.gnutella.link import BATCH, NOWHERE, Link
 from p2pswarm.wire.gnutella.bye import Bye
 from p2pswarm.wire.gnutella.descriptor import Descriptor, DescriptorFramer, Kind
 from tests.support.feeding import chunkings, feed
@@ -60,11 +61,22 @@ class Pair:
     """A link, and the other side's view of it."""
 
     def __init__(
-        self, *, inflate: bool = False, deflate: bool = False, bye: bool = True, leaf: bool = False
+        self,
+        *,
+        inflate: bool = False,
+        deflate: bool = False,
+        bye: bool = True,
+        leaf: bool = False,
+        seen_as: str = "",
     ) -> None:
         theirs = Role.LEAF if leaf else Role.ULTRAPEER
         agreement = Agreement(
-            ours=Role.ULTRAPEER, theirs=theirs, inflate=inflate, deflate=deflate, bye=bye
+            ours=Role.ULTRAPEER,
+            theirs=theirs,
+            inflate=inflate,
+            deflate=deflate,
+            bye=bye,
+            seen_as=seen_as,
         )
         self.wire, self.hearer = Wire(), Hearer()
         self.stream = Stream(DescriptorFramer(), Nobody())
@@ -347,3 +359,24 @@ async def test_a_line_says_it_all() -> None:
     pair.say(query(1), query(2))
     assert repr(pair.link) == "<Link 10.0.0.2:6881 ultrapeer of 2 in, 0 out>"
     assert pair.link.host == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("seen_as", "host"),
+    [
+        ("", "10.0.0.1"),
+        ("1.2.3.4", "1.2.3.4"),
+        ("::ffff:1.2.3.4", "1.2.3.4"),
+        ("::1", "10.0.0.1"),
+        ("0.0.0.0", "10.0.0.1"),
+        ("nonsense", "10.0.0.1"),
+    ],
+)
+async def test_our_host_is_what_they_see(seen_as: str, host: str) -> None:
+    assert Pair(seen_as=seen_as).link.host == host
+
+
+async def test_who_is_reached_by_ipv6_has_no_address_to_tell() -> None:
+    pair = Pair(seen_as="2001:db8::1")
+    pair.stream.local = Address("2001:db8::2", 1)
+    assert pair.link.host == NOWHERE

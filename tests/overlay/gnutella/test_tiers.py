@@ -3,6 +3,9 @@
 import asyncio
 from collections import Counter
 
+import pytest
+from hypothesis import given, settings, strategies as st
+
 from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.gnutella.agreement import Role
 from p2pswarm.overlay.gnutella.slots import Wish
@@ -117,6 +120,42 @@ def test_new_words_are_told() -> None:
     play(story)
 
 
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=5),  # TTL 4 reaches the last of five in a row
+    st.lists(st.integers(0, 6), max_size=8),
+    st.integers(0, 14),
+    st.integers(1, 1 << 30),
+)
+def test_any_mesh_finds_everything_and_asks_nobody_in_vain(
+    above: list[int], below: list[int], start: int, seed: int
+) -> None:
+    """Each ultrapeer but the first is linked to an earlier one, each leaf to an ultrapeer."""
+
+    async def story(mesh: Mesh) -> None:
+        tops = [mesh.servent(f"common top{n}") for n in range(len(above))]
+        for number, servent in enumerate(tops):
+            earlier = [tops[above[number] % number].address] if number else []
+            await servent.open(Wish.ULTRAPEER, earlier, goal=1 if number else 0)
+        kinds = ["common", "other"]
+        leaves = [mesh.servent(f"{kinds[n % 2]} leaf{n}") for n in range(len(below))]
+        for number, leaf in enumerate(leaves):
+            await leaf.open(Wish.LEAF, [tops[below[number] % len(tops)].address], goal=1)
+        await mesh.until(lambda: all(s.router.links for s in mesh.servents[1:]))
+        await asyncio.sleep(10)
+        asker = mesh.servents[start % len(mesh.servents)]
+        asker.ask("common")
+        await asyncio.sleep(200)
+        everything = [name for s in mesh.servents if s is not asker for name in s.names]
+        assert names(asker) == sorted(name for name in everything if "common" in name)
+        for servent in mesh.servents:
+            assert len(servent.queries) <= 1
+            assert not servent.queries or "common" in servent.names[0]
+        assert not set(mesh.dropped) - {"duplicates"}
+
+    play(story, seed)
+
+
 # Who becomes what
 
 
@@ -202,5 +241,31 @@ def test_flat_nodes_and_ultrapeers_are_equals() -> None:
         await asyncio.sleep(30)
         assert names(flat) == ["blue moon.ogg", "blue moon.wav"]
         assert names(leaf) == ["blue moon.mp3", "blue moon.ogg"]
+
+    play(story)
+
+
+def test_who_cannot_be_a_leaf_of_flat_nodes_becomes_their_equal() -> None:
+    async def story(mesh: Mesh) -> None:
+        flat, other = mesh.servent(), mesh.servent()
+        await flat.open(Wish.FLAT)
+        await other.open(Wish.AUTO, [flat.address])
+        await mesh.until(lambda: bool(other.router.links), 8)
+        assert other.router.role is Role.ULTRAPEER
+
+    play(story)
+
+
+@pytest.mark.parametrize("wish", [Wish.FLAT, Wish.LEAF, Wish.ULTRAPEER])
+def test_what_is_asked_when_nobody_is_there_is_asked_later(wish: Wish) -> None:
+    async def story(mesh: Mesh) -> None:
+        asker, late = mesh.servent(), mesh.servent("blue moon.ogg")
+        await asker.open(wish, [late.address])
+        asker.ask("blue moon")
+        await asyncio.sleep(10)
+        await late.open(Wish.FLAT if wish is Wish.FLAT else Wish.ULTRAPEER)
+        await mesh.until(lambda: names(asker) == ["blue moon.ogg"])
+        await asyncio.sleep(60)
+        assert len(late.queries) == 1
 
     play(story)
