@@ -24,7 +24,7 @@ from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.gnutella.client import HOSTS, Gnutella
-from p2pswarm.overlay.gnutella.slots import Wish
+from p2pswarm.overlay.gnutella.place.slots import Wish
 from p2pswarm.overlay.napster.client import Napster
 from p2pswarm.overlay.napster.naming import Naming
 from p2pswarm.overlay.network import FileNetwork, NetworkStatus

@@ -12,15 +12,15 @@ from p2pswarm.formats.words import words_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.budget import DialBudget
-from p2pswarm.overlay.gnutella.agreement import Agreement, Role, Standing
-from p2pswarm.overlay.gnutella.connecting import dial
-from p2pswarm.overlay.gnutella.hosts import Hosts
-from p2pswarm.overlay.gnutella.interests import Interests
-from p2pswarm.overlay.gnutella.link import Link
-from p2pswarm.overlay.gnutella.neighbours import Neighbours
-from p2pswarm.overlay.gnutella.prospects import Prospects
-from p2pswarm.overlay.gnutella.router import Router
-from p2pswarm.overlay.gnutella.slots import Slots, Wish
+from p2pswarm.overlay.gnutella.links.agreement import Agreement, Role, Standing
+from p2pswarm.overlay.gnutella.links.connecting import dial
+from p2pswarm.overlay.gnutella.links.link import Link
+from p2pswarm.overlay.gnutella.place.hosts import Hosts
+from p2pswarm.overlay.gnutella.place.neighbours import Neighbours
+from p2pswarm.overlay.gnutella.place.prospects import Prospects
+from p2pswarm.overlay.gnutella.place.slots import Slots, Wish
+from p2pswarm.overlay.gnutella.routing.interests import Interests
+from p2pswarm.overlay.gnutella.routing.router import Router
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong

@@ -23,14 +23,14 @@ from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.dialing import Dialing
-from p2pswarm.overlay.gnutella.downloads import Downloads
-from p2pswarm.overlay.gnutella.mesh import Mesh
-from p2pswarm.overlay.gnutella.pushed import Pushed
-from p2pswarm.overlay.gnutella.pushes import Pushes
-from p2pswarm.overlay.gnutella.queue import UploadSlots
-from p2pswarm.overlay.gnutella.serving import Hits, Serving
-from p2pswarm.overlay.gnutella.sources import Source
-from p2pswarm.overlay.gnutella.uploads import Uploads
+from p2pswarm.overlay.gnutella.files.downloads import Downloads
+from p2pswarm.overlay.gnutella.files.mesh import Mesh
+from p2pswarm.overlay.gnutella.files.pushed import Pushed
+from p2pswarm.overlay.gnutella.files.pushes import Pushes
+from p2pswarm.overlay.gnutella.files.queue import UploadSlots
+from p2pswarm.overlay.gnutella.files.serving import Hits, Serving
+from p2pswarm.overlay.gnutella.files.sources import Source
+from p2pswarm.overlay.gnutella.files.uploads import Uploads
 from p2pswarm.overlay.tables import Shared
 from p2pswarm.wire.framer import CuttingFramer
 from p2pswarm.wire.sniff import Guest

@@ -9,9 +9,9 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.thex import TigerTree
 from p2pswarm.formats.words import words_of
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.gnutella.results import NAME
+from p2pswarm.overlay.gnutella.place.slots import Wish
+from p2pswarm.overlay.gnutella.search.results import NAME
 from p2pswarm.overlay.gnutella.servent import Servent
-from p2pswarm.overlay.gnutella.slots import Wish
 from p2pswarm.overlay.gnutella.transfers import Transfers
 from p2pswarm.overlay.network import Cost, NetworkStatus, Part
 from p2pswarm.overlay.query import Digest, Hit, Query

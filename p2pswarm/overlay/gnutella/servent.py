@@ -17,18 +17,18 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.gnutella.answering import Answering, Asked, Presence
-from p2pswarm.overlay.gnutella.cache import HostFile
-from p2pswarm.overlay.gnutella.hosts import Hosts
-from p2pswarm.overlay.gnutella.interests import Interests
-from p2pswarm.overlay.gnutella.link import Link
-from p2pswarm.overlay.gnutella.neighbours import Neighbours
-from p2pswarm.overlay.gnutella.prospects import Prospects
-from p2pswarm.overlay.gnutella.results import NAME
-from p2pswarm.overlay.gnutella.router import Router
-from p2pswarm.overlay.gnutella.searching import Searching
-from p2pswarm.overlay.gnutella.slots import Slots, Wish
-from p2pswarm.overlay.gnutella.udp import Udp
+from p2pswarm.overlay.gnutella.links.link import Link
+from p2pswarm.overlay.gnutella.place.cache import HostFile
+from p2pswarm.overlay.gnutella.place.hosts import Hosts
+from p2pswarm.overlay.gnutella.place.neighbours import Neighbours
+from p2pswarm.overlay.gnutella.place.prospects import Prospects
+from p2pswarm.overlay.gnutella.place.slots import Slots, Wish
+from p2pswarm.overlay.gnutella.routing.interests import Interests
+from p2pswarm.overlay.gnutella.routing.router import Router
+from p2pswarm.overlay.gnutella.search.answering import Answering, Asked, Presence
+from p2pswarm.overlay.gnutella.search.results import NAME
+from p2pswarm.overlay.gnutella.search.searching import Searching
+from p2pswarm.overlay.gnutella.udp.joined import Udp
 from p2pswarm.overlay.network import Cost, NetworkStatus
 from p2pswarm.overlay.query import Hit, Lookup, Query as Wanted
 from p2pswarm.overlay.tables import Shared

@@ -6,8 +6,8 @@ from random import Random
 from hypothesis import given, settings, strategies as st
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.gnutella.agreement import Role
-from p2pswarm.overlay.gnutella.slots import Wish
+from p2pswarm.overlay.gnutella.links.agreement import Role
+from p2pswarm.overlay.gnutella.place.slots import Wish
 from p2pswarm.wire.gnutella.bye import Bye
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
 from p2pswarm.wire.gnutella.hit import QueryHit

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from p2pswarm.formats.zones import Zone
-from p2pswarm.overlay.gnutella.agreement import Role
-from p2pswarm.overlay.gnutella.slots import Wish
+from p2pswarm.overlay.gnutella.links.agreement import Role
+from p2pswarm.overlay.gnutella.place.slots import Wish
 from p2pswarm.wire.gnutella.descriptor import Kind
 from tests.support.gnutella import Mesh, Servent, play
 

@@ -5,16 +5,16 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.gnutella.claims import Claims
-from p2pswarm.overlay.gnutella.datagrams import Datagrams
-from p2pswarm.overlay.gnutella.guess_hosts import GuessHosts
-from p2pswarm.overlay.gnutella.guess_server import GuessServer, Way
-from p2pswarm.overlay.gnutella.guessing import Guessing
-from p2pswarm.overlay.gnutella.keys import Keys
-from p2pswarm.overlay.gnutella.offers import Offers
-from p2pswarm.overlay.gnutella.out_of_band import OutOfBand
-from p2pswarm.overlay.gnutella.probing import Probing
-from p2pswarm.overlay.gnutella.slots import Wish
+from p2pswarm.overlay.gnutella.place.slots import Wish
+from p2pswarm.overlay.gnutella.udp.claims import Claims
+from p2pswarm.overlay.gnutella.udp.datagrams import Datagrams
+from p2pswarm.overlay.gnutella.udp.guess_hosts import GuessHosts
+from p2pswarm.overlay.gnutella.udp.guess_server import GuessServer, Way
+from p2pswarm.overlay.gnutella.udp.guessing import Guessing
+from p2pswarm.overlay.gnutella.udp.keys import Keys
+from p2pswarm.overlay.gnutella.udp.offers import Offers
+from p2pswarm.overlay.gnutella.udp.out_of_band import OutOfBand
+from p2pswarm.overlay.gnutella.udp.probing import Probing
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push

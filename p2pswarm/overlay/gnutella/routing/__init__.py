@@ -1,0 +1,1 @@
+"""What becomes of messages: queries spread, answers find their way back, pongs are kept."""

@@ -1,0 +1,369 @@
+"""What becomes of each message that a neighbour sends: answered, sent on, sent back, or dropped.
+
+Queries spread: in the flat network to every neighbour, while their TTL lasts; between ultrapeers likewise,
+but on the last hop only where a route table has their words, and to leaves only there. Hits go back the way
+of their query, pushes the way of a hit. What a leaf or we ourselves want to know is spread by `questions`.
+
+The one hard thing: nothing in a header is proved. TTL and hops are clamped, a GUID belongs to who named it
+first, a hit that has not travelled must come from where it says, and every table has a bound.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
+from random import Random
+from typing import Protocol
+
+from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL, Role
+from p2pswarm.overlay.gnutella.links.limits import QueryBudget, clamp
+from p2pswarm.overlay.gnutella.links.link import NOWHERE, Link
+from p2pswarm.overlay.gnutella.routing.dynamic import PROBES
+from p2pswarm.overlay.gnutella.routing.interests import Interests, Words
+from p2pswarm.overlay.gnutella.routing.pinging import Pinging
+from p2pswarm.overlay.gnutella.routing.questions import Question, Questions
+from p2pswarm.overlay.gnutella.routing.routes import Routes
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
+from p2pswarm.wire.gnutella.hit import QueryHit
+from p2pswarm.wire.gnutella.pings import Pong
+from p2pswarm.wire.gnutella.push import Push
+from p2pswarm.wire.gnutella.query import Query
+from p2pswarm.wire.gnutella.vendor import (
+    SUPPORTED,
+    HopsFlow,
+    MessagesSupported,
+    QueryStatusRequest,
+    QueryStatusResponse,
+    Vendor,
+    VendorMessage,
+    read_vendor,
+)
+
+__all__ = ["Asker", "Ourselves", "Router"]
+
+LEAF_PINGS = (
+    0.1  # how likely a second is the one in which a leaf is pinged, or pings, after half a minute
+)
+WORK = 5000.0  # queries a second that all neighbours together may make us send
+
+
+class Asker(Hashable, Protocol):
+    """Somebody who asks and is no neighbour: by UDP."""
+
+    def tell(self, message: Descriptor) -> bool:
+        """Give it a hit."""
+
+
+class Ourselves(Protocol):
+    """What is for us and not for the next one. Nothing here may raise or wait."""
+
+    def asked(self, head: Descriptor, query: Query, link: Link) -> None:
+        """Somebody asks; our table has the words. `Router.answer` takes what we have."""
+
+    def found(self, head: Descriptor, hit: QueryHit, link: Link) -> None:
+        """A hit for a question of ours."""
+
+    def pushed(self, push: Push, link: Link) -> None:
+        """Somebody wants us to connect."""
+
+    def vendor(self, head: Descriptor, message: VendorMessage | Vendor, link: Link) -> None:
+        """A vendor message that the router does not know what to do with."""
+
+    def shares(self) -> tuple[int, int]:
+        """How many files we share, and how many bytes they have."""
+
+
+class Router:
+    """A `Hearer` for all links. `tick` once a second. `role` is what we are to our neighbours now."""
+
+    def __init__(
+        self,
+        guid: bytes,
+        role: Role,
+        local: Ourselves,
+        interests: Interests,
+        clock: Callable[[], float],
+        dice: Random,
+    ) -> None:
+        self.guid, self.role = guid, role
+        self.links: dict[Link, None] = {}
+        self.dropped: Counter[str] = Counter()
+        """Messages that went no further, by reason."""
+        self.sent: Counter[int] = Counter()
+        """Messages of links that have ended, by kind; those of the others they count themselves."""
+        self.received: Counter[int] = Counter()
+        self.port = 0
+        """Where we listen."""
+        self.firewalled = False
+        """Nobody can dial us, however."""
+        self.guess = False
+        """As an ultrapeer we answer queries by UDP."""
+        self.slots: tuple[int, int] | None = None
+        """An ultrapeer's free places for leaves and ultrapeers."""
+        self.changed: list[Callable[[], None]] = []
+        """Called when a link comes or goes,"""
+        self.came: list[Callable[[Link], None]] = []
+        """with the link when it comes,"""
+        self.went: list[Callable[[Link], None]] = []
+        """and when it goes."""
+        self.located: list[Callable[[Pong, Link], None]] = []
+        """Called when a neighbour tells of somebody."""
+        self._local, self._interests = local, interests
+        self._clock, self._dice = clock, dice
+        self._routes: Routes[Link | Asker | Router] = Routes()
+        self._budget: QueryBudget[Link] = QueryBudget(WORK)
+        self._questions = Questions(self, interests, dice)
+        self._pinging = Pinging(self, local.shares, clock, dice)
+        self._hearers: dict[int, Callable[[Link, Descriptor], None]] = {
+            Kind.PING: self._pinging.heard_ping,
+            Kind.PONG: self._pinging.heard_pong,
+            Kind.QUERY: self._query,
+            Kind.HIT: self._hit,
+            Kind.PUSH: self._push,
+            Kind.ROUTES: self._table,
+            Kind.VENDOR: self._vendor,
+            Kind.STANDARD_VENDOR: self._vendor,
+        }
+
+    # Links
+
+    def joined(self, link: Link) -> None:
+        """The greeting is over; speak."""
+        self.links[link] = None
+        if link.agreement.vendor_messages:
+            self._say(link, Kind.VENDOR, MessagesSupported(SUPPORTED).encode())
+        self._interests.joined(link, self._clock())
+        self._questions.joined(self._clock())
+        self._tell_all(self.came, link)
+
+    def left(self, link: Link, reason: Exception | None) -> None:
+        if link in self.links:
+            del self.links[link]
+            self.sent.update(link.sent.messages)
+            self.received.update(link.received.messages)
+        rooms = self._routes, self._pinging, self._budget, self._questions, self._interests
+        for room in rooms:
+            room.forget(link)
+        self._tell_all(self.went, link)
+
+    def got(self, link: Link, head: Descriptor) -> None:
+        """Raises RemoteError."""
+        hearer = self._hearers.get(head.kind)
+        if hearer is None:
+            self.dropped["unknown"] += 1  # IBCM, and what came after us
+        else:
+            hearer(link, head)
+
+    def tick(self, now: float) -> None:
+        for link in list(self.links):
+            self._pinging.tick(link, now)
+            link.tick(now)
+        self._interests.tick(now)
+        self._questions.tick(now)
+
+    def ping(self, link: Link) -> None:
+        """It is silent: is it there?"""
+        self._pinging.ping(link, 1)
+
+    def peers(self) -> list[Link]:
+        """Ultrapeers and equals."""
+        return [link for link in self.links if link.theirs is not Role.LEAF and not link.over]
+
+    def leaves(self) -> list[Link]:
+        return [link for link in self.links if link.theirs is Role.LEAF and not link.over]
+
+    # Our own
+
+    def ask(self, query: Query, guid: bytes, wanted: int) -> Question:
+        """Spread a question of ours; `stop` it when there is enough."""
+        self._routes.first(guid, Kind.QUERY, self, self._clock(), FLAT_TTL)
+        return self._questions.ask(query, guid, wanted, self._clock())
+
+    def stop(self, guid: bytes) -> None:
+        """Nobody waits for its hits any more."""
+        self._questions.stop(guid)
+
+    def answer(self, head: Descriptor, hit: QueryHit) -> bool:
+        """Send our hit back to who asked; False when the way is gone. Raises LocalProtocolError."""
+        asker = self._routes.back(head.guid)
+        if asker is None or isinstance(asker, Router):
+            return False
+        self._questions.answered(head.guid, len(hit.results))
+        ttl = min(head.hops + 2, FLAT_TTL)
+        return asker.tell(Descriptor(head.guid, Kind.HIT, ttl, 0, hit.encode()))
+
+    def visit(self, head: Descriptor, query: Query, asker: Asker) -> bool:
+        """Somebody asks us and our leaves, and nobody beyond (GUESS); False when it did so before.
+
+        Hits of leaves go to the asker, and ours if they are given to `answer`.
+        """
+        if not self._routes.first(head.guid, Kind.QUERY, asker, self._clock(), 1):
+            return False
+        if self.role is Role.ULTRAPEER:
+            near = replace(head, ttl=1, hops=min(head.hops, FLAT_TTL))
+            self.to_leaves(near, self._interests.words(query), asker)
+        return True
+
+    def leaf_of(self, servent: bytes) -> Link | None:
+        """Our leaf whose hits name this servent."""
+        link = self._routes.to(servent)
+        return link if isinstance(link, Link) and link.theirs is Role.LEAF else None
+
+    def send_push(self, push: Push) -> bool:
+        """Along the way of that servent's hits; False when there is none. Raises LocalProtocolError."""
+        link = self._routes.to(push.servent)
+        if not isinstance(link, Link):
+            return False
+        guid = new_guid(self._dice)
+        self._routes.first(guid, Kind.PUSH, self, self._clock())
+        return link.tell(Descriptor(guid, Kind.PUSH, FLAT_TTL, 0, push.encode()))
+
+    def reaches(self, servent: bytes) -> bool:
+        """Whether a way to it is known."""
+        return isinstance(self._routes.to(servent), Link)
+
+    def pong(self, host: str) -> Pong:
+        """We ourselves, as we are told to somebody who sees us at `host`."""
+        return self._pinging.pong(host)
+
+    # Queries
+
+    def _query(self, link: Link, head: Descriptor) -> None:
+        place = clamp(head.ttl, head.hops)
+        from_leaf = link.theirs is Role.LEAF and self.role is Role.ULTRAPEER
+        if place is None or (from_leaf and head.hops):
+            self.dropped["too far"] += 1
+            return
+        if link.outbox.in_flow_control:  # it could not take the hits
+            self.dropped["flow control"] += 1
+            return
+        ttl, hops = place
+        head, now = replace(head, ttl=ttl, hops=hops), self._clock()
+        if not self._routes.first(head.guid, Kind.QUERY, link, now, ttl):
+            self._again(link, head, now)
+            return
+        query = Query.read(head.payload)
+        spread = PROBES if from_leaf else len(self.peers())
+        if not self._budget.grant(link, now, 1.0 + spread):
+            self.dropped["budget"] += 1
+            return
+        words = self._interests.words(query)
+        if self._interests.ours(words):
+            self._local.asked(head, query, link)
+        if self.role is Role.ULTRAPEER:
+            self.to_leaves(head, words, link)
+        if from_leaf:
+            self._questions.adopt(head, query, link, now)
+        elif self.role is not Role.LEAF and ttl > 1:
+            self._spread(head, words, link)
+
+    def _again(self, link: Link, head: Descriptor, now: float) -> None:
+        """A duplicate goes no further, unless it is a probe that now is to go farther."""
+        farther = self.role is Role.ULTRAPEER and link.theirs is Role.ULTRAPEER
+        if farther and self._routes.farther(head.guid, Kind.QUERY, link, now, head.ttl):
+            self._spread(head, self._interests.words(Query.read(head.payload)), link)
+        else:
+            self.dropped["duplicates"] += 1
+
+    def _spread(self, head: Descriptor, words: Words, source: Link) -> None:
+        """To all peers, but on the last hop only to those who may have it."""
+        if head.ttl < 2:
+            return
+        on = head.hopped()
+        data = on.encode()
+        # An equal knows no leaves, so that whoever came as one hears everything.
+        others = list(self.links) if self.role is Role.PEER else self.peers()
+        for link in others:
+            last = on.ttl == 1 and self.role is Role.ULTRAPEER
+            if link is source or (last and self._interests.wants(link, words) is False):
+                continue
+            if on.hops < link.hops_flow:
+                link.send(Kind.QUERY, on.hops, data)
+
+    def to_leaves(self, head: Descriptor, words: Words, source: Link | Asker | None) -> int:
+        """To our leaves that may have it, however far it came; how many that are."""
+        hops = head.hops + (source is not None)
+        data = Descriptor(head.guid, Kind.QUERY, max(head.ttl - 1, 1), hops, head.payload).encode()
+        count = 0
+        for link in self.leaves():
+            wanted = link is not source and self._interests.wants(link, words) is not False
+            if wanted and hops < link.hops_flow:
+                count += link.send(Kind.QUERY, hops, data)
+        return count
+
+    # Hits and pushes
+
+    def _hit(self, link: Link, head: Descriptor) -> None:
+        place = clamp(head.ttl, head.hops)
+        hit = QueryHit.read(head.payload)
+        if place is None or not self._believable(link, head, hit):
+            self.dropped["lies"] += 1
+            return
+        back = self._routes.back(head.guid)
+        if back is None or back is link:
+            self.dropped["no way"] += 1
+            return
+        self._routes.learn(hit.servent, link, self._clock(), direct=head.hops == 0)
+        self._questions.answered(head.guid, len(hit.results))
+        if isinstance(back, Router):
+            self._local.found(head, hit, link)
+        elif isinstance(back, Link):
+            self._send_on(back, replace(head, ttl=place[0]))
+        else:
+            back.tell(replace(head, ttl=1, hops=head.hops + 1))
+
+    def _believable(self, link: Link, head: Descriptor, hit: QueryHit) -> bool:
+        """Who answers for itself is where it says; from far away there is no telling."""
+        near = head.hops == 0 or link.theirs is Role.LEAF
+        if near and not hit.push and hit.address.host not in (link.remote.host, NOWHERE):
+            return False
+        return hit.servent != self.guid and not (link.theirs is Role.LEAF and head.hops)
+
+    def _send_on(self, link: Link, head: Descriptor) -> None:
+        """One hop further; a leaf is the end of the way, however the TTL was counted."""
+        if head.ttl < 2 and link.theirs is not Role.LEAF:
+            self.dropped["too far"] += 1
+            return
+        hops = head.hops + 1
+        link.tell(Descriptor(head.guid, head.kind, max(head.ttl - 1, 1), hops, head.payload))
+
+    def _push(self, link: Link, head: Descriptor) -> None:
+        place, push = clamp(head.ttl, head.hops), Push.read(head.payload)
+        if place is None or not self._routes.first(head.guid, Kind.PUSH, link, self._clock()):
+            self.dropped["duplicates"] += 1
+        elif push.servent == self.guid:
+            self._local.pushed(push, link)
+        else:
+            to = self._routes.to(push.servent)
+            if not isinstance(to, Link) or to is link or self.role is Role.LEAF:
+                self.dropped["no way"] += 1
+            else:
+                self._send_on(to, replace(head, ttl=place[0]))
+
+    # The rest
+
+    def _table(self, link: Link, head: Descriptor) -> None:
+        self._interests.heard(link, head.payload, self._clock())
+
+    def _vendor(self, link: Link, head: Descriptor) -> None:
+        message = read_vendor(head.payload)
+        match message:
+            case HopsFlow():
+                link.hops_flow = message.hops
+            case QueryStatusResponse():
+                self._questions.guided(head.guid, link, message.hits, self._clock())
+            case QueryStatusRequest():
+                kept = QueryStatusResponse(self._questions.kept(head.guid))
+                link.tell(Descriptor(head.guid, Kind.VENDOR, 1, 0, kept.encode()))
+            case MessagesSupported():
+                """What they know, they also say that they want."""
+            case _:
+                self._local.vendor(head, message, link)
+
+    def _say(self, link: Link, kind: Kind, payload: bytes, ttl: int = 1) -> None:
+        link.tell(Descriptor(new_guid(self._dice), kind, ttl, 0, payload))
+
+    def _tell_all(self, hearers: Iterable[Callable[[Link], None]], link: Link) -> None:
+        for hear in hearers:
+            hear(link)
+        for look in self.changed:
+            look()

@@ -1,0 +1,1 @@
+"""Our questions and their answers; what we answer others."""

@@ -1,0 +1,193 @@
+from math import log
+
+import pytest
+from hypothesis import given, strategies as st
+
+from p2pswarm.overlay.gnutella.links.limits import (
+    Allowance,
+    Knocks,
+    QueryBudget,
+    Tokens,
+    clamp,
+    fair_share,
+)
+from p2pswarm.wire.gnutella.descriptor import Kind
+
+
+@pytest.mark.parametrize(
+    ("ttl", "hops", "now"),
+    [
+        *((7, 0, (7, 0)), (4, 0, (4, 0)), (3, 4, (3, 4)), (0, 2, (0, 2))),
+        *((10, 0, (7, 0)), (7, 3, (4, 3)), (15, 0, (7, 0)), (3, 7, (0, 7)), (1, 9, (0, 9))),
+        *((16, 0, None), (255, 0, None), (1, 11, None), (1, 255, None), (-1, 0, None)),
+    ],
+)
+def test_ttl_and_hops_are_what_the_specification_allows(
+    ttl: int, hops: int, now: tuple[int, int] | None
+) -> None:
+    assert clamp(ttl, hops) == now
+
+
+def test_a_smaller_limit_cuts_more() -> None:
+    assert clamp(7, 1, 4) == (3, 1)
+    assert clamp(4, 0, 4) == (4, 0)
+
+
+@given(st.integers(0, 255), st.integers(0, 255), st.integers(1, 7))
+def test_a_clamped_message_ends(ttl: int, hops: int, most: int) -> None:
+    clamped = clamp(ttl, hops, most)
+    steps = 0
+    while clamped is not None and clamped[0] > 0:
+        assert sum(clamped) <= most
+        clamped = clamp(clamped[0] - 1, clamped[1] + 1, most)
+        steps += 1
+    assert steps <= most
+
+
+@given(st.floats(0.1, 50), st.floats(1, 50), st.lists(st.floats(0, 3), max_size=200))
+def test_tokens_never_give_more_than_rate_and_burst(
+    rate: float, burst: float, gaps: list[float]
+) -> None:
+    tokens, now, given_out = Tokens(rate, burst, 0.0), 0.0, 0
+    for gap in gaps:
+        now += gap
+        given_out += tokens.take(now)
+    assert given_out <= burst + now * rate + 1e-6
+
+
+def test_a_clock_that_goes_back_gives_nothing_and_takes_nothing() -> None:
+    tokens = Tokens(1.0, 2.0, 1000.0)
+    assert tokens.take(1000.0)
+    assert tokens.take(0.0)
+    assert not tokens.take(0.0)
+    assert tokens.take(1.0)
+
+
+def taken(allowance: Allowance, kind: int, seconds: int, rate: int) -> int:
+    return sum(allowance.takes(kind, n / rate) for n in range(seconds * rate))
+
+
+@pytest.mark.parametrize("leaf", [True, False])
+def test_one_ping_a_second(leaf: bool) -> None:
+    assert taken(Allowance(0.0, leaf=leaf), Kind.PING, 60, 10) == 60
+
+
+def test_a_leaf_asks_as_a_person_and_an_ultrapeer_as_many() -> None:
+    assert taken(Allowance(0.0, leaf=True), Kind.QUERY, 60, 100) == 30 + 59
+    assert taken(Allowance(0.0, leaf=False), Kind.QUERY, 60, 100) > 3000
+
+
+def test_kinds_do_not_use_up_each_others_allowance() -> None:
+    allowance = Allowance(0.0, leaf=True)
+    assert taken(allowance, Kind.QUERY, 1, 1000) < 1000
+    assert allowance.takes(Kind.HIT, 1.0)
+    assert allowance.takes(Kind.BYE, 1.0)
+    assert allowance.refused == 970
+
+
+def test_kinds_nobody_knows_share_one_allowance() -> None:
+    allowance = Allowance(0.0, leaf=False)
+    assert sum(allowance.takes(kind, 0.0) for kind in range(0x90, 0x100)) == 50
+    assert len(allowance._buckets) == 1
+
+
+def test_route_tables_come_once_a_minute_but_for_the_first() -> None:
+    allowance = Allowance(0.0, leaf=True)
+    assert sum(allowance.table(float(now)) for now in range(600)) in (12, 13)
+
+
+def test_a_storm_is_borne_and_an_attack_is_not() -> None:
+    allowance = Allowance(0.0, leaf=True)
+    assert all(allowance.bears(n / 100) for n in range(6000))
+    assert not all(allowance.bears(60 + n / 100) for n in range(6000))
+
+
+def test_broken_messages_are_forgiven_now_and_then() -> None:
+    assert all(Allowance(0.0, leaf=True).forgives(0.0) for _ in range(100))
+    often = Allowance(0.0, leaf=True)
+    assert [often.forgives(0.0) for _ in range(11)] == [True] * 10 + [False]
+    seldom = Allowance(0.0, leaf=True)
+    assert all(seldom.forgives(n * 31.0) for n in range(100))
+    grave = Allowance(0.0, leaf=True)
+    assert not grave.forgives(0.0, points=11)
+
+
+def test_a_flood_from_one_neighbour_does_not_crowd_out_the_others() -> None:
+    budget: QueryBudget[str] = QueryBudget(100)
+    honest = {f"link {n}": 0 for n in range(20)}
+    flood = 0
+    for tick in range(1000):  # ten seconds; the flood comes first in each
+        now = tick / 100
+        flood += sum(budget.grant("flood", now) for _ in range(100))
+        if tick % 50 == 49:
+            for link in honest:
+                honest[link] += budget.grant(link, now)
+    assert all(got == 20 for got in honest.values())  # two a second each, of 4.76 that are theirs
+    assert flood <= 10 * (100 - 40) + 100  # what is left, and the first second
+
+
+def test_a_single_neighbour_may_use_everything() -> None:
+    budget: QueryBudget[str] = QueryBudget(100)
+    for second in range(5):
+        assert sum(budget.grant("only", second + n / 1000) for n in range(1000)) == 100
+
+
+def test_a_neighbour_that_left_has_no_share() -> None:
+    budget: QueryBudget[str] = QueryBudget(100)
+    for link in "abcd":
+        budget.grant(link, 0.0, 200)
+        budget.forget(link)
+    budget.forget("nobody")
+    assert sum(budget.grant("a", 0.5) for _ in range(200)) == 100
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 40)), min_size=1, max_size=300),
+    st.integers(1, 10),
+)
+def test_nobody_is_refused_below_an_equal_share(asks: list[tuple[int, int]], rate: int) -> None:
+    budget: QueryBudget[int] = QueryBudget(rate * 40)
+    for second in range(3):
+        got: dict[int, int] = {}
+        for link, cost in asks:
+            if budget.grant(link, float(second), cost):
+                got[link] = got.get(link, 0) + cost
+            else:
+                assert got[link] + cost > rate * 40 / 6
+        total = sum(got.values())
+        # In the first second nobody knows how many will come.
+        assert total <= rate * 40 * (1 + log(6) if second == 0 else 1) + 6 * 40
+
+
+@given(st.floats(1, 1000), st.lists(st.floats(0, 500), max_size=20))
+def test_shares_are_max_min_fair(total: float, wanted: list[float]) -> None:
+    share = fair_share(total, wanted)
+    given_out = [min(share, want) for want in wanted]
+    assert sum(given_out) <= total * (1 + 1e-9)
+    if sum(wanted) > total:
+        assert sum(given_out) >= total * (1 - 1e-9)
+    else:
+        assert given_out == wanted
+
+
+def test_a_host_may_knock_twenty_times_and_then_every_three_seconds() -> None:
+    knocks = Knocks()
+    assert sum(knocks.may_enter("8.8.8.8", now / 10) for now in range(600)) in (39, 40)
+    assert knocks.may_enter("8.8.4.4", 60.0)
+
+
+def test_a_laboratory_on_one_machine_may_knock_more() -> None:
+    knocks = Knocks()
+    assert all(knocks.may_enter("127.0.0.1", 0.0) for _ in range(500))
+    assert sum(knocks.may_enter("192.168.1.5", 0.0) for _ in range(1000)) == 600
+
+
+def test_the_hosts_that_came_last_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Knocks, "MOST_HOSTS", 10)
+    knocks = Knocks()
+    let_in = 0
+    for n in range(100):
+        let_in += knocks.may_enter("8.8.8.8", 0.0)
+        knocks.may_enter(f"9.9.9.{n}", 0.0)
+    assert let_in == 20
+    assert len(knocks) == 10

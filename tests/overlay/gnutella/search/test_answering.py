@@ -1,0 +1,160 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha1
+from pathlib import Path
+
+import pytest
+
+from p2pswarm.disk.pool import DiskPool
+from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.urns import btih_urn, sha1_urn
+from p2pswarm.formats.zones import Zone
+from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.gnutella.search.answering import (
+    IN_ONE_HIT,
+    MOST_RESULTS,
+    MOST_WAITING,
+    REMEMBERED,
+    Answering,
+    Asked,
+    Presence,
+)
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
+from p2pswarm.wire.gnutella.hit import QueryHit
+from p2pswarm.wire.gnutella.query import Query, QueryFlags
+
+MOON = b"blue moon" * 1000
+PROXY = Address("192.0.2.9", 6346)
+
+
+class Mouth:
+    """Who we are, and what we said."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.now = 0.0
+        self.us = Presence(bytes(16), 6346, firewalled=False, busy=False, proxies=[PROXY])
+        self.said: list[tuple[int, QueryHit]] = []
+        self.answering = Answering(lambda: self.us, self._say, lambda: self.now)
+        self.answering.share(catalog)
+
+    def _say(self, asked: Asked, hits: list[QueryHit]) -> None:
+        self.said += [(asked.head.guid[0], QueryHit.read(hit.encode())) for hit in hits]
+
+    def ask(self, query: Query, number: int = 0) -> None:
+        head = Descriptor(bytes([number]) * 16, Kind.QUERY, 3, 1, query.encode())
+        self.answering.asked(Asked(head, query, "198.51.100.1", Zone.INTERNET))
+
+    async def heard(self, *queries: Query) -> list[QueryHit]:
+        for query in queries:
+            self.ask(query)
+        working = asyncio.ensure_future(self.answering.run())
+        end = Query("blue moon")
+        self.ask(end, 255)
+        async with asyncio.timeout(5):
+            while not self.said or self.said[-1][0] != 255:
+                await asyncio.sleep(0)
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+        return [hit for number, hit in self.said if number != 255]
+
+
+@asynccontextmanager
+async def mouth(folder: Path) -> AsyncIterator[Mouth]:
+    disk, index = DiskPool(threads=1), DiskPool(threads=1)
+    database = folder.with_name("catalog.db")
+    catalog = await Catalog.open(database, [folder], disk=disk, index=index)
+    working = asyncio.ensure_future(catalog.run())
+    try:
+        await catalog.settled()
+        yield Mouth(catalog)
+    finally:
+        working.cancel()
+        await asyncio.wait([working])
+        await catalog.aclose()
+        await index.aclose()
+        await disk.aclose()
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Path:
+    folder = tmp_path / "Music"
+    (folder / "old").mkdir(parents=True)
+    (folder / "old" / "Blue Moon.mp3").write_bytes(MOON)
+    return folder
+
+
+async def test_words_find_a_file_with_its_hashes_and_our_address(share: Path) -> None:
+    async with mouth(share) as us:
+        (hit,) = await us.heard(Query("moon BLUE"))
+    (result,) = hit.results
+    assert (result.name, result.size) == ("Blue Moon.mp3", len(MOON))
+    assert result.sha1 == sha1(MOON, usedforsecurity=False).digest()
+    assert result.info_hash is not None
+    assert result.ggep["PATH"] == b"Music/old"
+    assert hit.address == Address("198.51.100.1", 6346)
+    assert (hit.push, hit.busy, hit.proxies) == (False, False, ())
+
+
+async def test_hashes_find_it_too(share: Path) -> None:
+    digest = sha1(MOON, usedforsecurity=False).digest()
+    async with mouth(share) as us:
+        (hit,) = await us.heard(Query("\\", (sha1_urn(digest),)))
+        info_hash = hit.results[0].info_hash
+        assert info_hash is not None
+        us.said.clear()
+        (again,) = await us.heard(Query("", (btih_urn(InfoHash(info_hash)),)))
+    assert again.results == hit.results
+
+
+async def test_who_asks_for_nothing_in_particular_is_not_answered(share: Path) -> None:
+    async with mouth(share) as us:
+        assert await us.heard(Query(""), Query("\\", ("urn:",)), Query("red moon")) == []
+
+
+async def test_two_that_nobody_can_dial_do_not_meet(share: Path) -> None:
+    behind = Query("blue", flags=QueryFlags.FIREWALLED)
+    async with mouth(share) as us:
+        assert len(await us.heard(behind)) == 1
+        us.said.clear()
+        us.us = us.us._replace(firewalled=True)
+        assert await us.heard(behind) == []
+        us.said.clear()
+        (hit,) = await us.heard(Query("blue"))
+    assert hit.push
+    assert hit.proxies == (PROXY,)
+
+
+async def test_many_results_come_in_several_hits_and_have_an_end(share: Path) -> None:
+    for number in range(MOST_RESULTS + 9):
+        (share / f"many {number}.txt").write_bytes(b"%d" % number)
+    async with mouth(share) as us:
+        hits = await us.heard(Query("many"))
+    assert [len(hit.results) for hit in hits] == [IN_ONE_HIT] * (MOST_RESULTS // IN_ONE_HIT)
+    assert all(len(hit.encode()) <= 4096 for hit in hits)
+
+
+async def test_a_push_may_be_asked_for_what_we_told_of_lately(share: Path) -> None:
+    async with mouth(share) as us:
+        assert not us.answering.told(1)
+        (hit,) = await us.heard(Query("blue"))
+        index = hit.results[0].index
+        assert us.answering.told(index)
+        us.now += REMEMBERED + 1
+        assert not us.answering.told(index)
+
+
+async def test_a_long_line_of_queries_has_an_end(share: Path) -> None:
+    async with mouth(share) as us:
+        for _ in range(MOST_WAITING + 50):
+            us.ask(Query("blue"))
+        assert len(us.answering._waiting) == MOST_WAITING
+        working = asyncio.ensure_future(us.answering.run())
+        async with asyncio.timeout(5):
+            while us.answering._waiting:
+                await asyncio.sleep(0)
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+    assert MOST_WAITING - 1 <= len(us.said) <= MOST_WAITING
