@@ -273,6 +273,19 @@ def test_an_ultrapeer_says_so_in_its_pong() -> None:
     play(story)
 
 
+@pytest.mark.parametrize(("files", "kib"), [(0, 0), (1, 7), (2, 15), (3, 24)])
+def test_a_leaf_does_not_look_like_an_ultrapeer(files: int, kib: int) -> None:
+    async def story(mesh: Mesh) -> None:
+        servent = mesh.servent()
+        servent.shares = lambda: (files, files << 13)  # type: ignore[method-assign]
+        await servent.open(Wish.LEAF)
+        pong = servent.router.pong("10.0.0.1")
+        assert pong.kib == kib
+        assert not pong.ultrapeer
+
+    play(story)
+
+
 # Leaves and tables
 
 
