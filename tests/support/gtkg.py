@@ -48,6 +48,7 @@ class Gtkg(asyncio.BufferedProtocol):
         self.heads: list[tuple[str, dict[str, str]]] = []
         self.hits: dict[bytes, list[str]] = {}
         self.byes: list[str] = []
+        self.knocks: list[bytes] = []
         self.table = Table()
         self.pongs = 0
         self.up = self.over = False
@@ -65,6 +66,10 @@ class Gtkg(asyncio.BufferedProtocol):
 
     async def listen(self, loop: VirtualLoop) -> None:
         await loop.create_server(lambda: self, self.host, PORT)
+
+    async def open_door(self, loop: VirtualLoop) -> None:
+        """For who shall find out whether it can be dialed."""
+        await loop.create_server(lambda: _Door(self.knocks), self.host, PORT + 1)
 
     def heard_of(self, kind: int) -> list[Message]:
         return [message for message in self.heard if message.kind == kind]
@@ -179,6 +184,8 @@ class Gtkg(asyncio.BufferedProtocol):
             self._tell_table()
         names = struct.pack("<H4sHH4sHH", 2, b"BEAR", 4, 1, b"BEAR", 11, 1)
         self._say(VENDOR, bytes(8) + names)
+        # As long as nobody has dialed it, it takes itself for firewalled.
+        self._say(VENDOR, struct.pack("<4sHHH", b"BEAR", 7, 1, PORT + 1))
         self._alive()
 
     def _tell_table(self) -> None:
@@ -310,6 +317,23 @@ class Gtkg(asyncio.BufferedProtocol):
     def _end(self) -> None:
         self.over = True
         self._transport.close()  # type: ignore[attr-defined]
+
+
+class _Door(asyncio.BufferedProtocol):
+    def __init__(self, knocks: list[bytes]) -> None:
+        self._knocks, self._buffer, self._heard = knocks, bytearray(100), b""
+
+    @override
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    @override
+    def buffer_updated(self, nbytes: int) -> None:
+        self._heard += self._buffer[:nbytes]
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._knocks.append(self._heard)
 
 
 def _head(text: str) -> tuple[str, dict[str, str]]:

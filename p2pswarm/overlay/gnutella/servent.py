@@ -18,6 +18,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.gnutella.links.knocking import Knocking
 from p2pswarm.overlay.gnutella.links.link import Link
 from p2pswarm.overlay.gnutella.place.cache import HostFile
 from p2pswarm.overlay.gnutella.place.hosts import Hosts
@@ -38,7 +39,7 @@ from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.push import Push
 from p2pswarm.wire.gnutella.query import Query
-from p2pswarm.wire.gnutella.vendor import Vendor, VendorMessage
+from p2pswarm.wire.gnutella.vendor import TcpConnectBack, Vendor, VendorMessage
 from p2pswarm.wire.sniff import Guest
 
 __all__ = ["Files", "Servent"]
@@ -96,6 +97,7 @@ class Servent:
         self.neighbours = Neighbours(
             port, self.router, slots, prospects, dice, firewalled=firewalled
         )
+        self._knocking = Knocking(port, clock)
         self._udp = Udp(port, self.router, self.hosts, self, dice)
         self.answering = Answering(self._presence, self._answer, clock)
         self.searching = Searching(
@@ -122,6 +124,7 @@ class Servent:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.neighbours.run())
                 tasks.create_task(self.answering.run())
+                tasks.create_task(self._knocking.run())
                 tasks.create_task(self._share())
                 while True:
                     await asyncio.sleep(SAVE_EVERY)
@@ -259,7 +262,10 @@ class Servent:
         self._files.pushed(push, teller.remote if isinstance(teller, Link) else teller)
 
     def vendor(self, head: Descriptor, message: VendorMessage | Vendor, link: Link) -> None:
-        self._udp.vendor(head, message, link)
+        if isinstance(message, TcpConnectBack):
+            self._knocking.asked(link.remote.host, message.port)
+        else:
+            self._udp.vendor(head, message, link)
 
     def visited(self, head: Descriptor, query: Query, asker: Address, host: str) -> None:
         """By UDP. Who asks sees us at `host`."""

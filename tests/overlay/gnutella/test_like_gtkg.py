@@ -176,3 +176,15 @@ def test_a_leaf_of_ours_tells_one_ultrapeer_nothing_of_another(tmp_path: Path) -
         assert len(one.heard_of(PONG)) == before + 1
 
     play(tmp_path, story)
+
+
+@pytest.mark.parametrize(("ours", "ultrapeer"), [("leaf", True), ("ultrapeer", False)])
+def test_whoever_asks_for_it_is_dialed_once(tmp_path: Path, ours: str, ultrapeer: bool) -> None:
+    async def story(stage: Stage) -> None:
+        other = stage.other(ultrapeer=ultrapeer)
+        await other.open_door(stage.world.loop)
+        await stage.meet(other, ours, we_dial=False)
+        await asyncio.sleep(5)
+        assert other.knocks == [b"\n\n"]
+
+    play(tmp_path, story)
