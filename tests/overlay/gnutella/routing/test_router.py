@@ -139,6 +139,19 @@ def test_who_answers_for_itself_is_where_it_says() -> None:
     play(story)
 
 
+def test_who_is_on_this_machine_may_have_another_address() -> None:
+    async def story(mesh: Mesh) -> None:
+        servent, (one,) = await around(mesh, PEER)
+        other = await mesh.stranger("127.0.0.9").dial(servent)
+        guid = one.ask("nothing of ours")
+        await asyncio.sleep(1)
+        other.hit(guid, address=Address("172.17.0.2", 6346))
+        await asyncio.sleep(1)
+        assert len(one.heard(Kind.HIT)) == 1
+
+    play(story)
+
+
 def test_a_leaf_answers_for_nobody_else() -> None:
     async def story(mesh: Mesh) -> None:
         servent, (one, leaf) = await around(mesh, ULTRAPEER, LEAF, wish=Wish.ULTRAPEER)
