@@ -242,6 +242,8 @@ class Servent:
 
     def found(self, head: Descriptor, hit: QueryHit, link: Link | None = None) -> None:
         new = self.searching.found(head, hit)
+        if link is None:
+            self.router.counts(head.guid, len(hit.results))
         self._udp.guessing.found_elsewhere(head.guid, new)
 
     def pushed(self, push: Push, teller: Link | Address) -> None:
