@@ -243,9 +243,10 @@ class Servent:
     def asked(self, head: Descriptor, query: Query, link: Link) -> None:
         self.answering.asked(Asked(head, query, link.host, zone_of(link.remote.host)))
 
-    def found(self, head: Descriptor, hit: QueryHit, link: Link | None = None) -> None:
-        new = self.searching.found(head, hit)
-        if link is None:
+    def found(self, head: Descriptor, hit: QueryHit, teller: Link | Address) -> None:
+        address = teller.remote if isinstance(teller, Link) else teller
+        new = self.searching.found(head, hit, zone_of(address.host))
+        if isinstance(teller, Address):
             self.router.counts(head.guid, len(hit.results))
         self._udp.guessing.found_elsewhere(head.guid, new)
 
