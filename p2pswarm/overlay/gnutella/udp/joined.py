@@ -95,10 +95,11 @@ class Udp:
         router.changed.append(self._changed)
 
     async def open(self, named: Sequence[Address]) -> None:
-        """Listen, and ask who was named for more. Raises PortTakenError."""
+        """Listen, and ask who was named, and some whom we know, for more. Raises PortTakenError."""
         self._port.route_datagrams(DatagramGuest.GNUTELLA, self._datagrams.got)
         await self._port.open_datagrams()
         self.probing.ask_host_caches([host for host in named if host.dialable][:CACHES_ASKED])
+        self.ask_for_hosts()
 
     def ask_for_hosts(self) -> None:
         """There are too few neighbours: ask some whom we know."""
