@@ -128,7 +128,9 @@ class Answering:
     def hits(self, results: Sequence[Result], host: str) -> Iterator[QueryHit]:
         """Messages that say so, for somebody who sees us at `host`."""
         us = self._us()
-        ggep = {"PUSH": pack_endpoints(us.proxies)} if us.firewalled and us.proxies else {}
+        ggep = {"BH": b""}  # whoever wants to see all that we share may
+        if us.firewalled and us.proxies:
+            ggep["PUSH"] = pack_endpoints(us.proxies)
         for some in _portions(results):
             self._remember(some)
             yield QueryHit(
