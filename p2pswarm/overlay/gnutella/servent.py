@@ -6,13 +6,14 @@ by UDP.
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Protocol
 
-from p2pswarm.errors import NetworkError
+from p2pswarm.errors import DiskError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.budget import DialBudget
@@ -42,6 +43,9 @@ from p2pswarm.wire.sniff import Guest
 
 __all__ = ["Files", "Servent"]
 
+log = logging.getLogger(__name__)
+
+READ_AGAIN = 60.0  # seconds until a catalog that cannot be read is tried again
 SAVE_EVERY = 10.0  # seconds between looks whether the host cache is worth writing
 FIRST_TIME = 12.0  # seconds until one of the hosts we know should have let us in,
 OTHERS_TIME = 1.0  # and more for the others
@@ -133,7 +137,14 @@ class Servent:
         self.answering.share(catalog)
 
     async def _share(self) -> None:
-        await self._interests.follow(await asyncio.shield(self._catalog))
+        """Until cancelled. While the catalog cannot be read, neighbours have what they were told."""
+        catalog = await asyncio.shield(self._catalog)
+        while True:
+            try:
+                await self._interests.follow(catalog)
+            except DiskError as error:
+                log.warning("gnutella: neighbours are not told what is new: %s", error)
+                await asyncio.sleep(READ_AGAIN)
 
     async def first(self) -> None:
         """Until there are neighbours; raises NetworkError when nobody whom we know is there.

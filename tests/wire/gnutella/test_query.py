@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
+from p2pswarm.formats.urns import sha1_urn
 from p2pswarm.wire.gnutella.ggep import Ggep
-from p2pswarm.wire.gnutella.hashes import Hashes, hashes_of, sha1_urn
+from p2pswarm.wire.gnutella.hashes import Hashes, hashes_of
 from p2pswarm.wire.gnutella.query import (
     MAX_QUERY,
     MAX_URNS,
