@@ -29,6 +29,11 @@ def latest(one: Container) -> dict[str, Any]:
     return told[-1] if told else {}
 
 
+def neighbours(one: Container) -> int:
+    state = latest(one)
+    return int(state["links"] + state["leaves"])
+
+
 def search(one: Container, folder: str, *more: str) -> list[dict[str, Any]]:
     """What a search from inside this container tells."""
     words = ("blue", "moon", "--port", "0", "--wait", "2s", "--data-dir", folder)
@@ -38,7 +43,7 @@ def search(one: Container, folder: str, *more: str) -> list[dict[str, Any]]:
 
 def offered_by(swarm: Swarm, hosts: int) -> bool:
     """So many have it, and have told its hashes: it is one file."""
-    told = search(swarm.one("ultrapeer"), "/tmp/asker", "P2PSWARM_GNUTELLA_ROLE=leaf",
+    told = search(swarm.one("ultrapeer"), "/tmp/asker", "-u", "P2PSWARM_GNUTELLA_ROLE",
                   "P2PSWARM_CONNECT=ultrapeer:46881")  # fmt: skip
     found = [event for event in told if event["event"] == "result"]
     (cost,) = [event for event in told if event["event"] == "cost"]
@@ -57,17 +62,21 @@ def is_fetched(swarm: Swarm, sharer: Container) -> bool:
     return True
 
 
-@pytest.mark.parametrize("lookup", ["recursive", "iterative"])
-def test_found_over_an_ultrapeer_and_fetched_from_both_who_share_it(
-    swarms: Swarms, song: Path, lookup: str
+WAYS = {
+    "asking ultrapeers": {},
+    "one after the other": {"LOOKUP": "iterative"},
+    "every node equal": {"FLOOD": "true", "GNUTELLA_ROLE": "auto"},
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_found_and_fetched_from_both_who_share_it(
+    swarms: Swarms, song: Path, way: dict[str, str]
 ) -> None:
-    swarm = swarms(share=song, UP_LIMIT="4MiB/s", WORDS="blue moon", LOOKUP=lookup)
+    swarm = swarms(share=song, UP_LIMIT="4MiB/s", WORDS="blue moon", **way)
     swarm.up("ultrapeer", "leaf")
     until(lambda: offered_by(swarm, 2), "both offer it", 60)
-    until(
-        lambda: latest(swarm.one("ultrapeer"))["leaves"] == 2,
-        "it has two leaves, who asked is gone",
-    )
+    until(lambda: neighbours(swarm.one("ultrapeer")) == 2, "whoever asked is gone")
     swarm.up("seeker", alone=True)
     until(lambda: is_fetched(swarm, swarm.of("leaf")[0]), "it is fetched", 60)
     assert len({event["address"] for event in swarm.one("seeker").told("peer_joined")}) == 2
