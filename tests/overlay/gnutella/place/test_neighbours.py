@@ -286,6 +286,19 @@ def test_a_crawler_sees_the_graph() -> None:
     play(story)
 
 
+def test_a_leaf_that_becomes_an_ultrapeer_for_another_says_how_many_it_will_know() -> None:
+    async def story(mesh: Mesh) -> None:
+        one = mesh.servent()
+        await one.open(Wish.AUTO)
+        browser = Browser()
+        hello = b"GNUTELLA CONNECT/0.6\r\nX-Ultrapeer: False\r\n\r\n"
+        await browser.say(mesh, one.address, hello)
+        lines = browser.heard.decode().split("\r\n")
+        assert {"X-Ultrapeer: True", "X-Degree: 16"} <= set(lines)
+
+    play(story)
+
+
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
