@@ -20,6 +20,7 @@ from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.gnutella.links.link import Link
 from p2pswarm.overlay.gnutella.place.cache import HostFile
+from p2pswarm.overlay.gnutella.place.connect_back import ConnectBack
 from p2pswarm.overlay.gnutella.place.hosts import Hosts
 from p2pswarm.overlay.gnutella.place.neighbours import Neighbours
 from p2pswarm.overlay.gnutella.place.prospects import Prospects
@@ -38,7 +39,7 @@ from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.push import Push
 from p2pswarm.wire.gnutella.query import Query
-from p2pswarm.wire.gnutella.vendor import Vendor, VendorMessage
+from p2pswarm.wire.gnutella.vendor import TcpConnectBack, Vendor, VendorMessage
 from p2pswarm.wire.sniff import Guest
 
 __all__ = ["Files", "Servent"]
@@ -96,6 +97,7 @@ class Servent:
         self.neighbours = Neighbours(
             port, self.router, slots, prospects, dice, firewalled=firewalled
         )
+        self._connect_back = ConnectBack(port, clock)
         self._udp = Udp(port, self.router, self.hosts, self, dice)
         self.answering = Answering(self._presence, self._answer, clock)
         self.searching = Searching(
@@ -122,6 +124,7 @@ class Servent:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.neighbours.run())
                 tasks.create_task(self.answering.run())
+                tasks.create_task(self._connect_back.run())
                 tasks.create_task(self._share())
                 while True:
                     await asyncio.sleep(SAVE_EVERY)
@@ -251,15 +254,21 @@ class Servent:
     def asked(self, head: Descriptor, query: Query, link: Link) -> None:
         self.answering.asked(Asked(head, query, link.host, zone_of(link.remote.host)))
 
-    def found(self, head: Descriptor, hit: QueryHit, link: Link | None = None) -> None:
-        new = self.searching.found(head, hit)
+    def found(self, head: Descriptor, hit: QueryHit, teller: Link | Address) -> None:
+        address = teller.remote if isinstance(teller, Link) else teller
+        new = self.searching.found(head, hit, zone_of(address.host))
+        if isinstance(teller, Address):
+            self.router.counts(head.guid, len(hit.results))
         self._udp.guessing.found_elsewhere(head.guid, new)
 
     def pushed(self, push: Push, teller: Link | Address) -> None:
         self._files.pushed(push, teller.remote if isinstance(teller, Link) else teller)
 
     def vendor(self, head: Descriptor, message: VendorMessage | Vendor, link: Link) -> None:
-        self._udp.vendor(head, message, link)
+        if isinstance(message, TcpConnectBack):
+            self._connect_back.asked(link.remote.host, message.port)
+        else:
+            self._udp.vendor(head, message, link)
 
     def visited(self, head: Descriptor, query: Query, asker: Address, host: str) -> None:
         """By UDP. Who asks sees us at `host`."""

@@ -22,11 +22,11 @@ from p2pswarm.overlay.gnutella.routing.interests import Interests, Words
 from p2pswarm.overlay.gnutella.routing.pinging import Pinging
 from p2pswarm.overlay.gnutella.routing.questions import Question, Questions
 from p2pswarm.overlay.gnutella.routing.routes import Routes
-from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_address
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push
-from p2pswarm.wire.gnutella.query import Query
+from p2pswarm.wire.gnutella.query import Query, QueryFlags, without_oob
 from p2pswarm.wire.gnutella.vendor import (
     SUPPORTED,
     HopsFlow,
@@ -185,6 +185,10 @@ class Router:
         """Nobody waits for its hits any more."""
         self._questions.stop(guid)
 
+    def counts(self, guid: bytes, results: int) -> None:
+        """So many for a question of ours came another way: by UDP."""
+        self._questions.answered(guid, results)
+
     def answer(self, head: Descriptor, hit: QueryHit) -> bool:
         """Send our hit back to who asked; False when the way is gone. Raises LocalProtocolError."""
         asker = self._routes.back(head.guid)
@@ -252,6 +256,8 @@ class Router:
         if not self._budget.grant(link, now, 1.0 + spread):
             self.dropped["budget"] += 1
             return
+        if from_leaf and QueryFlags.OOB in query.flags:
+            head = _reachable(head, link)
         words = self._interests.words(query)
         if self._interests.ours(words):
             self._local.asked(head, query, link)
@@ -374,3 +380,10 @@ class Router:
             hear(link)
         for look in self.changed:
             look()
+
+
+def _reachable(head: Descriptor, leaf: Link) -> Descriptor:
+    """A leaf's query as it goes on: hits by UDP come to the leaf's own address, or over us."""
+    if oob_address(head.guid).host == leaf.remote.host:
+        return head
+    return replace(head, payload=without_oob(head.payload))

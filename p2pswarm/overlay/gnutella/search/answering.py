@@ -128,7 +128,9 @@ class Answering:
     def hits(self, results: Sequence[Result], host: str) -> Iterator[QueryHit]:
         """Messages that say so, for somebody who sees us at `host`."""
         us = self._us()
-        ggep = {"PUSH": pack_endpoints(us.proxies)} if us.firewalled and us.proxies else {}
+        ggep = {"BH": b""}  # whoever wants to see all that we share may
+        if us.firewalled and us.proxies:
+            ggep["PUSH"] = pack_endpoints(us.proxies)
         for some in _portions(results):
             self._remember(some)
             yield QueryHit(
@@ -183,7 +185,7 @@ def _digest(query: Query) -> Digest | None:
 
 
 def _portions(results: Sequence[Result]) -> Iterator[list[Result]]:
-    """For one message each. No content is in one twice: gtk-gnutella bans whose hit has twins, as a spammer."""
+    """For one message each, no content twice in one: gtk-gnutella bans who has twins in a hit, as a spammer."""
     left = [(len(result.encode()), result) for result in results]
     while left:
         some: list[Result] = []

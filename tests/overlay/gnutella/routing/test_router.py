@@ -1,13 +1,14 @@
 """What becomes of each message: neighbours that follow the rules, and neighbours that do not."""
 
 import asyncio
+from random import Random
 
 import pytest
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.gnutella.links.agreement import Role
 from p2pswarm.overlay.gnutella.place.slots import Wish
-from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push
@@ -441,6 +442,40 @@ def test_a_leaf_has_so_many_questions_at_a_time() -> None:
         leaf.link.close()
         await asyncio.sleep(1)
         assert not servent.router._questions._questions
+
+    play(story)
+
+
+@pytest.mark.parametrize(("host", "kept"), [("10.0.0.2", True), ("10.0.0.99", False)])
+def test_a_leaf_has_hits_by_udp_at_its_own_address_only(host: str, kept: bool) -> None:
+    """Otherwise all who have something would write to whomever it names."""
+
+    async def story(mesh: Mesh) -> None:
+        _, (leaf, other) = await around(mesh, LEAF, ULTRAPEER, wish=Wish.ULTRAPEER)
+        assert leaf.host.name == "10.0.0.2"
+        guid = oob_guid(Address(host, PORT), Random(1))
+        wish = Query("cheese", ggep={"SO": b""}, flags=QueryFlags.OOB | QueryFlags.LEAF_GUIDED)
+        leaf.say(Kind.QUERY, wish.encode(), guid=guid)
+        await asyncio.sleep(1)
+        (heard,) = other.heard(Kind.QUERY)
+        flags = QueryFlags.LEAF_GUIDED | (QueryFlags.OOB if kept else QueryFlags.NONE)
+        assert Query.read(heard.payload) == Query("cheese", ggep={"SO": b""}, flags=flags)
+
+    play(story)
+
+
+def test_results_that_come_another_way_end_a_question_too() -> None:
+    async def story(mesh: Mesh) -> None:
+        servent, others = await around(mesh, *[ULTRAPEER] * 12, wish=Wish.ULTRAPEER)
+        guid = new_guid(Random(1))
+        question = servent.router.ask(Query("cheese"), guid, 10)
+        await asyncio.sleep(1)
+        asked = sum(len(other.heard(Kind.QUERY)) for other in others)
+        assert 0 < asked < 12
+        servent.router.counts(guid, 10)
+        await asyncio.sleep(60)
+        assert sum(len(other.heard(Kind.QUERY)) for other in others) == asked
+        assert question.done
 
     play(story)
 
