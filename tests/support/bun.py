@@ -28,6 +28,13 @@ __all__ = ["Bun"]
 
 AGENT = "Gnutonium/2.0.0"
 SLOTS = 1 << 16
+_LEADS = {
+    "X-Ultrapeer-Needed": "True",
+    "X-Ultrapeer-Query-Routing": "0.1",
+    "X-Dynamic-Querying": "0.1",
+    "X-Ext-Probes": "0.1",
+    "X-Degree": "64",
+}
 
 
 class Bun(Neighbour):
@@ -43,7 +50,8 @@ class Bun(Neighbour):
             "User-Agent": AGENT,
             "Listen-IP": str(self.address),
             "X-Max-TTL": "4",
-            "X-Ultrapeer": "False",
+            "X-Ultrapeer": str(self.leads),
+            **(_LEADS if self.leads else {}),
             "X-Query-Routing": "0.2",
             **({"Accept-Encoding": "deflate"} if self.deflate else {}),
             "Pong-Caching": "0.1",
@@ -55,7 +63,7 @@ class Bun(Neighbour):
 
     @override
     def check_greeting(self, headers: Mapping[str, str]) -> None:
-        assert headers["x-ultrapeer"].lower() == "true"
+        assert headers["x-ultrapeer"].lower() == str(not self.leads).lower()
         assert headers.get("x-query-routing") or headers.get("x-ultrapeer-query-routing")
 
     @override
@@ -88,6 +96,41 @@ class Bun(Neighbour):
             shift = 8 - self.bits * (slot % per_byte + 1)
             packed[slot // per_byte] |= (delta << shift) if there else 0
         return bytes(packed)
+
+    @property
+    def table(self) -> set[int] | None:
+        """The slots that its leaf filled, None until all patches came; a wrong one ends the link."""
+        slots = infinity = 0
+        parts: list[bytes] = []
+        table: dict[int, int] | None = None
+        for payload in (message.payload for message in self.heard if message.kind == ROUTES):
+            if payload[0] == 0:
+                slots, infinity = struct.unpack_from("<IB", payload, 1)
+                assert slots.bit_count() == 1
+                assert infinity >= 1
+                parts, table = [], None
+                continue
+            number, of, compressor, bits = payload[1:5]
+            assert slots, "a patch before any reset"
+            assert number == len(parts) + 1 <= of
+            assert compressor in (0, 1)
+            assert bits == 4
+            parts.append(payload[5:])
+            if number == of:
+                packed = b"".join(parts)
+                packed = zlib.decompress(packed) if compressor else packed
+                assert len(packed) == slots // 2
+                table = table or dict.fromkeys(range(slots), infinity)
+                for slot in range(slots):
+                    delta = packed[slot // 2] >> (0 if slot % 2 else 4) & 15
+                    table[slot] += delta - 16 if delta > 7 else delta
+                parts = []
+        return None if table is None else {s for s, value in table.items() if value < infinity}
+
+    @override
+    def _got(self, message: Message) -> None:
+        assert not self.leads or message.hops == 0, "414 Leaf node relayed"
+        super()._got(message)
 
     # Queries
 

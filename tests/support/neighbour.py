@@ -79,7 +79,11 @@ def head_of(start: str, headers: Mapping[str, str]) -> bytes:
 
 async def read_head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
     async with asyncio.timeout(PATIENCE):
-        start, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+        return headers_of(await reader.readuntil(b"\r\n\r\n"))
+
+
+def headers_of(head: bytes) -> tuple[str, dict[str, str]]:
+    start, *lines = head.decode().strip().split("\r\n")
     pairs = [line.split(":", 1) for line in lines]
     return start, {name.lower(): value.strip() for name, value in pairs}
 
@@ -105,7 +109,12 @@ def read_hit(payload: bytes) -> list[Found]:
 
 
 class Neighbour:
-    """`async with`; `connect` to become a neighbour, or be dialed. Subclasses say how it behaves."""
+    """`async with`; `connect` to become a neighbour, or `leads` and is dialed by one leaf.
+
+    Subclasses say how it behaves.
+    """
+
+    leads = False
 
     def __init__(self, host: str, files: Mapping[str, bytes] = {}) -> None:
         self.host = host
@@ -169,6 +178,26 @@ class Neighbour:
         writer.write(head_of("GNUTELLA/0.6 200 OK", final))
         self._packer = zlib.compressobj() if deflate else None
         unpacker = zlib.decompressobj() if theirs.get("content-encoding") == "deflate" else None
+        self._link = writer
+        self.spawn(self._listen(reader, unpacker))
+
+    async def _greeted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        start = b"GNUT" + await reader.readuntil(b"\r\n\r\n")
+        theirs = headers_of(start)[1]
+        if not self.leads:
+            writer.write(head_of("GNUTELLA/0.6 503 I am a shielded leaf node", {}))
+            writer.close()
+            return
+        self.check_greeting(theirs)
+        ours = self.headers(writer.get_extra_info("peername")[0])
+        del ours["Upgrade"]
+        deflate = "deflate" in theirs.get("accept-encoding", "") and "Accept-Encoding" in ours
+        more = {"Content-Encoding": "deflate"} if deflate else {}
+        writer.write(head_of("GNUTELLA/0.6 200 OK", ours | more))
+        last, final = await read_head(reader)
+        assert last.startswith("GNUTELLA/0.6 200 "), (last, final)
+        unpacker = zlib.decompressobj() if final.get("content-encoding") == "deflate" else None
+        self._packer = zlib.compressobj() if deflate else None
         self._link = writer
         self.spawn(self._listen(reader, unpacker))
 
@@ -254,9 +283,7 @@ class Neighbour:
                 assert re.fullmatch(rb"GIV [0-9]+:[0-9a-fA-F]{32}/.+\n\n", line), line
                 self.givs.put_nowait((reader, writer))
             elif start == b"GNUT":
-                await reader.readuntil(b"\r\n\r\n")
-                writer.write(head_of("GNUTELLA/0.6 503 I am a shielded leaf node", {}))
-                writer.close()
+                await self._greeted(reader, writer)
             else:
                 await self.serve(reader, writer, start + await reader.readuntil(b"\r\n\r\n"))
         except (OSError, EOFError):

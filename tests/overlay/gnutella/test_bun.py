@@ -1,4 +1,4 @@
-"""GnutellaBun as a leaf of ours: it finds and is found, gives and is given, dialed and pushed."""
+"""GnutellaBun as a leaf of ours and as our ultrapeer: it finds and is found, gives and is given."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -76,3 +76,18 @@ async def test_it_finds_and_fetches_dialed_pushed_and_browsed(street: Street) ->
     (listed,) = await bun.browse(above)
     assert (listed.name, listed.address) == ("red sun.mp3", above)
     assert await bun.over(*await bun.push(listed), listed) == TALE
+
+
+async def test_our_leaf_is_found_and_finds_where_it_leads(street: Street) -> None:
+    bun = await street.enter(Bun(street.host(), {"red sun.mp3": TALE}))
+    bun.leads = True
+    node, _ = await street.node("leaf", bun.address, blue_moon=SONG)
+    await bun.until(lambda: bun.table)
+    # Each word, and its beginnings of three letters at least: blue, moon, mp3, blu, moo; and the SHA-1.
+    assert bun.table is not None
+    assert 5 <= len(bun.table) <= 12
+    (hit,) = await bun.ask("blue moon")
+    assert await bun.fetch(hit) == SONG
+    assert await bun.over(*await bun.push(hit), hit) == SONG
+    torrent = await street.downloaded(node, await street.found(node, "red sun"))
+    assert torrent.path.read_bytes() == TALE
