@@ -111,6 +111,11 @@ class Gtk(Neighbour):
             out += bytes([flags]) + name.encode() + bytes([0x40 | len(data)]) + data
         return out
 
+    @override
+    def index_of_push(self, found: Found) -> int:
+        """What has a SHA-1 has no index there."""
+        return 0xFFFFFFFF
+
     # Fetching
 
     def request(self, target: str, found: Found, *more: str, first: bool) -> bytes:

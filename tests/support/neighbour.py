@@ -158,6 +158,9 @@ class Neighbour:
     def answer(self, message: Message) -> None:
         """A query."""
 
+    def index_of_push(self, found: Found) -> int:
+        return found.index
+
     async def serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes
     ) -> None:
@@ -302,6 +305,7 @@ class Neighbour:
     async def push(self, found: Found) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection from there."""
         host = bytes(map(int, self.host.split(".")))
-        self.say(PUSH, struct.pack("<16sI4sH", found.servent, found.index, host, self.address.port))
+        index = self.index_of_push(found)
+        self.say(PUSH, struct.pack("<16sI4sH", found.servent, index, host, self.address.port))
         async with asyncio.timeout(PATIENCE):
             return await self.givs.get()
