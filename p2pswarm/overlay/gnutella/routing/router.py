@@ -22,11 +22,11 @@ from p2pswarm.overlay.gnutella.routing.interests import Interests, Words
 from p2pswarm.overlay.gnutella.routing.pinging import Pinging
 from p2pswarm.overlay.gnutella.routing.questions import Question, Questions
 from p2pswarm.overlay.gnutella.routing.routes import Routes
-from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_address
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push
-from p2pswarm.wire.gnutella.query import Query
+from p2pswarm.wire.gnutella.query import Query, QueryFlags, without_oob
 from p2pswarm.wire.gnutella.vendor import (
     SUPPORTED,
     HopsFlow,
@@ -43,6 +43,7 @@ __all__ = ["Asker", "Ourselves", "Router"]
 LEAF_PINGS = (
     0.1  # how likely a second is the one in which a leaf is pinged, or pings, after half a minute
 )
+MOST_OF_QUERY = 1024  # bytes; gtk-gnutella parts with who sends it a larger one, its own or not
 WORK = 5000.0  # queries a second that all neighbours together may make us send
 
 
@@ -129,6 +130,8 @@ class Router:
     def joined(self, link: Link) -> None:
         """The greeting is over; speak."""
         self.links[link] = None
+        if link.agreement.guid is not None:  # the same as in its hits
+            self._routes.learn(link.agreement.guid, link, self._clock(), direct=True)
         if link.agreement.vendor_messages:
             self._say(link, Kind.VENDOR, MessagesSupported(SUPPORTED).encode())
         self._interests.joined(link, self._clock())
@@ -182,6 +185,10 @@ class Router:
         """Nobody waits for its hits any more."""
         self._questions.stop(guid)
 
+    def counts(self, guid: bytes, results: int) -> None:
+        """So many for a question of ours came another way: by UDP."""
+        self._questions.answered(guid, results)
+
     def answer(self, head: Descriptor, hit: QueryHit) -> bool:
         """Send our hit back to who asked; False when the way is gone. Raises LocalProtocolError."""
         asker = self._routes.back(head.guid)
@@ -233,6 +240,9 @@ class Router:
         if place is None or (from_leaf and head.hops):
             self.dropped["too far"] += 1
             return
+        if len(head.payload) > MOST_OF_QUERY:
+            self.dropped["too large"] += 1
+            return
         if link.outbox.in_flow_control:  # it could not take the hits
             self.dropped["flow control"] += 1
             return
@@ -246,6 +256,8 @@ class Router:
         if not self._budget.grant(link, now, 1.0 + spread):
             self.dropped["budget"] += 1
             return
+        if from_leaf and QueryFlags.OOB in query.flags:
+            head = _reachable(head, link)
         words = self._interests.words(query)
         if self._interests.ours(words):
             self._local.asked(head, query, link)
@@ -299,7 +311,8 @@ class Router:
             self.dropped["lies"] += 1
             return
         back = self._routes.back(head.guid)
-        if back is None or back is link:
+        passes = isinstance(back, Link) and self.role is Role.LEAF  # which a leaf never does
+        if back is None or back is link or passes:
             self.dropped["no way"] += 1
             return
         self._routes.learn(hit.servent, link, self._clock(), direct=head.hops == 0)
@@ -367,3 +380,10 @@ class Router:
             hear(link)
         for look in self.changed:
             look()
+
+
+def _reachable(head: Descriptor, leaf: Link) -> Descriptor:
+    """A leaf's query as it goes on: hits by UDP come to the leaf's own address, or over us."""
+    if oob_address(head.guid).host == leaf.remote.host:
+        return head
+    return replace(head, payload=without_oob(head.payload))

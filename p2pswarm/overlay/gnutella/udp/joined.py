@@ -58,8 +58,8 @@ class Ear(Protocol):
     def visited(self, head: Descriptor, query: Query, asker: Address, host: str) -> None:
         """Somebody asks, who sees us at `host`."""
 
-    def found(self, head: Descriptor, hit: QueryHit) -> None:
-        """A hit for a question of ours."""
+    def found(self, head: Descriptor, hit: QueryHit, teller: Address) -> None:
+        """A hit for a question of ours, from there."""
 
     def pushed(self, push: Push, teller: Address) -> None:
         """Somebody wants us to connect."""
@@ -95,10 +95,11 @@ class Udp:
         router.changed.append(self._changed)
 
     async def open(self, named: Sequence[Address]) -> None:
-        """Listen, and ask who was named for more. Raises PortTakenError."""
+        """Listen, and ask who was named, and some whom we know, for more. Raises PortTakenError."""
         self._port.route_datagrams(DatagramGuest.GNUTELLA, self._datagrams.got)
         await self._port.open_datagrams()
         self.probing.ask_host_caches([host for host in named if host.dialable][:CACHES_ASKED])
+        self.ask_for_hosts()
 
     def ask_for_hosts(self) -> None:
         """There are too few neighbours: ask some whom we know."""
@@ -171,7 +172,7 @@ class Udp:
 
     def _found(self, head: Descriptor, hit: QueryHit, sender: Address) -> None:
         self.came(head, hit, sender)
-        self._ear.found(head, hit)
+        self._ear.found(head, hit, sender)
 
     def came(self, head: Descriptor, hit: QueryHit, sender: Address) -> None:
         """A hit by UDP: whoever brought it brings a push to where it came from."""

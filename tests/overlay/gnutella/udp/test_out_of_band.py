@@ -3,12 +3,11 @@
 from random import Random
 
 import pytest
-from hypothesis import given, strategies as st
 
 from p2pswarm.errors import LocalProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
-from p2pswarm.overlay.gnutella.udp.claims import Claims, asking_for_offers, without_oob
+from p2pswarm.overlay.gnutella.udp.claims import Claims, asking_for_offers
 from p2pswarm.overlay.gnutella.udp.offers import Offers, wants_offer
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Guid, Kind, new_guid, oob_guid
 from p2pswarm.wire.gnutella.push import Push
@@ -232,20 +231,6 @@ def test_searches_that_wait_have_a_bound() -> None:
         asker.claims.watch(new_guid(DICE), 10)
     with pytest.raises(LocalProtocolError):
         asker.claims.watch(new_guid(DICE), 10)
-
-
-@given(st.text("abc xyz", max_size=20), st.sampled_from([0x0400, 0x4400, 0x0000, 0x3C00]))
-def test_the_wish_for_offers_is_taken_out_of_a_query_and_nothing_else(text: str, word: int) -> None:
-    query = Query(text, ggep={"SO": b""}, flags=QueryFlags(word))
-    changed = Query.read(without_oob(query.encode()))
-    assert changed.flags == query.flags & ~QueryFlags.OOB
-    assert (changed.text, changed.ggep) == (query.text, query.ggep)
-
-
-def test_an_old_query_with_a_speed_is_left_as_it_is() -> None:
-    payload = b"\x04\x00words\x00"
-    assert without_oob(payload) == payload
-    assert without_oob(b"") == b""
 
 
 def push_of(servent: Guid, address: Address) -> Descriptor:
