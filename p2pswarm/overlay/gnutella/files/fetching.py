@@ -31,6 +31,8 @@ LONGEST_LINE = 600.0  # and all of it together
 MOST_CUTS = 5  # connections that end early
 AVAILABLE = "X-Available-Ranges"
 MOST_SMALL = 64 << 10  # bytes of what is said beside a refusal
+# Not now: too slow; it still gives us this file on a connection of ours that broke; it is asked too often.
+FOR_NOW = {408, 409, 429}
 
 Connect = Callable[[Source, Request], Awaitable[tuple[Talk, Response]]]
 """A new connection to it, and the answer to this first request. Raises NetworkError."""
@@ -146,6 +148,8 @@ class Fetching:
     def _refused(self, talk: Talk, response: Response) -> float:
         """Seconds to wait on this connection, or it raises."""
         reason = f"{talk.remote} says: {response.code} {response.reason[:80]}"
+        if _is_for_now(response):
+            raise LaterError(reason, response.retry_after)
         if response.code != 503:
             failed = RefusedError if response.code < 500 else NetworkError
             raise failed(reason)
@@ -168,6 +172,20 @@ class Fetching:
         talk, self._talk = self._talk, None
         if talk is not None:
             talk.close()
+
+
+def _is_for_now(response: Response) -> bool:
+    """Refusals other than 503 after which gtk-gnutella gives the file later.
+
+    A partial file that lacks the range; and 403, in older ones, for who was too quick in its line.
+    """
+    match response.code:
+        case 416:
+            return "X-Available-Ranges" in response.headers
+        case 403:
+            return "Retry-After" in response.headers
+        case code:
+            return code in FOR_NOW
 
 
 def _given(response: Response, source: Source, at: int) -> ContentRange:

@@ -86,7 +86,8 @@ class Pinging:
         # Nobody else should hear of us behind a firewall, but a neighbour wants to know whether we live.
         if ttl == 1 or not self._us.firewalled:
             self._answer(link, head, self.pong(link.host), 0)
-        if ttl > 1:
+        # Whatever a leaf sends has made no hops: gtk-gnutella parts with a leaf that passes on a pong.
+        if ttl > 1 and self._us.role is not Role.LEAF:
             zone = zone_of(link.remote.host)
             for pong, far in self.pongs.answer(link, ttl, hops, self._clock(), asker=zone):
                 self._answer(link, head, pong, far)

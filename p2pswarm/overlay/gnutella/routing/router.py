@@ -43,6 +43,7 @@ __all__ = ["Asker", "Ourselves", "Router"]
 LEAF_PINGS = (
     0.1  # how likely a second is the one in which a leaf is pinged, or pings, after half a minute
 )
+MOST_OF_QUERY = 1024  # bytes; gtk-gnutella parts with who sends it a larger one, its own or not
 WORK = 5000.0  # queries a second that all neighbours together may make us send
 
 
@@ -129,6 +130,8 @@ class Router:
     def joined(self, link: Link) -> None:
         """The greeting is over; speak."""
         self.links[link] = None
+        if link.agreement.guid is not None:  # the same as in its hits
+            self._routes.learn(link.agreement.guid, link, self._clock(), direct=True)
         if link.agreement.vendor_messages:
             self._say(link, Kind.VENDOR, MessagesSupported(SUPPORTED).encode())
         self._interests.joined(link, self._clock())
@@ -237,6 +240,9 @@ class Router:
         if place is None or (from_leaf and head.hops):
             self.dropped["too far"] += 1
             return
+        if len(head.payload) > MOST_OF_QUERY:
+            self.dropped["too large"] += 1
+            return
         if link.outbox.in_flow_control:  # it could not take the hits
             self.dropped["flow control"] += 1
             return
@@ -305,7 +311,8 @@ class Router:
             self.dropped["lies"] += 1
             return
         back = self._routes.back(head.guid)
-        if back is None or back is link:
+        passes = isinstance(back, Link) and self.role is Role.LEAF  # which a leaf never does
+        if back is None or back is link or passes:
             self.dropped["no way"] += 1
             return
         self._routes.learn(hit.servent, link, self._clock(), direct=head.hops == 0)

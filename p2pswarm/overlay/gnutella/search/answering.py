@@ -9,9 +9,11 @@ A push may be asked of us for what we have told of lately, and for nothing else.
 
 import asyncio
 import logging
+import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from p2pswarm.errors import DiskError, FormatError
 from p2pswarm.formats.ids import Address
@@ -32,9 +34,8 @@ __all__ = ["Answering", "Asked", "Presence"]
 log = logging.getLogger(__name__)
 
 MOST_RESULTS = 64  # of one query
-IN_ONE_HIT = (
-    16  # results; with names of a usual length that is half of the 4 KiB that a message should have
-)
+IN_ONE_HIT = 16  # results, and
+MOST_BYTES = 4096  # of them, if there is more than one; gtk-gnutella takes no hit beyond 16 KiB
 MOST_WAITING = 100  # queries
 REMEMBERED = 600.0  # seconds that a push may be asked of us for what we told of
 MOST_REMEMBERED = 10_000  # files
@@ -130,13 +131,12 @@ class Answering:
         ggep = {"BH": b""}  # whoever wants to see all that we share may
         if us.firewalled and us.proxies:
             ggep["PUSH"] = pack_endpoints(us.proxies)
-        for start in range(0, len(results), IN_ONE_HIT):
-            some = tuple(results[start : start + IN_ONE_HIT])
+        for some in _portions(results):
             self._remember(some)
             yield QueryHit(
                 Address(host, us.port),
                 SPEED,
-                some,
+                tuple(some),
                 us.guid,
                 push=us.firewalled,
                 busy=us.busy,
@@ -184,12 +184,42 @@ def _digest(query: Query) -> Digest | None:
     return None
 
 
+def _portions(results: Sequence[Result]) -> Iterator[list[Result]]:
+    """For one message each, no content twice in one: gtk-gnutella bans who has twins in a hit, as a spammer."""
+    left = [(len(result.encode()), result) for result in results]
+    while left:
+        some: list[Result] = []
+        others: list[tuple[int, Result]] = []
+        room, contents = MOST_BYTES, set[bytes | None]()
+        for size, result in left:
+            if some and (len(some) == IN_ONE_HIT or size > room or result.sha1 in contents):
+                others.append((size, result))
+                continue
+            some.append(result)
+            room -= size
+            if result.sha1 is not None:
+                contents.add(result.sha1)
+        yield some
+        left = others
+
+
+# A name that leads out of a folder once a program takes it for a part of an URL. (The catalog knows no names
+# that lead out by themselves.)
+_LEADS_OUT = re.compile(r"(^|/)(\.\.?)?\Z|(^|/)\.\./")
+
+
 def _fits(shared: Shared) -> bool:
-    return shared.id < 1 << 32 and "\0" not in shared.name
+    """gtk-gnutella bans who tells of a name that leads out."""
+    leads_out = _LEADS_OUT.search(unquote(_name(shared)))
+    return shared.id < 1 << 32 and "\0" not in shared.name and not leads_out
+
+
+def _name(shared: Shared) -> str:
+    return shared.name.rpartition("/")[2]
 
 
 def _result(shared: Shared) -> Result:
     """The name alone, since many programs take one with a folder for an attack; the folder beside it."""
-    folder, _, name = shared.name.rpartition("/")
+    folder, name = shared.name.rpartition("/")[0], _name(shared)
     ggep = {"PATH": folder.encode("utf-8", "replace")} if folder else {}
     return Result(shared.id, shared.size, name, shared.sha1, shared.tth, shared.info_hash, ggep)

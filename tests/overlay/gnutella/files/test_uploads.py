@@ -158,10 +158,15 @@ class TestParts:
             assert value(head, "Content-Range") == "bytes 150-199/1000"
             assert value(head, "X-Available-Ranges") == "bytes 100-199,500-999"
             assert body == DATA[150:200]
-            head, body = await guest.ask(target)
-            assert (value(head, "Content-Range"), body) == ("bytes 100-199/1000", DATA[100:200])
-            head, _ = await guest.ask(target, "Range: bytes=300-400")
-            assert head.startswith("HTTP/1.1 503 Requested Range Not Available\r\n")
+            for lines in [(), ("Range: bytes=99-300",), ("Range: bytes=300-400",)]:
+                # From the byte that was asked for or not at all; and then at once for what there is.
+                head, _ = await guest.ask(target, *lines)
+                assert head.startswith("HTTP/1.1 503 Requested Range Not Available\r\n")
+                assert value(head, "X-Available-Ranges") == "bytes 100-199,500-999"
+                assert value(head, "Content-Length") == "0"
+                assert value(head, "Retry-After") is None
+            head, body = await guest.ask(target, "Range: bytes=500-599")
+            assert (value(head, "Content-Range"), body) == ("bytes 500-599/1000", DATA[500:600])
             servent.mesh.end(half)
             assert "404" in (await guest.ask(target, "Range: bytes=150-"))[0]
 

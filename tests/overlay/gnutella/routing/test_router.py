@@ -178,6 +178,19 @@ def test_a_push_goes_the_way_of_the_hit() -> None:
     play(story)
 
 
+def test_a_push_reaches_a_neighbour_that_has_not_answered_anything() -> None:
+    async def story(mesh: Mesh) -> None:
+        servent, (one, other) = await around(mesh, PEER, PEER)
+        push = Push(other.guid, 0, Address("10.9.9.9", 80))
+        one.say(Kind.PUSH, push.encode())
+        await asyncio.sleep(1)
+        (head,) = other.heard(Kind.PUSH)
+        assert Push.read(head.payload) == push
+        assert servent.router.reaches(one.guid)
+
+    play(story)
+
+
 def test_a_push_for_nobody_goes_nowhere() -> None:
     async def story(mesh: Mesh) -> None:
         servent, (one, other) = await around(mesh, PEER, PEER)
@@ -479,11 +492,33 @@ def test_a_leaf_carries_nothing() -> None:
         assert len(servent.queries) == len(one.heard(Kind.HIT)) == 1
         assert not other.heard(Kind.QUERY)
         assert not other.heard(Kind.PUSH)
+        other.hit(one.ask("green"))
+        there = Pong(Address("10.7.7.7", 1234), 3, 4)
+        other.say(Kind.PONG, there.encode(), hops=1)
+        await asyncio.sleep(1)
+        one.say(Kind.PING, b"", ttl=7)
+        await asyncio.sleep(1)
+        (pong,) = one.heard(Kind.PONG)
+        assert Pong.read(pong.payload).address == servent.address
+        assert len(one.heard(Kind.HIT)) == 1
+        assert {head.hops for head in [*one.heads, *other.heads]} == {0}
 
     play(story)
 
 
 # Whatever else
+
+
+@pytest.mark.parametrize(("size", "heard"), [(1024, 1), (1025, 0)])
+def test_a_query_may_be_so_large(size: int, heard: int) -> None:
+    async def story(mesh: Mesh) -> None:
+        _, (one, other) = await around(mesh, PEER, PEER)
+        payload = Query("blue").encode()
+        one.say(Kind.QUERY, payload + b"?" * (size - len(payload)))
+        await asyncio.sleep(1)
+        assert len(other.heard(Kind.QUERY)) == len(one.heard(Kind.HIT)) == heard
+
+    play(story)
 
 
 def test_vendor_messages_are_told_of_at_once_and_handed_on() -> None:

@@ -82,7 +82,15 @@ def test_what_is_asked(asked: Asked, said: Query) -> None:
     assert question_for(asked, firewalled=True).flags == QueryFlags.FIREWALLED
 
 
-@pytest.mark.parametrize("asked", [Asked(), Asked(digest=Digest("md5", bytes(16)))])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Asked(),
+        Asked(digest=Digest("md5", bytes(16))),
+        Asked(("blue" * 60,)),
+        Asked(tuple(map(str, range(65)))),
+    ],
+)
 def test_what_cannot_be_asked(asked: Asked) -> None:
     with pytest.raises(NetworkError):
         question_for(asked, firewalled=False)
