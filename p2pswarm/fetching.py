@@ -239,7 +239,7 @@ class _Sources:
 
     def _tell(self, addresses: Collection[Address], *, good: bool) -> None:
         for host in self._hosts.values():
-            if host.address in addresses and host.good is not good:
+            if host.address in addresses and host.good not in (good, False):
                 host.good = good
                 host.network.judge(host.hit, good=good)
 

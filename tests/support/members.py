@@ -13,7 +13,7 @@ from p2pswarm.overlay.search import Find
 from tests.support.servent import UPLINK
 from tests.support.world import Host, World
 
-__all__ = ["address_of", "finds", "gnutella_of", "member"]
+__all__ = ["address_of", "finds", "gnutella_of", "member", "put"]
 
 PORT = 46881
 

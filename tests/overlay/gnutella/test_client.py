@@ -8,16 +8,20 @@ from hashlib import sha1
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.urns import sha1_urn
 from p2pswarm.net.port import Port
 from p2pswarm.node import Node
+from p2pswarm.overlay.gnutella.files.serving import Offer
 from p2pswarm.overlay.gnutella.links.agreement import Role
 from p2pswarm.overlay.gnutella.udp.claims import asking_for_offers
-from p2pswarm.overlay.query import Hit, Lookup
+from p2pswarm.overlay.network import Cost
+from p2pswarm.overlay.query import Digest, Hit, Lookup, Query as Wanted
 from p2pswarm.swarm.events import Seeding
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.gnutella.descriptor import (
@@ -44,7 +48,7 @@ from p2pswarm.wire.gnutella.vendor import (
 from p2pswarm.wire.sniff import DatagramGuest
 from tests.support.feeding import feed
 from tests.support.gnutella import Stranger
-from tests.support.members import address_of, finds, gnutella_of, member
+from tests.support.members import address_of, finds, gnutella_of, member, put
 from tests.support.servent import PORT, dial, listening, value
 from tests.support.world import World, simulate
 
@@ -323,5 +327,112 @@ def test_hits_for_us_by_udp_are_asked_for_and_taken_from_who_was_asked(tmp_path:
         assert QueryStatusResponse(1) in said
         neighbour.link.close()
         await door.close()
+
+    simulate(tmp_path, story)
+
+
+def test_who_finds_nobody_says_so_and_goes_on_trying(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        host = world.host()
+        node = await member(world, named=[Address(host.name, PORT)], join=False)
+        with pytest.raises(NetworkError, match="no Gnutella host lets us in"):
+            await node.networks.join("gnutella")
+        with pytest.raises(NetworkError, match="nobody to ask"):
+            await gnutella_of(node)._servent.search(Wanted(("blue",)), Cost()).__anext__()
+        assert await finds(node, "blue") == []
+        await member(world, {"blue moon.ogg": SONG}, host=host, gnutella_role="ultrapeer")
+        await world.until(lambda: gnutella_of(node).status().links, 300)
+
+    simulate(tmp_path, story)
+
+
+def test_who_leaves_says_goodbye_and_may_come_back(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        line = world.host()  # on which a last word is gone at once
+        files = {"blue moon.ogg": SONG}
+        node = await member(world, files, top, host=line, gnutella_role="leaf")
+        asker = await member(world, None, top, gnutella_role="leaf")
+        for _ in range(2):
+            await gnutella_of(node).leave()
+        await asyncio.sleep(5)
+        assert gnutella_of(top).status().leaves == 1
+        assert gnutella_of(top).status().received["bye"] == 1
+        assert await finds(asker, "blue moon") == []
+        await node.networks.join("gnutella")
+        await asyncio.sleep(5)
+        assert len(await finds(asker, "blue moon")) == 1
+
+    simulate(tmp_path, story)
+
+
+def test_what_is_shared_later_is_found_later_and_only_once_shared(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        node = await member(world, None, top, gnutella_role="leaf")
+        asker = await member(world, None, top, gnutella_role="leaf")
+        assert await finds(asker, "blue moon") == []
+        await node.networks.share([put(world.folder / "late", {"blue moon.ogg": SONG})])
+        await asyncio.sleep(70)
+        assert len(await finds(asker, "blue moon")) == 1
+        with pytest.raises(asyncio.InvalidStateError):
+            gnutella_of(node).share(node.networks.catalog)  # type: ignore[arg-type]
+
+    simulate(tmp_path, story)
+
+
+@pytest.mark.parametrize("digest", ["sha1", "btih"])
+def test_a_file_is_found_by_its_hash(tmp_path: Path, digest: str) -> None:
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        await member(world, {"blue moon.ogg": SONG}, top, gnutella_role="leaf")
+        asker = await member(world, None, top, gnutella_role="leaf")
+        await asyncio.sleep(10)
+        (find,) = await finds(asker, "blue moon")
+        wanted = Digest(digest, find.known[digest])
+        (again,) = await finds(asker, "", digest=wanted)
+        assert again.known[digest] == wanted.value
+        assert await finds(asker, "", digest=Digest(digest, bytes(20))) == []
+
+    simulate(tmp_path, story)
+
+
+def lie(node: Node) -> None:
+    """Of what it gives of its files, what is far from the beginning is wrong."""
+    serving = gnutella_of(node)._transfers._serving
+    honest = serving._file
+
+    async def file(*asked: Any) -> Offer:
+        offer = await honest(*asked)
+        read = offer.gift.read
+
+        async def wrong(at: int, buffer: memoryview) -> None:
+            await read(at, buffer)
+            if at > len(LONG) // 3:
+                buffer[0] ^= 1
+
+        return replace(offer, gift=SimpleNamespace(size=offer.gift.size, large=True, read=wrong))  # type: ignore[arg-type]
+
+    serving._file = file  # type: ignore[method-assign]
+
+
+def test_who_changes_a_byte_is_found_out_by_the_tree_and_not_told_of(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        honest = await member(
+            world, {"blue moon.ogg": LONG}, top, host=world.host(up=1e6), gnutella_role="leaf"
+        )
+        liar = await member(world, {"blue moon.ogg": LONG}, top, gnutella_role="leaf")
+        taker = await member(world, None, top, gnutella_role="leaf")
+        await asyncio.sleep(10)
+        (find,) = await finds(taker, "blue moon")
+        assert len(find.hits) == 2
+        lie(liar)
+        got = await taker.download(loose(find.hits), save_to=world.folder / "got")
+        await seeding(world, got)
+        assert (world.folder / "got" / "blue moon.ogg").read_bytes() == LONG
+        mesh, now = gnutella_of(taker)._transfers._mesh, asyncio.get_running_loop().time()
+        assert mesh.good(sha1(LONG).digest(), now) == [address_of(honest)]
+        assert mesh.bad(sha1(LONG).digest(), now) == [address_of(liar)]
 
     simulate(tmp_path, story)
