@@ -44,7 +44,7 @@ class Gtk(Neighbour):
 
     damage: range = range(0)
     cut: int | None = None
-    slow = 0.0  # seconds before each part
+    after: asyncio.Event | None = None  # it gives nothing before
     closed = False  # to who dials it
     served = 0  # bytes of files
 
@@ -278,7 +278,9 @@ class Gtk(Neighbour):
         for at in self.damage:
             if first <= at <= last:
                 data[at - first] ^= 1
-        await asyncio.sleep(self.slow)
+        if self.after is not None:
+            await self.after.wait()
+        self.gave.set()
         if self.cut is not None and self.served <= self.cut < self.served + len(data):
             writer.write(data[: self.cut - self.served])
             self.served = self.cut + 1

@@ -94,7 +94,7 @@ async def test_of_two_hosts_the_liar_is_found_out_by_the_tree(
         await street.enter(Giver(street.host())),
     )
     liar.damage = range(0, len(SONG), 100_000)
-    honest.slow = 0.3  # so that both take part
+    honest.after = liar.gave  # so that both take part
     for gtk in (honest, liar):
         await gtk.connect(above)
     find = await street.found(node, "blue moon", 2)
