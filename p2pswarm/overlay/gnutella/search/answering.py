@@ -185,7 +185,7 @@ def _digest(query: Query) -> Digest | None:
 
 
 def _portions(results: Sequence[Result]) -> Iterator[list[Result]]:
-    """For one message each, no content twice in one: gtk-gnutella bans who has twins in a hit, as a spammer."""
+    """For one message each, no content twice in one: gtk-gnutella bans whose hit has twins, for spam."""
     left = [(len(result.encode()), result) for result in results]
     while left:
         some: list[Result] = []
