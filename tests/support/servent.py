@@ -36,7 +36,7 @@ from p2pswarm.wire.framer import CuttingFramer
 from p2pswarm.wire.sniff import Guest
 from tests.support.world import World
 
-__all__ = ["PORT", "Servent", "Stranger", "dial", "listening", "value"]
+__all__ = ["PORT", "UPLINK", "Servent", "Stranger", "dial", "listening", "value"]
 
 PORT = 46881
 UPLINK = 10e6  # bytes per second: on a line without a limit all is on its way at once

@@ -131,6 +131,7 @@ class Servent:
                     await self._file.save()
                     if not self.router.peers():
                         self._udp.ask_for_hosts()
+                    self._udp.test()
         finally:
             await self._file.save(at_once=True)
 

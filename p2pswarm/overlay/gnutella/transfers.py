@@ -203,7 +203,7 @@ class Transfers:
 
     def _learned(self, source: Source) -> None:
         """A host named another one."""
-        if source.sha1 is None:
+        if source.sha1 is None or source.address == self._place.address:
             return
         others = self._others.setdefault(source.sha1, [])
         if len(others) < MOST_OTHERS:

@@ -209,15 +209,17 @@ class Uploads:
         self, talk: Talk, request: Request, sha1: bytes, response: Response
     ) -> None:
         now = self._clock()
+        known = [read_node(request.headers.get("X-Node"))]
         fetched = self._mesh.partial(sha1) is not None  # else we look for nobody
         for other in read_locations(request.headers.get("X-Alt", "")):
             if not isinstance(other, Address):
                 continue
+            known.append(other)
             if fetched and self._mesh.heard(sha1, other, talk.remote, now):
                 self._found(sha1, other, talk.remote)
             if other.host == talk.remote.host:
                 self._mesh.offered(sha1, other, now)
-        good = self._mesh.good(sha1, now, talk.remote)
+        good = [each for each in self._mesh.good(sha1, now, talk.remote) if each not in known]
         if good:
             response.headers["X-Alt"] = write_locations(good)
 

@@ -88,6 +88,7 @@ class Neighbours:
 
     async def run(self) -> None:
         """Until cancelled."""
+        self._over = False
         clock = asyncio.get_running_loop().time
         due = clock()
         try:
