@@ -416,7 +416,9 @@ def lie(node: Node) -> None:
     serving._file = file  # type: ignore[method-assign]
 
 
-def test_who_changes_a_byte_is_found_out_by_the_tree_and_not_told_of(tmp_path: Path) -> None:
+def test_who_changes_a_byte_is_found_out_by_the_tree_and_not_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story(world: World) -> None:
         top = await member(world, gnutella_role="ultrapeer")
         honest = await member(
@@ -434,5 +436,29 @@ def test_who_changes_a_byte_is_found_out_by_the_tree_and_not_told_of(tmp_path: P
         mesh, now = gnutella_of(taker)._transfers._mesh, asyncio.get_running_loop().time()
         assert mesh.good(sha1(LONG).digest(), now) == [address_of(honest)]
         assert mesh.bad(sha1(LONG).digest(), now) == [address_of(liar)]
+
+    simulate(tmp_path, story)
+    assert "do not match the tiger tree" in caplog.text
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_gnutella_04_is_an_option(tmp_path: Path, served: bool) -> None:
+    async def story(world: World) -> None:
+        files = {"blue moon.ogg": SONG}
+        node = await member(world, files, flood=True, gnutella_04=served)
+        old = await dial(world, address_of(node))
+        old.say("GNUTELLA CONNECT/0.4\n\n")
+        if not served:
+            await old.hung_up()
+            assert old.heard == b""
+            return
+        assert await old.line() == "GNUTELLA OK"
+        guid = new_guid(Random(1))
+        for kind, payload in ((Kind.PING, b""), (Kind.QUERY, b"\0\0blue moon\0")):
+            old.say(Descriptor(guid, kind, 7, 0, payload).encode())
+        await asyncio.sleep(2)
+        heard = {head.kind: head.payload for head in descriptors(old.heard)}
+        assert Pong.read(heard[Kind.PONG]).address == address_of(node)
+        assert QueryHit.read(heard[Kind.HIT]).results[0].name == "blue moon.ogg"
 
     simulate(tmp_path, story)
