@@ -91,7 +91,7 @@ def _named_by(urns: list[str]) -> Digest:
             continue
         if sha1 is not None:
             return Digest("sha1", sha1)
-    raise FormatError("no hash by which Gnutella can be asked for it: urn:sha1 or urn:bitprint")
+    raise FormatError("it is not a hit that Gnutella can be asked for: there is no SHA-1 in it")
 
 
 def as_fields(hit: Hit) -> dict[str, Any]:
