@@ -120,6 +120,7 @@ def test_who_fetches_from_a_slow_host_gives_its_parts_to_the_next_one(tmp_path: 
             await seeding(world, torrent, 900)
         assert world.loop.hosts[takers[0].settings.bind].sent > len(LONG) / 4
         assert slow.sent < 1.8 * len(LONG)
+        assert [len(torrent.sources) for torrent in got] == [2, 2]  # each host once
 
     simulate(tmp_path, story)
 
@@ -266,6 +267,23 @@ async def reached(world: World, node: Node, neighbour: Stranger, door: Port) -> 
     assert guid
     door.send_datagram(Descriptor(guid, Kind.PING, 1, 0, b"").encode(), address_of(node))
     await world.until(lambda: gnutella_of(node)._servent._udp.probing.reachable)
+
+
+def test_whether_datagrams_reach_us_is_tried_until_it_is_known(tmp_path: Path) -> None:
+    """A host that was asked for others by UDP proves nothing for ten minutes: its datagrams may be answers."""
+
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        node = await member(world, None, top, gnutella_role="leaf")
+        probing = gnutella_of(node)._servent._udp.probing
+        await asyncio.sleep(300)
+        assert not probing.reachable
+        await asyncio.sleep(400)
+        assert probing.reachable
+        await asyncio.sleep(3700)
+        assert probing.reachable  # found out anew
+
+    simulate(tmp_path, story)
 
 
 def test_our_hits_go_by_udp_to_who_wants_that(tmp_path: Path) -> None:
