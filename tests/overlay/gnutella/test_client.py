@@ -270,7 +270,7 @@ async def reached(world: World, node: Node, neighbour: Stranger, door: Port) -> 
 
 
 def test_whether_datagrams_reach_us_is_tried_until_it_is_known(tmp_path: Path) -> None:
-    """A host that was asked for others by UDP proves nothing for ten minutes: its datagrams may be answers."""
+    """Who was asked for hosts by UDP proves nothing for ten minutes: what it sends may be an answer."""
 
     async def story(world: World) -> None:
         top = await member(world, gnutella_role="ultrapeer")
