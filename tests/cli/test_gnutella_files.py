@@ -1,5 +1,6 @@
 """Files of a Gnutella network of processes: pushed, in ranges, resumed, and checked by their tiger trees."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,14 @@ def lead(mesh: Mesh) -> Mesh:
 @pytest.mark.timeout(120)
 def test_a_firewalled_node_is_pushed_from_another_process_than_found_it(lead: Mesh) -> None:
     lead.share({"blue moon.mp3": SONG}, [0], "--gnutella-role", "leaf", "--firewalled")
-    (row,), _ = lead.find("blue moon", 1)
+    lead.share({}, [0], "--gnutella-role", "ultrapeer")
+    (row,), _ = lead.find("blue moon", 1, connect=[2])
     assert row["firewalled"]
     assert row["info_hash"]
-    fetch(lead, 1, to="by number")
+    _, fetching = fetch(lead, 1, connect=2, to="by number")
+    assert not events(fetching, "peer_joined")  # nobody can dial it, and so it gives in a row
     fetch(lead, row["token"], to="by token")
-    assert lead.received(1, "push") >= 2
+    lead.until(lambda: lead.received(1, "push") >= 2, "it was pushed by both")
 
 
 @pytest.mark.timeout(120)
@@ -114,3 +117,20 @@ def test_the_tree_catches_a_flipped_byte_and_another_host_mends_it(lead: Mesh, s
     assert result["verified_by"] == "its SHA-1 and its tiger tree"
     starts = [event["start"] for event in events(honest, "request")]
     assert min(starts) >= wrong // MIB * MIB  # what was right before was kept
+
+
+@pytest.mark.timeout(120)
+def test_a_swarm_and_plain_ranges_bring_one_file(lead: Mesh, song: Path) -> None:
+    stranger = lead.foreign(50, song)
+    lead.share({"blue moon.mp3": SONG}, [0], "--gnutella-role", "leaf", "--up-limit", "500KiB")
+
+    def both_are_found() -> bool:
+        lead.search("blue moon")
+        path = lead.folder / "asker" / "p2pswarm" / "last-search.json"
+        return [len(hits) for hits in json.loads(path.read_text("utf-8"))] == [2]
+
+    lead.until(both_are_found, "two hosts have the same file")
+    result, fetching = fetch(lead, 1, "--down-limit", "1MiB")
+    assert result["verified_by"] == "the SHA-1 of every piece"
+    assert {event["address"] for event in events(fetching, "peer_joined")} == {lead.host(1)}
+    assert events(stranger, "request")

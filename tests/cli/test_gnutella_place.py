@@ -47,6 +47,29 @@ def host_cache(host: str, known: Address) -> Iterator[None]:
 
 
 @contextmanager
+def full_host(host: str, known: Address) -> Iterator[None]:
+    """It lets nobody in, and names the one host that it knows."""
+    answer = f"GNUTELLA/0.6 503 Full\r\nX-Try-Ultrapeers: {known}\r\n\r\n"
+    with socket.create_server((host, PORT)) as door:
+
+        def refuse() -> None:
+            while True:
+                raw, _ = door.accept()
+                with raw:
+                    if not heard(raw, b"\r\n\r\n"):
+                        return
+                    raw.sendall(answer.encode())
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        try:
+            yield
+        finally:
+            socket.create_connection((host, PORT)).close()
+            thread.join()
+
+
+@contextmanager
 def knocking(mesh: Mesh, number: int, greeting: str) -> Iterator[socket.socket]:
     with socket.create_connection((mesh.ip(number), PORT), PATIENCE, (mesh.ip(100), 0)) as raw:
         raw.sendall(greeting.encode())
@@ -86,6 +109,13 @@ def test_a_leaf_that_lets_nobody_in_names_its_ultrapeers(mesh: Mesh) -> None:
 def test_a_host_cache_by_udp_is_a_way_in(mesh: Mesh) -> None:
     mesh.share({"blue moon.txt": b"1"}, (), *ULTRAPEER).wait_for("network", within=PATIENCE)
     with host_cache(mesh.ip(60), Address.parse(mesh.host(0))):
+        mesh.find("blue", 1, connect=[60])
+
+
+@pytest.mark.timeout(120)
+def test_a_full_host_names_others(mesh: Mesh) -> None:
+    mesh.share({"blue moon.txt": b"1"}, (), *ULTRAPEER).wait_for("network", within=PATIENCE)
+    with full_host(mesh.ip(60), Address.parse(mesh.host(0))):
         mesh.find("blue", 1, connect=[60])
 
 

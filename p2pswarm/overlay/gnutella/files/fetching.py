@@ -63,6 +63,7 @@ class Fetching:
         self._talk: Talk | None = None
         self._parq: Parq | None = None  # our place in its line
         self._at = 0  # the next byte for the sink
+        self._began = 0  # the one with which this connection began
         self._skip = 0  # bytes that come before it
         self._wants = True
 
@@ -74,14 +75,13 @@ class Fetching:
         self._at, cuts = offset, 0
         try:
             while self._wants and self._at < self._source.size:
-                before = self._at
                 try:
                     await self._part(sink, gate)
                 except (BusyError, RefusedError):
                     raise
                 except NetworkError as error:
                     cuts += 1
-                    if self._at == before or cuts > MOST_CUTS:
+                    if self._at == self._began or cuts > MOST_CUTS:
                         raise
                     log.debug("gnutella: at byte %d: %s", self._at, error)
                     self._drop()
@@ -134,6 +134,7 @@ class Fetching:
             except NetworkError as error:  # it may have ended just now
                 log.debug("gnutella: %s", error)
         self._drop()
+        self._began = self._at
         self._talk, response = await self._connect(self._source, request)
         return self._talk, response
 

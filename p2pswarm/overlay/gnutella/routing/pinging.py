@@ -72,6 +72,8 @@ class Pinging:
         if us.role is Role.ULTRAPEER:
             # A power of two says to old programs what we are (ping-pong, 3).
             kib, slots = 1 << max(kib.bit_length(), 3), us.slots
+        elif kib >= 8 and kib & (kib - 1) == 0:
+            kib -= 1  # it would say the same of a leaf
         uptime = int(self._clock() - self._began)
         guess = us.guess and us.role is Role.ULTRAPEER
         ggep = pong_ggep(vendor=OUR_VENDOR, slots=slots, uptime=uptime, guess=guess)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from random import Random
 from typing import Protocol
 
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL, Role
 from p2pswarm.overlay.gnutella.links.limits import QueryBudget, clamp
 from p2pswarm.overlay.gnutella.links.link import NOWHERE, Link
@@ -325,9 +326,13 @@ class Router:
             back.tell(replace(head, ttl=1, hops=head.hops + 1))
 
     def _believable(self, link: Link, head: Descriptor, hit: QueryHit) -> bool:
-        """Who answers for itself is where it says; from far away there is no telling."""
+        """Who answers for itself is where it says; from far away there is no telling.
+
+        A program on this machine may know itself by another of our addresses than we do.
+        """
         near = head.hops == 0 or link.theirs is Role.LEAF
-        if near and not hit.push and hit.address.host not in (link.remote.host, NOWHERE):
+        elsewhere = hit.address.host not in (link.remote.host, NOWHERE)
+        if near and elsewhere and not hit.push and zone_of(link.remote.host) < Zone.THIS_MACHINE:
             return False
         return hit.servent != self.guid and not (link.theirs is Role.LEAF and head.hops)
 

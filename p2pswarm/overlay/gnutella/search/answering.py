@@ -185,7 +185,7 @@ def _digest(query: Query) -> Digest | None:
 
 
 def _portions(results: Sequence[Result]) -> Iterator[list[Result]]:
-    """For one message each, no content twice in one: gtk-gnutella bans whose hit has twins, for spam."""
+    """For one message each, and no content twice in one: gtk-gnutella bans whose hit has twins."""
     left = [(len(result.encode()), result) for result in results]
     while left:
         some: list[Result] = []

@@ -154,7 +154,7 @@ class Udp:
                 self.probing.connect_back(message, head.guid, link.remote.host)
             case PushProxyRequest() if link.theirs is Role.LEAF:
                 here = Address(link.host, self._port.number)
-                answer = self.proxies.asked(link, head.guid, message, here)
+                answer = self.proxies.asked(link, head.guid, here)
                 if answer is not None:
                     link.tell(answer)
             case PushProxyAck():

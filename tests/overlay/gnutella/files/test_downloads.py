@@ -191,6 +191,24 @@ class TestRanges:
 
         against(tmp_path, answer, tell)
 
+    @pytest.mark.parametrize("told", [False, True])
+    def test_or_between_two_parts(self, tmp_path: Path, told: bool) -> None:
+        numbers: dict[Stranger, int] = {}
+
+        async def answer(stranger: Stranger, head: str) -> None:
+            start, end = asked(head)
+            if numbers.setdefault(stranger, len(numbers)) == 0 and start:
+                stranger.say(part(start, end)[: start - end] if told else b"")
+                stranger.hang_up()
+            else:
+                stranger.say(part(start, end))
+
+        async def tell(servent: Servent, host: Host) -> None:
+            assert await fetched(servent, host.source) == DATA
+            assert host.connections == 2
+
+        against(tmp_path, answer, tell)
+
     def test_every_part_on_a_connection_of_its_own(self, tmp_path: Path) -> None:
         async def answer(stranger: Stranger, head: str) -> None:
             stranger.say(part(*asked(head), "Connection: close"))

@@ -140,6 +140,19 @@ def test_who_answers_for_itself_is_where_it_says() -> None:
     play(story)
 
 
+def test_who_is_on_this_machine_may_have_another_address() -> None:
+    async def story(mesh: Mesh) -> None:
+        servent, (one,) = await around(mesh, PEER)
+        other = await mesh.stranger("127.0.0.9").dial(servent)
+        guid = one.ask("nothing of ours")
+        await asyncio.sleep(1)
+        other.hit(guid, address=Address("172.17.0.2", 6346))
+        await asyncio.sleep(1)
+        assert len(one.heard(Kind.HIT)) == 1
+
+    play(story)
+
+
 def test_a_leaf_answers_for_nobody_else() -> None:
     async def story(mesh: Mesh) -> None:
         servent, (one, leaf) = await around(mesh, ULTRAPEER, LEAF, wish=Wish.ULTRAPEER)
@@ -270,6 +283,19 @@ def test_an_ultrapeer_says_so_in_its_pong() -> None:
         assert pong.kib == 8
         assert pong.slots == (100, 31)
         assert pong.guess == 2
+
+    play(story)
+
+
+@pytest.mark.parametrize(("files", "kib"), [(0, 0), (1, 7), (2, 15), (3, 24)])
+def test_a_leaf_does_not_look_like_an_ultrapeer(files: int, kib: int) -> None:
+    async def story(mesh: Mesh) -> None:
+        servent = mesh.servent()
+        servent.shares = lambda: (files, files << 13)  # type: ignore[method-assign]
+        await servent.open(Wish.LEAF)
+        pong = servent.router.pong("10.0.0.1")
+        assert pong.kib == kib
+        assert not pong.ultrapeer
 
     play(story)
 

@@ -12,7 +12,7 @@ from p2pswarm.overlay.gnutella.udp.offers import Offers, wants_offer
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Guid, Kind, new_guid, oob_guid
 from p2pswarm.wire.gnutella.push import Push
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
-from p2pswarm.wire.gnutella.vendor import OobAck, OobHits, PushProxyRequest
+from p2pswarm.wire.gnutella.vendor import OobAck, OobHits
 from tests.support.gnutella_udp import PORT, Ether, FakeLink, Servent, hit_of
 
 DICE = Random(5)
@@ -248,7 +248,7 @@ def test_a_push_is_for_us_when_it_names_its_sender() -> None:
 def test_a_push_for_a_leaf_goes_one_hop_and_for_others_nowhere() -> None:
     ether, _, owner = pair()
     leaf, servent = FakeLink(), new_guid(DICE)
-    owner.proxies.asked(leaf, servent, PushProxyRequest(), owner.address)
+    owner.proxies.asked(leaf, servent, owner.address)
     push = push_of(servent, STRANGER)
     assert not ether.say(push, STRANGER, owner.address)
     ether.say(push_of(new_guid(DICE), STRANGER), STRANGER, owner.address)
