@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from p2pswarm.overlay.tools import Tools
 __all__ = ["HOSTS", "Gnutella"]
 
 log = logging.getLogger(__name__)
+
+MOST_WORDS = 6  # of a name, when its file is looked for again
 
 HOSTS = Path("gnutella", "hosts.json")
 """The host cache, in the data folder."""
@@ -144,10 +146,11 @@ class Gnutella:
         if not self._seeks.take(asyncio.get_running_loop().time()):
             return
         nick = source.servent.hex() if source.servent else ""
-        async with aclosing(self._servent.search(_again(source), Cost())) as found:
-            async for hit in found:
-                if hit.nick == nick:
-                    return
+        for query in _again(source):
+            async with aclosing(self._servent.search(query, Cost())) as found:
+                async for hit in found:
+                    if hit.nick == nick:
+                        return
 
 
 def _ended(life: asyncio.Task[None]) -> None:
@@ -155,8 +158,10 @@ def _ended(life: asyncio.Task[None]) -> None:
         log.error("a bug in p2pswarm", exc_info=error)
 
 
-def _again(source: Source) -> Query:
-    """What finds it once more."""
+def _again(source: Source) -> Iterator[Query]:
+    """What finds it once more; gtk-gnutella's ultrapeers ask no leaf for a hash."""
     if source.sha1 is not None:
-        return Query(digest=Digest("sha1", source.sha1))
-    return Query(tuple(words_of(source.name)))
+        yield Query(digest=Digest("sha1", source.sha1))
+    words = tuple(words_of(source.name))[:MOST_WORDS]
+    if words:
+        yield Query(words)
