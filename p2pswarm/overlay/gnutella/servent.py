@@ -221,14 +221,6 @@ class Servent:
     def send_push(self, push: Push) -> bool:
         return self.router.send_push(push) or self._udp.send_push(push)
 
-    def reaches(self, nick: str) -> bool:
-        """Whether a push would find its way to this servent, named by its GUID in hex."""
-        try:
-            servent = bytes.fromhex(nick)
-        except ValueError:
-            return False
-        return self.router.reaches(servent) or self._udp.reaches(servent)
-
     def pass_push(self, servent: bytes, address: Address) -> bool:
         """To a leaf of ours that has us as its push proxy."""
         leaf = self._udp.proxies.leaf(servent)

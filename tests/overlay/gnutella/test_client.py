@@ -158,6 +158,23 @@ def test_a_push_proxy_brings_a_push_when_no_way_is_known(tmp_path: Path) -> None
     simulate(tmp_path, story)
 
 
+def test_where_its_push_proxies_have_gone_a_host_is_looked_for_again(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        files = {"blue moon.ogg": SONG}
+        await member(world, files, top, gnutella_role="leaf", firewalled=True)
+        taker = await member(world, None, top, gnutella_role="leaf")
+        await asyncio.sleep(10)
+        (find,) = await finds(taker, "blue moon")
+        gone = (Address(world.host().name, PORT),)
+        hits = [replace(hit, proxies=gone) for hit in loose(find.hits)]
+        other = await member(world, None, top, gnutella_role="leaf")  # it has seen no hit
+        await asyncio.sleep(10)
+        await seeding(world, await other.download(hits, save_to=world.folder / "got"))
+
+    simulate(tmp_path, story)
+
+
 @pytest.mark.parametrize("accept", ["text/html", "text/html, application/x-gnutella-packets"])
 def test_whoever_browses_sees_all_files(tmp_path: Path, accept: str) -> None:
     async def story(world: World) -> None:

@@ -147,15 +147,29 @@ class Downloads:
             raise LaterError(f"{source.address} has no place for {wait:.0f} s more", int(wait))
 
     async def _connect(self, source: Source, request: Request) -> tuple[Talk, Response]:
-        if not source.push and source.address.dialable:
-            try:
-                return await dial_and_ask(
-                    self._dialing, source.address, source.teller, request, source.size
-                )
-            except NetworkError as error:
-                if source.servent is None or isinstance(error, RefusedError):
-                    raise
-                log.debug("gnutella: %s", error)  # perhaps it is firewalled, and does not know
+        """A host may be firewalled and not know; gtk-gnutella says that it is until somebody connects."""
+        pushed = source.push and not self._dialing.has_answered(source.address)
+        first, then = (self._push, self._dial) if pushed else (self._dial, self._push)
+        try:
+            return await first(source, request)
+        except NetworkError as error:
+            if isinstance(error, RefusedError) and not pushed:
+                raise  # it is there, and no servent
+            log.debug("gnutella: %s", error)
+            problem = error
+        try:
+            return await then(source, request)
+        except NetworkError as error:
+            raise problem from error
+
+    async def _dial(self, source: Source, request: Request) -> tuple[Talk, Response]:
+        if not source.address.dialable:
+            raise NetworkError(f"{source.address} is no address")
+        return await dial_and_ask(
+            self._dialing, source.address, source.teller, request, source.size
+        )
+
+    async def _push(self, source: Source, request: Request) -> tuple[Talk, Response]:
         talk = await self._pushes.request(source)
         try:
             return talk, await ask(talk, request)
