@@ -511,6 +511,22 @@ class TestLines:
         lines = ("HTTP/1.1 503 Busy", "X-Features: a/1", "Content-Length: 0")
         against(tmp_path, saying(*lines), tell)
 
+    def test_so_many_trees_of_one_host_in_a_minute(self, tmp_path: Path) -> None:
+        message = write_thex(TREE)
+        lines = ("HTTP/1.1 200 OK", "X-Thex-URI: a", f"Content-Length: {len(message)}")
+
+        async def answer(stranger: Stranger, head: str) -> None:
+            stranger.say("\r\n".join([*lines, "", ""]).encode() + message)
+
+        async def tell(servent: Servent, host: Host) -> None:
+            trees = [await servent.downloads.tree(host.source) for _ in range(9)]
+            assert trees == [TREE] * downloads.MOST_TREES + [None] * (9 - downloads.MOST_TREES)
+            assert host.connections == downloads.MOST_TREES < 5
+            await asyncio.sleep(61)
+            assert await servent.downloads.tree(host.source) == TREE
+
+        against(tmp_path, answer, tell)
+
     def test_a_tree_that_is_not_there_yet_keeps_nobody_from_the_file(self, tmp_path: Path) -> None:
         async def answer(stranger: Stranger, head: str) -> None:
             if "N2X" in head.split("\r\n")[0]:
