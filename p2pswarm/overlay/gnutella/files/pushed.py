@@ -29,6 +29,8 @@ ASK_TIME = 20.0  # seconds for the first request
 MOST_OF_LINK = 10  # pushes that one neighbour brings in a minute
 MINUTE = 60.0
 MOST_LINKS = 1000  # neighbours that are remembered
+GUEST_TIME = 3600.0  # seconds after its last file in which who was connected to may push again
+MOST_GUESTS = 1000
 MOST_AT_ONCE = 20
 
 
@@ -39,7 +41,10 @@ class Serve(Protocol):
 
 
 class Pushed:
-    """`answered(index)`: whether a hit of ours with it, or 0 for any, went out in the last ten minutes."""
+    """`answered(index)`: whether a hit of ours with it, or 0 for any, went out in the last ten minutes.
+
+    A file may take longer than that, and the connection break: who fetched by a push may push again.
+    """
 
     def __init__(
         self,
@@ -57,17 +62,32 @@ class Pushed:
         self._spawn = spawn
         self._clock = asyncio.get_running_loop().time
         self._links: OrderedDict[str, deque[float]] = OrderedDict()  # when each brought pushes
+        self._guests: OrderedDict[str, float] = (
+            OrderedDict()
+        )  # hosts, and when they had a file last
         self._running = 0
 
     def heard(self, push: Push, link: Address) -> bool:
         """`link` is the neighbour who brought it; whether we do what it says."""
         index = 0 if push.index == BY_HASH else push.index
-        if push.servent != self._servent or not self._answered(index):
+        now = self._clock()
+        if push.servent != self._servent:
             return False
-        if self._running >= MOST_AT_ONCE or not self._may_bring(link.host, self._clock()):
+        if not self._answered(index) and not self._is_guest(push.address.host, now):
+            return False
+        if self._running >= MOST_AT_ONCE or not self._may_bring(link.host, now):
             return False
         self._spawn(to_the_end("gnutella", self._go(push, zone_of(link.host))))
         return True
+
+    def _is_guest(self, host: str, now: float) -> bool:
+        return now <= self._guests.get(host, float("-inf")) + GUEST_TIME
+
+    def _had(self, host: str) -> None:
+        self._guests[host] = self._clock()
+        self._guests.move_to_end(host)
+        if len(self._guests) > MOST_GUESTS:
+            self._guests.popitem(last=False)
 
     def _may_bring(self, link: str, now: float) -> bool:
         times = self._links.setdefault(link, deque(maxlen=MOST_OF_LINK))
@@ -99,6 +119,7 @@ class Pushed:
         try:
             await self._serve(talk, requests[-1])
         finally:
+            self._had(push.address.host)
             talk.close()
 
     async def _bring(self, talk: Talk, index: int) -> Request:

@@ -78,6 +78,39 @@ def test_what_is_said_to_who_asked(tmp_path: Path, share: Path) -> None:
     simulate(tmp_path, story)
 
 
+def test_who_fetched_by_a_push_may_push_again_when_the_connection_breaks(
+    tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushed, "GUEST_TIME", 60.0)
+
+    async def story(world: World) -> None:
+        async with (
+            Servent.here(world, share) as giver,
+            listening(world) as (address, came),
+            listening(world) as (other, _),
+        ):
+            file = await giver.the_file()
+            link, push = Address("10.0.0.99", 1), Push(giver.guid, 0xFFFFFFFF, address)
+            assert not giver.pushed.heard(push, link)
+            giver.hits.add(0)
+            for _ in range(3):
+                assert giver.pushed.heard(push, link)
+                asker = await came.get()
+                assert "GIV " in await asker.line()
+                assert (await asker.ask(N2R, "Range: bytes=5-9"))[1] == DATA[5:10]
+                asker.hang_up()
+                giver.hits.clear()  # that was long ago by now
+                await asyncio.sleep(pushed.GUEST_TIME - 10)
+            assert not giver.pushed.heard(Push(giver.guid, file.id, other), link)
+            await asyncio.sleep(pushed.GUEST_TIME)
+            assert not giver.pushed.heard(push, link)
+            for number in range(2 * pushed.MOST_GUESTS):
+                giver.pushed._had(str(number))
+            assert len(giver.pushed._guests) == pushed.MOST_GUESTS
+
+    simulate(tmp_path, story)
+
+
 def test_a_stranger_brings_a_file_that_was_asked_for(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         async with Servent.here(world) as taker, listening(world) as (address, _):
