@@ -23,7 +23,8 @@ from p2pswarm.fetching import Fetching, renamed
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.gnutella.client import HOSTS, Gnutella
+from p2pswarm.overlay.gnutella.client import GUID, HOSTS, Gnutella
+from p2pswarm.overlay.gnutella.place.identity import Identity
 from p2pswarm.overlay.gnutella.place.slots import Wish
 from p2pswarm.overlay.napster.client import Napster
 from p2pswarm.overlay.napster.naming import Naming
@@ -34,6 +35,7 @@ from p2pswarm.overlay.tools import Seed, Tools
 from p2pswarm.swarm.data import TorrentData
 from p2pswarm.swarm.events import Checking
 from p2pswarm.swarm.torrent import Torrent
+from p2pswarm.wire.gnutella.descriptor import new_guid
 
 __all__ = ["Adding", "Networks"]
 
@@ -81,7 +83,7 @@ class Networks:
         self._index: DiskPool | None = None
         self._joined: dict[str, FileNetwork] = {}
         self._joining = asyncio.Lock()
-        self._naming: Naming | None = None
+        self._held: list[Naming | Identity] = []  # who we are, and nobody else on this machine
         self._seeded: OrderedDict[InfoHash, Torrent] = OrderedDict()
         self._adding = asyncio.Lock()
         self._reading: Counter[str] = Counter()  # files, by who asked for them
@@ -126,9 +128,13 @@ class Networks:
     async def _gnutella(self, tools: Tools) -> FileNetwork:
         settings = self._settings
         wish = Wish.FLAT if settings.flood else Wish(settings.gnutella_role)
+        fresh = new_guid(tools.dice)
+        identity = await tools.disk.run(Identity.take, self._folder / GUID, fresh)
+        self._held.append(identity)
         return Gnutella(
             tools,
             self._folder / HOSTS,
+            identity.guid,
             connect=settings.connect,
             wish=wish,
             legacy=settings.gnutella_04,
@@ -141,7 +147,8 @@ class Networks:
         if server is None:
             raise HostError("which Napster server? Name it with --napster-server")
         wish = settings.napster_nick, settings.napster_password
-        naming = self._naming = Naming(self._folder / "accounts", server, *wish, tools.disk)
+        naming = Naming(self._folder / "accounts", server, *wish, tools.disk)
+        self._held.append(naming)
         await naming.take()
         return Napster(
             server,
@@ -154,8 +161,8 @@ class Networks:
 
     async def aclose(self) -> None:
         await asyncio.gather(*(network.leave() for network in self._joined.values()))
-        if self._naming is not None:
-            self._naming.close()
+        for held in self._held:
+            held.close()
         chores = list(self._chores)
         for chore in chores:
             chore.cancel()

@@ -21,14 +21,14 @@ from p2pswarm.overlay.query import Digest, Hit, Query
 from p2pswarm.overlay.talk import Sink
 from p2pswarm.overlay.tools import Tools
 
-__all__ = ["HOSTS", "Gnutella"]
+__all__ = ["GUID", "HOSTS", "Gnutella"]
 
 log = logging.getLogger(__name__)
 
 MOST_WORDS = 6  # of a name, when its file is looked for again
 
-HOSTS = Path("gnutella", "hosts.json")
-"""The host cache, in the data folder."""
+HOSTS, GUID = Path("gnutella", "hosts.json"), Path("gnutella", "guid")
+"""The host cache and who we are, in the data folder."""
 # Searches for hosts that only a push reaches, a second and saved up: strangers name such hosts, too.
 SEEKS = (1 / 10, 6.0)
 
@@ -42,6 +42,7 @@ class Gnutella:
         self,
         tools: Tools,
         host_file: Path,
+        guid: bytes,
         *,
         connect: Sequence[Address] = (),
         wish: Wish = Wish.AUTO,
@@ -52,6 +53,7 @@ class Gnutella:
         self._servent = Servent(
             tools,
             host_file,
+            guid,
             connect=connect,
             wish=wish,
             legacy=legacy,

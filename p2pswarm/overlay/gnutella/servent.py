@@ -79,6 +79,7 @@ class Servent:
         self,
         tools: Tools,
         host_file: Path,
+        guid: bytes,
         *,
         connect: Sequence[Address],
         wish: Wish,
@@ -87,7 +88,7 @@ class Servent:
         firewalled: bool,
     ) -> None:
         clock, dice, port = asyncio.get_running_loop().time, tools.dice, tools.port
-        self.guid = new_guid(dice)
+        self.guid = guid
         self.firewalled = firewalled
         self.hosts = Hosts()
         self._interests = Interests(dice)

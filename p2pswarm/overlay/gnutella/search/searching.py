@@ -189,6 +189,8 @@ class Searching:
                 cost.bytes += spent.bytes_out + spent.bytes_in
             if not asking.cancelled():
                 asking.result()  # what went wrong, if anything
+                if not spent.visited:
+                    raise NetworkError("nobody whom we know answers queries by UDP (GUESS)")
 
     @contextmanager
     def _inbox(
