@@ -68,9 +68,12 @@ async def moving(world: World) -> tuple[Transfers, Place, Port]:
     async def seed(info_hash: InfoHash, asker: str) -> None:
         raise AssertionError
 
+    async def seek(source: Source) -> None:
+        raise AssertionError
+
     up = Limiter(0, loop.time, loop.call_later)
     place = Place(port.host)
-    transfers = Transfers(Tools(port, DiskPool(threads=0), up, Random(1), seed, 4), place)
+    transfers = Transfers(Tools(port, DiskPool(threads=0), up, Random(1), seed, 4), place, seek)
     transfers.open()
     return transfers, place, port
 
