@@ -14,12 +14,12 @@ from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.gnutella.search.answering import (
     IN_ONE_HIT,
     MOST_RESULTS,
-    MOST_WAITING,
     REMEMBERED,
     Answering,
     Asked,
     Presence,
 )
+from p2pswarm.overlay.gnutella.search.waiting import MOST as MOST_WAITING
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
