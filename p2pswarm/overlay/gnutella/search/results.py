@@ -1,13 +1,15 @@
 """What a query hit says, as hits of the common door.
 
 The one hard thing: whoever answers says what it likes, as often as it likes. So of one servent so many
-results of a search count, each file once, and what comes from all servents together is bounded, too.
+results of a search count, each file once, and what comes from all servents together is bounded, too. Nothing
+counts as a place to dial that is nearer to us than the neighbour who brought it.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 
 from p2pswarm.formats.ids import InfoHash
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.query import Hit
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.results import Result
@@ -26,8 +28,8 @@ class Results:
         self._seen: set[tuple[bytes, object]] = set()
         self._of: Counter[object] = Counter()
 
-    def hits(self, hit: QueryHit) -> Iterator[Hit]:
-        """Those that are new."""
+    def hits(self, hit: QueryHit, zone: Zone) -> Iterator[Hit]:
+        """Those that are new; somebody in this zone told them."""
         for result in hit.results:
             host = hit.address.host
             key = hit.servent, result.sha1 or (result.name, result.size)
@@ -37,11 +39,12 @@ class Results:
                 return
             self._seen.add(key)
             self._of.update((hit.servent, host))
-            yield _hit(hit, result)
+            yield _hit(hit, result, zone)
 
 
-def _hit(hit: QueryHit, result: Result) -> Hit:
-    dialable = hit.address.dialable and not hit.push
+def _hit(hit: QueryHit, result: Result, zone: Zone) -> Hit:
+    there = zone_of(hit.address.host) <= zone
+    dialable = hit.address.dialable and there and not hit.push
     info_hash = InfoHash(result.info_hash) if result.info_hash else None
     return Hit(
         name=_name(result),
@@ -51,7 +54,7 @@ def _hit(hit: QueryHit, result: Result) -> Hit:
         nick=hit.servent.hex(),
         index=result.index,
         firewalled=not dialable,
-        proxies=hit.proxies,
+        proxies=tuple(proxy for proxy in hit.proxies if zone_of(proxy.host) <= zone),
         sha1=result.sha1,
         tth=result.tth,
         info_hash=info_hash,

@@ -13,6 +13,7 @@ from typing import Protocol
 from p2pswarm.errors import LocalProtocolError, NetworkError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.urns import btih_urn, sha1_urn
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.gnutella.routing.questions import Question
 from p2pswarm.overlay.gnutella.search.results import Results
 from p2pswarm.overlay.gnutella.udp.guessing import Cost as Spent, Guessing
@@ -83,10 +84,10 @@ class Inbox:
         self._bell = asyncio.Event()
         self._over = False
 
-    def put(self, hit: QueryHit, hops: int) -> int:
-        """A hit that came so far; how many of its results are new."""
+    def put(self, hit: QueryHit, hops: int, zone: Zone) -> int:
+        """A hit that came so far, told by somebody in this zone; how many of its results are new."""
         self.cost.hops = max(self.cost.hops, hops)
-        new = list(self._results.hits(hit))[: MOST_WAITING - len(self._hits)]
+        new = list(self._results.hits(hit, zone))[: MOST_WAITING - len(self._hits)]
         if new:  # who repeats itself must not keep a search going
             self._hits.extend(new)
             self._bell.set()
@@ -130,14 +131,14 @@ class Searching:
         self._wait, self._firewalled = wait, firewalled
         self._inboxes: dict[bytes, Inbox] = {}
 
-    def found(self, head: Descriptor, hit: QueryHit) -> int:
+    def found(self, head: Descriptor, hit: QueryHit, zone: Zone) -> int:
         """A hit for a question of ours; how many of its results are new."""
         inbox = self._inboxes.get(head.guid)
         if inbox is None:
             return 0
         inbox.cost.messages += 1
         inbox.cost.bytes += HEADER_SIZE + len(head.payload)
-        return inbox.put(hit, head.hops + 1)
+        return inbox.put(hit, head.hops + 1, zone)
 
     async def recursive(self, asked: Asked, cost: Cost) -> AsyncGenerator[Hit, None]:
         """The network asks on. Raises NetworkError."""
@@ -160,7 +161,7 @@ class Searching:
 
             def found(head: Descriptor, hit: QueryHit, sender: Address) -> None:
                 self._marking.came(head, hit, sender)
-                inbox.put(hit, head.hops + 1)
+                inbox.put(hit, head.hops + 1, zone_of(sender.host))
 
             spent = Spent()
             asking = asyncio.ensure_future(

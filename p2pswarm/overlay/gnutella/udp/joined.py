@@ -58,8 +58,8 @@ class Ear(Protocol):
     def visited(self, head: Descriptor, query: Query, asker: Address, host: str) -> None:
         """Somebody asks, who sees us at `host`."""
 
-    def found(self, head: Descriptor, hit: QueryHit) -> None:
-        """A hit for a question of ours."""
+    def found(self, head: Descriptor, hit: QueryHit, teller: Address) -> None:
+        """A hit for a question of ours, from there."""
 
     def pushed(self, push: Push, teller: Address) -> None:
         """Somebody wants us to connect."""
@@ -171,7 +171,7 @@ class Udp:
 
     def _found(self, head: Descriptor, hit: QueryHit, sender: Address) -> None:
         self.came(head, hit, sender)
-        self._ear.found(head, hit)
+        self._ear.found(head, hit, sender)
 
     def came(self, head: Descriptor, hit: QueryHit, sender: Address) -> None:
         """A hit by UDP: whoever brought it brings a push to where it came from."""

@@ -7,6 +7,7 @@ import pytest
 
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.gnutella.search.searching import AFTER_HASH, Searching, question_for
 from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Digest, Query as Asked
@@ -48,7 +49,7 @@ def answer(net: Net, search: Searching, name: str, hops: int = 2) -> int:
     hit = QueryHit(Address("192.0.2.7", 1), 1, (Result(1, 5, name, SHA1),), name.encode() * 16)
     hit.servent = hit.servent[:16]
     head = Descriptor(net.asked_for[-1][0], Kind.HIT, 3, hops, hit.encode())
-    return search.found(head, hit)
+    return search.found(head, hit, Zone.THIS_MACHINE)
 
 
 def run(story: object) -> float:
