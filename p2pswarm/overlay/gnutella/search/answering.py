@@ -36,6 +36,7 @@ MOST_RESULTS = 64  # of one query
 IN_ONE_HIT = (
     16  # results; with names of a usual length that is half of the 4 KiB that a message should have
 )
+MOST_NAMES = 8192  # characters of the names and folders in one hit
 MOST_TEXT = 512  # characters of a query that are looked at; no file name has more
 REMEMBERED = 600.0  # seconds that a push may be asked of us for what we told of
 MOST_REMEMBERED = 10_000  # files
@@ -135,8 +136,7 @@ class Answering:
         """Messages that say so, for somebody who sees us at `host`."""
         us = self._us()
         ggep = {"PUSH": pack_endpoints(us.proxies)} if us.firewalled and us.proxies else {}
-        for start in range(0, len(results), IN_ONE_HIT):
-            some = tuple(results[start : start + IN_ONE_HIT])
+        for some in _in_hits(results):
             self._remember(some)
             yield QueryHit(
                 Address(host, us.port),
@@ -165,6 +165,21 @@ class Answering:
             self._told.move_to_end(result.index)
         while len(self._told) > MOST_REMEMBERED:
             self._told.popitem(last=False)
+
+
+def _in_hits(results: Sequence[Result]) -> Iterator[tuple[Result, ...]]:
+    """So many together, and fewer where their folders have long names: a message has an end."""
+    some: list[Result] = []
+    room = MOST_NAMES
+    for result in results:
+        size = len(result.name) + len(result.ggep.get("PATH", b""))
+        if some and (len(some) == IN_ONE_HIT or size > room):
+            yield tuple(some)
+            some, room = [], MOST_NAMES
+        some.append(result)
+        room -= size
+    if some:
+        yield tuple(some)
 
 
 def _asked(query: Query, most: int) -> Wanted | None:
