@@ -5,6 +5,7 @@ import pytest
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.gnutella.search.results import MOST_OF_ONE, Results
+from p2pswarm.wire.gnutella.endpoints import pack_endpoints
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.results import Result
 
@@ -57,3 +58,12 @@ def test_neither_a_servent_nor_an_address_floods_a_search() -> None:
     assert count == MOST_OF_ONE
     elsewhere = hit_of(SONG, servent=3, address=Address("192.0.2.8", 1))
     assert len(list(results.hits(elsewhere, Zone.THIS_MACHINE))) == 1
+
+
+def test_nothing_nearer_than_who_told_it_is_dialed() -> None:
+    proxies = [Address("192.168.1.1", 80), Address("198.41.0.4", 6346)]
+    near = hit_of(SONG, address=Address("127.0.0.1", 22), ggep={"PUSH": pack_endpoints(proxies)})
+    (hit,) = Results().hits(near, Zone.INTERNET)
+    assert hit.firewalled
+    assert hit.peer is None
+    assert hit.proxies == (proxies[1],)
