@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from p2pswarm.formats.ids import Address, InfoHash
     from p2pswarm.formats.metainfo import Metainfo
     from p2pswarm.node import Node
-    from p2pswarm.overlay.query import Hit, Query
+    from p2pswarm.overlay.query import Hit, Lookup, Query
     from p2pswarm.overlay.search import Find
     from p2pswarm.swarm.torrent import Torrent
 
@@ -53,6 +53,7 @@ __all__ = [
     "HostError",
     "InUseError",
     "InfoHash",
+    "Lookup",
     "Metainfo",
     "MetainfoError",
     "NetworkError",
@@ -75,6 +76,7 @@ _ROOMS = {
     "Find": "p2pswarm.overlay.search",
     "Hit": "p2pswarm.overlay.query",
     "InfoHash": "p2pswarm.formats.ids",
+    "Lookup": "p2pswarm.overlay.query",
     "Metainfo": "p2pswarm.formats.metainfo",
     "NetworkSettings": "p2pswarm.config",
     "Node": "p2pswarm.node",

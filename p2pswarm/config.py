@@ -306,7 +306,11 @@ class Settings:
     )
     data_dir: Path = field(
         default_factory=partial(platformdirs.user_data_path, "p2pswarm"),
-        metadata=about(PATH, "where resume data lives", shown="$XDG_DATA_HOME/p2pswarm"),
+        metadata=about(
+            PATH,
+            "where resume data lives, and what networks remember",
+            shown="$XDG_DATA_HOME/p2pswarm",
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -328,7 +332,8 @@ class NetworkSettings:
         default=None, metadata=about(ADDRESS, "the Napster server to search and share at")
     )
     napster_nick: str = field(
-        default="", metadata=about(WORD, "our name there", shown="a guest's, made up")
+        default="",
+        metadata=about(WORD, "our name at the Napster server", shown="a guest's, made up"),
     )
     napster_password: str = field(
         default="", repr=False, metadata=about(SECRET, "the password of that name", secret=True)
@@ -337,31 +342,34 @@ class NetworkSettings:
         default=(),
         metadata=about(
             ADDRESS,
-            "a Gnutella host to begin with; may be repeated",
+            "a host of the Gnutella network to begin with; may be repeated",
             repeat=True,
-            shown="those that are known from before",
+            shown="hosts remembered from before",
         ),
     )
     flood: bool = field(
         default=False,
-        metadata=about(FLAG, "Gnutella as it began: every node equal, queries to all, seven hops"),
+        metadata=about(FLAG, "be in Gnutella as it began: every node equal, each query to all"),
     )
     gnutella_role: str = field(
         default="auto",
         metadata=about(
             Unit("ROLE", _parse_role, str, lambda value: _parse_role(str(value))),
-            "what this node is there: leaf, ultrapeer, or auto",
+            "our part in Gnutella: leaf, ultrapeer (carries queries for others), or auto",
         ),
     )
     gnutella_04: bool = field(
-        default=False, metadata=about(FLAG, "answer Gnutella 0.4, which knows no headers, too")
+        default=False, metadata=about(FLAG, "let programs of the old Gnutella 0.4 in, too")
     )
     wait: float = field(
         default=10.0,
-        metadata=about(DURATION, "a Gnutella search ends after this long without a new hit"),
+        metadata=about(
+            DURATION, "end a Gnutella search after this long without a new hit", shown="10s"
+        ),
     )
     firewalled: bool = field(
-        default=False, metadata=about(FLAG, "tell networks that nobody can connect to us")
+        default=False,
+        metadata=about(FLAG, "tell networks that nobody can connect to us; we connect instead"),
     )
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ P2PSwarmError
 │   ├── TrackerError            a tracker refused, failed or cannot be reached
 │   ├── NetworkError            a search network refused, failed or cannot be reached
 │   │   ├── BusyError           a host has the file, but no place for us now: ask again later
+│   │   │   └── PartialError    it fetches the file itself, and has some parts only
 │   │   └── RefusedError        a host does not have it, or does not give it: asking again hardly helps
 │   └── HashMismatchError       all of a file came, and it is not the file that was asked for
 ├── LocalProtocolError          we were about to break the protocol: a bug of ours
@@ -24,6 +25,8 @@ P2PSwarmError
 The text of every error is one line written for the person who reads it.
 """
 
+from collections.abc import Sequence
+
 __all__ = [
     "BencodeError",
     "BusyError",
@@ -37,6 +40,7 @@ __all__ = [
     "MetainfoError",
     "NetworkError",
     "P2PSwarmError",
+    "PartialError",
     "PortTakenError",
     "RefusedError",
     "RemoteError",
@@ -87,6 +91,14 @@ class NetworkError(RemoteError):
 
 class BusyError(NetworkError):
     """A host has the file, but no place for us at this moment."""
+
+
+class PartialError(BusyError):
+    """A host fetches the file itself: by now it has only these parts, as (start, end)."""
+
+    def __init__(self, text: str, ranges: Sequence[tuple[int, int]]) -> None:
+        super().__init__(text)
+        self.ranges = ranges
 
 
 class RefusedError(NetworkError):

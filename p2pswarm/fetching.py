@@ -211,12 +211,13 @@ class _Sources:
 
     def __init__(self, network: Callable[[Hit], FileNetwork], torrent: Torrent) -> None:
         self._network, self._torrent = network, torrent
-        self._hosts: dict[tuple[str, Address | None], _Host] = {}
+        self._hosts: dict[object, _Host] = {}
 
     def add(self, hits: Iterable[Hit]) -> None:
         """Once each."""
         for hit in hits:
-            who = hit.nick, hit.host
+            # By its address, where that is known: who is told of in passing has no name.
+            who = hit.host if hit.host and hit.host.port else (hit.nick, hit.host)
             if who not in self._hosts and len(self._hosts) < MOST_SOURCES:
                 host = self._hosts[who] = _Host(self._network(hit), hit, self)
                 self._torrent.add_source(host)
@@ -238,7 +239,7 @@ class _Sources:
 
     def _tell(self, addresses: Collection[Address], *, good: bool) -> None:
         for host in self._hosts.values():
-            if host.address in addresses and host.good is not good:
+            if host.address in addresses and host.good not in (good, False):
                 host.good = good
                 host.network.judge(host.hit, good=good)
 
@@ -255,10 +256,17 @@ class _Host:
     async def fetch(
         self, offset: int, sink: Callable[[bytes], bool], gate: asyncio.Event
     ) -> object:
+        def took(data: bytes) -> bool:
+            self._look_around()  # a slow host may have named faster ones long before it is done
+            return sink(data)
+
         try:
-            return await self.network.fetch(self.hit, offset, sink, gate)
+            return await self.network.fetch(self.hit, offset, took, gate)
         finally:
-            self._sources.add(self.network.others(self.hit))
+            self._look_around()
+
+    def _look_around(self) -> None:
+        self._sources.add(self.network.others(self.hit))
 
 
 class _Part:

@@ -47,7 +47,13 @@ def file(tmp_path: Path) -> Path:
 
 def test_every_example_is_run_here_and_short() -> None:
     names = {path.name for path in EXAMPLES.glob("*.py")}
-    assert names == {"download.py", "search.py", "two_nodes.py", "tracker_and_seed.py"}
+    assert names == {
+        "download.py",
+        "gnutella.py",
+        "search.py",
+        "two_nodes.py",
+        "tracker_and_seed.py",
+    }
     assert all(len(path.read_text().splitlines()) < 60 for path in EXAMPLES.glob("*.py"))
 
 
@@ -91,4 +97,21 @@ async def test_search(tmp_path: Path, file: Path) -> None:
     assert process.returncode == 0
     assert f"file.bin: {len(CONTENT)} bytes, 1 hosts" in out.decode()
     assert "file.bin: verified by " in out.decode()
+    assert (tmp_path / "copy" / "file.bin").read_bytes() == CONTENT
+
+
+async def test_gnutella(tmp_path: Path, file: Path) -> None:
+    settings = Settings(port=0, bind="127.0.0.2", data_dir=tmp_path / "home")
+    async with Node(settings, NetworkSettings(gnutella_role="ultrapeer")) as node:
+        catalog = await node.networks.share([file.parent])
+        await node.networks.join("gnutella")
+        await catalog.settled()
+        address = Address("127.0.0.2", node.port)
+        words = ("gnutella.py", address, tmp_path / "copy", "file bin")
+        async with running(tmp_path, *words) as process:
+            out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "recursive: 1 hits for 2 messages, 1 hops" in out.decode()
+    assert "iterative: 1 hits for " in out.decode()
+    assert "file.bin: verified by the SHA-1 of every piece" in out.decode()
     assert (tmp_path / "copy" / "file.bin").read_bytes() == CONTENT

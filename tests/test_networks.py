@@ -163,6 +163,35 @@ async def test_a_host_that_brings_garbage_is_found_out_and_banned(
         await asyncio.wait([lying])
 
 
+@pytest.mark.parametrize("torrent_known", [True, False])
+async def test_one_file_comes_from_hosts_of_two_networks(
+    town: Town, tmp_path: Path, torrent_known: bool
+) -> None:
+    await town.node(town.file("one/blue moon.mp3"), up=SLOW)
+    two = await town.node(
+        town.file("two/blue moon.mp3"), join=False, up=SLOW, gnutella_role="ultrapeer"
+    )
+    await two.networks.join("gnutella")
+    place = Address(two.settings.bind, two.port)
+    three = await town.node(connect=(place,), gnutella_role="leaf", wait=1.0)
+    await three.networks.join("gnutella")
+    assert {status.name: status.links for status in three.networks.status()} == {
+        "napster": 1,
+        "gnutella": 1,
+    }
+    find = await found(three, 2)
+    assert {hit.network for hit in find.hits} == {"napster", "gnutella"}
+    hits = find.hits
+    if not torrent_known:
+        hits = [replace(hit, info_hash=None, peer=None) for hit in hits]
+    torrent = await three.download(hits, save_to=tmp_path / "to")
+    await torrent.finished()
+    assert torrent.path.read_bytes() == SONG
+    if not torrent_known:
+        assert min(source.down.total for source in torrent.sources) > 0
+        assert len(torrent.sources) == 2
+
+
 class Foreign:
     """A member of another make: it knows nothing of hashes, and is dialed and asked with GET."""
 

@@ -61,7 +61,7 @@ _COMMANDS = {
     "search": _Known(
         "searching",
         "Look for files in search networks; prints them as they are found, each once.",
-        "p2pswarm search blue moon --via napster --napster-server example.org:8888",
+        "p2pswarm search blue moon --connect 192.0.2.7:46881",
     ),
     "fetch": _Known(
         "searching",

@@ -273,22 +273,32 @@ class Looking:
         default=(),
         metadata=about(
             _NETWORK,
-            "search in this network, or in several, with commas between; may be repeated",
+            "search in this network: gnutella or napster, or both with a comma between; may be repeated",
             repeat=True,
             commas=True,
             shown="all that are set up",
         ),
     )
-    kind: Kind = field(default=Kind.ANY, metadata=about(_KIND, "only such files", shown="any"))
-    min_size: int = field(default=0, metadata=about(_SIZE, "no smaller ones", shown="any"))
-    max_size: int | None = field(default=None, metadata=about(_SIZE, "no larger ones", shown="any"))
+    kind: Kind = field(
+        default=Kind.ANY,
+        metadata=about(
+            _KIND,
+            "only files that are audio, video, image, document, archive or software",
+            shown="any",
+        ),
+    )
+    min_size: int = field(default=0, metadata=about(_SIZE, "no smaller files", shown="any"))
+    max_size: int | None = field(
+        default=None, metadata=about(_SIZE, "no larger files", shown="any")
+    )
     limit: int = field(
         default=100, metadata=about(count(1, 10_000), "at most so many hits of each network")
     )
     lookup: Lookup = field(
         default=Lookup.RECURSIVE,
         metadata=about(
-            _LOOKUP, "recursive: the network asks on; iterative: we ask one after the other"
+            _LOOKUP,
+            "recursive: the network asks on for us; iterative: we ask one host after the other",
         ),
     )
 
@@ -301,7 +311,8 @@ class Offering:
         default=(),
         metadata=about(
             _NETWORK,
-            "offer every file in this network, too, or in several, with commas between; may be repeated",
+            "offer every file in this network, too: gnutella or napster, or both with a comma between; "
+            "may be repeated",
             repeat=True,
             commas=True,
         ),

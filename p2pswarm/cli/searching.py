@@ -125,17 +125,24 @@ def _figures(name: str, cost: "Cost") -> dict[str, Any]:
         "bytes": cost.bytes,
         "hops": cost.hops,
         "hits": cost.hits,
-        "first_ms": None if cost.first is None else round(cost.first * 1000, 1),
-        "took_ms": round(cost.took * 1000, 1),
+        "first_ms": _ms(cost.first),
+        "last_ms": _ms(cost.last),
+        "took_ms": _ms(cost.took),
     }
 
 
 def _in_words(cost: "Cost") -> str:
-    first = "" if cost.first is None else f"first hit after {cost.first * 1000:.0f} ms, "
+    found = ""
+    if cost.first is not None and cost.last is not None:
+        found = f"first hit after {cost.first * 1000:.0f} ms, all after {cost.last * 1000:.0f} ms, "
     return (
         f"{counted(cost.messages, 'message')}, {format_size(cost.bytes)}, "
-        f"{counted(cost.hops, 'hop')}, {first}all after {cost.took * 1000:.0f} ms"
+        f"{counted(cost.hops, 'hop')}, {found}ended after {cost.took * 1000:.0f} ms"
     )
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
 
 
 # What was found last

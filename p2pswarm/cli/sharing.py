@@ -96,16 +96,23 @@ async def _offered(
         yield
         return
     catalog = await stop.unless(node.networks.share([path]))
-    report.event("offering", files=catalog.files, networks=list(on))
+    report.event("offering", files=catalog.files, networks=list(on), port=node.port)
     for name in on:
         try:
             await stop.unless(node.networks.join(name))
         except NetworkError as error:
             report.note(f"{name}: {error}; trying again")
         else:
-            report.note(f"{name}: joined, whoever searches finds what is in {path}")
+            report.note(f"{name}: {_how_joined(name, path, node)}")
     async with watching(node, report):
         yield
+
+
+def _how_joined(name: str, path: Path, node: "Node") -> str:
+    links = sum(each.links + each.leaves for each in node.networks.status() if each.name == name)
+    if links:
+        return f"joined, whoever searches finds what is in {path}"
+    return f"nobody is there yet; others come with --connect HOST:{node.port}"
 
 
 def _make(path: Path, announce: str, report: Report, stop: Stop) -> "Metainfo":

@@ -45,8 +45,9 @@ def read_urn(text: str) -> Named:
         case "sha1":
             return Named(sha1=read_base32(value, _SHA1))
         case "bitprint":
-            sha1, _, tth = value.partition(".")
-            return Named(read_base32(sha1, _SHA1), read_base32(tth, _TIGER))
+            sha1, dot, tth = value.partition(".")  # some write the first half alone
+            root = read_base32(tth, _TIGER) if dot else None
+            return Named(read_base32(sha1, _SHA1), root)
         case "tree" if value[:5].lower() == "tiger" and value[5:6] in (":", "/"):
             return Named(tth=read_base32(value[6:].removeprefix(":"), _TIGER))
         case "ttroot":

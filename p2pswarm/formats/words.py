@@ -7,11 +7,11 @@ other. Nothing here grows with what a stranger sends: a name has so many words, 
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["MAX_WORD", "MAX_WORDS", "Asked", "Kind", "kind_of", "words_of"]
+__all__ = ["MAX_WORD", "MAX_WORDS", "Asked", "Kind", "kind_of", "plain", "words_of"]
 
 MAX_WORDS = 64  # of one name or query; a path of 255 bytes with more is no name
 MAX_WORD = 64  # characters; the rest of a longer one is dropped on both sides, so it still matches
@@ -60,6 +60,22 @@ def words_of(text: str) -> list[str]:
     return list(dict.fromkeys(word[:MAX_WORD] for word in found))[:MAX_WORDS]
 
 
+def plain(words: Iterable[str]) -> list[str]:
+    """Words as they are compared, without accents: who asks for `deja` finds `déjà`, as in route tables."""
+    bare = (word if word.isascii() else _without_accents(word) for word in words)
+    return [word for word in dict.fromkeys(bare) if word]
+
+
+def _without_accents(word: str) -> str:
+    flat = unicodedata.normalize("NFKD", word)
+    return unicodedata.normalize("NFC", "".join(char for char in flat if not _is_accent(char)))
+
+
+def _is_accent(char: str) -> bool:
+    """A mark that can be left out; nukta, virama, the voicing of kana and most vowels cannot."""
+    return unicodedata.combining(char) not in (0, 7, 8, 9)
+
+
 def _any_script(text: str) -> list[str]:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return "".join(char if _in_word(char) else " " for char in folded).split()
@@ -92,5 +108,5 @@ class Asked(NamedTuple):
 
     def matches(self, words: Collection[str]) -> bool:
         """Whether a name with these words is what was asked for."""
-        have = frozenset(words)
-        return have.issuperset(self.words) and have.isdisjoint(self.without)
+        have = frozenset(plain(words))
+        return have.issuperset(plain(self.words)) and have.isdisjoint(plain(self.without))

@@ -5,7 +5,7 @@ for a common word and a rare size costs no more than others.
 """
 
 from p2pswarm.disk.database import Database
-from p2pswarm.formats.words import Kind
+from p2pswarm.formats.words import Kind, plain
 from p2pswarm.overlay.query import Digest, Query
 from p2pswarm.overlay.tables import Place, Shared, kind_word, place_of, rows_of
 
@@ -84,9 +84,9 @@ class Lookup:
 
 def _match(query: Query) -> str:
     """What FTS5 calls a MATCH. Words hold no quotes."""
-    words = list(query.words)
+    words = plain(query.words)
     if query.kind is not Kind.ANY or not words:  # all files are a long list to go through
         words.append(kind_word(query.kind))
     wanted = " AND ".join(f'"{word}"' for word in words)
-    unwanted = " OR ".join(f'"{word}"' for word in query.without)
+    unwanted = " OR ".join(f'"{word}"' for word in plain(query.without))
     return f"({wanted}) NOT ({unwanted})" if unwanted else wanted

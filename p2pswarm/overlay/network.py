@@ -24,9 +24,11 @@ class Cost:
     hops: int = 0
     """Farthest: 2 means that somebody we asked asked somebody else."""
     first: float | None = None
-    """Seconds until the first hit."""
+    """Seconds until the first hit,"""
+    last: float | None = None
+    """and until the last one: then everything was there, though only the end says so."""
     took: float = 0.0
-    """Seconds in all."""
+    """Seconds until the end."""
     hits: int = 0
 
 

@@ -147,8 +147,9 @@ class Search:
         try:
             async for hit in self._fitting(network, cost):
                 cost.hits += 1
+                cost.last = perf_counter() - began
                 if cost.first is None:
-                    cost.first = perf_counter() - began
+                    cost.first = cost.last
                 await self._hits.put(hit)
         except P2PSwarmError as error:
             log.debug("%s: %s", network.name, error)

@@ -16,7 +16,7 @@ from bitarray import bitarray
 
 from p2pswarm.disk.database import DamagedError, Database
 from p2pswarm.disk.walk import Seen
-from p2pswarm.formats.words import Kind, kind_of, words_of
+from p2pswarm.formats.words import Kind, kind_of, plain, words_of
 from p2pswarm.overlay.tables import Root, Shared, kind_word, public_name, rows_of
 
 __all__ = ["Shelf"]
@@ -163,4 +163,4 @@ def _words(name: str) -> str:
     """The file's own words first: of a name with too many words the last are dropped."""
     above, _, last = name.rpartition("/")
     kinds = {kind_word(Kind.ANY), kind_word(kind_of(last))}
-    return " ".join((*words_of(f"{last} {above}"), *sorted(kinds)))
+    return " ".join((*plain(words_of(f"{last} {above}")), *sorted(kinds)))

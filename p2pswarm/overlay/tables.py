@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _OURS = 0x70327063  # "p2pc"
-_VERSION = 2  # of the tables below, and of what `words_of` answers
+_VERSION = 3  # of the tables below, and of the words that stand in them
 _ODD = re.compile(r'[\x00-\x1f\x7f-\x9f"\\\ud800-\udfff]')  # what networks cannot carry in a name
 
 _TABLES = """

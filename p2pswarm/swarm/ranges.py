@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
-from p2pswarm.errors import BusyError, RefusedError, RemoteError
+from p2pswarm.errors import BusyError, PartialError, RefusedError, RemoteError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.net.rate import Limiter, Meter
@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 SKIP = 1 << 20  # bytes read for nothing rather than asking anew a little farther on
 PAUSE = 15.0  # seconds after a failure, and twice as many after each one more
 USELESS_PAUSE = 5.0  # seconds after a stretch that others took meanwhile
-BUSY_PAUSE = 20.0  # seconds until a host without a place is asked again
+BUSY_PAUSE = 20.0  # seconds until a host without a place is asked again,
+PARTIAL_PAUSE = 60.0  # and one that has nothing for us yet
 # Failures in a row. A refusal counts for all but the last: the host may have been away for a moment only.
 GIVE_UP = 5
 MOST_ROWS = 1000  # that are looked at before one is taken up
@@ -47,7 +48,7 @@ class RangeHost(Protocol):
     ) -> object:
         """Bytes from `offset` on into the sink, while the gate is open, until it returns False.
 
-        Raises BusyError, RefusedError, RemoteError.
+        Raises BusyError, PartialError, RefusedError, RemoteError.
         """
 
 
@@ -93,6 +94,8 @@ class RangeSource:
         self._debt = 0  # bytes that the rate limit has not granted yet
         self._useful = False  # something of this stretch landed
         self._failures = 0
+        self._has: Sequence[tuple[int, int]] | None = None  # the parts that it told; None: all
+        self._by_parts = False  # this stretch lies in one of those
         self._due = 0.0  # when the host may be asked again
 
     @property
@@ -109,8 +112,15 @@ class RangeSource:
 
     def _take_up(self) -> None:
         """Nothing is promised before the first byte comes, which may take a minute or fail."""
-        piece = _stretch(self._home.picker.takable(), self._home.ranges_at())
-        if piece is not None:
+        has, self._has = self._has, None  # what it told is old after one try
+        self._by_parts = has is not None
+        takable = self._home.picker.takable()
+        if has is not None:
+            takable &= _pieces_of(has, len(takable), self._home.piece_length)
+        piece = _stretch(takable, self._home.ranges_at())
+        if piece is None and has is not None:
+            self._due = self._home.clock() + PARTIAL_PAUSE
+        elif piece is not None:
             self.at, self._n, self._arrived = piece, 0, False
             self._home.picker.seeds += 1
             self._home.spawn(self._run(piece * self._home.piece_length))
@@ -126,6 +136,10 @@ class RangeSource:
             await self._host.fetch(offset, self._took, self._gate)
             await self._rest()
             pause = 0.0 if self._useful else USELESS_PAUSE
+        except PartialError as error:
+            log.debug("%s: %s", self, error)
+            self._has = error.ranges
+            pause = BUSY_PAUSE if self._by_parts and not self._useful else 0.0
         except BusyError as error:
             log.debug("%s: %s", self, error)
             pause = BUSY_PAUSE
@@ -282,6 +296,16 @@ def _stretch(takable: Bitfield, busy: set[PieceIndex]) -> PieceIndex | None:
         if end - first > longest:
             best, longest = first, end - first
     return None if best is None else PieceIndex(best)
+
+
+def _pieces_of(parts: Sequence[tuple[int, int]], pieces: int, length: int) -> Bitfield:
+    """Those that lie in one of the parts; the last may be short, so it counts when it begins there."""
+    field = Bitfield(pieces)
+    for start, end in parts:
+        first, last = -(-start // length), end // length
+        last += last == pieces - 1 and end % length > 0
+        field[first:last] = 1
+    return field
 
 
 def _rows(takable: Bitfield, busy: Sequence[PieceIndex]) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm import networks
+from p2pswarm import fetching, networks
 from p2pswarm.errors import BusyError
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.networks import MOST_READ, MOST_READ_FOR_ONE
@@ -98,7 +98,7 @@ async def test_who_is_beyond_it_hears_so_and_not_that_it_is_refused(
 
 
 async def test_and_asks_again(town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks, "ASK_AGAIN", 0)
+    monkeypatch.setattr(fetching, "ASK_AGAIN", 0)
     await town.node(town.file("one/blue moon.mp3"))
     two = await town.node()
     find = await found(two, 1)

@@ -15,6 +15,7 @@ import pytest
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
 from p2pswarm.overlay.napster import downloads
+from p2pswarm.overlay.napster.client import Napster
 from tests.support.scripted_napster import PATIENCE, Server, client
 from tests.test_networks import SONG, Town, found, serving
 from tracker.napster.server import NapsterServer, NapsterSettings
@@ -46,9 +47,11 @@ async def test_it_learns_of_it_and_brings_the_file(
     async with aclosing(server), AsyncExitStack() as stack:
         town = Town(tmp_path, Address("127.0.0.1", server.port), stack)
         one = await town.node(town.file("one/blue moon.mp3"), join=False)
-        claim_port(one, 9)  # nobody listens there
+        await claim_port(one, 9)  # nobody listens there
         await one.networks.join("napster")
-        clock.nick = one.networks._joined["napster"].nick
+        network = one.networks._joined["napster"]
+        assert isinstance(network, Napster)
+        clock.nick = network.nick
         two = await town.node()
         find = await found(two, 1)
         assert find.hits[0].peer == Address("127.0.0.2", 9)
@@ -58,8 +61,9 @@ async def test_it_learns_of_it_and_brings_the_file(
         assert (await found(two, 1)).hits[0].peer is None
 
 
-def claim_port(node: Node, number: int) -> None:
-    network = node.networks._joined.get("napster") or node.networks._make("napster")
+async def claim_port(node: Node, number: int) -> None:
+    network = await node.networks._made("napster")
+    assert isinstance(network, Napster)
     network._connection.account.port = number
     if node.networks.catalog is not None:
         network.share(node.networks.catalog)

@@ -1,13 +1,15 @@
 """The command, run in this process, with nothing of the desk's own settings."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from p2pswarm.cli.app import run
+from tests.support.gnutella_nodes import Mesh
 
 
 @dataclass
@@ -42,3 +44,9 @@ def command(capfd: pytest.CaptureFixture[str]) -> Command:
         return Ran(code, out, err)
 
     return ran
+
+
+@pytest.fixture
+def mesh(tmp_path: Path) -> Iterator[Mesh]:
+    with ExitStack() as stack:
+        yield Mesh(tmp_path, stack)

@@ -1,94 +1,19 @@
-"""A Gnutella network of processes on loopback: flat and with two tiers; found, fetched, pushed, counted."""
+"""A Gnutella network of twelve processes on loopback, flat and with two tiers: found by all, and counted."""
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+import re
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
 import pytest
 
-from tests.support.foreign import until
-from tests.support.processes import Program, program
-
-PORT = 46346  # of every node, each at an address of its own
-MIB = 1 << 20
-SONG = os.urandom(3 * MIB + 321)
-PATIENCE = 30.0  # seconds
+from tests.support.gnutella_nodes import Mesh, count_of
+from tests.support.processes import Program
 
 
-class Mesh:
-    """Nodes, each a process with an address and a home of its own."""
-
-    def __init__(self, folder: Path, stack: ExitStack, *options: object) -> None:
-        self.folder, self._stack = folder, stack
-        self._options = options
-        self.nodes: list[Program] = []
-
-    def host(self, number: int) -> str:
-        return f"127.0.7.{number + 1}:{PORT}"
-
-    def _where(self, number: int, connect: Sequence[int]) -> list[object]:
-        named = [each for other in connect for each in ("--connect", self.host(other))]
-        host = self.host(number).partition(":")[0]
-        return ["--bind", host, "--port", PORT, "--json", *named, *self._options]
-
-    def share(self, files: dict[str, bytes], connect: Sequence[int] = (), *more: object) -> Program:
-        """The next node, which is connected to those."""
-        number = len(self.nodes)
-        folder = self.folder / f"share{number}"
-        folder.mkdir()
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-        where = self._where(number, connect)
-        options = ["--on", "gnutella", "--tracker-port", "0", *where, *more]
-        home = self.folder / f"home{number}"
-        node = self._stack.enter_context(program(home, "share", folder, *options))
-        self.nodes.append(node)
-        return node
-
-    @contextmanager
-    def run(
-        self, *arguments: object, connect: Sequence[int], home: str = "asker"
-    ) -> Iterator[Program]:
-        """A command of one who comes for a moment."""
-        where = self._where(99, connect)
-        with program(self.folder / home, *arguments, *where) as running:
-            yield running
-
-    def search(
-        self, words: str, *more: object, connect: Sequence[int] = (0,)
-    ) -> tuple[list[dict[str, Any]], Program]:
-        """What is found, and the command that found it."""
-        with self.run(
-            "search", *words.split(), "--via", "gnutella", "--wait", "2s", *more, connect=connect
-        ) as searching:
-            assert searching.wait(PATIENCE) == 0, searching.stderr
-            rows = [event for event in searching.events if event["event"] == "result"]
-            return rows, searching
-
-    def until(self, holds: Callable[[], bool], what: str) -> None:
-        until(holds, what, PATIENCE)
-
-    def links(self) -> list[int]:
-        """How many neighbours each has."""
-        states = [node.latest("network") for node in self.nodes]
-        return [state.get("links", 0) + state.get("leaves", 0) for state in states]
-
-    def sent(self, kind: str, *others: Program) -> int:
-        """Messages of this kind that left all nodes and these."""
-        states = [node.latest("network") for node in (*self.nodes, *others)]
-        return sum(state.get("sent", {}).get(kind, 0) for state in states)
-
-    def received(self, node: int, kind: str) -> int:
-        return int(self.nodes[node].latest("network").get("received", {}).get(kind, 0))
-
-
-@pytest.fixture
-def stack() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
+def names(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Without the folders."""
+    return sorted(row["name"].rpartition("/")[2] for row in rows)
 
 
 def graph(nodes: int, edges: int, dice: Random) -> list[tuple[int, int]]:
@@ -102,9 +27,9 @@ def graph(nodes: int, edges: int, dice: Random) -> list[tuple[int, int]]:
 
 @pytest.mark.timeout(120)
 def test_a_flat_mesh_of_twelve_finds_everything_with_exactly_as_many_messages(
-    tmp_path: Path, stack: ExitStack
+    mesh: Mesh,
 ) -> None:
-    mesh = Mesh(tmp_path, stack, "--flood")
+    mesh.options = ("--flood",)
     edges = graph(12, 18, Random(6))
     for node in range(12):
         earlier = [one for one, other in edges if other == node]
@@ -112,9 +37,7 @@ def test_a_flat_mesh_of_twelve_finds_everything_with_exactly_as_many_messages(
     # Whoever has fewer than eight neighbours looks for more; then the graph stays as it is.
     mesh.until(lambda: min(mesh.links()) >= 8, "everybody has enough neighbours")
     rows, asker = mesh.search("common", connect=(3, 8))
-    assert sorted(row["name"].split("/")[-1] for row in rows) == sorted(
-        f"common number {node}.txt" for node in range(12)
-    )
+    assert names(rows) == sorted(f"common number {node}.txt" for node in range(12))
     links = int(asker.latest("network")["links"])  # the others count them no more, it is gone
 
     def as_many_as_there_must_be() -> bool:
@@ -124,3 +47,64 @@ def test_a_flat_mesh_of_twelve_finds_everything_with_exactly_as_many_messages(
     (cost,) = [event for event in asker.events if event["event"] == "cost"]
     assert cost["hits"] == 12
     assert cost["messages"] == links + 12
+
+
+def cost_of(searching: Program) -> dict[str, Any]:
+    """What it told of its cost: to programs, and to people the same."""
+    (cost,) = [event for event in searching.events if event["event"] == "cost"]
+    (line,) = [note for note in searching.notes() if " messages, " in note]
+    said = re.fullmatch(
+        r"gnutella: (\d+) messages, .+, (\d+) hops?, "
+        r"first hit after (\d+) ms, all after (\d+) ms, ended after (\d+) ms",
+        line,
+    )
+    assert said is not None, line
+    numbers = [cost[key] for key in ("messages", "hops", "first_ms", "last_ms", "took_ms")]
+    assert list(map(int, said.groups())) == pytest.approx(numbers, abs=1)
+    assert sorted(numbers[2:]) == numbers[2:]
+    return cost
+
+
+@pytest.mark.timeout(120)
+def test_with_two_tiers_everything_is_found_recursively_and_iteratively(mesh: Mesh) -> None:
+    for node in range(12):
+        ultrapeer = ("--gnutella-role", "ultrapeer") if node < 3 else ()
+        others = range(node) if node < 3 else [node % 3]
+        mesh.share({f"common number {node}.txt": b"%d" % node}, others, *ultrapeer)
+    mesh.joined()
+    everything = sorted(f"common number {node}.txt" for node in range(12))
+    rows, searching = mesh.find("common", 12)
+    assert names(rows) == everything
+    recursive = cost_of(searching)
+    rows, searching = mesh.find("common", 12, "--lookup", "iterative")
+    assert names(rows) == everything
+    iterative = cost_of(searching)
+    assert recursive["hits"] == iterative["hits"] == 12
+    assert {node.latest("network")["role"] for node in mesh.nodes[3:]} == {"leaf"}
+    # One question to our ultrapeer, and the answers; or a ping and a query to each, and their answers.
+    assert recursive["messages"] > 12
+    assert recursive["hops"] >= 2
+    assert iterative["messages"] >= 3 * 4
+    assert min(recursive["bytes"], iterative["bytes"]) > 12 * 50
+
+
+@pytest.mark.timeout(120)
+def test_a_leaf_without_the_words_receives_no_query(mesh: Mesh) -> None:
+    mesh.share({}, (), "--gnutella-role", "ultrapeer")
+    for name in ("blue moon.txt", "red sun.txt", "full moon.txt"):
+        mesh.share({name: name.encode()}, [0], "--gnutella-role", "leaf")
+
+    def tables_are_there() -> bool:
+        told = [count_of(node, "sent", "routes") for node in mesh.nodes[1:]]
+        return min(told) > 1 and mesh.received(0, "routes") == sum(told)
+
+    mesh.until(tables_are_there, "the ultrapeer has the tables of its leaves")
+    for lookup in ("recursive", "iterative"):
+        rows, _ = mesh.search("moon", "--lookup", lookup)
+        assert names(rows) == ["blue moon.txt", "full moon.txt"]
+    for node in (1, 3):
+        mesh.until(lambda node=node: mesh.received(node, "query") == 2, "they were asked twice")
+    assert mesh.received(2, "query") == 0
+    rows, _ = mesh.search("sun")
+    assert names(rows) == ["red sun.txt"]
+    mesh.until(lambda: mesh.received(2, "query") == 1, "now it was asked")

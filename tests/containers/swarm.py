@@ -21,6 +21,7 @@ __all__ = ["MIB", "Container", "Swarm", "docker", "until_all", "waits"]
 
 MIB = 1 << 20
 _SHARE = "share"  # the torrent's name, because the folder is /share inside
+_PROFILES = ("--profile", "napster", "--profile", "gnutella")
 
 
 def _run(
@@ -119,7 +120,7 @@ class Swarm:
     def __init__(self, name: str, image: str, share: Path, **settings: object) -> None:
         self.name, self.share = name, share
         own = {"IMAGE": image, "SHARE": share, "TRACKER_PUBLISH": "127.0.0.1:", "JSON": "true",
-               "NAPSTER_PUBLISH": "127.0.0.1:",
+               "NAPSTER_PUBLISH": "127.0.0.1:", "GNUTELLA_PUBLISH": "127.0.0.1:",
                "HEALTH_EVERY": "1s", "TRACKER_INTERVAL": "2", **settings}  # fmt: skip
         clean = {key: value for key, value in os.environ.items() if not key.startswith("P2PSWARM_")}
         self._env = {**clean, **{f"P2PSWARM_{key}": str(value) for key, value in own.items()}}
@@ -132,12 +133,12 @@ class Swarm:
         """Start and wait for what is waited for; `alone` leaves out what the services depend on."""
         more = ["--no-deps"] if alone else []
         scale = ["--scale", f"peer={peers}"] if "peer" in services or not services else []
-        profile = ["--profile", "napster"] if services else []  # whoever is named may be of it
-        self.compose(*profile, "up", "-d", "--no-build", *more, *scale, *services)
+        profiles = _PROFILES if services else ()  # whoever is named may be of one
+        self.compose(*profiles, "up", "-d", "--no-build", *more, *scale, *services)
 
     def down(self) -> None:
         # Compose forgets containers of a profile that is not named.
-        self.compose("--profile", "napster", "down", "-v", "--remove-orphans", "--timeout", "3")
+        self.compose(*_PROFILES, "down", "-v", "--remove-orphans", "--timeout", "3")
 
     def logs(self) -> str:
         return self.compose("logs", "--tail", "30")

@@ -109,3 +109,8 @@ def test_the_image_says_what_it_is(image: str) -> None:
     assert docker("run", "--rm", image, "id", "-u") == "1000"
     labels = docker("inspect", "--format", "{{json .Config.Labels}}", image)
     assert '"org.opencontainers.image.title":"p2pswarm"' in labels
+
+
+def test_the_image_can_hash_tiger_trees(image: str) -> None:
+    ask = "from p2pswarm.formats.tiger import available; print(available())"
+    assert docker("run", "--rm", image, "python", "-c", ask) == "True"

@@ -3,7 +3,7 @@ import unicodedata
 import pytest
 from hypothesis import given, strategies as st
 
-from p2pswarm.formats.words import MAX_WORD, MAX_WORDS, Asked, Kind, kind_of, words_of
+from p2pswarm.formats.words import MAX_WORD, MAX_WORDS, Asked, Kind, kind_of, plain, words_of
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,22 @@ def test_a_query_has_words_and_exclusions() -> None:
 )
 def test_the_extension_tells_the_kind(name: str, kind: Kind) -> None:
     assert kind_of(name) is kind
+
+
+def test_accents_are_told_and_not_compared() -> None:
+    assert words_of("Déjà") == ["déjà"]
+    assert plain(["déjà", "deja", "nai\u0308ve", "\u0301", "हिन्दी", "が"]) == [
+        "deja",
+        "naive",
+        "हिन्दी",
+        "が",
+    ]
+    for asked in ("Deja vu", "De\u0301jà VU"):
+        assert Asked.of(asked).matches(words_of("déjà vu.ogg"))
+        assert Asked.of(asked).matches(words_of("deja vu.ogg"))
+    assert not Asked.of("vu", "deja").matches(words_of("déjà vu.ogg"))
+
+
+@given(st.text(max_size=60))
+def test_plain_words_stay_as_they_are(text: str) -> None:
+    assert plain(plain(words_of(text))) == plain(words_of(text))

@@ -110,6 +110,14 @@ async def test_files_are_found_by_words_kind_and_size(share: Path, database: Pat
         assert (catalog.files, catalog.bytes) == (3, 9 + 990 + 3)
 
 
+async def test_accents_make_no_difference(tmp_path: Path, database: Path) -> None:
+    put(tmp_path / "Music" / "Déjà vu.ogg", b"again")
+    async with opened(database, tmp_path / "Music") as catalog:
+        for asked in ("deja vu", "Déjà VU", "de\u0301ja"):
+            assert len(await catalog.search(Query.parse(asked))) == 1
+        assert not await catalog.search(Query.parse("vu -deja"))
+
+
 async def test_files_are_found_by_every_hash(share: Path, database: Path) -> None:
     data = b"blue train" * 99
     async with opened(database, share) as catalog:

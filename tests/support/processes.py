@@ -54,6 +54,11 @@ class Program:
             found = [event for event in self.events if event["event"] == name]
         return found[-1] if found else {}
 
+    def notes(self) -> list[str]:
+        """What it told the person, so far."""
+        with self._news:
+            return [event["text"] for event in self.events if event["event"] == "note"]
+
     def wait_for_line(self, nth: int = 1, within: float = 15.0) -> str:
         """The first, or another one, of the lines that are not JSON."""
         return self._wait(lambda: dict(enumerate(self.lines, 1)).get(nth), "line", within)

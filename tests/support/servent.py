@@ -36,7 +36,7 @@ from p2pswarm.wire.framer import CuttingFramer
 from p2pswarm.wire.sniff import Guest
 from tests.support.world import World
 
-__all__ = ["PORT", "Servent", "Stranger", "dial", "listening", "value"]
+__all__ = ["PORT", "UPLINK", "Servent", "Stranger", "dial", "listening", "value"]
 
 PORT = 46881
 UPLINK = 10e6  # bytes per second: on a line without a limit all is on its way at once
@@ -60,13 +60,21 @@ class Servent:
         serving = Serving(disk, self.mesh, seed=self._seed, hits=hits)
         serving.share(catalog)
         self.uploads = Uploads(
-            port, serving, self.mesh, self.slots, self.up, spawn=self.spawn, proxy=self._proxy
+            port,
+            serving,
+            self.mesh,
+            self.slots,
+            self.up,
+            spawn=self.spawn,
+            proxy=self._proxy,
+            found=lambda *told: self.told.append(told),
         )
         port.route(Guest.HTTP, self.uploads.came)
         self.guid = sha1(port.host.encode()).digest()[:16]
         self.firewalled = False
         self.too_much = False  # to seed anything more
         self.sources: list[Source] = []  # that hosts told of
+        self.told: list[tuple[bytes, Address, Address]] = []  # and who asked us for a file
         self.way: Callable[[bytes, int, Address], bool] = lambda *push: False
         self.hits: set[int] = set()  # indices of answers of ours
         dialing = self.dialing = Dialing(port, DialBudget(), loop.time)

@@ -316,7 +316,6 @@ class World:
         self.folder = folder
         self.loop = loop
         self.dice = Random(seed)
-        loop.dice = Random(seed)
         self.nodes: list[Node] = []
 
     def host(self, up: float = float("inf"), delay: float = 0.01) -> Host:
@@ -454,6 +453,7 @@ def simulate(folder: Path, story: Callable[[World], Awaitable[None]], seed: int 
     """Run the story to its end; returns the virtual seconds it took. Raises TimeoutError."""
 
     async def play(loop: VirtualLoop) -> None:
+        loop.dice = Random(seed)
         world = World(folder, loop, seed)
         try:
             async with asyncio.timeout(LONGEST):

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from p2pswarm.errors import BusyError, NetworkError
+from p2pswarm.errors import BusyError, NetworkError, PartialError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
 from p2pswarm.swarm.events import PeerBanned, Seeding
@@ -390,3 +390,40 @@ def test_without_memory_nothing_is_promised() -> None:
 def test_its_repr_is_a_window() -> None:
     source = RangeSource(Shop(b""), None)  # type: ignore[arg-type]
     assert repr(source) == "<RangeSource 10.9.0.1:6699 at None expects 0>"
+
+
+def test_a_host_with_parts_is_asked_for_those(tmp_path: Path) -> None:
+    async def story(world: World, torrent: Torrent, data: bytes) -> None:
+        partial, whole = Shop(data), Shop(data, 2, chunk=PIECE, pause=1.0)
+        partial.refusals = [PartialError("has some", [(10 * PIECE + 1, 13 * PIECE)])]
+        partial.breaks_after = 2 * PIECE
+        torrent.add_source(whole)
+        torrent.add_source(partial)
+        await torrent.finished()
+        assert partial.began[1] == 11 * PIECE
+
+    downloading(tmp_path, story)
+
+
+def test_a_host_whose_parts_are_of_no_use_is_asked_again_in_a_minute(tmp_path: Path) -> None:
+    async def story(world: World, torrent: Torrent, data: bytes) -> None:
+        partial = Shop(data)
+        partial.refusals = [PartialError("has nothing", []) for _ in range(2)]
+        torrent.add_source(partial)
+        await torrent.finished()
+        assert len(partial.began) == 3
+
+    assert downloading(tmp_path, story) > 120
+
+
+def test_parts_that_are_not_there_are_asked_for_rarely(tmp_path: Path) -> None:
+    async def story(world: World, torrent: Torrent, data: bytes) -> None:
+        liar = Shop(data)
+        liar.refusals = [PartialError("lies", [(0, 1 << 70)]) for _ in range(1000)]
+        torrent.add_source(liar)
+        await asyncio.sleep(600)
+        assert len(liar.began) < 40
+        torrent.add_source(Shop(data, 2))
+        await torrent.finished()
+
+    downloading(tmp_path, story)

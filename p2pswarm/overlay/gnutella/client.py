@@ -1,6 +1,7 @@
 """A Gnutella network behind the common door: search and be found, fetch and give."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -19,6 +20,8 @@ from p2pswarm.overlay.talk import Sink
 from p2pswarm.overlay.tools import Tools
 
 __all__ = ["HOSTS", "Gnutella"]
+
+log = logging.getLogger(__name__)
 
 HOSTS = Path("gnutella", "hosts.json")
 """The host cache, in the data folder."""
@@ -59,6 +62,7 @@ class Gnutella:
             await self._servent.open()
             self._transfers.open()
             self._life = asyncio.create_task(self._live())
+            self._life.add_done_callback(_ended)
         await self._servent.first()
 
     async def _live(self) -> None:
@@ -142,6 +146,11 @@ class Gnutella:
             async for other in found:
                 if other.nick == hit.nick:
                     return
+
+
+def _ended(life: asyncio.Task[None]) -> None:
+    if not life.cancelled() and (error := life.exception()) is not None:
+        log.error("a bug in p2pswarm", exc_info=error)
 
 
 def _again(hit: Hit) -> Query:

@@ -6,19 +6,21 @@ by UDP.
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Protocol
 
-from p2pswarm.errors import NetworkError
+from p2pswarm.errors import DiskError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.gnutella.links.link import Link
 from p2pswarm.overlay.gnutella.place.cache import HostFile
+from p2pswarm.overlay.gnutella.place.connect_back import ConnectBack
 from p2pswarm.overlay.gnutella.place.hosts import Hosts
 from p2pswarm.overlay.gnutella.place.neighbours import Neighbours
 from p2pswarm.overlay.gnutella.place.prospects import Prospects
@@ -37,11 +39,14 @@ from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.push import Push
 from p2pswarm.wire.gnutella.query import Query
-from p2pswarm.wire.gnutella.vendor import Vendor, VendorMessage
+from p2pswarm.wire.gnutella.vendor import TcpConnectBack, Vendor, VendorMessage
 from p2pswarm.wire.sniff import Guest
 
 __all__ = ["Files", "Servent"]
 
+log = logging.getLogger(__name__)
+
+READ_AGAIN = 60.0  # seconds until a catalog that cannot be read is tried again
 SAVE_EVERY = 10.0  # seconds between looks whether the host cache is worth writing
 FIRST_TIME = 12.0  # seconds until one of the hosts we know should have let us in,
 OTHERS_TIME = 1.0  # and more for the others
@@ -93,6 +98,7 @@ class Servent:
         self.neighbours = Neighbours(
             port, self.router, slots, prospects, dice, firewalled=firewalled
         )
+        self._connect_back = ConnectBack(port, clock)
         self._udp = Udp(port, self.router, self.hosts, self, dice)
         self.answering = Answering(self._presence, self._answer, clock)
         self.searching = Searching(
@@ -119,12 +125,14 @@ class Servent:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.neighbours.run())
                 tasks.create_task(self.answering.run())
+                tasks.create_task(self._connect_back.run())
                 tasks.create_task(self._share())
                 while True:
                     await asyncio.sleep(SAVE_EVERY)
                     await self._file.save()
                     if not self.router.peers():
                         self._udp.ask_for_hosts()
+                    self._udp.test()
         finally:
             await self._file.save(at_once=True)
 
@@ -134,7 +142,14 @@ class Servent:
         self.answering.share(catalog)
 
     async def _share(self) -> None:
-        await self._interests.follow(await asyncio.shield(self._catalog))
+        """Until cancelled. While the catalog cannot be read, neighbours have what they were told."""
+        catalog = await asyncio.shield(self._catalog)
+        while True:
+            try:
+                await self._interests.follow(catalog)
+            except DiskError as error:
+                log.warning("gnutella: neighbours are not told what is new: %s", error)
+                await asyncio.sleep(READ_AGAIN)
 
     async def first(self) -> None:
         """Until there are neighbours; raises NetworkError when nobody whom we know is there.
@@ -242,15 +257,20 @@ class Servent:
         self.answering.asked(Asked(head, query, link.host, zone_of(link.remote.host), link))
 
     def found(self, head: Descriptor, hit: QueryHit, teller: Link | Address) -> None:
-        remote = teller.remote if isinstance(teller, Link) else teller
-        new = self.searching.found(head, hit, zone_of(remote.host))
+        address = teller.remote if isinstance(teller, Link) else teller
+        new = self.searching.found(head, hit, zone_of(address.host))
+        if isinstance(teller, Address):
+            self.router.counts(head.guid, len(hit.results))
         self._udp.guessing.found_elsewhere(head.guid, new)
 
     def pushed(self, push: Push, teller: Link | Address) -> None:
         self._files.pushed(push, teller.remote if isinstance(teller, Link) else teller)
 
     def vendor(self, head: Descriptor, message: VendorMessage | Vendor, link: Link) -> None:
-        self._udp.vendor(head, message, link)
+        if isinstance(message, TcpConnectBack):
+            self._connect_back.asked(link.remote.host, message.port)
+        else:
+            self._udp.vendor(head, message, link)
 
     def visited(self, head: Descriptor, query: Query, asker: Address, host: str) -> None:
         """By UDP. Who asks sees us at `host`."""

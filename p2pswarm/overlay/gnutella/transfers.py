@@ -86,6 +86,7 @@ class Transfers:
             tools.up,
             spawn=self._spawn,
             proxy=place.pass_push,
+            found=self._heard,
         )
         self._pushes = Pushes(
             tools.port, self._dialing, node=self._here, send=self._send_push, spawn=self._spawn
@@ -195,9 +196,15 @@ class Transfers:
             teller=self._place.zone,
         )
 
+    def _heard(self, sha1: bytes, host: Address, teller: Address) -> None:
+        """Who wants a file that we fetch, too, says where else it is."""
+        part = self._mesh.partial(sha1)
+        if part is not None:
+            self._learned(Source(host, part.size, sha1, teller=zone_of(teller.host)))
+
     def _learned(self, source: Source) -> None:
         """A host named another one."""
-        if source.sha1 is None:
+        if source.sha1 is None or source.address == self._place.address:
             return
         others = self._others.setdefault(source.sha1, [])
         if len(others) < MOST_OTHERS:

@@ -4,14 +4,14 @@
 which of the two follows, GGEP u with a URN that lost its `urn:`. A bitprint is a SHA-1 and a tiger tree root.
 """
 
-import base64
-import binascii
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from p2pswarm.errors import FormatError
+from p2pswarm.formats.urns import read_urn
 from p2pswarm.wire.gnutella.ggep import Ggep
 
-__all__ = ["Hashes", "hashes_of", "sha1_urn"]
+__all__ = ["Hashes", "hashes_of"]
 
 _H_SHA1, _H_BITPRINT = 1, 2
 
@@ -34,20 +34,12 @@ def hashes_of(urns: Iterable[str], ggep: Ggep) -> Hashes:
     return Hashes(sha1, tth)
 
 
-def sha1_urn(sha1: bytes) -> str:
-    return f"urn:sha1:{base64.b32encode(sha1).decode('ascii')}"
-
-
 def _from_urn(urn: str) -> Hashes:
-    scheme, _, name = urn[4:].partition(":")
-    match scheme.lower():
-        case "sha1":
-            return Hashes(_base32(name, 20))
-        case "bitprint":
-            sha1, _, tth = name.partition(".")
-            return Hashes(_base32(sha1, 20), _base32(tth, 24))
-        case _:
-            return Hashes()
+    try:
+        named = read_urn(urn)
+    except FormatError:
+        return Hashes()
+    return Hashes(named.sha1, named.tth)
 
 
 def _from_h(value: bytes) -> Hashes:
@@ -56,11 +48,3 @@ def _from_h(value: bytes) -> Hashes:
     if value[:1] == bytes([_H_BITPRINT]) and len(value) >= 45:
         return Hashes(value[1:21], value[21:45])
     return Hashes()
-
-
-def _base32(text: str, size: int) -> bytes | None:
-    try:
-        found = base64.b32decode(text + "=" * (-len(text) % 8), casefold=True)
-    except (binascii.Error, ValueError):
-        return None
-    return found if len(found) == size else None

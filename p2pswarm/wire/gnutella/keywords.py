@@ -44,7 +44,8 @@ def qrp_number(word: str) -> int:
 def words_for_table(name: str) -> list[str]:
     """What a table says of a file's name: its words and their beginnings, each once."""
     found: dict[str, None] = {}
-    for word in _words(name):
+    # As it is, and as our own searches say it: `strasse` for `straße`.
+    for word in dict.fromkeys([*_words(name), *_words(name.casefold())]):
         if len(word.encode()) >= SHORTEST:
             found[word] = None
         for length in range(len(word) - 1, max(len(word) - _CUTS, SHORTEST) - 1, -1):

@@ -13,7 +13,7 @@ from p2pswarm.wire.gnutella.ggep import MAGIC, Ggep, ggep_at, write_ggep
 from p2pswarm.wire.gnutella.hashes import hashes_of
 from p2pswarm.wire.gnutella.numbers import pack_text, read_text
 
-__all__ = ["MAX_QUERY", "MAX_URNS", "MAX_WORDS", "Query", "QueryFlags"]
+__all__ = ["MAX_QUERY", "MAX_URNS", "MAX_WORDS", "Query", "QueryFlags", "without_oob"]
 
 MAX_QUERY = 4096  # bytes; the specification drops what is larger
 MAX_WORDS = 64  # no file name has more, and each costs everybody a look-up
@@ -101,3 +101,10 @@ def _urn(urn: str) -> bytes:
     if data[:4].lower() != b"urn:" or not urn.isascii() or _SEPARATOR in data:
         raise LocalProtocolError(f"{urn!r} is no URN")
     return data
+
+
+def without_oob(payload: bytes) -> bytes:
+    """A query's payload without the wish for hits by UDP, and otherwise the same."""
+    if payload[:1] < b"\x80":
+        return payload
+    return bytes([payload[0] & ~(QueryFlags.OOB >> 8)]) + payload[1:]

@@ -11,9 +11,10 @@ from struct import Struct
 
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.urns import sha1_urn
 from p2pswarm.wire.gnutella.endpoints import read_endpoints
 from p2pswarm.wire.gnutella.ggep import MAGIC, Ggep, ggep_at, write_ggep
-from p2pswarm.wire.gnutella.hashes import Hashes, hashes_of, sha1_urn
+from p2pswarm.wire.gnutella.hashes import Hashes, hashes_of
 from p2pswarm.wire.gnutella.numbers import pack_number, pack_text, read_number, read_text
 
 __all__ = ["Result", "read_result", "skip_result"]

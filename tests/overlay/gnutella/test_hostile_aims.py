@@ -56,16 +56,17 @@ async def known(asker: Stranger, giver: Stranger) -> None:
     await asyncio.sleep(1)
 
 
-def test_a_push_names_who_sent_it() -> None:
+def test_a_leaf_pushes_for_itself_alone() -> None:
     async def story(mesh: Mesh) -> None:
-        servent, (liar, giver) = await among(mesh, "", "")
-        await known(liar, giver)
-        liar.say(Kind.PUSH, Push(SERVENT, 1, Address("10.9.9.9", 80)).encode())
+        servent, (asker, giver) = await among(mesh, "", "")
+        await known(asker, giver)
+        leaf = await mesh.stranger().dial(servent, Role.LEAF)
+        leaf.say(Kind.PUSH, Push(SERVENT, 1, Address("10.9.9.9", 80)).encode())
         await asyncio.sleep(1)
         assert not giver.heard(Kind.PUSH)
         assert servent.router.dropped["lies"] == 1
-        for host in (liar.host.name, FAR):  # as it is seen from here, and from outside
-            liar.say(Kind.PUSH, Push(SERVENT, 1, Address(host, 80)).encode())
+        for host in (leaf.host.name, FAR):  # as it is seen from here, and from outside
+            leaf.say(Kind.PUSH, Push(SERVENT, 1, Address(host, 80)).encode())
         await asyncio.sleep(1)
         assert len(giver.heard(Kind.PUSH)) == 2
 

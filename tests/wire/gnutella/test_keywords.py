@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
+from p2pswarm.formats.words import plain, words_of
 from p2pswarm.wire.gnutella.keywords import qrp_hash, words_for_table, words_of_query
 
 
@@ -114,3 +115,13 @@ def test_what_a_stranger_sends_is_bounded() -> None:
 def test_a_ligature_of_eighteen_letters_is_not_a_long_text() -> None:
     assert sum(map(len, words_of_query("\ufdfa" * 1360))) <= 4 * 512 + 64
     assert len("".join(words_of_query("\ufdfa"))) == 15
+
+
+def test_a_table_has_a_word_as_both_ways_of_folding_spell_it() -> None:
+    assert {"straße", "strasse"} <= set(words_for_table("Straße.mp3"))
+
+
+@given(st.text(max_size=40))
+def test_whatever_our_catalog_finds_by_its_own_words_passes_the_table(text: str) -> None:
+    asked = words_of_query(" ".join(plain(words_of(text))))
+    assert set(asked) <= set(words_for_table(text))

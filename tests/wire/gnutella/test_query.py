@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given, strategies as st
 
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
+from p2pswarm.formats.urns import sha1_urn
 from p2pswarm.wire.gnutella.ggep import Ggep
-from p2pswarm.wire.gnutella.hashes import Hashes, hashes_of, sha1_urn
+from p2pswarm.wire.gnutella.hashes import Hashes, hashes_of
 from p2pswarm.wire.gnutella.query import (
     MAX_QUERY,
     MAX_URNS,
     MAX_WORDS,
     Query,
     QueryFlags,
+    without_oob,
 )
 from tests.support.gnutella_wire import ggeps, texts
 
@@ -183,3 +185,17 @@ def test_any_names_of_content(text: str, ggep: Ggep, value: bytes) -> None:
 
 def test_a_sha1_as_a_urn() -> None:
     assert sha1_urn(SHA1) == URN
+
+
+@given(st.text("abc xyz", max_size=20), st.sampled_from([0x0400, 0x4400, 0x0000, 0x3C00]))
+def test_the_wish_for_offers_is_taken_out_of_a_query_and_nothing_else(text: str, word: int) -> None:
+    query = Query(text, ggep={"SO": b""}, flags=QueryFlags(word))
+    changed = Query.read(without_oob(query.encode()))
+    assert changed.flags == query.flags & ~QueryFlags.OOB
+    assert (changed.text, changed.ggep) == (query.text, query.ggep)
+
+
+def test_an_old_query_with_a_speed_is_left_as_it_is() -> None:
+    payload = b"\x04\x00words\x00"
+    assert without_oob(payload) == payload
+    assert without_oob(b"") == b""

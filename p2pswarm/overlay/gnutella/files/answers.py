@@ -31,17 +31,20 @@ class Part(NamedTuple):
 
 
 def part_of(offer: Offer, asked: Range | None) -> Part:
-    """All of it, exactly the range, or of a partial file what there is in the range."""
+    """All of it, exactly the range, or of a partial file what there is from its first byte on.
+
+    Nothing that begins later: gtk-gnutella takes that for a broken server, and never comes again.
+    """
     size = offer.gift.size
     if asked is None and offer.ranges is None:
         return Part(200, 0, size)
     within = (asked or Range(0)).within(size)
     if within is None:
         return Part(416)
+    first, last = within
     for start, end in [(0, size)] if offer.ranges is None else offer.ranges:
-        start, end = max(start, within[0]), min(end, within[1])
-        if start < end:
-            return Part(206, start, end)
+        if start <= first < end:
+            return Part(206, first, min(end, last))
     return Part(503)
 
 
@@ -55,7 +58,7 @@ def given(offer: Offer, part: Part) -> Response:
         headers["Content-Range"] = str(ContentRange(part.start, part.end, size))
     elif part.code == 416:
         headers["Content-Range"] = f"bytes */{size}"
-    elif part.code == 503:
+    elif part.code == 503 and not offer.ranges:  # else it asks at once for what there is (PFSP)
         headers["Retry-After"] = str(RETRY)
     _describe(offer, headers)
     return Response(part.code, _REASONS[part.code], headers)

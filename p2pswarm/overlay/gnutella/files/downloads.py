@@ -62,7 +62,7 @@ class Downloads:
         self._node = node
         self._found = found
         self._clock = asyncio.get_running_loop().time
-        self._due: OrderedDict[object, float] = OrderedDict()  # when a busy host may be asked again
+        self._due: OrderedDict[object, float] = OrderedDict()  # when busy hosts may be asked again
         self._told: OrderedDict[object, frozenset[bytes]] = OrderedDict()
         self._thex: OrderedDict[object, str] = OrderedDict()  # where a host said its tree is
 
@@ -84,11 +84,11 @@ class Downloads:
             lambda: self._headers(source),
             lambda talk, response: self._heard(source, talk, response),
         )
-        self._check_due(source)
+        self._check_due(source, source.who)
         try:
             return await fetching.run(offset, sink, gate)
         except LaterError as error:
-            self._put_off(source, error)
+            self._put_off(source.who, error)
             raise
         except RefusedError:
             self.failed(source)
@@ -123,24 +123,26 @@ class Downloads:
 
     async def _whole(self, source: Source, target: str, most: int) -> bytes | None:
         """All of something small; None when it is not there."""
-        self._check_due(source)
+        self._check_due(source, source.who)
+        self._check_due(source, (source.who, target))
         talk, response = await self._connect(source, Request("GET", target, self._headers(source)))
         try:
             if response.code != 503:
                 return await body_of(talk, response, most) if _is_complete(response) else None
         finally:
             talk.close()
+        # A tree that is not computed yet says nothing of the file, which has slots of its own.
         later = LaterError(f"{source.address} is busy", response.retry_after)
-        self._put_off(source, later)
+        self._put_off((source.who, target), later)
         raise later
 
     # Connections
 
-    def _put_off(self, source: Source, later: LaterError) -> None:
-        _remember(self._due, source.who, self._clock() + later.seconds)
+    def _put_off(self, what: object, later: LaterError) -> None:
+        _remember(self._due, what, self._clock() + later.seconds)
 
-    def _check_due(self, source: Source) -> None:
-        wait = self._due.get(source.who, 0.0) - self._clock()
+    def _check_due(self, source: Source, what: object) -> None:
+        wait = self._due.get(what, 0.0) - self._clock()
         if wait > 0:
             raise LaterError(f"{source.address} has no place for {wait:.0f} s more", int(wait))
 

@@ -10,14 +10,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from p2pswarm.errors import BusyError, NetworkError, RefusedError
+from p2pswarm.errors import BusyError, NetworkError, PartialError, RefusedError
 from p2pswarm.overlay.gnutella.files.asking import ask, body_of
 from p2pswarm.overlay.gnutella.files.sources import Source
 from p2pswarm.overlay.talk import Sink, Talk
 from p2pswarm.wire.gnutella.heads import Headers
 from p2pswarm.wire.gnutella.http import Request, Response
 from p2pswarm.wire.gnutella.queueing import Parq, QueuePlace
-from p2pswarm.wire.gnutella.ranges import ContentRange, Range
+from p2pswarm.wire.gnutella.ranges import ContentRange, Range, read_available
 
 __all__ = ["Connect", "Fetching", "LaterError"]
 
@@ -29,7 +29,10 @@ RETRY = 60  # seconds at least until a host without a place is asked again
 LONGEST_POLL = 150.0  # seconds that we wait on a connection before we ask again
 LONGEST_LINE = 600.0  # and all of it together
 MOST_CUTS = 5  # connections that end early
+AVAILABLE = "X-Available-Ranges"
 MOST_SMALL = 64 << 10  # bytes of what is said beside a refusal
+# Not now: too slow; it still gives us this file on a connection of ours that broke; it is asked too often.
+FOR_NOW = {408, 409, 429}
 
 Connect = Callable[[Source, Request], Awaitable[tuple[Talk, Response]]]
 """A new connection to it, and the answer to this first request. Raises NetworkError."""
@@ -60,25 +63,25 @@ class Fetching:
         self._talk: Talk | None = None
         self._parq: Parq | None = None  # our place in its line
         self._at = 0  # the next byte for the sink
+        self._began = 0  # the one with which this connection began
         self._skip = 0  # bytes that come before it
         self._wants = True
 
     async def run(self, offset: int, sink: Sink, gate: asyncio.Event | None) -> int:
         """Bytes from there on until the sink has enough or the file ends; returns how many.
 
-        Raises LaterError, RefusedError, NetworkError, RemoteProtocolError.
+        Raises LaterError, PartialError, RefusedError, NetworkError, RemoteProtocolError.
         """
         self._at, cuts = offset, 0
         try:
             while self._wants and self._at < self._source.size:
-                before = self._at
                 try:
                     await self._part(sink, gate)
                 except (BusyError, RefusedError):
                     raise
                 except NetworkError as error:
                     cuts += 1
-                    if self._at == before or cuts > MOST_CUTS:
+                    if self._at == self._began or cuts > MOST_CUTS:
                         raise
                     log.debug("gnutella: at byte %d: %s", self._at, error)
                     self._drop()
@@ -131,6 +134,7 @@ class Fetching:
             except NetworkError as error:  # it may have ended just now
                 log.debug("gnutella: %s", error)
         self._drop()
+        self._began = self._at
         self._talk, response = await self._connect(self._source, request)
         return self._talk, response
 
@@ -145,9 +149,13 @@ class Fetching:
     def _refused(self, talk: Talk, response: Response) -> float:
         """Seconds to wait on this connection, or it raises."""
         reason = f"{talk.remote} says: {response.code} {response.reason[:80]}"
+        if _is_for_now(response):
+            raise LaterError(reason, response.retry_after)
         if response.code != 503:
             failed = RefusedError if response.code < 500 else NetworkError
             raise failed(reason)
+        if AVAILABLE in response.headers:
+            raise _partial(response, self._source, self._at)
         place = QueuePlace.read(response.headers.get("X-Queue", ""))
         self._parq = Parq.read(response.headers.get("X-Queued", ""))
         later = response.retry_after
@@ -167,6 +175,20 @@ class Fetching:
             talk.close()
 
 
+def _is_for_now(response: Response) -> bool:
+    """Refusals other than 503 after which gtk-gnutella gives the file later.
+
+    A partial file that lacks the range; and 403, in older ones, for who was too quick in its line.
+    """
+    match response.code:
+        case 416:
+            return "X-Available-Ranges" in response.headers
+        case 403:
+            return "Retry-After" in response.headers
+        case code:
+            return code in FOR_NOW
+
+
 def _given(response: Response, source: Source, at: int) -> ContentRange:
     """What comes. Raises RefusedError when it is another file, or not from byte `at` on, and LaterError."""
     part, whole = response.given, ContentRange(0, source.size, source.size)
@@ -176,9 +198,14 @@ def _given(response: Response, source: Source, at: int) -> ContentRange:
         raise RefusedError(f"{source.address} has another file there by now")
     if response.length not in (None, part.end - part.start):
         raise RefusedError(f"{source.address} says {part} and gives {response.length} bytes")
-    if part.start > at and "X-Available-Ranges" in response.headers:
+    if part.start > at and AVAILABLE in response.headers:
         # Of a partial file a host gives what it has within the range (PFSP), and has more of it later.
-        raise LaterError(f"{source.address} does not have byte {at} yet", response.retry_after)
+        raise _partial(response, source, at)
     if not part.start <= at < part.end or at - part.start > SKIP:
         raise RefusedError(f"{source.address} gives {part} where byte {at} was asked for")
     return part
+
+
+def _partial(response: Response, source: Source, at: int) -> PartialError:
+    ranges = read_available(response.headers[AVAILABLE])
+    return PartialError(f"{source.address} does not have byte {at} yet", ranges)

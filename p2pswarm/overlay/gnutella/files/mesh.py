@@ -1,8 +1,9 @@
 """The download mesh: for a few files, who else has them, and what we have of them so far. Sans-IO.
 
 Others name hosts in their headers. Such a host is heard, and is told on only once it gave us bytes that
-proved good; one that failed is told as bad. All of it is forgotten after a while, and bounded: so many files,
-so many hosts of each, and so many from one teller, or a liar would fill it with victims.
+proved good, or told us itself that it has some; one that failed is told as bad. All of it is forgotten after
+a while, and bounded: so many files, so many hosts of each, and so many from one teller, or a liar would fill
+it with victims.
 """
 
 from collections import Counter, OrderedDict
@@ -19,6 +20,7 @@ MOST_FILES = 1000
 MOST_HOSTS = 50  # of each list of one file
 MOST_OF_TELLER = 10  # hosts that one of them may name, of one file
 MOST_TOLD = 15  # hosts that we name in one answer
+MOST_PORTS = 3  # of one host that tells of itself
 KEPT = 3600.0  # seconds that a host counts as good, or bad
 
 
@@ -73,6 +75,14 @@ class Mesh:
         hosts.heard[host] = _Heard(teller.host, now)
         return True
 
+    def offered(self, sha1: bytes, host: Address, now: float) -> None:
+        """It is there, and says of itself that it has some of it."""
+        hosts, host = self._hosts(sha1, now), host.normal
+        ports = sum(other.host == host.host and other != host for other in hosts.good)
+        if host.dialable and host not in hosts.bad and ports < MOST_PORTS:
+            hosts.heard.pop(host, None)
+            _note(hosts.good, host, now)
+
     def proved(self, sha1: bytes, host: Address, now: float) -> None:
         """It gave good bytes."""
         hosts = self._hosts(sha1, now)
@@ -96,11 +106,6 @@ class Mesh:
         """Those to be tried no more."""
         hosts = self._known(sha1, now)
         return _latest(hosts.bad, without) if hosts else []
-
-    def untried(self, sha1: bytes, now: float) -> list[Address]:
-        """Whom we heard of and did not try."""
-        hosts = self._known(sha1, now)
-        return list(hosts.heard) if hosts else []
 
     def _hosts(self, sha1: bytes, now: float) -> _Hosts:
         hosts = self._known(sha1, now)

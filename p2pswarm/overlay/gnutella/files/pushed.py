@@ -23,6 +23,7 @@ from p2pswarm.wire.gnutella.push import Giv, Push
 
 __all__ = ["Pushed", "Serve"]
 
+BY_HASH = 0xFFFFFFFF  # index of a push of gtk-gnutella, which then asks for the file by its SHA-1
 NAME = "file"  # what gtk-gnutella says in place of a name; the request tells the file
 ASK_TIME = 20.0  # seconds for the first request
 MOST_OF_LINK = 10  # pushes that one neighbour brings in a minute
@@ -60,7 +61,8 @@ class Pushed:
 
     def heard(self, push: Push, link: Address) -> bool:
         """`link` is the neighbour who brought it; whether we do what it says."""
-        if push.servent != self._servent or not self._answered(push.index):
+        index = 0 if push.index == BY_HASH else push.index
+        if push.servent != self._servent or not self._answered(index):
             return False
         if self._running >= MOST_AT_ONCE or not self._may_bring(link.host, self._clock()):
             return False

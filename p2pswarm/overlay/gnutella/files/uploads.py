@@ -32,7 +32,7 @@ from p2pswarm.wire.gnutella.locations import read_locations, read_node, write_lo
 from p2pswarm.wire.gnutella.queueing import understands
 from p2pswarm.wire.gnutella.targets import Browse, PushProxy, Target, read_target
 
-__all__ = ["Proxy", "Spawn", "Uploads"]
+__all__ = ["Found", "Proxy", "Spawn", "Uploads"]
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ Spawn = Callable[[Coroutine[Any, Any, None]], None]
 """Runs it in a task of the owner's, or closes it when the owner is gone."""
 Proxy = Callable[[bytes, Address], bool]
 """Tells a leaf of ours, by servent GUID, to connect to this address; False when there is no such leaf."""
+Found = Callable[[bytes, Address, Address], None]
+"""Of a file that we fetch, by its SHA-1: at the first address it can be had, says who is at the second."""
 
 
 class Uploads:
@@ -60,6 +62,7 @@ class Uploads:
         *,
         spawn: Spawn,
         proxy: Proxy | None = None,
+        found: Found = lambda *_: None,
     ) -> None:
         self._port = port
         self._serving = serving
@@ -67,7 +70,7 @@ class Uploads:
         self._slots = slots
         self._up = up
         self._spawn = spawn
-        self._proxy = proxy
+        self._proxy, self._found = proxy, found
         self._clock = asyncio.get_running_loop().time
         self._talks: dict[Talk, str] = {}  # and what stands for the place in the line
         self._silent: dict[Talk, None] = {}  # those that we wait for, for longest first
@@ -207,11 +210,17 @@ class Uploads:
         self, talk: Talk, request: Request, sha1: bytes, response: Response
     ) -> None:
         now = self._clock()
-        if self._mesh.partial(sha1) is not None:  # else we look for nobody
-            for other in read_locations(request.headers.get("X-Alt", "")):
-                if isinstance(other, Address):
-                    self._mesh.heard(sha1, other, talk.remote, now)
-        good = self._mesh.good(sha1, now, talk.remote)
+        known = [read_node(request.headers.get("X-Node"))]
+        fetched = self._mesh.partial(sha1) is not None  # else we look for nobody
+        for other in read_locations(request.headers.get("X-Alt", "")):
+            if not isinstance(other, Address):
+                continue
+            known.append(other)
+            if fetched and self._mesh.heard(sha1, other, talk.remote, now):
+                self._found(sha1, other, talk.remote)
+            if other.host == talk.remote.host:
+                self._mesh.offered(sha1, other, now)
+        good = [each for each in self._mesh.good(sha1, now, talk.remote) if each not in known]
         if good:
             response.headers["X-Alt"] = write_locations(good)
 

@@ -88,6 +88,7 @@ class Neighbours:
 
     async def run(self) -> None:
         """Until cancelled."""
+        self._over = False
         clock = asyncio.get_running_loop().time
         due = clock()
         try:
@@ -207,7 +208,8 @@ class Neighbours:
         now, ultrapeer = asyncio.get_running_loop().time(), agreement.theirs is Role.ULTRAPEER
         if dialed is not None:
             self._dialed[link] = dialed
-            self._prospects.succeeded(dialed, now, self._wall(), ultrapeer=ultrapeer)
+            for address in {dialed, stream.remote}:  # no name is remembered, but what it stands for
+                self._prospects.succeeded(address, now, self._wall(), ultrapeer=ultrapeer)
         elif agreement.address is not None:
             self._tell(agreement.address, stream.remote, ultrapeer=ultrapeer)
         self._hear(agreement.tries, stream.remote)

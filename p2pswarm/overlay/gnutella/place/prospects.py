@@ -2,6 +2,9 @@
 
 A host that the user named is tried again and again, with pauses that double; all others come from strangers'
 hands, so each is dialed rarely and within the network's budget.
+
+The one hard thing: who is greeted too often bans us. gtk-gnutella takes two greetings of one address in a
+minute, and then does not answer for five minutes and more, while each further one counts.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,6 +19,7 @@ __all__ = ["Prospects"]
 
 FIRST_PAUSE = 1.0  # seconds after a dial to a named host failed
 LONGEST_PAUSE = 60.0
+GREETING_EVERY = 31.0  # seconds, in the long run; one more at first
 ASK_MORE = 4  # addresses of the cache looked at for each one needed
 
 
@@ -25,7 +29,18 @@ class _Named:
     def __init__(self, address: Address) -> None:
         self.address = address
         self.due = 0.0
+        self.earliest = 0.0  # after the greetings that it heard
         self.failures = 0
+        self._greetings, self._since = 0.0, 0.0  # of late
+
+    def greeted(self, now: float) -> None:
+        """It answered, whatever it said."""
+        gone = (now - self._since) / GREETING_EVERY
+        self._greetings, self._since = max(self._greetings - gone, 0.0) + 1.0, now
+        self.earliest = now + (self._greetings - 1.0) * GREETING_EVERY
+
+    def wait(self, until: float) -> None:
+        self.due = max(until, self.earliest)
 
 
 class Prospects:
@@ -63,18 +78,23 @@ class Prospects:
         self._answered(address, wall, ultrapeer=ultrapeer)
         if address in self._named:
             self._named[address].failures = 0
-            self._named[address].due = now + self._pause(1)
+            self._named[address].greeted(now)
+            self._named[address].wait(now + self._pause(1))
 
     def refused(self, address: Address, now: float, wall: float) -> None:
         """It is what it was said to be, but has no place for us."""
         self._answered(address, wall)
         self.failed(address, now)
+        named = self._named.get(address)
+        if named is not None:  # it would say the same again, unless we are something else by then
+            named.greeted(now)
+            named.wait(max(named.due, now + GREETING_EVERY))
 
     def failed(self, address: Address, now: float) -> None:
         named = self._named.get(address)
         if named is not None:
             named.failures += 1
-            named.due = now + self._pause(named.failures)
+            named.wait(now + self._pause(named.failures))
 
     def ourselves(self, address: Address, now: float) -> None:
         """That was us."""
@@ -85,7 +105,7 @@ class Prospects:
     def again(self, now: float) -> None:
         """We are something else by now: who refused us may think otherwise."""
         for named in self._named.values():
-            named.due = min(named.due, now)
+            named.wait(min(named.due, now))
 
     def _may(self, address: Address, now: float) -> bool:
         """The cache believed nobody who is farther away than what he told, so the zone is settled."""

@@ -23,7 +23,8 @@ from p2pswarm.overlay.gnutella.routing.router import Router
 
 __all__ = ["Slots", "Wish"]
 
-# Ultrapeers of a leaf; of an ultrapeer (at least 15: dynamic query, 2.3); neighbours in the flat network.
+# Ultrapeers of a leaf; of an ultrapeer (at least 15: dynamic query, 2.3; a leaf of gtk-gnutella's wants one
+# that says 16); neighbours in the flat network.
 GOALS = {Role.LEAF: 3, Role.ULTRAPEER: 16, Role.PEER: 8}
 MOST_PEERS = {Role.LEAF: 3, Role.ULTRAPEER: 32, Role.PEER: 32}
 MOST_LEAVES = 100
@@ -102,7 +103,8 @@ class Slots:
             needed=self.missing > 0,
             may_lead=router.role is Role.LEAF and self._may_lead() and not router.peers(),
             may_follow=self._may_follow(),
-            degree=self.goal,
+            # Also of a leaf, which becomes an ultrapeer for a leaf that dials it.
+            degree=self._goal or GOALS[Role.ULTRAPEER],
             guess=router.guess,
             deflate=self._deflate,
             legacy=self._legacy,

@@ -35,6 +35,8 @@ from p2pswarm.wire.gnutella.routes import Reset, read_routes
 __all__ = ["Interests", "Words"]
 
 PAGE = 200  # files
+# Programs that leave hashes out of their tables, and answer a query for one.
+WITHOUT_URNS = ("gtk-gnutella/", "LimeWire/")
 # Tables that one neighbour is sent: one a minute (ultrapeer query routing, 2.2), but the first few as soon as
 # there are some, because a node that has just started learns what it shares and who its leaves are.
 TABLES = (1 / 60, 6.0)
@@ -84,10 +86,12 @@ class Interests:
         return self._own is None or self._own.may_have(*words)
 
     def wants(self, link: Link, words: Words) -> bool | None:
-        """Whether it may be there, by the table of this neighbour; None as long as there is none."""
+        """Whether it may be there, by the table of this neighbour; None when that tells nothing."""
         reader = self._readers.get(link)
         table = None if reader is None else reader.table
-        return None if table is None else table.may_have(*words)
+        if table is None or (words.urns and link.agreement.agent.startswith(WITHOUT_URNS)):
+            return None
+        return table.may_have(*words)
 
     # Neighbours
 

@@ -72,6 +72,8 @@ class Pinging:
         if us.role is Role.ULTRAPEER:
             # A power of two says to old programs what we are (ping-pong, 3).
             kib, slots = 1 << max(kib.bit_length(), 3), us.slots
+        elif kib >= 8 and kib & (kib - 1) == 0:
+            kib -= 1  # it would say the same of a leaf
         uptime = int(self._clock() - self._began)
         guess = us.guess and us.role is Role.ULTRAPEER
         ggep = pong_ggep(vendor=OUR_VENDOR, slots=slots, uptime=uptime, guess=guess)
@@ -86,7 +88,8 @@ class Pinging:
         # Nobody else should hear of us behind a firewall, but a neighbour wants to know whether we live.
         if ttl == 1 or not self._us.firewalled:
             self._answer(link, head, self.pong(link.host), 0)
-        if ttl > 1:
+        # Whatever a leaf sends has made no hops: gtk-gnutella parts with a leaf that passes on a pong.
+        if ttl > 1 and self._us.role is not Role.LEAF:
             zone = zone_of(link.remote.host)
             for pong, far in self.pongs.answer(link, ttl, hops, self._clock(), asker=zone):
                 self._answer(link, head, pong, far)

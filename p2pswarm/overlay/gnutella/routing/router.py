@@ -15,7 +15,7 @@ from random import Random
 from typing import Protocol
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.formats.zones import zone_of
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL, Role
 from p2pswarm.overlay.gnutella.links.limits import Aims, QueryBudget, clamp
 from p2pswarm.overlay.gnutella.links.link import NOWHERE, Link
@@ -24,11 +24,11 @@ from p2pswarm.overlay.gnutella.routing.interests import Interests, Words
 from p2pswarm.overlay.gnutella.routing.pinging import Pinging
 from p2pswarm.overlay.gnutella.routing.questions import Question, Questions
 from p2pswarm.overlay.gnutella.routing.routes import Routes
-from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_address
 from p2pswarm.wire.gnutella.hit import Glance, QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push
-from p2pswarm.wire.gnutella.query import Query
+from p2pswarm.wire.gnutella.query import Query, QueryFlags, without_oob
 from p2pswarm.wire.gnutella.vendor import (
     SUPPORTED,
     HopsFlow,
@@ -45,6 +45,7 @@ __all__ = ["Asker", "Ourselves", "Router"]
 LEAF_PINGS = (
     0.1  # how likely a second is the one in which a leaf is pinged, or pings, after half a minute
 )
+MOST_OF_QUERY = 1024  # bytes; gtk-gnutella parts with who sends it a larger one, its own or not
 WORK = 5000.0  # queries a second that all neighbours together may make us send
 
 
@@ -132,6 +133,8 @@ class Router:
     def joined(self, link: Link) -> None:
         """The greeting is over; speak."""
         self.links[link] = None
+        if link.agreement.guid is not None:  # the same as in its hits
+            self._routes.learn(link.agreement.guid, link, self._clock(), direct=True)
         if link.agreement.vendor_messages:
             self._say(link, Kind.VENDOR, MessagesSupported(SUPPORTED).encode())
         self._interests.joined(link, self._clock())
@@ -185,6 +188,10 @@ class Router:
         """Nobody waits for its hits any more."""
         self._questions.stop(guid)
 
+    def counts(self, guid: bytes, results: int) -> None:
+        """So many for a question of ours came another way: by UDP."""
+        self._questions.answered(guid, results)
+
     def answer(self, head: Descriptor, hit: QueryHit) -> bool:
         """Send our hit back to who asked; False when the way is gone. Raises LocalProtocolError."""
         asker = self._routes.back(head.guid)
@@ -236,6 +243,9 @@ class Router:
         if place is None or (from_leaf and head.hops):
             self.dropped["too far"] += 1
             return
+        if len(head.payload) > MOST_OF_QUERY:
+            self.dropped["too large"] += 1
+            return
         if link.outbox.in_flow_control:  # it could not take the hits
             self.dropped["flow control"] += 1
             return
@@ -249,6 +259,8 @@ class Router:
         if not self._budget.grant(link, now, 1.0 + spread):
             self.dropped["budget"] += 1
             return
+        if from_leaf and QueryFlags.OOB in query.flags:
+            head = _reachable(head, link)
         words = self._interests.words(query)
         if self._interests.ours(words):
             self._local.asked(head, query, link)
@@ -301,7 +313,8 @@ class Router:
     def _hit(self, link: Link, head: Descriptor) -> None:
         """Only at the end of its way a hit is read: what is in it may be much."""
         place, back = clamp(head.ttl, head.hops), self._routes.back(head.guid)
-        if back is None or back is link:
+        passes = isinstance(back, Link) and self.role is Role.LEAF  # which a leaf never does
+        if back is None or back is link or passes:
             self.dropped["no way"] += 1
             return
         hit = Glance.at(head.payload)
@@ -319,9 +332,13 @@ class Router:
             back.tell(replace(head, ttl=1, hops=head.hops + 1))
 
     def _believable(self, link: Link, head: Descriptor, hit: Glance) -> bool:
-        """Who answers for itself is where it says; from far away there is no telling."""
+        """Who answers for itself is where it says; from far away there is no telling.
+
+        A program on this machine may know itself by another of our addresses than we do.
+        """
         near = head.hops == 0 or link.theirs is Role.LEAF
-        if near and not hit.push and hit.address.host not in (link.remote.host, NOWHERE):
+        elsewhere = hit.address.host not in (link.remote.host, NOWHERE)
+        if near and elsewhere and not hit.push and zone_of(link.remote.host) < Zone.THIS_MACHINE:
             return False
         return hit.servent != self.guid and not (link.theirs is Role.LEAF and head.hops)
 
@@ -337,18 +354,21 @@ class Router:
         place, push = clamp(head.ttl, head.hops), Push.read(head.payload)
         if place is None or not self._routes.first(head.guid, Kind.PUSH, link, self._clock()):
             self.dropped["duplicates"] += 1
-        elif not self._is_askers(link, head, push.address):
+        elif not self._is_askers(link, push.address):
             self.dropped["lies"] += 1
         elif push.servent == self.guid:
             self._local.pushed(push, link)
         else:
             self._pass_push(link, replace(head, ttl=place[0]), push)
 
-    def _is_askers(self, link: Link, head: Descriptor, address: Address) -> bool:
-        """A push that has not travelled names who sent it, or its address on the other side of a router."""
-        near = head.hops == 0 or link.theirs is Role.LEAF
-        here = link.remote.host
-        return not near or address.host == here or zone_of(address.host) < zone_of(here)
+    def _is_askers(self, link: Link, address: Address) -> bool:
+        """A leaf asks for itself: it names where it is, or its address on the other side of a router.
+
+        Others bring pushes as proxies, which have not travelled either.
+        """
+        here, zone = link.remote.host, zone_of(link.remote.host)
+        elsewhere = zone is Zone.THIS_MACHINE or zone_of(address.host) < zone
+        return link.theirs is not Role.LEAF or elsewhere or address.host == here
 
     def _pass_push(self, link: Link, head: Descriptor, push: Push) -> None:
         to = self._routes.to(push.servent)
@@ -395,3 +415,10 @@ def _aims(teller: Link, address: Address, hearer: Link) -> bool:
     """Whether somebody far away names something near, to somebody near who would take that from us."""
     zone = zone_of(teller.remote.host)
     return zone_of(address.host) > zone and zone_of(hearer.remote.host) > zone
+
+
+def _reachable(head: Descriptor, leaf: Link) -> Descriptor:
+    """A leaf's query as it goes on: hits by UDP come to the leaf's own address, or over us."""
+    if oob_address(head.guid).host == leaf.remote.host:
+        return head
+    return replace(head, payload=without_oob(head.payload))

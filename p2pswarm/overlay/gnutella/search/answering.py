@@ -9,9 +9,11 @@ A push may be asked of us for what we have told of lately, and for nothing else.
 
 import asyncio
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from p2pswarm.errors import DiskError, FormatError, LocalProtocolError
 from p2pswarm.formats.ids import Address
@@ -33,10 +35,8 @@ __all__ = ["Answering", "Asked", "Presence"]
 log = logging.getLogger(__name__)
 
 MOST_RESULTS = 64  # of one query
-IN_ONE_HIT = (
-    16  # results; with names of a usual length that is half of the 4 KiB that a message should have
-)
-MOST_NAMES = 8192  # characters of the names and folders in one hit
+IN_ONE_HIT = 16  # results, and
+MOST_BYTES = 4096  # of them, if there is more than one; gtk-gnutella takes no hit beyond 16 KiB
 MOST_TEXT = 512  # characters of a query that are looked at; no file name has more
 REMEMBERED = 600.0  # seconds that a push may be asked of us for what we told of
 MOST_REMEMBERED = 10_000  # files
@@ -135,13 +135,15 @@ class Answering:
     def hits(self, results: Sequence[Result], host: str) -> Iterator[QueryHit]:
         """Messages that say so, for somebody who sees us at `host`."""
         us = self._us()
-        ggep = {"PUSH": pack_endpoints(us.proxies)} if us.firewalled and us.proxies else {}
-        for some in _in_hits(results):
+        ggep = {"BH": b""}  # whoever wants to see all that we share may
+        if us.firewalled and us.proxies:
+            ggep["PUSH"] = pack_endpoints(us.proxies)
+        for some in _portions(results):
             self._remember(some)
             yield QueryHit(
                 Address(host, us.port),
                 SPEED,
-                some,
+                tuple(some),
                 us.guid,
                 push=us.firewalled,
                 busy=us.busy,
@@ -167,21 +169,6 @@ class Answering:
             self._told.popitem(last=False)
 
 
-def _in_hits(results: Sequence[Result]) -> Iterator[tuple[Result, ...]]:
-    """So many together, and fewer where their folders have long names: a message has an end."""
-    some: list[Result] = []
-    room = MOST_NAMES
-    for result in results:
-        size = len(result.name) + len(result.ggep.get("PATH", b""))
-        if some and (len(some) == IN_ONE_HIT or size > room):
-            yield tuple(some)
-            some, room = [], MOST_NAMES
-        some.append(result)
-        room -= size
-    if some:
-        yield tuple(some)
-
-
 def _asked(query: Query, most: int) -> Wanted | None:
     """In the words of the catalog; None when nothing in particular is asked for."""
     digest = _digest(query)
@@ -204,12 +191,42 @@ def _digest(query: Query) -> Digest | None:
     return None
 
 
+def _portions(results: Sequence[Result]) -> Iterator[list[Result]]:
+    """For one message each, and no content twice in one: gtk-gnutella bans whose hit has twins."""
+    left = [(len(result.encode()), result) for result in results]
+    while left:
+        some: list[Result] = []
+        others: list[tuple[int, Result]] = []
+        room, contents = MOST_BYTES, set[bytes | None]()
+        for size, result in left:
+            if some and (len(some) == IN_ONE_HIT or size > room or result.sha1 in contents):
+                others.append((size, result))
+                continue
+            some.append(result)
+            room -= size
+            if result.sha1 is not None:
+                contents.add(result.sha1)
+        yield some
+        left = others
+
+
+# A name that leads out of a folder once a program takes it for a part of an URL. (The catalog knows no names
+# that lead out by themselves.)
+_LEADS_OUT = re.compile(r"(^|/)(\.\.?)?\Z|(^|/)\.\./")
+
+
 def _fits(shared: Shared) -> bool:
-    return shared.id < 1 << 32 and "\0" not in shared.name
+    """gtk-gnutella bans who tells of a name that leads out."""
+    leads_out = _LEADS_OUT.search(unquote(_name(shared)))
+    return shared.id < 1 << 32 and "\0" not in shared.name and not leads_out
+
+
+def _name(shared: Shared) -> str:
+    return shared.name.rpartition("/")[2]
 
 
 def _result(shared: Shared) -> Result:
     """The name alone, since many programs take one with a folder for an attack; the folder beside it."""
-    folder, _, name = shared.name.rpartition("/")
+    folder, name = shared.name.rpartition("/")[0], _name(shared)
     ggep = {"PATH": folder.encode("utf-8", "replace")} if folder else {}
     return Result(shared.id, shared.size, name, shared.sha1, shared.tth, shared.info_hash, ggep)

@@ -1,8 +1,9 @@
 """What a query hit says, as hits of the common door.
 
 The one hard thing: whoever answers says what it likes, as often as it likes. So of one servent so many
-results of a search count, each file once, and what comes from all servents together is bounded, too. Nothing
-counts as a place to dial that is nearer to us than the neighbour who brought it.
+results of a search count, each file once, and what comes from all servents together is bounded, too. Where
+it says it is counts only when that is not nearer to us than whoever brought the hit; otherwise a push has to
+find it.
 """
 
 from collections import Counter
@@ -28,8 +29,8 @@ class Results:
         self._seen: set[tuple[bytes, object]] = set()
         self._of: Counter[object] = Counter()
 
-    def hits(self, hit: QueryHit, zone: Zone) -> Iterator[Hit]:
-        """Those that are new; somebody in this zone told them."""
+    def hits(self, hit: QueryHit, teller: Zone) -> Iterator[Hit]:
+        """Those that are new, of a hit that somebody there brought."""
         for result in hit.results:
             host = hit.address.host
             key = hit.servent, result.sha1 or (result.name, result.size)
@@ -39,22 +40,22 @@ class Results:
                 return
             self._seen.add(key)
             self._of.update((hit.servent, host))
-            yield _hit(hit, result, zone)
+            yield _hit(hit, result, teller)
 
 
-def _hit(hit: QueryHit, result: Result, zone: Zone) -> Hit:
-    there = zone_of(hit.address.host) <= zone
-    dialable = hit.address.dialable and there and not hit.push
+def _hit(hit: QueryHit, result: Result, teller: Zone) -> Hit:
+    somewhere = hit.address.dialable and zone_of(hit.address.host) <= teller
+    dialable = somewhere and not hit.push
     info_hash = InfoHash(result.info_hash) if result.info_hash else None
     return Hit(
         name=_name(result),
         size=result.size,
         network=NAME,
-        host=hit.address if hit.address.dialable else None,
+        host=hit.address if somewhere else None,
         nick=hit.servent.hex(),
         index=result.index,
         firewalled=not dialable,
-        proxies=tuple(proxy for proxy in hit.proxies if zone_of(proxy.host) <= zone),
+        proxies=tuple(proxy for proxy in hit.proxies if zone_of(proxy.host) <= teller),
         sha1=result.sha1,
         tth=result.tth,
         info_hash=info_hash,

@@ -26,6 +26,8 @@ from p2pswarm.wire.gnutella.query import Query, QueryFlags
 __all__ = ["Asking", "Inbox", "Marking", "Searching", "question_for"]
 
 MOST_WAITING = 1000  # hits that wait for whoever reads them; more are dropped
+# Of a question; gtk-gnutella sends none of more than 256 on, and we may add some to what is asked.
+MOST_BYTES = 220
 AFTER_HASH = 3.0  # seconds that a search for a hash goes on after its last hit
 # What HUGE 0.94 writes where a hash is asked for and no words: old servents drop empty queries.
 _NO_WORDS = "\\"
@@ -57,11 +59,19 @@ class Marking(Protocol):
 def question_for(asked: Asked, *, firewalled: bool) -> Query:
     """In Gnutella's words. Raises NetworkError for what it cannot be asked."""
     flags = QueryFlags.FIREWALLED if firewalled else QueryFlags.NONE
-    if asked.digest is not None:
-        return Query(_NO_WORDS, (_urn(asked.digest),), flags=flags)
-    if not asked.words:
+    if asked.digest is None and not asked.words:
         raise NetworkError("Gnutella cannot be asked for everything: say a word")
-    return Query(" ".join(asked.words), ("urn:",), flags=flags)
+    if asked.digest is not None:
+        question = Query(_NO_WORDS, (_urn(asked.digest),), flags=flags)
+    else:
+        question = Query(" ".join(asked.words), ("urn:",), flags=flags)
+    try:
+        size = len(question.encode())
+    except LocalProtocolError as error:
+        raise NetworkError(f"Gnutella cannot be asked that: {error}") from error
+    if size > MOST_BYTES:
+        raise NetworkError("Gnutella cannot be asked so much at once: say fewer words")
+    return question
 
 
 def _urn(digest: Digest) -> str:
@@ -84,10 +94,10 @@ class Inbox:
         self._bell = asyncio.Event()
         self._over = False
 
-    def put(self, hit: QueryHit, hops: int, zone: Zone) -> int:
-        """A hit that came so far, told by somebody in this zone; how many of its results are new."""
+    def put(self, hit: QueryHit, hops: int, teller: Zone) -> int:
+        """A hit that came so far, from somebody there; how many of its results are new."""
         self.cost.hops = max(self.cost.hops, hops)
-        new = list(self._results.hits(hit, zone))[: MOST_WAITING - len(self._hits)]
+        new = list(self._results.hits(hit, teller))[: MOST_WAITING - len(self._hits)]
         if new:  # who repeats itself must not keep a search going
             self._hits.extend(new)
             self._bell.set()
@@ -131,14 +141,14 @@ class Searching:
         self._wait, self._firewalled = wait, firewalled
         self._inboxes: dict[bytes, Inbox] = {}
 
-    def found(self, head: Descriptor, hit: QueryHit, zone: Zone) -> int:
-        """A hit for a question of ours; how many of its results are new."""
+    def found(self, head: Descriptor, hit: QueryHit, teller: Zone) -> int:
+        """A hit for a question of ours, from somebody there; how many of its results are new."""
         inbox = self._inboxes.get(head.guid)
         if inbox is None:
             return 0
         inbox.cost.messages += 1
         inbox.cost.bytes += HEADER_SIZE + len(head.payload)
-        return inbox.put(hit, head.hops + 1, zone)
+        return inbox.put(hit, head.hops + 1, teller)
 
     async def recursive(self, asked: Asked, cost: Cost) -> AsyncGenerator[Hit, None]:
         """The network asks on. Raises NetworkError."""

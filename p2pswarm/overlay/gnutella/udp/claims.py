@@ -19,12 +19,11 @@ from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
 from p2pswarm.wire.gnutella.vendor import OobAck, OobHits
 
-__all__ = ["Claims", "asking_for_offers", "without_oob"]
+__all__ = ["Claims", "asking_for_offers"]
 
 ALL = 255
 MOST_OF_ONE = 3  # ports of one host that may offer for a query
 MOST_CLAIMS = 500  # for one query
-_OOB_BYTE = 0x04  # of the first byte of a query: the flags are big endian
 
 
 def asking_for_offers(query: Query, address: Address, dice: Random) -> tuple[Query, Guid]:
@@ -34,11 +33,6 @@ def asking_for_offers(query: Query, address: Address, dice: Random) -> tuple[Que
     """
     marked = replace(query, flags=query.flags | QueryFlags.OOB, ggep={**query.ggep, "SO": b""})
     return marked, oob_guid(address, dice)
-
-
-def without_oob(payload: bytes) -> bytes:
-    """A query's payload with the wish taken out: a leaf that no datagram reaches, whose hits come over us."""
-    return bytes([payload[0] & ~_OOB_BYTE]) + payload[1:] if payload[:1] >= b"\x80" else payload
 
 
 @dataclass(slots=True)

@@ -46,6 +46,7 @@ __all__ = ["Ear", "Udp"]
 
 MOST_WAYS = 1000  # servents whose pushes we bring by UDP
 CACHES_ASKED = 5  # UDP host caches at a time
+TEST_EVERY = 60.0  # seconds between tests whether datagrams reach us, as long as none came out well
 
 
 class Ear(Protocol):
@@ -73,6 +74,7 @@ class Udp:
         self._port, self._router, self._hosts, self._ear = port, router, hosts, ear
         self._clock, self._dice = clock, dice
         self._links: set[Link] = set()  # that we have spoken to
+        self._test_due = clock()
         self._ways: OrderedDict[bytes, Address] = OrderedDict()  # servent -> who brings it a push
         keys = Keys(clock())
         self._datagrams = Datagrams(port.send_datagram, clock)
@@ -95,10 +97,11 @@ class Udp:
         router.changed.append(self._changed)
 
     async def open(self, named: Sequence[Address]) -> None:
-        """Listen, and ask who was named for more. Raises PortTakenError."""
+        """Listen, and ask who was named, and some whom we know, for more. Raises PortTakenError."""
         self._port.route_datagrams(DatagramGuest.GNUTELLA, self._datagrams.got)
         await self._port.open_datagrams()
         self.probing.ask_host_caches([host for host in named if host.dialable][:CACHES_ASKED])
+        self.ask_for_hosts()
 
     def ask_for_hosts(self) -> None:
         """There are too few neighbours: ask some whom we know."""
@@ -125,7 +128,20 @@ class Udp:
             return
         if self._ear.address is None:
             link.tell(self.proxies.request(link))
-        elif not self.probing.reachable:
+        else:
+            self._test(link)
+
+    def test(self) -> None:
+        """Again, now and then: who was asked for hosts by UDP can tell us nothing for a while."""
+        if self._clock() < self._test_due or self._ear.address is None:
+            return
+        self._test_due = self._clock() + TEST_EVERY
+        for link in self._links:
+            if link.agreement.vendor_messages and link.theirs is Role.ULTRAPEER:
+                self._test(link)
+
+    def _test(self, link: Link) -> None:
+        if not self.probing.reachable and not self._datagrams.wrote_to(link.remote):
             self._say(link, self.probing.test(self._port.number))
 
     def _say(self, link: Link, message: VendorMessage) -> None:
@@ -138,7 +154,7 @@ class Udp:
                 self.probing.connect_back(message, head.guid, link.remote.host)
             case PushProxyRequest() if link.theirs is Role.LEAF:
                 here = Address(link.host, self._port.number)
-                answer = self.proxies.asked(link, head.guid, message, here)
+                answer = self.proxies.asked(link, head.guid, here)
                 if answer is not None:
                     link.tell(answer)
             case PushProxyAck():

@@ -58,9 +58,7 @@ class Proxies(Generic[Link]):
 
     # As ultrapeer
 
-    def asked(
-        self, link: Link, guid: Guid, message: PushProxyRequest, at: Address
-    ) -> Descriptor | None:
+    def asked(self, link: Link, guid: Guid, at: Address) -> Descriptor | None:
         """A leaf asks; the answer, with the address `at` which we can be reached, or None.
 
         A servent has one link here: who says a GUID that another one has does not get its pushes.
@@ -70,7 +68,7 @@ class Proxies(Generic[Link]):
         for other in [known for known, leaf in self._leaves.items() if leaf == link]:
             del self._leaves[other]
         self._leaves[guid] = link
-        ack = PushProxyAck(at.port, at.host if message.version >= 2 else None)
+        ack = PushProxyAck(at.port, at.host)  # version 2 to everybody, as others do
         return Descriptor(guid, Kind.VENDOR, 1, 0, ack.encode())
 
     def leaf(self, servent: Guid) -> Link | None:

@@ -191,6 +191,24 @@ class TestRanges:
 
         against(tmp_path, answer, tell)
 
+    @pytest.mark.parametrize("told", [False, True])
+    def test_or_between_two_parts(self, tmp_path: Path, told: bool) -> None:
+        numbers: dict[Stranger, int] = {}
+
+        async def answer(stranger: Stranger, head: str) -> None:
+            start, end = asked(head)
+            if numbers.setdefault(stranger, len(numbers)) == 0 and start:
+                stranger.say(part(start, end)[: start - end] if told else b"")
+                stranger.hang_up()
+            else:
+                stranger.say(part(start, end))
+
+        async def tell(servent: Servent, host: Host) -> None:
+            assert await fetched(servent, host.source) == DATA
+            assert host.connections == 2
+
+        against(tmp_path, answer, tell)
+
     def test_every_part_on_a_connection_of_its_own(self, tmp_path: Path) -> None:
         async def answer(stranger: Stranger, head: str) -> None:
             stranger.say(part(*asked(head), "Connection: close"))
@@ -269,6 +287,30 @@ class TestLies:
             assert servent.mesh.bad(SHA1, 0) == [host.source.address]
 
         lines = (f"HTTP/1.1 {code} No", "Location: http://127.0.0.1/", "Content-Length: 0")
+        against(tmp_path, saying(*lines), tell)
+
+    @pytest.mark.parametrize(
+        ("code", "line"),
+        [
+            (403, "Retry-After: 500"),  # of gtk-gnutella to who came too early
+            (408, "Retry-After: 500"),
+            (409, "X-GUID: 00"),  # a connection of ours that broke is still there for it
+            (416, "X-Available-Ranges: bytes 5-9"),
+            (429, "Retry-After: 500"),
+        ],
+    )
+    def test_refusals_for_now(self, tmp_path: Path, code: int, line: str) -> None:
+        async def tell(servent: Servent, host: Host) -> None:
+            for _ in range(2):
+                with pytest.raises(BusyError):
+                    await fetched(servent, host.source)
+            assert not servent.mesh.bad(SHA1, 0)
+            await asyncio.sleep(61)
+            with pytest.raises(BusyError):
+                await fetched(servent, host.source)
+            assert len(host.requests) == 1 + (line != "Retry-After: 500")
+
+        lines = (f"HTTP/1.1 {code} No", "Server: gtk-gnutella/1.2.3", line, "Content-Length: 0")
         against(tmp_path, saying(*lines), tell)
 
     def test_a_flipped_byte_is_found_by_the_tree_of_another(
@@ -436,6 +478,21 @@ class TestLines:
 
         lines = ("HTTP/1.1 503 Busy", "X-Features: a/1", "Content-Length: 0")
         against(tmp_path, saying(*lines), tell)
+
+    def test_a_tree_that_is_not_there_yet_keeps_nobody_from_the_file(self, tmp_path: Path) -> None:
+        async def answer(stranger: Stranger, head: str) -> None:
+            if "N2X" in head.split("\r\n")[0]:
+                stranger.say("HTTP/1.1 503 TTH is being computed\r\nServer: gtk-gnutella/1.2.3\r\n")
+                stranger.say("Content-Length: 0\r\n\r\n")
+            else:
+                await honest(stranger, head)
+
+        async def tell(servent: Servent, host: Host) -> None:
+            with pytest.raises(BusyError):
+                await servent.downloads.tree(host.source)
+            assert await fetched(servent, host.source) == DATA
+
+        against(tmp_path, answer, tell)
 
     def test_what_is_remembered_of_hosts_is_bounded(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

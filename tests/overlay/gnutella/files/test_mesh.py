@@ -17,15 +17,27 @@ def test_only_who_gave_good_bytes_is_told_of() -> None:
     known = Mesh()
     assert known.heard(SHA1, host(1), TELLER, 0)
     assert known.good(SHA1, 0) == []
-    assert known.untried(SHA1, 0) == [host(1)]
+    assert not known.heard(SHA1, host(1), TELLER, 0)
     known.proved(SHA1, host(1), 1)
     known.proved(SHA1, host(2), 2)
     assert known.good(SHA1, 2) == [host(2), host(1)]
     assert known.good(SHA1, 2, host(1)) == [host(2)]
-    assert known.untried(SHA1, 2) == []
     known.failed(SHA1, host(1), 3)
     assert (known.good(SHA1, 3), known.bad(SHA1, 3)) == ([host(2)], [host(1)])
     assert not known.heard(SHA1, host(1), TELLER, 4)
+
+
+def test_who_tells_of_itself_counts_unless_it_failed() -> None:
+    known = Mesh()
+    known.heard(SHA1, host(1), TELLER, 0)
+    for number in (1, 2, 2):
+        known.offered(SHA1, host(number), 1)
+    known.failed(SHA1, host(3), 1)
+    known.offered(SHA1, host(3), 2)
+    assert known.good(SHA1, 2) == [host(2), host(1)]
+    for port in range(100):
+        known.offered(SHA1, Address("9.9.9.9", port), 3)
+    assert len(known.good(SHA1, 3)) == 2 + mesh.MOST_PORTS
 
 
 def test_all_of_it_is_forgotten() -> None:
@@ -34,7 +46,7 @@ def test_all_of_it_is_forgotten() -> None:
     known.proved(SHA1, host(2), 0)
     known.failed(SHA1, host(3), 0)
     later = mesh.KEPT + 1
-    assert known.untried(SHA1, later) == known.good(SHA1, later) == known.bad(SHA1, later) == []
+    assert known.good(SHA1, later) == known.bad(SHA1, later) == []
     assert known.heard(SHA1, host(3), TELLER, later)
 
 

@@ -8,11 +8,13 @@ from random import Random
 
 import pytest
 
+from p2pswarm.formats.ids import Address
 from p2pswarm.formats.thex import TigerTree, read_thex
 from p2pswarm.formats.urns import base32
 from p2pswarm.overlay.giving import Told
 from p2pswarm.overlay.gnutella.files import uploads
 from p2pswarm.overlay.gnutella.files.answers import Part, given, part_of
+from p2pswarm.overlay.gnutella.files.mesh import MOST_PORTS
 from p2pswarm.overlay.gnutella.files.serving import Offer
 from p2pswarm.overlay.tables import Shared
 from p2pswarm.wire.gnutella.ranges import Range
@@ -156,10 +158,15 @@ class TestParts:
             assert value(head, "Content-Range") == "bytes 150-199/1000"
             assert value(head, "X-Available-Ranges") == "bytes 100-199,500-999"
             assert body == DATA[150:200]
-            head, body = await guest.ask(target)
-            assert (value(head, "Content-Range"), body) == ("bytes 100-199/1000", DATA[100:200])
-            head, _ = await guest.ask(target, "Range: bytes=300-400")
-            assert head.startswith("HTTP/1.1 503 Requested Range Not Available\r\n")
+            for lines in [(), ("Range: bytes=99-300",), ("Range: bytes=300-400",)]:
+                # From the byte that was asked for or not at all; and then at once for what there is.
+                head, _ = await guest.ask(target, *lines)
+                assert head.startswith("HTTP/1.1 503 Requested Range Not Available\r\n")
+                assert value(head, "X-Available-Ranges") == "bytes 100-199,500-999"
+                assert value(head, "Content-Length") == "0"
+                assert value(head, "Retry-After") is None
+            head, body = await guest.ask(target, "Range: bytes=500-599")
+            assert (value(head, "Content-Range"), body) == ("bytes 500-599/1000", DATA[500:600])
             servent.mesh.end(half)
             assert "404" in (await guest.ask(target, "Range: bytes=150-"))[0]
 
@@ -353,8 +360,29 @@ class TestOthers:
             guest = await dial(world, servent.address)
             servent.mesh.begin(Begun())
             await guest.ask(N2R, "X-Alt: 10.7.7.7,127.0.0.1,8.8.8.8", method="HEAD")
-            heard = servent.mesh.untried(SHA1, asyncio.get_running_loop().time())
-            assert [address.host for address in heard] == ["10.7.7.7", "8.8.8.8"]
+            assert [host.host for _, host, _ in servent.told] == ["10.7.7.7", "8.8.8.8"]
+            assert guest.stream is not None
+            assert {(sha1, teller) for sha1, _, teller in servent.told} == {
+                (SHA1, guest.stream.local)
+            }
+
+        with_servent(tmp_path, share, tell)
+
+    def test_who_tells_of_itself_is_told_on(self, tmp_path: Path, share: Path) -> None:
+        async def tell(world: World, servent: Servent) -> None:
+            one, other = [await dial(world, servent.address) for _ in range(2)]
+            assert one.stream is not None
+            itself = Address(one.stream.local.host, 7000)
+            lies = ",".join(f"{itself.host}:{port}" for port in range(1, 100))
+            await one.ask(N2R, f"X-Alt: {itself},8.8.8.8,{lies}", method="HEAD")
+            head, _ = await one.ask(N2R, f"X-Alt: {itself},{lies}", method="HEAD")
+            assert value(head, "X-Alt") is None  # it knows
+            head, _ = await other.ask(N2R, method="HEAD")
+            told = (value(head, "X-Alt") or "").split(",")
+            assert str(itself) in told
+            assert {text.split(":")[0] for text in told} == {itself.host}
+            assert len(told) == MOST_PORTS
+            assert not servent.told  # it fetches nothing
 
         with_servent(tmp_path, share, tell)
 

@@ -11,7 +11,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.gnutella.links.agreement import RefusedGreetingError, Role
-from p2pswarm.overlay.gnutella.place import slots
+from p2pswarm.overlay.gnutella.place import neighbours, slots
 from p2pswarm.overlay.gnutella.place.slots import Wish
 from p2pswarm.wire.framer import CuttingFramer
 from p2pswarm.wire.gnutella.descriptor import Kind
@@ -92,6 +92,22 @@ def test_the_host_cache_alone_is_enough() -> None:
         third.hosts.load(second.hosts.dump(mesh.loop.time()))
         await third.open()
         await mesh.until(lambda: len(third.router.links) == 2)
+
+    play(story)
+
+
+def test_of_a_name_the_address_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(mesh: Mesh) -> None:
+        first, second = mesh.servent(), mesh.servent()
+
+        async def look_up(address: Address) -> Address:
+            return first.address
+
+        monkeypatch.setattr(neighbours, "_look_up", look_up)
+        await first.open()
+        await second.open(connect=[Address("gnutella.example.org", PORT)])
+        await mesh.until(lambda: bool(second.router.links))
+        assert second.hosts.proven(first.address)
 
     play(story)
 
@@ -266,6 +282,19 @@ def test_a_crawler_sees_the_graph() -> None:
         (peers,) = [line[7:] for line in lines if line.startswith("Peers: ")]
         assert set(peers.split(", ")) == {str(row[0].address), str(row[2].address)}
         assert browser.over
+
+    play(story)
+
+
+def test_a_leaf_that_becomes_an_ultrapeer_for_another_says_how_many_it_will_know() -> None:
+    async def story(mesh: Mesh) -> None:
+        one = mesh.servent()
+        await one.open(Wish.AUTO)
+        browser = Browser()
+        hello = b"GNUTELLA CONNECT/0.6\r\nX-Ultrapeer: False\r\n\r\n"
+        await browser.say(mesh, one.address, hello)
+        lines = browser.heard.decode().split("\r\n")
+        assert {"X-Ultrapeer: True", "X-Degree: 16"} <= set(lines)
 
     play(story)
 

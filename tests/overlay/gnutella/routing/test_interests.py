@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from p2pswarm.disk.pool import DiskPool
-from p2pswarm.formats.urns import btih_urn
+from p2pswarm.formats.urns import btih_urn, sha1_urn
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.gnutella.links.agreement import Role
 from p2pswarm.overlay.gnutella.place.slots import Wish
@@ -17,7 +17,6 @@ from p2pswarm.overlay.gnutella.routing import interests as room
 from p2pswarm.overlay.gnutella.routing.interests import Interests
 from p2pswarm.overlay.query import Query as Asked
 from p2pswarm.wire.gnutella.descriptor import Kind
-from p2pswarm.wire.gnutella.hashes import sha1_urn
 from p2pswarm.wire.gnutella.qrp import QueryTable, TableReader, size_for
 from p2pswarm.wire.gnutella.query import Query
 from p2pswarm.wire.gnutella.routes import Reset, read_routes

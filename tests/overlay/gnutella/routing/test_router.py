@@ -1,13 +1,14 @@
 """What becomes of each message: neighbours that follow the rules, and neighbours that do not."""
 
 import asyncio
+from random import Random
 
 import pytest
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.gnutella.links.agreement import Role
 from p2pswarm.overlay.gnutella.place.slots import Wish
-from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push
@@ -139,6 +140,19 @@ def test_who_answers_for_itself_is_where_it_says() -> None:
     play(story)
 
 
+def test_who_is_on_this_machine_may_have_another_address() -> None:
+    async def story(mesh: Mesh) -> None:
+        servent, (one,) = await around(mesh, PEER)
+        other = await mesh.stranger("127.0.0.9").dial(servent)
+        guid = one.ask("nothing of ours")
+        await asyncio.sleep(1)
+        other.hit(guid, address=Address("172.17.0.2", 6346))
+        await asyncio.sleep(1)
+        assert len(one.heard(Kind.HIT)) == 1
+
+    play(story)
+
+
 def test_a_leaf_answers_for_nobody_else() -> None:
     async def story(mesh: Mesh) -> None:
         servent, (one, leaf) = await around(mesh, ULTRAPEER, LEAF, wish=Wish.ULTRAPEER)
@@ -173,6 +187,19 @@ def test_a_push_goes_the_way_of_the_hit() -> None:
         await asyncio.sleep(1)
         assert owner.pushes == [wish]
         assert not servents[1].pushes
+
+    play(story)
+
+
+def test_a_push_reaches_a_neighbour_that_has_not_answered_anything() -> None:
+    async def story(mesh: Mesh) -> None:
+        servent, (one, other) = await around(mesh, PEER, PEER)
+        push = Push(other.guid, 0, Address("10.9.9.9", 80))
+        one.say(Kind.PUSH, push.encode(), hops=1)
+        await asyncio.sleep(1)
+        (head,) = other.heard(Kind.PUSH)
+        assert Push.read(head.payload) == push
+        assert servent.router.reaches(one.guid)
 
     play(story)
 
@@ -256,6 +283,19 @@ def test_an_ultrapeer_says_so_in_its_pong() -> None:
         assert pong.kib == 8
         assert pong.slots == (100, 31)
         assert pong.guess == 2
+
+    play(story)
+
+
+@pytest.mark.parametrize(("files", "kib"), [(0, 0), (1, 7), (2, 15), (3, 24)])
+def test_a_leaf_does_not_look_like_an_ultrapeer(files: int, kib: int) -> None:
+    async def story(mesh: Mesh) -> None:
+        servent = mesh.servent()
+        servent.shares = lambda: (files, files << 13)  # type: ignore[method-assign]
+        await servent.open(Wish.LEAF)
+        pong = servent.router.pong("10.0.0.1")
+        assert pong.kib == kib
+        assert not pong.ultrapeer
 
     play(story)
 
@@ -432,6 +472,40 @@ def test_a_leaf_has_so_many_questions_at_a_time() -> None:
     play(story)
 
 
+@pytest.mark.parametrize(("host", "kept"), [("10.0.0.2", True), ("10.0.0.99", False)])
+def test_a_leaf_has_hits_by_udp_at_its_own_address_only(host: str, kept: bool) -> None:
+    """Otherwise all who have something would write to whomever it names."""
+
+    async def story(mesh: Mesh) -> None:
+        _, (leaf, other) = await around(mesh, LEAF, ULTRAPEER, wish=Wish.ULTRAPEER)
+        assert leaf.host.name == "10.0.0.2"
+        guid = oob_guid(Address(host, PORT), Random(1))
+        wish = Query("cheese", ggep={"SO": b""}, flags=QueryFlags.OOB | QueryFlags.LEAF_GUIDED)
+        leaf.say(Kind.QUERY, wish.encode(), guid=guid)
+        await asyncio.sleep(1)
+        (heard,) = other.heard(Kind.QUERY)
+        flags = QueryFlags.LEAF_GUIDED | (QueryFlags.OOB if kept else QueryFlags.NONE)
+        assert Query.read(heard.payload) == Query("cheese", ggep={"SO": b""}, flags=flags)
+
+    play(story)
+
+
+def test_results_that_come_another_way_end_a_question_too() -> None:
+    async def story(mesh: Mesh) -> None:
+        servent, others = await around(mesh, *[ULTRAPEER] * 12, wish=Wish.ULTRAPEER)
+        guid = new_guid(Random(1))
+        question = servent.router.ask(Query("cheese"), guid, 10)
+        await asyncio.sleep(1)
+        asked = sum(len(other.heard(Kind.QUERY)) for other in others)
+        assert 0 < asked < 12
+        servent.router.counts(guid, 10)
+        await asyncio.sleep(60)
+        assert sum(len(other.heard(Kind.QUERY)) for other in others) == asked
+        assert question.done
+
+    play(story)
+
+
 def test_a_leaf_carries_nothing() -> None:
     async def story(mesh: Mesh) -> None:
         servent = mesh.servent("blue moon.ogg")
@@ -444,11 +518,33 @@ def test_a_leaf_carries_nothing() -> None:
         assert len(servent.queries) == len(one.heard(Kind.HIT)) == 1
         assert not other.heard(Kind.QUERY)
         assert not other.heard(Kind.PUSH)
+        other.hit(one.ask("green"))
+        there = Pong(Address("10.7.7.7", 1234), 3, 4)
+        other.say(Kind.PONG, there.encode(), hops=1)
+        await asyncio.sleep(1)
+        one.say(Kind.PING, b"", ttl=7)
+        await asyncio.sleep(1)
+        (pong,) = one.heard(Kind.PONG)
+        assert Pong.read(pong.payload).address == servent.address
+        assert len(one.heard(Kind.HIT)) == 1
+        assert {head.hops for head in [*one.heads, *other.heads]} == {0}
 
     play(story)
 
 
 # Whatever else
+
+
+@pytest.mark.parametrize(("size", "heard"), [(1024, 1), (1025, 0)])
+def test_a_query_may_be_so_large(size: int, heard: int) -> None:
+    async def story(mesh: Mesh) -> None:
+        _, (one, other) = await around(mesh, PEER, PEER)
+        payload = Query("blue").encode()
+        one.say(Kind.QUERY, payload + b"?" * (size - len(payload)))
+        await asyncio.sleep(1)
+        assert len(other.heard(Kind.QUERY)) == len(one.heard(Kind.HIT)) == heard
+
+    play(story)
 
 
 def test_vendor_messages_are_told_of_at_once_and_handed_on() -> None:

@@ -136,6 +136,38 @@ async def test_many_results_come_in_several_hits_and_have_an_end(share: Path) ->
     assert all(len(hit.encode()) <= 4096 for hit in hits)
 
 
+async def test_two_files_of_one_content_come_in_two_hits(share: Path) -> None:
+    (share / "Blue Moon (copy).mp3").write_bytes(MOON)
+    (share / "Blue Sun.mp3").write_bytes(b"another")
+    async with mouth(share) as us:
+        hits = await us.heard(Query("blue"))
+    assert sorted(len(hit.results) for hit in hits) == [1, 2]
+    names = [{result.name for result in hit.results} for hit in hits]
+    assert not any({"Blue Moon.mp3", "Blue Moon (copy).mp3"} <= some for some in names)
+
+
+async def test_long_folders_do_not_make_hits_too_large(share: Path) -> None:
+    deep = share.joinpath(*["d" * 200] * 12)
+    deep.mkdir(parents=True)
+    for number in range(5):
+        (deep / f"many {number}.txt").write_bytes(b"%d" % number)
+    async with mouth(share) as us:
+        hits = await us.heard(Query("many"))
+    assert [len(hit.results) for hit in hits] == [1] * 5
+
+
+@pytest.mark.parametrize(
+    "name", ["blue%2F", "blue%2f..", "blue%2F%2e%2E%2Fmoon", "%2e%2e%2fblue", "blue%2F."]
+)
+async def test_names_that_lead_out_are_not_told(share: Path, name: str) -> None:
+    (share / name).write_bytes(b"another")
+    (share / "blue..%2G%2Fx.mp3").write_bytes(b"a third")
+    async with mouth(share) as us:
+        hits = await us.heard(Query("blue"))
+    names = {result.name for hit in hits for result in hit.results}
+    assert names == {"Blue Moon.mp3", "blue..%2G%2Fx.mp3"}
+
+
 async def test_a_push_may_be_asked_for_what_we_told_of_lately(share: Path) -> None:
     async with mouth(share) as us:
         assert not us.answering.told(1)

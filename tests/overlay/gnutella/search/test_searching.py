@@ -49,7 +49,7 @@ def answer(net: Net, search: Searching, name: str, hops: int = 2) -> int:
     hit = QueryHit(Address("192.0.2.7", 1), 1, (Result(1, 5, name, SHA1),), name.encode() * 16)
     hit.servent = hit.servent[:16]
     head = Descriptor(net.asked_for[-1][0], Kind.HIT, 3, hops, hit.encode())
-    return search.found(head, hit, Zone.THIS_MACHINE)
+    return search.found(head, hit, Zone.LOCAL_NETWORK)
 
 
 def run(story: object) -> float:
@@ -82,7 +82,15 @@ def test_what_is_asked(asked: Asked, said: Query) -> None:
     assert question_for(asked, firewalled=True).flags == QueryFlags.FIREWALLED
 
 
-@pytest.mark.parametrize("asked", [Asked(), Asked(digest=Digest("md5", bytes(16)))])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Asked(),
+        Asked(digest=Digest("md5", bytes(16))),
+        Asked(("blue" * 60,)),
+        Asked(tuple(map(str, range(65)))),
+    ],
+)
 def test_what_cannot_be_asked(asked: Asked) -> None:
     with pytest.raises(NetworkError):
         question_for(asked, firewalled=False)

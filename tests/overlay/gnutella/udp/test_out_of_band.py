@@ -3,17 +3,16 @@
 from random import Random
 
 import pytest
-from hypothesis import given, strategies as st
 
 from p2pswarm.errors import LocalProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
-from p2pswarm.overlay.gnutella.udp.claims import Claims, asking_for_offers, without_oob
+from p2pswarm.overlay.gnutella.udp.claims import Claims, asking_for_offers
 from p2pswarm.overlay.gnutella.udp.offers import Offers, wants_offer
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Guid, Kind, new_guid, oob_guid
 from p2pswarm.wire.gnutella.push import Push
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
-from p2pswarm.wire.gnutella.vendor import OobAck, OobHits, PushProxyRequest
+from p2pswarm.wire.gnutella.vendor import OobAck, OobHits
 from tests.support.gnutella_udp import PORT, Ether, FakeLink, Servent, hit_of
 
 DICE = Random(5)
@@ -234,20 +233,6 @@ def test_searches_that_wait_have_a_bound() -> None:
         asker.claims.watch(new_guid(DICE), 10)
 
 
-@given(st.text("abc xyz", max_size=20), st.sampled_from([0x0400, 0x4400, 0x0000, 0x3C00]))
-def test_the_wish_for_offers_is_taken_out_of_a_query_and_nothing_else(text: str, word: int) -> None:
-    query = Query(text, ggep={"SO": b""}, flags=QueryFlags(word))
-    changed = Query.read(without_oob(query.encode()))
-    assert changed.flags == query.flags & ~QueryFlags.OOB
-    assert (changed.text, changed.ggep) == (query.text, query.ggep)
-
-
-def test_an_old_query_with_a_speed_is_left_as_it_is() -> None:
-    payload = b"\x04\x00words\x00"
-    assert without_oob(payload) == payload
-    assert without_oob(b"") == b""
-
-
 def push_of(servent: Guid, address: Address) -> Descriptor:
     return Descriptor(new_guid(DICE), Kind.PUSH, 3, 0, Push(servent, 7, address).encode())
 
@@ -263,7 +248,7 @@ def test_a_push_is_for_us_when_it_names_its_sender() -> None:
 def test_a_push_for_a_leaf_goes_one_hop_and_for_others_nowhere() -> None:
     ether, _, owner = pair()
     leaf, servent = FakeLink(), new_guid(DICE)
-    owner.proxies.asked(leaf, servent, PushProxyRequest(), owner.address)
+    owner.proxies.asked(leaf, servent, owner.address)
     push = push_of(servent, STRANGER)
     assert not ether.say(push, STRANGER, owner.address)
     ether.say(push_of(new_guid(DICE), STRANGER), STRANGER, owner.address)

@@ -57,12 +57,9 @@ def test_four_proxies_are_named_at_most() -> None:
 
 def test_an_ultrapeer_agrees_and_finds_the_leaf_until_it_is_gone() -> None:
     proxies: Proxies[str] = Proxies(US)
-    answer = proxies.asked("leaf", LEAF, PushProxyRequest(2), HERE)
+    answer = proxies.asked("leaf", LEAF, HERE)
     assert answer is not None
     assert (answer.guid, read_vendor(answer.payload)) == (LEAF, PushProxyAck(6346, HERE.host))
-    old = proxies.asked("leaf", LEAF, PushProxyRequest(1), HERE)
-    assert old is not None
-    assert read_vendor(old.payload) == PushProxyAck(6346)
     assert proxies.leaf(LEAF) == "leaf"
     proxies.forget("leaf")
     assert proxies.leaf(LEAF) is None
@@ -70,15 +67,15 @@ def test_an_ultrapeer_agrees_and_finds_the_leaf_until_it_is_gone() -> None:
 
 def test_nobody_takes_the_pushes_of_another_or_ours() -> None:
     proxies: Proxies[str] = Proxies(US)
-    proxies.asked("leaf", LEAF, PushProxyRequest(), HERE)
-    assert proxies.asked("thief", LEAF, PushProxyRequest(), HERE) is None
-    assert proxies.asked("thief", US, PushProxyRequest(), HERE) is None
+    proxies.asked("leaf", LEAF, HERE)
+    assert proxies.asked("thief", LEAF, HERE) is None
+    assert proxies.asked("thief", US, HERE) is None
     assert proxies.leaf(LEAF) == "leaf"
 
 
 def test_a_leaf_has_one_name() -> None:
     proxies: Proxies[str] = Proxies(US)
     for number in range(1000):
-        proxies.asked("leaf", number.to_bytes(16, "big"), PushProxyRequest(), HERE)
+        proxies.asked("leaf", number.to_bytes(16, "big"), HERE)
     assert proxies.leaf(bytes(16)) is None
     assert proxies.leaf((999).to_bytes(16, "big")) == "leaf"

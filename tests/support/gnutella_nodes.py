@@ -1,0 +1,131 @@
+"""A Gnutella network of processes on loopback: nodes that share, and visitors that search and fetch."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.foreign import until
+from tests.support.processes import Program, program
+
+__all__ = ["PATIENCE", "PORT", "Mesh", "count_of"]
+
+PORT = 46346  # of every node, each at an address of its own
+PATIENCE = 40.0  # seconds
+_networks = itertools.count(1)
+_VISITOR = 200  # its number
+
+
+class Mesh:
+    """Nodes, each a process with an address and a home of its own. `options` are for all."""
+
+    def __init__(self, folder: Path, stack: ExitStack, *options: object) -> None:
+        self.folder, self.stack = folder, stack
+        self.options = options
+        self.nodes: list[Program] = []
+        # Other tests run beside this one, perhaps the same one.
+        self._network = f"127.{20 + os.getpid() % 200}.{next(_networks)}"
+
+    def ip(self, number: int) -> str:
+        return f"{self._network}.{number + 1}"
+
+    def host(self, number: int) -> str:
+        return f"{self.ip(number)}:{PORT}"
+
+    def _where(self, number: int, connect: Sequence[int]) -> list[object]:
+        named = [each for other in connect for each in ("--connect", self.host(other))]
+        return ["--bind", self.ip(number), "--port", PORT, "--json", *named, *self.options]
+
+    def share(self, files: dict[str, bytes], connect: Sequence[int] = (), *more: object) -> Program:
+        """The next node, which is connected to those."""
+        number = len(self.nodes)
+        folder = self.folder / f"share{number}"
+        folder.mkdir()
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        node = self._start(number, connect, *more)
+        self.nodes.append(node)
+        return node
+
+    def _start(self, number: int, connect: Sequence[int], *more: object) -> Program:
+        folder, home = self.folder / f"share{number}", self.folder / f"home{number}"
+        options = ["--on", "gnutella", "--tracker-port", "0", *self._where(number, connect), *more]
+        return self.stack.enter_context(program(home, "share", folder, *options))
+
+    def again(self, number: int, connect: Sequence[int] = (), *more: object) -> Program:
+        """That node, stopped before, with what it kept."""
+        assert self.nodes[number].process.poll() is not None
+        self.nodes[number] = self._start(number, connect, *more)
+        return self.nodes[number]
+
+    def foreign(self, number: int, path: Path, *options: object, connect: int = 0) -> Program:
+        """A leaf with this file that is none of ours, and a number that no node has."""
+        where = ("--bind", self.host(number), "--connect", self.host(connect))
+        home = self.folder / f"foreign{number}"
+        module = "tests.support.foreign_servent"
+        servent = self.stack.enter_context(program(home, path, *where, *options, module=module))
+        servent.wait_for("linked", within=PATIENCE)
+        return servent
+
+    @contextmanager
+    def run(
+        self, *arguments: object, connect: Sequence[int], home: str = "asker"
+    ) -> Iterator[Program]:
+        """A command of one who comes for a moment."""
+        where = self._where(_VISITOR, connect)
+        with program(self.folder / home, *arguments, *where) as running:
+            yield running
+
+    def search(
+        self, words: str, *more: object, connect: Sequence[int] = (0,)
+    ) -> tuple[list[dict[str, Any]], Program]:
+        """What is found, and the command that found it."""
+        looking = ("search", *words.split(), "--via", "gnutella", "--wait", "2s", *more)
+        with self.run(*looking, connect=connect) as searching:
+            assert searching.wait(PATIENCE) == 0, searching.stderr
+            rows = [event for event in searching.events if event["event"] == "result"]
+            return rows, searching
+
+    def find(
+        self, words: str, count: int, *more: object, connect: Sequence[int] = (0,)
+    ) -> tuple[list[dict[str, Any]], Program]:
+        """Likewise, again and again until so many files are found: nobody tells when all have met."""
+        found: list[tuple[list[dict[str, Any]], Program]] = []
+
+        def enough() -> bool:
+            found.append(self.search(words, *more, connect=connect))
+            return len(found[-1][0]) >= count
+
+        self.until(enough, f"{count} files with {words}")
+        return found[-1]
+
+    def until(self, holds: Callable[[], bool], what: str) -> None:
+        until(holds, what, PATIENCE)
+
+    def links(self) -> list[int]:
+        """How many neighbours each has."""
+        states = [node.latest("network") for node in self.nodes]
+        return [state.get("links", 0) + state.get("leaves", 0) for state in states]
+
+    def joined(self, *numbers: int, links: int = 1) -> None:
+        """Wait until these (all, when none is named) have so many ultrapeers or equals."""
+        chosen = [self.nodes[number] for number in numbers] or self.nodes
+
+        def have() -> bool:
+            return all(node.latest("network").get("links", 0) >= links for node in chosen)
+
+        self.until(have, f"{len(chosen)} nodes have {links} neighbours")
+
+    def sent(self, kind: str, *others: Program) -> int:
+        """Messages of this kind that left all nodes and these."""
+        return sum(count_of(node, "sent", kind) for node in (*self.nodes, *others))
+
+    def received(self, number: int, kind: str) -> int:
+        return count_of(self.nodes[number], "received", kind)
+
+
+def count_of(node: Program, way: str, kind: str) -> int:
+    counts: dict[str, int] = node.latest("network").get(way, {})
+    return counts.get(kind, 0)
