@@ -216,8 +216,9 @@ class _Sources:
     def add(self, hits: Iterable[Hit]) -> None:
         """Once each."""
         for hit in hits:
-            # By its address, where that is known: who is told of in passing has no name.
-            who = hit.host if hit.host and hit.host.port else (hit.nick, hit.host)
+            # Who can be dialed by its address, since who is told of in passing has no name.
+            dialable = hit.host is not None and hit.host.port and not hit.firewalled
+            who = hit.host if dialable else (hit.nick, hit.host)
             if who not in self._hosts and len(self._hosts) < MOST_SOURCES:
                 host = self._hosts[who] = _Host(self._network(hit), hit, self)
                 self._torrent.add_source(host)

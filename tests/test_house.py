@@ -30,6 +30,8 @@ GROUPS = ("tasks.create_task", "group.create_task")
 MAY_SLEEP = {
     "tests/support/foreign.py": "foreign programs give no sign but time",
     "tests/support/processes.py": "real programs, too",
+    "tests/support/gtk.py": "a host that may be slow: time is what it is about",
+    "tests/support/neighbour.py": "nothing tells it that a route table has come through; it asks again",
     "tests/discovery/test_fetch.py": "a server that drips: time is what it is about",
 }
 VIRTUAL = ("tests.support.world", "tests.support.gnutella", "tests.discovery.virtual")

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["MAX_WORD", "MAX_WORDS", "Asked", "Kind", "kind_of", "plain", "words_of"]
+__all__ = ["MAX_WORD", "MAX_WORDS", "Asked", "Kind", "kind_of", "plain", "script_of", "words_of"]
 
 MAX_WORDS = 64  # of one name or query; a path of 255 bytes with more is no name
 MAX_WORD = 64  # characters; the rest of a longer one is dropped on both sides, so it still matches
@@ -61,14 +61,37 @@ def words_of(text: str) -> list[str]:
 
 
 def plain(words: Iterable[str]) -> list[str]:
-    """Words as they are compared, without accents: who asks for `deja` finds `déjà`, as in route tables."""
-    bare = (word if word.isascii() else _without_accents(word) for word in words)
-    return [word for word in dict.fromkeys(bare) if word]
+    """Words as they are compared, without accents and each of one script, as in Gnutella's route tables:
+    who asks for `deja` finds `déjà`, and who asks for `東京` finds `東京タワー`."""
+    found: dict[str, None] = {}
+    for word in words:
+        if word.isascii():
+            found[word] = None
+        else:
+            found.update(dict.fromkeys(_plain_parts(word)))
+    return list(found)
 
 
-def _without_accents(word: str) -> str:
+def _plain_parts(word: str) -> list[str]:
     flat = unicodedata.normalize("NFKD", word)
-    return unicodedata.normalize("NFC", "".join(char for char in flat if not _is_accent(char)))
+    bare = unicodedata.normalize("NFC", "".join(char for char in flat if not _is_accent(char)))
+    parts: list[str] = []
+    script = ""
+    for char in bare:
+        before, is_mark = script, unicodedata.category(char)[0] == "M"
+        script = before if parts and is_mark else script_of(char)  # a mark goes with its letter
+        if parts and script == before:
+            parts[-1] += char
+        else:
+            parts.append(char)
+    return parts
+
+
+def script_of(char: str) -> str:
+    """What cannot stand beside another in one word: the first word of its name, and Latin for digits."""
+    return (
+        "LATIN" if char.isascii() else re.split("[ -]", unicodedata.name(char, "?"), maxsplit=1)[0]
+    )
 
 
 def _is_accent(char: str) -> bool:

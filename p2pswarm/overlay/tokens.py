@@ -6,16 +6,21 @@ The word is short where the network can be asked again by hash, and says who has
     napster://nick/5242880/0123456789abcdef0123456789abcdef/Music%5CBlue%20Moon.mp3
     gnutella://0123…@192.0.2.7:6346/5242880/-/Blue%20Moon.mp3/42
 
-Both come back from strangers' hands, so reading them is as strict as reading a message.
+Magnet links and URNs of other programs name a file of Gnutella by its hash, too:
+
+    magnet:?xt=urn:sha1:… or urn:bitprint:…
+
+All come back from strangers' hands, so reading them is as strict as reading a message.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.urns import read_urn
 from p2pswarm.overlay.query import Digest, Hit
 
 __all__ = ["Wanted", "as_fields", "from_fields", "parse_token", "token_of"]
@@ -52,6 +57,9 @@ def token_of(hit: Hit) -> str:
 
 def parse_token(text: str) -> Wanted:
     """Raises FormatError."""
+    kind = text[:7].lower()
+    if len(text) <= _MOST and (kind == "magnet:" or kind.startswith("urn:")):
+        return "gnutella", _named_by(_topics(text) if kind == "magnet:" else [text])
     if len(text) <= _MOST and (found := _BY_HASH.fullmatch(text)):
         return found[1], Digest(found[2], bytes.fromhex(found[3]))
     if len(text) <= _MOST and (found := _BY_HOST.fullmatch(text)):
@@ -66,6 +74,24 @@ def parse_token(text: str) -> Wanted:
             index=None if index is None else int(index),
         )
     raise FormatError(f"{text[:60]!r} is not a hit, such as napster:btih:2fd4e1c6…")
+
+
+def _topics(magnet: str) -> list[str]:
+    """What it names, each in one way; a few of them may be numbered (`xt.1`)."""
+    fields = parse_qsl(magnet.partition("?")[2])
+    return [value for name, value in fields if name.lower().partition(".")[0] == "xt"]
+
+
+def _named_by(urns: list[str]) -> Digest:
+    """By its SHA-1, for which all programs can be asked. Raises FormatError."""
+    for urn in urns:
+        try:
+            sha1 = read_urn(urn).sha1
+        except FormatError:  # there are hashes of networks that we do not know
+            continue
+        if sha1 is not None:
+            return Digest("sha1", sha1)
+    raise FormatError("it is not a hit that Gnutella can be asked for: there is no SHA-1 in it")
 
 
 def as_fields(hit: Hit) -> dict[str, Any]:

@@ -94,6 +94,18 @@ def test_the_extension_tells_the_kind(name: str, kind: Kind) -> None:
     assert kind_of(name) is kind
 
 
+def test_words_are_compared_script_by_script() -> None:
+    assert words_of("東京タワー") == ["東京タワー"]
+    assert plain(["東京タワー", "abc12", "\u0441\u043b\u043e\u043d12"]) == [
+        "東京",
+        "タワー",
+        "abc12",
+        "\u0441\u043b\u043e\u043d",
+        "12",
+    ]
+    assert Asked.of("東京").matches(words_of("東京タワー.jpg"))
+
+
 def test_accents_are_told_and_not_compared() -> None:
     assert words_of("Déjà") == ["déjà"]
     assert plain(["déjà", "deja", "nai\u0308ve", "\u0301", "हिन्दी", "が"]) == [

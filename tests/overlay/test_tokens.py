@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 
 from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.urns import base32
 from p2pswarm.overlay.query import Digest, Hit
 from p2pswarm.overlay.tokens import as_fields, from_fields, parse_token, token_of
 
@@ -95,3 +96,24 @@ def test_anything_else_is_no_hit(text: str) -> None:
 def test_a_file_that_was_changed_is_an_error(fields: dict[str, object]) -> None:
     with pytest.raises(FormatError, match="not a hit"):
         from_fields(fields)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"urn:sha1:{base32(SHA1)}",
+        f"magnet:?xt=urn:sha1:{base32(SHA1)}&dn=blue+moon.ogg",
+        f"magnet:?dn=a&XT=urn:bitprint:{base32(SHA1)}.{base32(bytes(24))}",
+        f"MAGNET:?xt.1=urn:btih:{HASH.hex()}&xt.2=urn%3Asha1%3A{base32(SHA1).lower()}&xt=urn:ed2k:1",
+    ],
+)
+def test_magnet_links_and_urns_name_a_file(text: str) -> None:
+    assert parse_token(text) == ("gnutella", Digest("sha1", SHA1))
+
+
+@given(st.text(max_size=50).map("magnet:?xt=".__add__) | st.text(max_size=50).map("urn:".__add__))
+def test_any_magnet_is_a_file_or_an_error(text: str) -> None:
+    try:
+        assert parse_token(text)
+    except FormatError:
+        return

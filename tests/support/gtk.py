@@ -44,8 +44,9 @@ class Gtk(Neighbour):
 
     damage: range = range(0)
     cut: int | None = None
-    slow = 0.0  # seconds before each part
+    after: asyncio.Event | None = None  # it gives nothing before
     closed = False  # to who dials it
+    unsure = False  # whether it is firewalled: then it says so, and obeys no push to an address of no worth
     served = 0  # bytes of files
 
     @override
@@ -97,7 +98,7 @@ class Gtk(Neighbour):
                 ggep = f"urn:sha1:{base32(file.sha1)}".encode() + b"\x1c" + self._ggep(TT=root)
             head = struct.pack("<II", file.index, len(file.data))
             parts.append(head + file.name.encode() + b"\0" + ggep + b"\0")
-        push = 1 if self.closed else 0
+        push = 1 if self.closed or self.unsure else 0
         trailer = b"GTKG\x02" + bytes([0x1C | push, 0x1D]) + self.guid
         self.say(HIT, b"".join([*parts, trailer]), guid=message.guid, ttl=message.hops + 1)
 
@@ -115,6 +116,11 @@ class Gtk(Neighbour):
     def index_of_push(self, found: Found) -> int:
         """What has a SHA-1 has no index there."""
         return 0xFFFFFFFF
+
+    @override
+    async def _pushed(self, payload: bytes) -> None:
+        if not self.unsure:
+            await super()._pushed(payload)
 
     # Fetching
 
@@ -278,7 +284,9 @@ class Gtk(Neighbour):
         for at in self.damage:
             if first <= at <= last:
                 data[at - first] ^= 1
-        await asyncio.sleep(self.slow)
+        if self.after is not None:
+            await self.after.wait()
+        self.gave.set()
         if self.cut is not None and self.served <= self.cut < self.served + len(data):
             writer.write(data[: self.cut - self.served])
             self.served = self.cut + 1

@@ -9,6 +9,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha1
 from typing import NamedTuple, Self
 
@@ -124,6 +125,7 @@ class Neighbour:
         self.heard: list[Message] = []
         self.hits: list[Found] = []
         self.requests: list[str] = []  # heads of what was asked of it
+        self.gave = asyncio.Event()  # something of a file
         self.givs: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = (
             asyncio.Queue()
         )
@@ -261,7 +263,9 @@ class Neighbour:
             while len(self.hits) < count:
                 self.hits.clear()
                 self.say(QUERY, payload)
-                await asyncio.sleep(0.5)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        await self.until(lambda: len(self.hits) >= count)
         return self.hits
 
     def matching(self, text: str) -> list[File]:

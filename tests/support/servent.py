@@ -76,10 +76,16 @@ class Servent:
         self.sources: list[Source] = []  # that hosts told of
         self.told: list[tuple[bytes, Address, Address]] = []  # and who asked us for a file
         self.way: Callable[[bytes, int, Address], bool] = lambda *push: False
+        self.sought: list[Source] = []
         self.hits: set[int] = set()  # indices of answers of ours
         dialing = self.dialing = Dialing(port, DialBudget(), loop.time)
         self.pushes = Pushes(
-            port, dialing, node=self._node, send=lambda *push: self.way(*push), spawn=self.spawn
+            port,
+            dialing,
+            node=self._node,
+            send=lambda *push: self.way(*push),
+            seek=self._seek,
+            spawn=self.spawn,
         )
         self.pushed = Pushed(
             self.guid,
@@ -152,6 +158,9 @@ class Servent:
     def _proxy(self, servent: bytes, address: Address) -> bool:
         self.proxied.append((servent, address))
         return servent in self.leaves
+
+    async def _seek(self, source: Source) -> None:
+        self.sought.append(source)
 
     async def aclose(self) -> None:
         self.uploads.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.thex import TigerTree
 from p2pswarm.formats.words import words_of
 from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.gnutella.files.sources import Source
+from p2pswarm.overlay.gnutella.links.limits import Tokens
 from p2pswarm.overlay.gnutella.place.slots import Wish
 from p2pswarm.overlay.gnutella.search.results import NAME
 from p2pswarm.overlay.gnutella.servent import Servent
@@ -23,8 +25,12 @@ __all__ = ["HOSTS", "Gnutella"]
 
 log = logging.getLogger(__name__)
 
+MOST_WORDS = 6  # of a name, when its file is looked for again
+
 HOSTS = Path("gnutella", "hosts.json")
 """The host cache, in the data folder."""
+# Searches for hosts that only a push reaches, a second and saved up: strangers name such hosts, too.
+SEEKS = (1 / 10, 6.0)
 
 
 class Gnutella:
@@ -52,7 +58,8 @@ class Gnutella:
             wait=wait,
             firewalled=firewalled,
         )
-        self._transfers = Transfers(tools, self._servent)
+        self._transfers = Transfers(tools, self._servent, self._seek)
+        self._seeks = Tokens(*SEEKS, asyncio.get_running_loop().time())
         self._servent.serve(self._transfers)
         self._life: asyncio.Task[None] | None = None
 
@@ -102,7 +109,6 @@ class Gnutella:
 
         Raises BusyError, NetworkError.
         """
-        await self._find_way(hit)
         return await self._transfers.fetch(hit, offset, sink, gate)
 
     async def torrent(self, hit: Hit) -> bytes:
@@ -110,7 +116,6 @@ class Gnutella:
 
         Nothing says yet that it is what it should be. Raises BusyError, NetworkError.
         """
-        await self._find_way(hit)
         return await self._transfers.torrent(hit)
 
     async def tree(self, hit: Hit) -> TigerTree | None:
@@ -118,7 +123,6 @@ class Gnutella:
 
         Raises BusyError, NetworkError.
         """
-        await self._find_way(hit)
         return await self._transfers.tree(hit)
 
     def others(self, hit: Hit) -> Sequence[Hit]:
@@ -137,15 +141,16 @@ class Gnutella:
         """Whether a host of this network was found there when we dialed it. A hit alone is only a claim."""
         return self._transfers.answers(address)
 
-    async def _find_way(self, hit: Hit) -> None:
-        """A push goes back the way of a hit. For a hit of yesterday's there is none, until it comes again."""
-        if not hit.firewalled or hit.proxies or self._servent.reaches(hit.nick):
+    async def _seek(self, source: Source) -> None:
+        """Search for it once more, until that servent answers. Raises NetworkError."""
+        if not self._seeks.take(asyncio.get_running_loop().time()):
             return
-        again = _again(hit)
-        async with aclosing(self._servent.search(again, Cost())) as found:
-            async for other in found:
-                if other.nick == hit.nick:
-                    return
+        nick = source.servent.hex() if source.servent else ""
+        for query in _again(source):
+            async with aclosing(self._servent.search(query, Cost())) as found:
+                async for hit in found:
+                    if hit.nick == nick:
+                        return
 
 
 def _ended(life: asyncio.Task[None]) -> None:
@@ -153,8 +158,10 @@ def _ended(life: asyncio.Task[None]) -> None:
         log.error("a bug in p2pswarm", exc_info=error)
 
 
-def _again(hit: Hit) -> Query:
-    """What finds it once more."""
-    if hit.sha1 is not None:
-        return Query(digest=Digest("sha1", hit.sha1))
-    return Query(tuple(words_of(hit.name.rpartition("/")[2])))
+def _again(source: Source) -> Iterator[Query]:
+    """What finds it once more; gtk-gnutella's ultrapeers ask no leaf for a hash."""
+    if source.sha1 is not None:
+        yield Query(digest=Digest("sha1", source.sha1))
+    words = tuple(words_of(source.name))[:MOST_WORDS]
+    if words:
+        yield Query(words)

@@ -18,7 +18,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.gnutella.links.link import Link
+from p2pswarm.overlay.gnutella.links.link import NOWHERE, Link
 from p2pswarm.overlay.gnutella.place.cache import HostFile
 from p2pswarm.overlay.gnutella.place.connect_back import ConnectBack
 from p2pswarm.overlay.gnutella.place.hosts import Hosts
@@ -204,7 +204,7 @@ class Servent:
     @property
     def address(self) -> Address | None:
         """Where others can dial us; None when they cannot."""
-        hosts = Counter(link.host for link in self.router.links)
+        hosts = Counter(link.host for link in self.router.links if link.host != NOWHERE)
         if self.firewalled or not hosts:
             return None
         ((host, _),) = hosts.most_common(1)
@@ -221,14 +221,6 @@ class Servent:
 
     def send_push(self, push: Push) -> bool:
         return self.router.send_push(push) or self._udp.send_push(push)
-
-    def reaches(self, nick: str) -> bool:
-        """Whether a push would find its way to this servent, named by its GUID in hex."""
-        try:
-            servent = bytes.fromhex(nick)
-        except ValueError:
-            return False
-        return self.router.reaches(servent) or self._udp.reaches(servent)
 
     def pass_push(self, servent: bytes, address: Address) -> bool:
         """To a leaf of ours that has us as its push proxy."""

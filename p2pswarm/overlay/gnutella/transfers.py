@@ -19,7 +19,7 @@ from p2pswarm.overlay.dialing import Dialing
 from p2pswarm.overlay.gnutella.files.downloads import Downloads
 from p2pswarm.overlay.gnutella.files.mesh import Mesh
 from p2pswarm.overlay.gnutella.files.pushed import Pushed
-from p2pswarm.overlay.gnutella.files.pushes import Pushes
+from p2pswarm.overlay.gnutella.files.pushes import Pushes, Seek
 from p2pswarm.overlay.gnutella.files.queue import UploadSlots
 from p2pswarm.overlay.gnutella.files.serving import Serving
 from p2pswarm.overlay.gnutella.files.sources import Source
@@ -70,7 +70,7 @@ class Place(Protocol):
 class Transfers:
     """`open`, then `run` in a task of the owner's, which ends by being cancelled."""
 
-    def __init__(self, tools: Tools, place: Place) -> None:
+    def __init__(self, tools: Tools, place: Place, seek: Seek) -> None:
         clock = asyncio.get_running_loop().time
         self._port, self._place = tools.port, place
         self._tasks: asyncio.TaskGroup | None = None
@@ -89,7 +89,12 @@ class Transfers:
             found=self._heard,
         )
         self._pushes = Pushes(
-            tools.port, self._dialing, node=self._here, send=self._send_push, spawn=self._spawn
+            tools.port,
+            self._dialing,
+            node=self._here,
+            send=self._send_push,
+            seek=seek,
+            spawn=self._spawn,
         )
         self._pushed = Pushed(
             place.guid,

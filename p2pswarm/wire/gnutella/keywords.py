@@ -13,6 +13,8 @@ import unicodedata
 from functools import lru_cache
 from itertools import groupby
 
+from p2pswarm.formats.words import script_of
+
 __all__ = ["qrp_hash", "qrp_number", "words_for_table", "words_of_query"]
 
 SHORTEST = 3
@@ -89,6 +91,4 @@ def _script(char: str) -> str:
     """What cannot stand beside another in a word; empty for what cannot stand in a word at all."""
     if unicodedata.category(char)[0] != "L" and unicodedata.category(char) not in ("Nd", "Mn"):
         return ""
-    if char.isascii():
-        return "LATIN"
-    return re.split("[ -]", unicodedata.name(char, "?"), maxsplit=1)[0]
+    return script_of(char)

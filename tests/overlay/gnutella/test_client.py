@@ -120,6 +120,7 @@ def test_who_fetches_from_a_slow_host_gives_its_parts_to_the_next_one(tmp_path: 
             await seeding(world, torrent, 900)
         assert world.loop.hosts[takers[0].settings.bind].sent > len(LONG) / 4
         assert slow.sent < 1.8 * len(LONG)
+        assert [len(torrent.sources) for torrent in got] == [2, 2]  # each host once
 
     simulate(tmp_path, story)
 
@@ -153,6 +154,23 @@ def test_a_push_proxy_brings_a_push_when_no_way_is_known(tmp_path: Path) -> None
         assert not await finds(taker, "blue moon")
         got = await taker.download(loose(find.hits), save_to=world.folder / "got")
         await seeding(world, got)
+
+    simulate(tmp_path, story)
+
+
+def test_where_its_push_proxies_have_gone_a_host_is_looked_for_again(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        files = {"blue moon.ogg": SONG}
+        await member(world, files, top, gnutella_role="leaf", firewalled=True)
+        taker = await member(world, None, top, gnutella_role="leaf")
+        await asyncio.sleep(10)
+        (find,) = await finds(taker, "blue moon")
+        gone = (Address(world.host().name, PORT),)
+        hits = [replace(hit, proxies=gone) for hit in loose(find.hits)]
+        other = await member(world, None, top, gnutella_role="leaf")  # it has seen no hit
+        await asyncio.sleep(10)
+        await seeding(world, await other.download(hits, save_to=world.folder / "got"))
 
     simulate(tmp_path, story)
 
@@ -266,6 +284,23 @@ async def reached(world: World, node: Node, neighbour: Stranger, door: Port) -> 
     assert guid
     door.send_datagram(Descriptor(guid, Kind.PING, 1, 0, b"").encode(), address_of(node))
     await world.until(lambda: gnutella_of(node)._servent._udp.probing.reachable)
+
+
+def test_whether_datagrams_reach_us_is_tried_until_it_is_known(tmp_path: Path) -> None:
+    """Who was asked for hosts by UDP proves nothing for ten minutes: what it sends may be an answer."""
+
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        node = await member(world, None, top, gnutella_role="leaf")
+        probing = gnutella_of(node)._servent._udp.probing
+        await asyncio.sleep(300)
+        assert not probing.reachable
+        await asyncio.sleep(400)
+        assert probing.reachable
+        await asyncio.sleep(3700)
+        assert probing.reachable  # found out anew
+
+    simulate(tmp_path, story)
 
 
 def test_our_hits_go_by_udp_to_who_wants_that(tmp_path: Path) -> None:
@@ -416,7 +451,9 @@ def lie(node: Node) -> None:
     serving._file = file  # type: ignore[method-assign]
 
 
-def test_who_changes_a_byte_is_found_out_by_the_tree_and_not_told_of(tmp_path: Path) -> None:
+def test_who_changes_a_byte_is_found_out_by_the_tree_and_not_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story(world: World) -> None:
         top = await member(world, gnutella_role="ultrapeer")
         honest = await member(
@@ -434,5 +471,29 @@ def test_who_changes_a_byte_is_found_out_by_the_tree_and_not_told_of(tmp_path: P
         mesh, now = gnutella_of(taker)._transfers._mesh, asyncio.get_running_loop().time()
         assert mesh.good(sha1(LONG).digest(), now) == [address_of(honest)]
         assert mesh.bad(sha1(LONG).digest(), now) == [address_of(liar)]
+
+    simulate(tmp_path, story)
+    assert "do not match the tiger tree" in caplog.text
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_gnutella_04_is_an_option(tmp_path: Path, served: bool) -> None:
+    async def story(world: World) -> None:
+        files = {"blue moon.ogg": SONG}
+        node = await member(world, files, flood=True, gnutella_04=served)
+        old = await dial(world, address_of(node))
+        old.say("GNUTELLA CONNECT/0.4\n\n")
+        if not served:
+            await old.hung_up()
+            assert old.heard == b""
+            return
+        assert await old.line() == "GNUTELLA OK"
+        guid = new_guid(Random(1))
+        for kind, payload in ((Kind.PING, b""), (Kind.QUERY, b"\0\0blue moon\0")):
+            old.say(Descriptor(guid, kind, 7, 0, payload).encode())
+        await asyncio.sleep(2)
+        heard = {head.kind: head.payload for head in descriptors(old.heard)}
+        assert Pong.read(heard[Kind.PONG]).address == address_of(node)
+        assert QueryHit.read(heard[Kind.HIT]).results[0].name == "blue moon.ogg"
 
     simulate(tmp_path, story)

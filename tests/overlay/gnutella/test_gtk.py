@@ -73,6 +73,19 @@ async def test_we_fetch_from_it_with_its_tree(street: Street, closed: bool) -> N
     assert sum("/uri-res/N2X?" in head for head in gtk.requests) == 1
 
 
+async def test_who_has_not_heard_yet_that_it_can_be_dialed_is_dialed(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2pswarm.overlay.gnutella.files.pushes.PUSH_TIME", 0.5)
+    _, above = await street.node("ultrapeer")
+    gtk = await street.enter(Giver(street.host(), TALE))
+    gtk.unsure = True
+    await gtk.connect(above)
+    node, _ = await street.node("leaf", above)
+    torrent = await street.downloaded(node, await street.found(node, "blue moon"))
+    assert torrent.path.read_bytes() == TALE
+
+
 @pytest.mark.parametrize("cut", [1, 1 << 19, 2_345_678, 5 * MIB - 1])
 async def test_a_connection_that_is_cut_anywhere(street: Street, cut: int) -> None:
     node, above = await street.node("ultrapeer")
@@ -94,7 +107,7 @@ async def test_of_two_hosts_the_liar_is_found_out_by_the_tree(
         await street.enter(Giver(street.host())),
     )
     liar.damage = range(0, len(SONG), 100_000)
-    honest.slow = 0.3  # so that both take part
+    honest.after = liar.gave  # so that both take part
     for gtk in (honest, liar):
         await gtk.connect(above)
     find = await street.found(node, "blue moon", 2)

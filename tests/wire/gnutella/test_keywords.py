@@ -125,3 +125,14 @@ def test_a_table_has_a_word_as_both_ways_of_folding_spell_it() -> None:
 def test_whatever_our_catalog_finds_by_its_own_words_passes_the_table(text: str) -> None:
     asked = words_of_query(" ".join(plain(words_of(text))))
     assert set(asked) <= set(words_for_table(text))
+
+
+letters = st.characters(max_codepoint=0x05FF, categories=["Lu", "Ll", "Lo", "Nd"])
+kana_and_han = st.characters(min_codepoint=0x3041, max_codepoint=0x4FFF, categories=["Lo"])
+
+
+@given(st.text(letters | kana_and_han | st.sampled_from(" ._-"), max_size=30))
+def test_whatever_passes_a_table_word_by_word_is_found_by_our_catalog(text: str) -> None:
+    have = plain(words_of(text))
+    for word in words_of_query(text):
+        assert set(plain(words_of(word))) <= set(have)

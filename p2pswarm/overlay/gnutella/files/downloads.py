@@ -7,7 +7,7 @@ says which.
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -40,6 +40,9 @@ MOST_KNOWN = 1000  # hosts of which we remember something
 MOST_TREE = (
     4 << 20
 )  # bytes; whole trees of gtk-gnutella end at ten levels, of others at leaves of 1 KiB
+# That one host is asked for in a minute: five connections that fetch no file, and gtk-gnutella bans us.
+MOST_TREES = 4
+MINUTE = 60.0
 MOST_TORRENT = 10 << 20  # bytes, as everywhere
 MESH_HEADERS = ("X-Alt", "X-Falt", "X-FAlt", "X-Gnutella-Alternate-Location")
 
@@ -65,6 +68,9 @@ class Downloads:
         self._due: OrderedDict[object, float] = OrderedDict()  # when busy hosts may be asked again
         self._told: OrderedDict[object, frozenset[bytes]] = OrderedDict()
         self._thex: OrderedDict[object, str] = OrderedDict()  # where a host said its tree is
+        self._trees: OrderedDict[object, deque[float]] = (
+            OrderedDict()
+        )  # when hosts were asked for one
 
     async def fetch(
         self,
@@ -95,7 +101,7 @@ class Downloads:
             raise
 
     async def tree(self, source: Source) -> TigerTree | None:
-        """The tree of its file, as the hit's root has it; None when it has none to give.
+        """The tree of its file, as the hit's root has it; None when it has none, or was asked for many.
 
         Raises BusyError, NetworkError, RemoteProtocolError.
         """
@@ -103,6 +109,8 @@ class Downloads:
             return None
         targets = [self._thex.get(source.who), str(TreeOf(source.sha1))]
         for target in filter(None, dict.fromkeys(targets)):
+            if not self._may_ask_for_tree(source.address.host):
+                return None
             message = await self._whole(source, target, MOST_TREE)
             try:
                 if message is not None:
@@ -110,6 +118,14 @@ class Downloads:
             except FormatError as error:
                 log.info("gnutella: %s: %s", source.address, error)
         return None
+
+    def _may_ask_for_tree(self, host: str) -> bool:
+        now, times = self._clock(), self._trees.get(host) or deque(maxlen=MOST_TREES)
+        if len(times) == MOST_TREES and now < times[0] + MINUTE:
+            return False
+        times.append(now)
+        _remember(self._trees, host, times)
+        return True
 
     async def torrent(self, source: Source, info_hash: InfoHash) -> bytes:
         """The torrent of its file, from another p2pswarm; whoever takes it checks the hash.
@@ -147,15 +163,29 @@ class Downloads:
             raise LaterError(f"{source.address} has no place for {wait:.0f} s more", int(wait))
 
     async def _connect(self, source: Source, request: Request) -> tuple[Talk, Response]:
-        if not source.push and source.address.dialable:
-            try:
-                return await dial_and_ask(
-                    self._dialing, source.address, source.teller, request, source.size
-                )
-            except NetworkError as error:
-                if source.servent is None or isinstance(error, RefusedError):
-                    raise
-                log.debug("gnutella: %s", error)  # perhaps it is firewalled, and does not know
+        """A host may be firewalled and not know; gtk-gnutella says that it is until somebody connects."""
+        pushed = source.push and not self._dialing.has_answered(source.address)
+        first, then = (self._push, self._dial) if pushed else (self._dial, self._push)
+        try:
+            return await first(source, request)
+        except NetworkError as error:
+            if isinstance(error, RefusedError) and not pushed:
+                raise  # it is there, and no servent
+            log.debug("gnutella: %s", error)
+            problem = error
+        try:
+            return await then(source, request)
+        except NetworkError as error:
+            raise problem from error
+
+    async def _dial(self, source: Source, request: Request) -> tuple[Talk, Response]:
+        if not source.address.dialable:
+            raise NetworkError(f"{source.address} is no address")
+        return await dial_and_ask(
+            self._dialing, source.address, source.teller, request, source.size
+        )
+
+    async def _push(self, source: Source, request: Request) -> tuple[Talk, Response]:
         talk = await self._pushes.request(source)
         try:
             return talk, await ask(talk, request)

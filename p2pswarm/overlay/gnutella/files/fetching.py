@@ -149,13 +149,13 @@ class Fetching:
     def _refused(self, talk: Talk, response: Response) -> float:
         """Seconds to wait on this connection, or it raises."""
         reason = f"{talk.remote} says: {response.code} {response.reason[:80]}"
+        if _lacks(response, self._at):
+            raise _partial(response, self._source, self._at)
         if _is_for_now(response):
             raise LaterError(reason, response.retry_after)
         if response.code != 503:
             failed = RefusedError if response.code < 500 else NetworkError
             raise failed(reason)
-        if AVAILABLE in response.headers:
-            raise _partial(response, self._source, self._at)
         place = QueuePlace.read(response.headers.get("X-Queue", ""))
         self._parq = Parq.read(response.headers.get("X-Queued", ""))
         later = response.retry_after
@@ -204,6 +204,17 @@ def _given(response: Response, source: Source, at: int) -> ContentRange:
     if not part.start <= at < part.end or at - part.start > SKIP:
         raise RefusedError(f"{source.address} gives {part} where byte {at} was asked for")
     return part
+
+
+def _lacks(response: Response, at: int) -> bool:
+    """Whether a partial file does not have the byte (PFSP: 503; gtk-gnutella: 416), and we need not wait for
+    a place: who has the byte and refuses is busy."""
+    headers = response.headers
+    if response.code not in (416, 503) or AVAILABLE not in headers:
+        return False
+    if "X-Queue" in headers or "X-Queued" in headers:
+        return False
+    return not any(start <= at < end for start, end in read_available(headers[AVAILABLE]))
 
 
 def _partial(response: Response, source: Source, at: int) -> PartialError:

@@ -21,6 +21,7 @@ MOST_HOSTS = 50  # of each list of one file
 MOST_OF_TELLER = 10  # hosts that one of them may name, of one file
 MOST_TOLD = 15  # hosts that we name in one answer
 MOST_PORTS = 3  # of one host that tells of itself
+DOUBTS = 2  # hosts that say so, until one is not told of any more
 KEPT = 3600.0  # seconds that a host counts as good, or bad
 
 
@@ -31,11 +32,14 @@ class _Heard(NamedTuple):
 
 @dataclass(slots=True)
 class _Hosts:
-    """Of one file. A host is in at most one of the three; the oldest is the first."""
+    """Of one file. A host is in at most one of the first three; the oldest is the first."""
 
     heard: OrderedDict[Address, _Heard] = field(default_factory=OrderedDict)
     good: OrderedDict[Address, float] = field(default_factory=OrderedDict)
     bad: OrderedDict[Address, float] = field(default_factory=OrderedDict)
+    doubts: dict[Address, set[str]] = field(
+        default_factory=dict
+    )  # of good ones: who says otherwise
 
 
 class Mesh:
@@ -82,6 +86,17 @@ class Mesh:
         if host.dialable and host not in hosts.bad and ports < MOST_PORTS:
             hosts.heard.pop(host, None)
             _note(hosts.good, host, now)
+
+    def doubted(self, sha1: bytes, host: Address, teller: Address, now: float) -> None:
+        """`teller` says that `host` does not have it (X-NAlt)."""
+        hosts, host = self._known(sha1, now), host.normal
+        if hosts is None or host not in hosts.good:
+            return
+        hosts.doubts = {known: who for known, who in hosts.doubts.items() if known in hosts.good}
+        who = hosts.doubts.setdefault(host, set())
+        who.add(teller.host)
+        if len(who) >= DOUBTS:
+            del hosts.good[host], hosts.doubts[host]
 
     def proved(self, sha1: bytes, host: Address, now: float) -> None:
         """It gave good bytes."""

@@ -7,7 +7,7 @@ says GIV is let in.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from p2pswarm.errors import NetworkError, RefusedError, RemoteError
@@ -25,7 +25,7 @@ from p2pswarm.wire.gnutella.http import AGENT, Request
 from p2pswarm.wire.gnutella.push import Giv, GivFramer
 from p2pswarm.wire.gnutella.targets import PushProxy
 
-__all__ = ["Pushes", "SendPush"]
+__all__ = ["Pushes", "Seek", "SendPush"]
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ MOST_PROXIES = 4  # that are asked, one after the other
 
 SendPush = Callable[[bytes, int, Address], bool]
 """A push to this servent, for the file with this index, to this address; False when no way is known."""
+Seek = Callable[[Source], Awaitable[None]]
+"""Searches for it once more. Raises NetworkError."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,12 +62,14 @@ class Pushes:
         *,
         node: Callable[[], Address | None],
         send: SendPush,
+        seek: Seek,
         spawn: Spawn,
     ) -> None:
         self._port = port
         self._dialing = dialing
         self._node = node
         self._send_push = send
+        self._seek = seek
         self._spawn = spawn
         self._awaited: list[_Awaited] = []
 
@@ -97,6 +101,10 @@ class Pushes:
             return
         for proxy in source.proxies[:MOST_PROXIES]:
             if await self._sent_by(proxy, source.teller, servent, here):
+                return
+        if source.push:  # a hit of yesterday's: its way is known when it comes again
+            await self._seek(source)
+            if self._send_push(servent, source.index, here):
                 return
         raise NetworkError(f"nobody knows a way to {source.address}")
 

@@ -220,6 +220,9 @@ class Uploads:
                 self._found(sha1, other, talk.remote)
             if other.host == talk.remote.host:
                 self._mesh.offered(sha1, other, now)
+        for other in read_locations(request.headers.get("X-NAlt", "")):
+            if isinstance(other, Address):
+                self._mesh.doubted(sha1, other, talk.remote, now)
         good = [each for each in self._mesh.good(sha1, now, talk.remote) if each not in known]
         if good:
             response.headers["X-Alt"] = write_locations(good)

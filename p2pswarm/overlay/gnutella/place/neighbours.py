@@ -181,7 +181,8 @@ class Neighbours:
             if error.reason == MYSELF:
                 self._prospects.ourselves(address, clock())
             else:
-                self._prospects.refused(address, clock(), self._wall())
+                crossed = error.code == 409
+                self._prospects.refused(address, clock(), self._wall(), crossed=crossed)
         except NetworkError as error:
             log.debug("%s: %s", address, error)
             self._prospects.failed(address, clock())

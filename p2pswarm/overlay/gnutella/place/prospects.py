@@ -81,14 +81,14 @@ class Prospects:
             self._named[address].greeted(now)
             self._named[address].wait(now + self._pause(1))
 
-    def refused(self, address: Address, now: float, wall: float) -> None:
-        """It is what it was said to be, but has no place for us."""
+    def refused(self, address: Address, now: float, wall: float, *, crossed: bool = False) -> None:
+        """It is what it was said to be, but has no place for us; or it connects to us at this moment."""
         self._answered(address, wall)
         self.failed(address, now)
         named = self._named.get(address)
         if named is not None:  # it would say the same again, unless we are something else by then
             named.greeted(now)
-            named.wait(max(named.due, now + GREETING_EVERY))
+            named.wait(named.due if crossed else max(named.due, now + GREETING_EVERY))
 
     def failed(self, address: Address, now: float) -> None:
         named = self._named.get(address)

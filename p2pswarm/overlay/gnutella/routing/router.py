@@ -227,10 +227,6 @@ class Router:
         self._routes.first(guid, Kind.PUSH, self, self._clock())
         return link.tell(Descriptor(guid, Kind.PUSH, FLAT_TTL, 0, push.encode()))
 
-    def reaches(self, servent: bytes) -> bool:
-        """Whether a way to it is known."""
-        return isinstance(self._routes.to(servent), Link)
-
     def pong(self, host: str) -> Pong:
         """We ourselves, as we are told to somebody who sees us at `host`."""
         return self._pinging.pong(host)

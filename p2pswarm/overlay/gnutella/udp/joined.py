@@ -206,9 +206,6 @@ class Udp:
 
     # Pushes
 
-    def reaches(self, servent: bytes) -> bool:
-        return servent in self._ways
-
     def send_push(self, push: Push) -> bool:
         """To the ultrapeer that gave us a hit of that servent by UDP."""
         sender = self._ways.get(push.servent)

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from p2pswarm.errors import BusyError, NetworkError, RefusedError, RemoteError
+from p2pswarm.errors import BusyError, NetworkError, PartialError, RefusedError, RemoteError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.thex import TigerTree, write_thex
 from p2pswarm.formats.urns import base32
@@ -295,7 +295,8 @@ class TestLies:
             (403, "Retry-After: 500"),  # of gtk-gnutella to who came too early
             (408, "Retry-After: 500"),
             (409, "X-GUID: 00"),  # a connection of ours that broke is still there for it
-            (416, "X-Available-Ranges: bytes 5-9"),
+            (416, "X-Available-Ranges: bytes 0-9"),
+            (503, "X-Available-Ranges: bytes 0-9"),  # it has the byte, and no place
             (429, "Retry-After: 500"),
         ],
     )
@@ -416,6 +417,37 @@ class TestLies:
 
         against(tmp_path, answer, tell)
 
+    @pytest.mark.parametrize("code", [416, 503])
+    def test_a_partial_file_may_be_asked_for_what_it_has_at_once(
+        self, tmp_path: Path, code: int
+    ) -> None:
+        async def answer(stranger: Stranger, head: str) -> None:
+            ranges = "X-Available-Ranges: bytes 1000-1999"
+            if "bytes=1000-" in head:
+                stranger.say(part(1000, 2000, ranges))
+            else:
+                stranger.say(f"HTTP/1.1 {code} No\r\n{ranges}\r\nContent-Length: 0\r\n\r\n")
+
+        async def tell(servent: Servent, host: Host) -> None:
+            with pytest.raises(PartialError) as caught:
+                await fetched(servent, host.source, 500)
+            assert caught.value.ranges == [(1000, 2000)]
+            assert await fetched(servent, host.source, 1000, enough=1000) == DATA[1000:2000]
+
+        against(tmp_path, answer, tell)
+
+    def test_a_line_before_a_partial_file_is_a_line(self, tmp_path: Path) -> None:
+        line = "X-Queue: position=9,length=9,limit=1,pollMin=200,pollMax=300"
+        lines = ("HTTP/1.1 503 Queued", line, "X-Available-Ranges: bytes 5-9", "Content-Length: 0")
+
+        async def tell(servent: Servent, host: Host) -> None:
+            for _ in range(3):
+                with pytest.raises(BusyError):
+                    await fetched(servent, host.source)
+            assert len(host.requests) == 1
+
+        against(tmp_path, saying(*lines), tell)
+
 
 class TestLines:
     def test_it_waits_on_the_connection_and_does_not_forget_its_place(self, tmp_path: Path) -> None:
@@ -478,6 +510,22 @@ class TestLines:
 
         lines = ("HTTP/1.1 503 Busy", "X-Features: a/1", "Content-Length: 0")
         against(tmp_path, saying(*lines), tell)
+
+    def test_so_many_trees_of_one_host_in_a_minute(self, tmp_path: Path) -> None:
+        message = write_thex(TREE)
+        lines = ("HTTP/1.1 200 OK", "X-Thex-URI: a", f"Content-Length: {len(message)}")
+
+        async def answer(stranger: Stranger, head: str) -> None:
+            stranger.say("\r\n".join([*lines, "", ""]).encode() + message)
+
+        async def tell(servent: Servent, host: Host) -> None:
+            trees = [await servent.downloads.tree(host.source) for _ in range(9)]
+            assert trees == [TREE] * downloads.MOST_TREES + [None] * (9 - downloads.MOST_TREES)
+            assert host.connections == downloads.MOST_TREES < 5
+            await asyncio.sleep(61)
+            assert await servent.downloads.tree(host.source) == TREE
+
+        against(tmp_path, answer, tell)
 
     def test_a_tree_that_is_not_there_yet_keeps_nobody_from_the_file(self, tmp_path: Path) -> None:
         async def answer(stranger: Stranger, head: str) -> None:

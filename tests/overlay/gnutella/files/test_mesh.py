@@ -40,6 +40,19 @@ def test_who_tells_of_itself_counts_unless_it_failed() -> None:
     assert len(known.good(SHA1, 3)) == 2 + mesh.MOST_PORTS
 
 
+def test_whom_two_others_could_not_reach_is_told_of_no_more() -> None:
+    known = Mesh()
+    known.offered(SHA1, host(1), 0)
+    known.offered(SHA1, host(2), 0)
+    for teller in (host(8), host(8)._replace(port=9), host(8)):
+        known.doubted(SHA1, host(1), teller, 1)
+        known.doubted(SHA1, host(3), teller, 1)
+    assert known.good(SHA1, 1) == [host(2), host(1)]
+    known.doubted(SHA1, host(1), host(9), 1)
+    assert known.good(SHA1, 1) == [host(2)]
+    assert known.bad(SHA1, 1) == []  # that others say so is no reason to tell of it
+
+
 def test_all_of_it_is_forgotten() -> None:
     known = Mesh()
     known.heard(SHA1, host(1), TELLER, 0)

@@ -12,7 +12,7 @@ from p2pswarm.errors import NetworkError, RefusedError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.urns import base32
 from p2pswarm.formats.zones import Zone
-from p2pswarm.overlay.gnutella.files import pushed, pushes
+from p2pswarm.overlay.gnutella.files import asking, pushed, pushes
 from p2pswarm.overlay.gnutella.files.sources import Source
 from p2pswarm.wire.gnutella.push import Push
 from tests.support.servent import PORT, Servent, dial, listening, value
@@ -122,7 +122,28 @@ def test_nobody_comes(tmp_path: Path) -> None:
                 await whole(taker, source)
             assert taker.pushes._awaited == []
 
-    assert simulate(tmp_path, story) < 2 * pushes.PUSH_TIME
+    assert simulate(tmp_path, story) < 2 * pushes.PUSH_TIME + asking.ANSWER_TIME
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("firewalled", [False, True])
+def test_who_says_that_it_is_firewalled_is_dialed_when_no_push_reaches_it(
+    tmp_path: Path, share: Path, lost: bool, firewalled: bool
+) -> None:
+    async def story(world: World) -> None:
+        async with Servent.here(world, share) as giver, Servent.here(world) as taker:
+            taker.way = lambda *push: lost
+            taker.firewalled = firewalled
+            source = await giver.source(push=True)
+            assert await whole(taker, source) == DATA
+            before = world.loop.time()
+            assert await whole(taker, source) == DATA
+            assert world.loop.time() < before + 5  # no push is waited for again
+            near = replace(source, address=Address("127.0.0.1", PORT), teller=Zone.INTERNET)
+            with pytest.raises(NetworkError):
+                await whole(taker, near)
+
+    simulate(tmp_path, story)
 
 
 def test_by_a_push_proxy(tmp_path: Path, share: Path) -> None:
@@ -143,7 +164,7 @@ def test_by_a_push_proxy(tmp_path: Path, share: Path) -> None:
             world.loop.hosts[nobody.host] = world.host()
             source = await giver.source(push=True, proxies=(nobody, proxy.address))
             assert await whole(taker, source) == DATA
-            stranger = replace(source, servent=bytes(16))
+            stranger = replace(source, servent=bytes(16), address=Address("0.0.0.0", 0))
             with pytest.raises(NetworkError, match="nobody knows a way"):
                 await whole(taker, stranger)
 

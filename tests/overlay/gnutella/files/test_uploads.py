@@ -382,6 +382,10 @@ class TestOthers:
             assert str(itself) in told
             assert {text.split(":")[0] for text in told} == {itself.host}
             assert len(told) == MOST_PORTS
+            for guest in (one, other):
+                await guest.ask(N2R, f"X-NAlt: {itself}", method="HEAD")
+            head, _ = await other.ask(N2R, method="HEAD")
+            assert str(itself) not in (value(head, "X-Alt") or "").split(",")
             assert not servent.told  # it fetches nothing
 
         with_servent(tmp_path, share, tell)

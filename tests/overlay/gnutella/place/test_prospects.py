@@ -28,6 +28,11 @@ def refused_and_changed(prospects: Prospects, now: float) -> None:
     prospects.again(now + 1)
 
 
+def crossed(prospects: Prospects, now: float) -> None:
+    """It connects to us itself, and fails."""
+    prospects.refused(HOST, now, now, crossed=True)
+
+
 def failed(prospects: Prospects, now: float) -> None:
     """Nobody is there."""
     prospects.failed(HOST, now)
@@ -45,7 +50,7 @@ def dials(told: Told, seconds: float, seed: int = 1) -> list[float]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("told", [refused, lost, refused_and_changed])
+@pytest.mark.parametrize("told", [refused, lost, refused_and_changed, crossed])
 def test_who_answered_is_not_greeted_so_often_that_it_bans_us(told: Told, seed: int) -> None:
     """As gtk-gnutella counts: two in a minute, each forgotten in half a minute."""
     times, counter, before = dials(told, 600, seed), 0.0, 0.0

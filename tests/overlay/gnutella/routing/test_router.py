@@ -199,7 +199,7 @@ def test_a_push_reaches_a_neighbour_that_has_not_answered_anything() -> None:
         await asyncio.sleep(1)
         (head,) = other.heard(Kind.PUSH)
         assert Push.read(head.payload) == push
-        assert servent.router.reaches(one.guid)
+        assert servent.router.send_push(Push(one.guid, 0, Address("10.9.9.8", 80)))
 
     play(story)
 
