@@ -165,13 +165,18 @@ def _row(number: int, folder: Path) -> list["Hit"]:
     try:
         with (folder / _KEPT).open(encoding="utf-8") as file:
             rows = dict(enumerate(json.loads(file.read(_MOST_KEPT)), 1))
-        return [from_fields(fields) for fields in rows[number]]
+        hits = [from_fields(fields) for fields in rows[number]]
     except FileNotFoundError as error:
         raise CommandError("there was no search yet", Exit.USAGE) from error
     except KeyError as error:
         raise CommandError(f"the last search found no number {number}", Exit.USAGE) from error
-    except (ValueError, TypeError, FormatError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, FormatError) as error:
         raise CommandError(f"{folder / _KEPT} is damaged: search again", Exit.ERROR) from error
+    except OSError as error:
+        raise CommandError(f"{folder / _KEPT} cannot be read: {error}", Exit.ERROR) from error
+    if not hits:
+        raise CommandError(f"{folder / _KEPT} is damaged: search again", Exit.ERROR)
+    return hits
 
 
 # One of them

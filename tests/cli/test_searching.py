@@ -251,7 +251,16 @@ def test_a_number_that_was_not_found_is_said(command: Command, tmp_path: Path) -
         ("{", Exit.ERROR, "is damaged: search again"),
         ('[[{"name": 5}]] ', Exit.USAGE, "found no number 7"),
         (json.dumps([[{}]] * 9), Exit.ERROR, "is damaged"),
+        (json.dumps([[]] * 9), Exit.ERROR, "is damaged"),
+        (json.dumps([["hit"]] * 9), Exit.ERROR, "is damaged"),
+        (json.dumps([7] * 9), Exit.ERROR, "is damaged"),
+        ("[" * 100_000, Exit.ERROR, "is damaged"),
+        ("null", Exit.ERROR, "is damaged"),
     ):
         kept.write_text(text, "utf-8")
         ran = command("fetch", "7")
         assert (ran.code, words in ran.err) == (code, True), ran
+    kept.unlink()
+    kept.mkdir()
+    ran = command("fetch", "7")
+    assert (ran.code, "cannot be read" in ran.err) == (Exit.ERROR, True), ran

@@ -94,7 +94,8 @@ class Servent:
         self._interests = Interests(dice)
         self.router = Router(self.guid, wish.role, self, self._interests, clock, dice)
         slots = Slots(self.router, wish, clock(), firewalled=firewalled, legacy=legacy, guess=True)
-        prospects = Prospects(connect, self.hosts, DialBudget(), dice)
+        self.budget = DialBudget()  # one for all: a victim may be told as a neighbour and in hits
+        prospects = Prospects(connect, self.hosts, self.budget, dice)
         self.neighbours = Neighbours(
             port, self.router, slots, prospects, dice, firewalled=firewalled
         )
@@ -246,7 +247,7 @@ class Servent:
     # What the router tells
 
     def asked(self, head: Descriptor, query: Query, link: Link) -> None:
-        self.answering.asked(Asked(head, query, link.host, zone_of(link.remote.host)))
+        self.answering.asked(Asked(head, query, link.host, zone_of(link.remote.host), link))
 
     def found(self, head: Descriptor, hit: QueryHit, teller: Link | Address) -> None:
         address = teller.remote if isinstance(teller, Link) else teller
@@ -267,7 +268,7 @@ class Servent:
     def visited(self, head: Descriptor, query: Query, asker: Address, host: str) -> None:
         """By UDP. Who asks sees us at `host`."""
         if self._interests.ours(self._interests.words(query)):
-            self.answering.asked(Asked(head, query, host, zone_of(asker.host)))
+            self.answering.asked(Asked(head, query, host, zone_of(asker.host), asker.host))
 
     def _answer(self, asked: Asked, hits: Sequence[QueryHit]) -> None:
         if not self._udp.offer(asked.head, asked.query, hits, asked.zone):

@@ -44,6 +44,7 @@ class Place(Protocol):
     """Our place in the network, as far as files need it."""
 
     guid: bytes
+    budget: DialBudget
 
     @property
     def address(self) -> Address | None:
@@ -75,7 +76,7 @@ class Transfers:
         self._tasks: asyncio.TaskGroup | None = None
         self._others: OrderedDict[bytes, list[Hit]] = OrderedDict()  # by SHA-1, not told on yet
         self._mesh = Mesh()
-        self._dialing = Dialing(tools.port, DialBudget(), clock)
+        self._dialing = Dialing(tools.port, place.budget, clock)
         self._serving = Serving(tools.disk, self._mesh, seed=tools.seed, hits=place.listing)
         self._uploads = Uploads(
             tools.port,

@@ -9,16 +9,16 @@ push flag those two bytes are swapped (specification, 2.2.6).
 
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import Self
+from typing import NamedTuple, Self
 
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.wire.gnutella.descriptor import MAX_PAYLOAD, Guid
 from p2pswarm.wire.gnutella.endpoints import pack_ip, read_endpoints, read_ip
 from p2pswarm.wire.gnutella.ggep import MAGIC, Ggep, ggep_at, write_ggep
-from p2pswarm.wire.gnutella.results import Result, read_result
+from p2pswarm.wire.gnutella.results import Result, read_result, skip_result
 
-__all__ = ["MAX_RESULTS", "OUR_VENDOR", "QueryHit"]
+__all__ = ["MAX_RESULTS", "OUR_VENDOR", "Glance", "QueryHit"]
 
 MAX_RESULTS = 255  # the count is one byte
 OUR_VENDOR = b"P2PS"
@@ -29,6 +29,28 @@ _GUID_SIZE = 16
 _U32 = 0xFFFFFFFF
 _FLAGS = (0x01, 0x04, 0x08, 0x10)  # push, busy, uploaded, measured
 _PUSH, _GGEP = _FLAGS[0], 0x20
+
+
+class Glance(NamedTuple):
+    """What everybody on the way of a hit has to know; the files are read where they are wanted."""
+
+    address: Address
+    results: int
+    servent: Guid
+    push: bool | None
+
+    @classmethod
+    def at(cls, payload: bytes) -> Self:
+        """Raises RemoteProtocolError for what `QueryHit.read` would not read."""
+        at, end = _HEAD.size, len(payload) - _GUID_SIZE
+        if end < at:
+            raise RemoteProtocolError(f"a hit of {len(payload)} bytes")
+        count, port, ip, _ = _HEAD.unpack_from(payload)
+        for _ in range(count):
+            at = skip_result(payload, at, end)
+        size = payload[at + 4] if end - at > 4 else 0
+        push = _said(payload[at + 5 : min(at + 5 + size, end)])[0]
+        return cls(Address(read_ip(ip), port), count, payload[end:], push)
 
 
 @dataclass(slots=True)
@@ -114,16 +136,22 @@ class QueryHit:
         opened, private = data[5 : 5 + size], data[5 + size :]
         if len(opened) < 2:
             return
-        known = opened[0] & ~_PUSH | opened[1] & _PUSH
-        is_so = opened[1] & ~_PUSH | opened[0] & _PUSH
-        self.push, self.busy, self.uploaded, self.measured = (
-            bool(is_so & bit) if known & bit else None for bit in _FLAGS
-        )
+        self.push, self.busy, self.uploaded, self.measured = _said(opened)
         xml = int.from_bytes(opened[2:4], "little") if size >= 4 else 0
         self.ggep = _private(private[: max(len(private) - xml, 0)])
 
     def _flags(self) -> tuple[bool | None, ...]:
         return self.push, self.busy, self.uploaded, self.measured, bool(self.ggep)
+
+
+def _said(opened: bytes) -> tuple[bool | None, bool | None, bool | None, bool | None]:
+    """The flags of the open data: push, busy, uploaded, measured."""
+    if len(opened) < 2:
+        return None, None, None, None
+    known = opened[0] & ~_PUSH | opened[1] & _PUSH
+    is_so = opened[1] & ~_PUSH | opened[0] & _PUSH
+    push, busy, uploaded, measured = (bool(is_so & bit) if known & bit else None for bit in _FLAGS)
+    return push, busy, uploaded, measured
 
 
 def _private(data: bytes) -> Ggep:

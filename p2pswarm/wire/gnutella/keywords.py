@@ -20,7 +20,9 @@ __all__ = ["qrp_hash", "qrp_number", "words_for_table", "words_of_query"]
 SHORTEST = 3
 _CUTS = 3  # beginnings of a word that are in the table, each a letter shorter
 _MULTIPLIER = 0x4F1BBCDC  # the golden ratio in 32 bits, after Knuth
-_MAX_TEXT = 4096  # characters that are looked at
+_MAX_TEXT = 4096  # characters of a name that are looked at
+_MAX_QUERY = 512  # and of a query: more than any file name has
+_MOST_GROWTH = 4  # times as long at most when ligatures are taken apart, one of which is 18 letters
 _MAX_ASKED = 128  # words of a query that are looked up
 
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
@@ -55,7 +57,12 @@ def words_for_table(name: str) -> list[str]:
 
 def words_of_query(text: str) -> list[str]:
     """What is looked up for a query: its words, each once, without the short ones."""
-    return [word for word in _words(text) if len(word) >= SHORTEST][:_MAX_ASKED]
+    return list(_asked(text[:_MAX_QUERY]))
+
+
+@lru_cache(maxsize=64)  # a query is asked for its words where it comes, and where it goes on
+def _asked(text: str) -> tuple[str, ...]:
+    return tuple(word for word in _words(text) if len(word) >= SHORTEST)[:_MAX_ASKED]
 
 
 def _words(text: str) -> list[str]:
@@ -68,15 +75,18 @@ def _any_script(text: str) -> list[str]:
     """As gtk-gnutella reduces names: `straße東京タワー` is `straße`, `東京`, `タワー`."""
     # Twice, because lower case may bring marks back, and compatibility upper case.
     flat = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).lower())
+    flat = flat[: 64 + len(text) * _MOST_GROWTH]
     bare = unicodedata.normalize("NFC", "".join(char for char in flat if not _is_accent(char)))
     return ["".join(chars) for script, chars in groupby(bare, _script) if script]
 
 
+@lru_cache(maxsize=4096)
 def _is_accent(char: str) -> bool:
     """A mark that can be left out; nukta, virama and the voicing of kana make other letters."""
     return unicodedata.category(char) == "Mn" and unicodedata.combining(char) not in (7, 8, 9)
 
 
+@lru_cache(maxsize=4096)
 def _script(char: str) -> str:
     """What cannot stand beside another in a word; empty for what cannot stand in a word at all."""
     if unicodedata.category(char)[0] != "L" and unicodedata.category(char) not in ("Nd", "Mn"):

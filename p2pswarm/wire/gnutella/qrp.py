@@ -189,6 +189,14 @@ class TableReader:
         self.table = self._patched(b"".join(part.data for part in parts), message)
         return True
 
+    def work(self, message: Reset | Patch) -> int:
+        """Bytes that are unpacked when this is fed: of the whole patch when it is the last of it.
+
+        Raises RemoteProtocolError.
+        """
+        last = isinstance(message, Patch) and message.seq >= message.count
+        return self._expected(message) if isinstance(message, Patch) and last else 0
+
     def _restart(self, reset: Reset) -> None:
         size = reset.length
         if not _SMALLEST_READ <= size <= _LARGEST_READ or size & (size - 1):

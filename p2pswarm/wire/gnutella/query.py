@@ -20,11 +20,15 @@ MAX_WORDS = 64  # no file name has more, and each costs everybody a look-up
 MAX_URNS = 16
 
 _MARKER = 0x8000
+_NAMED = 0x7E00  # bits with a name
 _SEPARATOR = b"\x1c"
 
 
 class QueryFlags(IntFlag):
-    """What the asker is and wants; bits nobody has named are kept as they are."""
+    """What the asker is and wants.
+
+    Bits that nobody has named are not kept: Python remembers each combination that was ever seen for ever.
+    """
 
     NONE = 0
     FW2FW = 0x0200
@@ -57,7 +61,7 @@ class Query:
         if len(self.urns) > MAX_URNS or len(self.text.split()) > MAX_WORDS:
             raise LocalProtocolError(f"a query with {len(self.urns)} hashes and {self.text!r}")
         extensions = [*map(_urn, self.urns), *filter(None, [write_ggep(self.ggep)])]
-        word = (_MARKER | self.flags & 0x7FFF).to_bytes(2, "big")
+        word = (_MARKER | self.flags & _NAMED).to_bytes(2, "big")
         payload = word + pack_text(self.text) + b"\x00" + _SEPARATOR.join(extensions)
         if len(payload) > MAX_QUERY:
             raise LocalProtocolError(f"a query of {len(payload)} bytes")
@@ -78,7 +82,7 @@ class Query:
 
 def _read_flags(payload: bytes) -> QueryFlags:
     word = int.from_bytes(payload[:2], "big")
-    return QueryFlags(word & 0x7FFF) if word & _MARKER else QueryFlags.NONE
+    return QueryFlags(word & _NAMED) if word & _MARKER else QueryFlags.NONE
 
 
 def _read_extensions(rest: bytes) -> tuple[tuple[str, ...], Ggep]:

@@ -17,9 +17,10 @@ from p2pswarm.wire.gnutella.ggep import MAGIC, Ggep, ggep_at, write_ggep
 from p2pswarm.wire.gnutella.hashes import Hashes, hashes_of
 from p2pswarm.wire.gnutella.numbers import pack_number, pack_text, read_number, read_text
 
-__all__ = ["Result", "read_result"]
+__all__ = ["Result", "read_result", "skip_result"]
 
 MAX_INFLATED = 4096  # bytes of one result's extensions: there are 255 results in a hit
+MAX_URNS = 16  # of one result we look at
 MAX_ALTERNATES = 64  # of an ALT list we look at; gtk-gnutella sends 15 at most
 
 _HEAD = Struct("<II")
@@ -101,12 +102,23 @@ def _size(size: int, ggep: Ggep) -> int:
 
 def _read_extensions(data: bytes) -> tuple[list[str], Ggep]:
     """URNs and GGEP, which is the last."""
-    urns = []
-    while data and data[0] != MAGIC:
-        piece, _, data = data.partition(_SEPARATOR)
-        if piece[:4].lower() == b"urn:":
-            urns.append(piece.decode("latin-1"))
-    return urns, ggep_at(data, max(len(data), MAX_INFLATED))
+    urns: list[str] = []
+    at = 0  # not cut off piece by piece: a stranger decides how many there are
+    while at < len(data) and data[at] != MAGIC:
+        end = data.find(_SEPARATOR, at)
+        end = len(data) if end < 0 else end
+        if data[at : at + 4].lower() == b"urn:" and len(urns) < MAX_URNS:
+            urns.append(data[at:end].decode("latin-1"))
+        at = end + 1
+    return urns, ggep_at(data[at:], max(len(data), MAX_INFLATED))
+
+
+def skip_result(payload: bytes, at: int, end: int) -> int:
+    """Where the result at `at` ends, without reading what is in it. Raises RemoteProtocolError."""
+    stop = payload.find(0, payload.find(0, at + _HEAD.size, end) + 1, end)
+    if stop <= at + _HEAD.size:
+        raise RemoteProtocolError("a hit that ends within a result")
+    return stop + 1
 
 
 def _sized(value: bytes, size: int) -> bytes:

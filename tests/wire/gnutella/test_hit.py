@@ -10,7 +10,7 @@ from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.wire.gnutella.endpoints import pack_endpoints
 from p2pswarm.wire.gnutella.ggep import write_ggep
-from p2pswarm.wire.gnutella.hit import MAX_RESULTS, OUR_VENDOR, QueryHit
+from p2pswarm.wire.gnutella.hit import MAX_RESULTS, OUR_VENDOR, Glance, QueryHit
 from p2pswarm.wire.gnutella.results import MAX_INFLATED, Result, read_result
 from tests.support.gnutella_wire import addresses, deflated, ggeps, guids, texts
 
@@ -110,6 +110,29 @@ def test_a_hit_that_was_cut_or_changed(hit: QueryHit, data: st.DataObject) -> No
     cut = bytes(wire[: data.draw(st.integers(at, len(wire)))])
     with suppress(RemoteProtocolError):
         assert QueryHit.read(cut).servent == cut[-16:]
+    assert glanced(cut) == read(cut)
+
+
+def read(payload: bytes) -> tuple[object, ...] | None:
+    try:
+        hit = QueryHit.read(payload)
+    except RemoteProtocolError:
+        return None
+    return hit.address, len(hit.results), hit.servent, hit.push
+
+
+def glanced(payload: bytes) -> Glance | None:
+    """The same, without what is in the files."""
+    try:
+        return Glance.at(payload)
+    except RemoteProtocolError:
+        return None
+
+
+def test_separators_alone_are_read_once() -> None:
+    extension = b"\x1c" * 60_000 + b"urn:sha1:" + b"A" * 32
+    hit = QueryHit.read(HEAD + bytes(8) + b"name\x00" + extension + b"\x00" + GUID)
+    assert hit.results[0].sha1 == bytes(20)
 
 
 def test_a_hit_without_anything_after_its_results() -> None:

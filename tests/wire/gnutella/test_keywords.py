@@ -108,8 +108,13 @@ def test_a_query_for_the_whole_name_finds_it(text: str) -> None:
 
 
 def test_what_a_stranger_sends_is_bounded() -> None:
-    assert len(words_of_query(" ".join(f"word{n}" for n in range(500)))) == 128
+    assert len(words_of_query(" ".join(f"{n:03}" for n in range(500)))) == 128
     assert len(words_for_table("x" * 100_000)[0]) == 4096
+
+
+def test_a_ligature_of_eighteen_letters_is_not_a_long_text() -> None:
+    assert sum(map(len, words_of_query("\ufdfa" * 1360))) <= 4 * 512 + 64
+    assert len("".join(words_of_query("\ufdfa"))) == 15
 
 
 def test_a_table_has_a_word_as_both_ways_of_folding_spell_it() -> None:

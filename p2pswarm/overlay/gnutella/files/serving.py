@@ -4,7 +4,8 @@ the verified parts of what we are fetching ourselves.
 A file is found by its SHA-1, or by number and name as our hits tell them; a request never becomes a path.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -25,6 +26,8 @@ __all__ = ["FILE", "Given", "Hits", "Offer", "Serving"]
 
 FILE = "application/binary"  # what servents say of every file
 MOST_LISTED = 1000  # files that one sees who browses
+IN_ONE_GO = 50  # of them, before others have their turn
+LISTED = 30.0  # seconds for which a list is kept
 
 Hits = Callable[[Sequence[Shared]], bytes]
 """These files as query hits, one descriptor after the other."""
@@ -72,6 +75,10 @@ class Serving:
         self._mesh = mesh
         self._seed = seed
         self._hits = hits
+        self._lists: dict[
+            bool, tuple[int, float, bytes]
+        ] = {}  # by kind: version of the catalog, when
+        self._listing = asyncio.Lock()
 
     def share(self, catalog: Catalog) -> None:
         """From now on there are files; before there are parts of what we fetch only."""
@@ -132,16 +139,35 @@ class Serving:
         """As hits for servents, as a page for people."""
         if self._hits is None:
             return None
+        packets = PACKETS in request.headers.get("Accept", "").lower()
+        async with self._listing:  # it costs as much as a thousand hits, and asking costs nothing
+            data = await self._listed(catalog, self._hits if packets else _rows)
+        return Offer(Told(data), PACKETS if packets else "text/html; charset=utf-8")
+
+    async def _listed(self, catalog: Catalog, write: Hits) -> bytes:
+        now, version = asyncio.get_running_loop().time(), catalog.version
+        kept = self._lists.get(write is _rows)
+        if kept is not None and kept[0] == version and now < kept[1] + LISTED:
+            return kept[2]
         files = await catalog.listed(0, MOST_LISTED)
-        if PACKETS in request.headers.get("Accept", "").lower():
-            return Offer(Told(self._hits(files)), PACKETS)
-        return Offer(Told(_page(files).encode("utf-8", "replace")), "text/html; charset=utf-8")
+        data = b"".join([part async for part in _written(files, write)])
+        if write is _rows:
+            data = b"<!DOCTYPE html><title>p2pswarm</title><ul>%b</ul>\n" % data
+        self._lists[write is _rows] = version, now, data
+        return data
 
 
-def _page(files: Sequence[Shared]) -> str:
+async def _written(files: Sequence[Shared], write: Hits) -> AsyncIterator[bytes]:
+    for start in range(0, len(files), IN_ONE_GO):
+        yield write(files[start : start + IN_ONE_GO])
+        await asyncio.sleep(0)
+
+
+def _rows(files: Sequence[Shared]) -> bytes:
+    """For people."""
     rows = [
         f'<li><a href="{escape(str(ByIndex(file.id, file.name)))}">{escape(file.name)}</a>'
         f" {file.size}</li>"
         for file in files
     ]
-    return f"<!DOCTYPE html><title>p2pswarm</title><ul>{''.join(rows)}</ul>\n"
+    return "".join(rows).encode("utf-8", "replace")

@@ -105,6 +105,7 @@ class Uploads:
                 request = request or await self._next(talk)
                 going = await self._answer(talk, request)
                 request = None
+                await talk.sent()  # who asks and does not read must not have answers pile up here
             await _linger(talk)
         finally:
             self._slots.leave(talk)

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.wire.gnutella.descriptor import Kind
 
-__all__ = ["MAX_TTL", "Allowance", "Knocks", "QueryBudget", "Tokens", "clamp"]
+__all__ = ["MAX_TTL", "Aims", "Allowance", "Knocks", "QueryBudget", "Tokens", "clamp"]
 
 MAX_TTL = 7  # of a message, with its hops (0.6 specification)
 _ABSURD_TTL = 15  # beyond it a message is a lie and is dropped
@@ -40,13 +40,17 @@ class Tokens:
 
     def take(self, now: float, cost: float = 1.0) -> bool:
         """Whether there is enough; it is then used. A clock that goes back gives nothing."""
-        passed = max(0.0, now - self._filled)
-        self._filled = now
-        self._level = min(self._level + passed * self._rate, self._burst)
-        if self._level < cost:
+        if not self.has(now, cost):
             return False
         self._level -= cost
         return True
+
+    def has(self, now: float, cost: float = 1.0) -> bool:
+        """Whether `take` would give that."""
+        passed = max(0.0, now - self._filled)
+        self._filled = now
+        self._level = min(self._level + passed * self._rate, self._burst)
+        return self._level >= cost
 
 
 # (a second, saved up) for each kind. A leaf speaks for one person and the downloads of one program. An
@@ -76,6 +80,12 @@ _ULTRAPEER: dict[int, tuple[float, float]] = {
 }
 _OTHER = (5.0, 50.0)  # kinds that nobody knows
 _TABLE = (1 / 60, 3.0)  # whole route tables: the query routing proposal sends one a minute at most
+# Patches, in usual ones (64Ki slots of 4 bits), each a third of a millisecond; the largest is 64 of them.
+_PATCHES = (0.5, 64.0)
+USUAL_PATCH = 32 << 10  # bytes, unpacked
+LARGE = (
+    4096  # bytes of a message; the specification drops what is larger, here it counts as several
+)
 _PATIENCE = (20.0, 5000.0)  # messages over the limit: a storm of some minutes, then it is an attack
 _MISTAKES = (
     1 / 30,
@@ -86,7 +96,7 @@ _MISTAKES = (
 class Allowance:
     """What one neighbour may send. One that became a leaf gets a new one."""
 
-    __slots__ = ("_buckets", "_mistakes", "_patience", "_rates", "_tables", "refused")
+    __slots__ = ("_buckets", "_mistakes", "_patches", "_patience", "_rates", "_tables", "refused")
 
     def __init__(self, now: float, *, leaf: bool) -> None:
         self._rates = _LEAF if leaf else _ULTRAPEER
@@ -94,10 +104,11 @@ class Allowance:
         self._patience = Tokens(*_PATIENCE, now)
         self._mistakes = Tokens(*_MISTAKES, now)
         self._tables = Tokens(*_TABLE, now)
+        self._patches = Tokens(*_PATCHES, now)
         self.refused = 0  # messages that were over the limit
 
-    def takes(self, kind: int, now: float) -> bool:
-        """Whether a message of this kind is looked at; otherwise it is dropped."""
+    def takes(self, kind: int, now: float, size: int = 0) -> bool:
+        """Whether a message of this kind and size is looked at; otherwise it is dropped."""
         if kind == Kind.BYE:
             return True
         if kind not in self._rates:
@@ -105,7 +116,7 @@ class Allowance:
         bucket = self._buckets.get(kind)
         if bucket is None:
             bucket = self._buckets[kind] = Tokens(*self._rates.get(kind, _OTHER), now)
-        if bucket.take(now):
+        if bucket.take(now, max(size / LARGE, 1.0)):
             return True
         self.refused += 1
         return False
@@ -117,6 +128,10 @@ class Allowance:
     def table(self, now: float) -> bool:
         """It begins a route table (RESET); False when that is one too many."""
         return self._tables.take(now)
+
+    def patch(self, now: float, size: int) -> bool:
+        """A patch is complete that has so many bytes when it is unpacked; False when that is too much."""
+        return self._patches.take(now, max(size / USUAL_PATCH, 1.0))
 
     def forgives(self, now: float, points: float = 1.0) -> bool:
         """A broken message came; False when it was one too many, and the neighbour goes (BYE)."""
@@ -183,6 +198,31 @@ def fair_share(total: float, wanted: list[float]) -> float:
         left -= want
         sharers -= 1
     return total
+
+
+_AIMS = (1 / 6, 50.0)  # a download from many servents behind firewalls asks all of them at once
+
+
+class Aims:
+    """How often all together may have others dial one host: pushes that we pass on."""
+
+    MOST_HOSTS = 10_000
+
+    def __init__(self) -> None:
+        self._hosts: OrderedDict[str, Tokens] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    def may_name(self, host: str, now: float) -> bool:
+        """One more push names it: whether it goes on."""
+        tokens = self._hosts.get(host)
+        if tokens is None:
+            tokens = self._hosts[host] = Tokens(*_AIMS, now)
+            if len(self._hosts) > self.MOST_HOSTS:
+                self._hosts.popitem(last=False)
+        self._hosts.move_to_end(host)
+        return tokens.take(now)
 
 
 _STRANGERS = (

@@ -216,7 +216,7 @@ class Link:
             self.received.count(message.kind, HEADER_SIZE + len(message.payload))
             if message.kind == Kind.BYE:
                 self._parted(message)
-            elif self.allowance.takes(message.kind, self._heard):
+            elif self.allowance.takes(message.kind, self._heard, len(message.payload)):
                 self._hear(message)
             elif not self.allowance.bears(self._heard):
                 self.bye(400, "Too many messages")

@@ -67,6 +67,7 @@ class Interests:
         self._version = 0  # of what neighbours are told
         self._readers: dict[Link, TableReader] = {}
         self._told: dict[Link, _Told] = {}
+        self._resized: dict[Link, tuple[QueryTable, QueryTable]] = {}  # as they came, as ours are
         self._all: tuple[int, QueryTable] | None = None  # with our leaves', and the version of it
         self._size = USUAL_SIZE
         self._gathering = QueryTable()
@@ -103,6 +104,7 @@ class Interests:
 
     def forget(self, link: Link) -> None:
         self._told.pop(link, None)
+        self._resized.pop(link, None)
         if self._readers.pop(link, None) is not None and link.theirs is Role.LEAF:
             self._version += 1
 
@@ -115,6 +117,10 @@ class Interests:
             link.bye(413, "Too many route tables")
             return
         try:
+            work = reader.work(message)
+            if work and not link.allowance.patch(now, work):
+                link.bye(413, "Too many patches of route tables")
+                return
             changed = reader.feed(message)
         except RemoteProtocolError as error:  # the next patch would rely on this one
             link.bye(413, str(error))
@@ -131,10 +137,12 @@ class Interests:
         told = self._told.get(link)
         if told is None or self._own is None or told.version == self._version:
             return
+        if not told.tokens.has(now):
+            return
         table = self._table_for(link)
         messages = patches(told.table, table)
-        if messages and not told.tokens.take(now):
-            return
+        if messages:
+            told.tokens.take(now)
         told.version, told.table = self._version, table
         for message in messages:
             guid = new_guid(self._dice)
@@ -153,8 +161,15 @@ class Interests:
         table = QueryTable(own.size, own.slots)
         for link, reader in self._readers.items():
             if link.theirs is Role.LEAF and reader.table is not None:
-                table.merge(reader.table)
+                table.merge(self._as_ours(link, reader.table))
         return table
+
+    def _as_ours(self, link: Link, table: QueryTable) -> QueryTable:
+        """Kept, because a leaf decides how large its table is, and there are a hundred leaves."""
+        known = self._resized.get(link)
+        if known is None or known[0] is not table or known[1].size != self._size:
+            known = self._resized[link] = table, table.resized(self._size)
+        return known[1]
 
     # Our files
 

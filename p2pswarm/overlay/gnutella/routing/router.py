@@ -14,9 +14,10 @@ from dataclasses import replace
 from random import Random
 from typing import Protocol
 
+from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL, Role
-from p2pswarm.overlay.gnutella.links.limits import QueryBudget, clamp
+from p2pswarm.overlay.gnutella.links.limits import Aims, QueryBudget, clamp
 from p2pswarm.overlay.gnutella.links.link import NOWHERE, Link
 from p2pswarm.overlay.gnutella.routing.dynamic import PROBES
 from p2pswarm.overlay.gnutella.routing.interests import Interests, Words
@@ -24,7 +25,7 @@ from p2pswarm.overlay.gnutella.routing.pinging import Pinging
 from p2pswarm.overlay.gnutella.routing.questions import Question, Questions
 from p2pswarm.overlay.gnutella.routing.routes import Routes
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_address
-from p2pswarm.wire.gnutella.hit import QueryHit
+from p2pswarm.wire.gnutella.hit import Glance, QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push
 from p2pswarm.wire.gnutella.query import Query, QueryFlags, without_oob
@@ -113,6 +114,7 @@ class Router:
         self._clock, self._dice = clock, dice
         self._routes: Routes[Link | Asker | Router] = Routes()
         self._budget: QueryBudget[Link] = QueryBudget(WORK)
+        self._aims = Aims()
         self._questions = Questions(self, interests, dice)
         self._pinging = Pinging(self, local.shares, clock, dice)
         self._hearers: dict[int, Callable[[Link, Descriptor], None]] = {
@@ -269,7 +271,10 @@ class Router:
         """A duplicate goes no further, unless it is a probe that now is to go farther."""
         farther = self.role is Role.ULTRAPEER and link.theirs is Role.ULTRAPEER
         if farther and self._routes.farther(head.guid, Kind.QUERY, link, now, head.ttl):
-            self._spread(head, self._interests.words(Query.read(head.payload)), link)
+            if self._budget.grant(link, now, 1.0 + len(self.peers())):
+                self._spread(head, self._interests.words(Query.read(head.payload)), link)
+            else:
+                self.dropped["budget"] += 1
         else:
             self.dropped["duplicates"] += 1
 
@@ -302,26 +307,27 @@ class Router:
     # Hits and pushes
 
     def _hit(self, link: Link, head: Descriptor) -> None:
-        place = clamp(head.ttl, head.hops)
-        hit = QueryHit.read(head.payload)
-        if place is None or not self._believable(link, head, hit):
-            self.dropped["lies"] += 1
-            return
-        back = self._routes.back(head.guid)
+        """Only at the end of its way a hit is read: what is in it may be much."""
+        place, back = clamp(head.ttl, head.hops), self._routes.back(head.guid)
         passes = isinstance(back, Link) and self.role is Role.LEAF  # which a leaf never does
         if back is None or back is link or passes:
             self.dropped["no way"] += 1
             return
+        hit = Glance.at(head.payload)
+        aims = not hit.push and isinstance(back, Link) and _aims(link, hit.address, back)
+        if place is None or aims or not self._believable(link, head, hit):
+            self.dropped["lies"] += 1
+            return
         self._routes.learn(hit.servent, link, self._clock(), direct=head.hops == 0)
-        self._questions.answered(head.guid, len(hit.results))
+        self._questions.answered(head.guid, hit.results)
         if isinstance(back, Router):
-            self._local.found(head, hit, link)
+            self._local.found(head, QueryHit.read(head.payload), link)
         elif isinstance(back, Link):
             self._send_on(back, replace(head, ttl=place[0]))
         else:
             back.tell(replace(head, ttl=1, hops=head.hops + 1))
 
-    def _believable(self, link: Link, head: Descriptor, hit: QueryHit) -> bool:
+    def _believable(self, link: Link, head: Descriptor, hit: Glance) -> bool:
         """Who answers for itself is where it says; from far away there is no telling.
 
         A program on this machine may know itself by another of our addresses than we do.
@@ -344,14 +350,32 @@ class Router:
         place, push = clamp(head.ttl, head.hops), Push.read(head.payload)
         if place is None or not self._routes.first(head.guid, Kind.PUSH, link, self._clock()):
             self.dropped["duplicates"] += 1
+        elif not self._is_askers(link, push.address):
+            self.dropped["lies"] += 1
         elif push.servent == self.guid:
             self._local.pushed(push, link)
         else:
-            to = self._routes.to(push.servent)
-            if not isinstance(to, Link) or to is link or self.role is Role.LEAF:
-                self.dropped["no way"] += 1
-            else:
-                self._send_on(to, replace(head, ttl=place[0]))
+            self._pass_push(link, replace(head, ttl=place[0]), push)
+
+    def _is_askers(self, link: Link, address: Address) -> bool:
+        """A leaf asks for itself: it names where it is, or its address on the other side of a router.
+
+        Others bring pushes as proxies, which have not travelled either.
+        """
+        here, zone = link.remote.host, zone_of(link.remote.host)
+        elsewhere = zone is Zone.THIS_MACHINE or zone_of(address.host) < zone
+        return link.theirs is not Role.LEAF or elsewhere or address.host == here
+
+    def _pass_push(self, link: Link, head: Descriptor, push: Push) -> None:
+        to = self._routes.to(push.servent)
+        if not isinstance(to, Link) or to is link or self.role is Role.LEAF:
+            self.dropped["no way"] += 1
+        elif _aims(link, push.address, to):
+            self.dropped["lies"] += 1
+        elif not self._aims.may_name(push.address.host, self._clock()):
+            self.dropped["budget"] += 1
+        else:
+            self._send_on(to, head)
 
     # The rest
 
@@ -381,6 +405,12 @@ class Router:
             hear(link)
         for look in self.changed:
             look()
+
+
+def _aims(teller: Link, address: Address, hearer: Link) -> bool:
+    """Whether somebody far away names something near, to somebody near who would take that from us."""
+    zone = zone_of(teller.remote.host)
+    return zone_of(address.host) > zone and zone_of(hearer.remote.host) > zone
 
 
 def _reachable(head: Descriptor, leaf: Link) -> Descriptor:

@@ -1,8 +1,8 @@
 """What we have of what others look for.
 
-Queries that may find something stand in a short line; one worker asks the catalog for each in turn, and the
-answers go back the way of the query. Who asks when the line is full is not answered: a hit that comes late is
-worth nothing, and a hit that somebody else gives is worth the same.
+Queries that may find something wait for a moment; one worker asks the catalog for each, and the answers go
+back the way of the query. When too many wait, those of who asked most are not answered: a hit that comes late
+is worth nothing, and a hit that somebody else gives is worth the same.
 
 A push may be asked of us for what we have told of lately, and for nothing else.
 """
@@ -10,17 +10,18 @@ A push may be asked of us for what we have told of lately, and for nothing else.
 import asyncio
 import logging
 import re
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from p2pswarm.errors import DiskError, FormatError
+from p2pswarm.errors import DiskError, FormatError, LocalProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.urns import read_urn
 from p2pswarm.formats.words import words_of
 from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.catalog import Catalog
+from p2pswarm.overlay.gnutella.search.waiting import Waiting
 from p2pswarm.overlay.query import Digest, Query as Wanted
 from p2pswarm.overlay.tables import Shared
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 MOST_RESULTS = 64  # of one query
 IN_ONE_HIT = 16  # results, and
 MOST_BYTES = 4096  # of them, if there is more than one; gtk-gnutella takes no hit beyond 16 KiB
-MOST_WAITING = 100  # queries
+MOST_TEXT = 512  # characters of a query that are looked at; no file name has more
 REMEMBERED = 600.0  # seconds that a push may be asked of us for what we told of
 MOST_REMEMBERED = 10_000  # files
 SPEED = 1000  # kbit/s; nobody has measured it
@@ -53,12 +54,16 @@ class Presence(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A query that is for us: who asks sees us at `host`, and its neighbour is in `zone`."""
+    """A query that is for us: who asks sees us at `host`, and its neighbour is in `zone`.
+
+    `asker` brought it: a link, or a host by UDP.
+    """
 
     head: Descriptor
     query: Query
     host: str
     zone: Zone
+    asker: Hashable = None
 
 
 class Answering:
@@ -75,7 +80,7 @@ class Answering:
     ) -> None:
         self._us, self._answer, self._clock = us, answer, clock
         self._catalog: Catalog | None = None
-        self._waiting: deque[Asked] = deque()
+        self._waiting: Waiting[Asked] = Waiting()
         self._bell = asyncio.Event()
         self._told: OrderedDict[int, float] = OrderedDict()  # file -> when
 
@@ -92,8 +97,7 @@ class Answering:
         return when is not None and self._clock() - when <= REMEMBERED
 
     def asked(self, asked: Asked) -> None:
-        if len(self._waiting) < MOST_WAITING and self._is_for_us(asked.query):
-            self._waiting.append(asked)
+        if self._is_for_us(asked.query) and self._waiting.put(asked.asker, asked):
             self._bell.set()
 
     def _is_for_us(self, query: Query) -> bool:
@@ -108,10 +112,13 @@ class Answering:
             await self._bell.wait()
             self._bell.clear()
             while self._waiting:
-                asked = self._waiting.popleft()
+                asked = self._waiting.take()
                 hits = list(self.hits(await self.results(asked.query), asked.host))
-                if hits:
-                    self._answer(asked, hits)
+                try:
+                    if hits:
+                        self._answer(asked, hits)
+                except LocalProtocolError as error:  # names of ours may be longer than a message
+                    log.info("gnutella: not answered: %s", error)
 
     async def results(self, query: Query, most: int = MOST_RESULTS) -> list[Result]:
         """What we have of it; nothing when the catalog cannot be read now."""
@@ -165,7 +172,7 @@ class Answering:
 def _asked(query: Query, most: int) -> Wanted | None:
     """In the words of the catalog; None when nothing in particular is asked for."""
     digest = _digest(query)
-    words = tuple(words_of(query.text))
+    words = tuple(words_of(query.text[:MOST_TEXT]))
     if digest is None and not words:
         return None
     return Wanted(words, digest=digest, limit=most)

@@ -74,6 +74,11 @@ class Claims:
         self._send(Descriptor(guid, Kind.VENDOR, 1, 0, ack.encode()), address)
         return True
 
+    def expects(self, guid: Guid, address: Address) -> bool:
+        """Whether we claimed hits for this query there; before that nothing is read."""
+        question = self._questions.get(guid)
+        return question is not None and address in question.claimed
+
     def may_take(self, guid: Guid, hit: QueryHit, address: Address, now: float) -> bool:
         """Whether a hit that came by UDP is one we claimed, from who has it; it then counts."""
         question = self._questions.get(guid)

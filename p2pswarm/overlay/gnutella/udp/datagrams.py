@@ -69,7 +69,8 @@ class Datagrams:
         """Raises RemoteError for what is no message, which changes nothing."""
         now, address = self.clock(), address.normal
         self.bytes_in += len(data)
-        if not address.dialable:
+        ip = address.ip
+        if ip is None or ip.version != 4 or not address.dialable:  # messages have no place for IPv6
             self.dropped["nowhere"] += 1
             return
         if len(data) >= HEADER_SIZE and not self.senders.takes(

@@ -59,11 +59,12 @@ class OutOfBand:
             self._datagrams.dropped["not wanted"] += 1
 
     def _hit(self, heard: Heard) -> None:
-        hit = QueryHit.read(heard.head.payload)
-        if self._claims.may_take(heard.head.guid, hit, heard.address, heard.now):
-            self._found(heard.head, hit, heard.address)
-        else:
-            self._datagrams.dropped["not asked"] += 1
+        if self._claims.expects(heard.head.guid, heard.address):
+            hit = QueryHit.read(heard.head.payload)
+            if self._claims.may_take(heard.head.guid, hit, heard.address, heard.now):
+                self._found(heard.head, hit, heard.address)
+                return
+        self._datagrams.dropped["not asked"] += 1
 
     def _push(self, heard: Heard) -> None:
         """For us or a leaf of ours. Who sends it wants a connection to itself, not to a third party."""

@@ -597,3 +597,42 @@ class TestPatience:
             await guest.hung_up()
 
         assert with_servent(tmp_path, share, tell) < 5
+
+
+class TestHostile:
+    def test_who_asks_and_does_not_read_waits(self, tmp_path: Path, share: Path) -> None:
+        async def tell(world: World, servent: Servent) -> None:
+            guest = await dial(world, servent.address)
+            assert guest.stream is not None
+            guest.stream.pause()
+            for _ in range(300):
+                guest.say("GET /nothing HTTP/1.1\r\n\r\n" * 30)
+                await asyncio.sleep(0.01)
+            (talk,) = servent.uploads._talks
+            assert talk.stream.unsent < 1000
+            await asyncio.sleep(70)
+            assert guest.over  # it took nothing for a minute
+            assert not servent.uploads._talks
+
+        with_servent(tmp_path, share, tell)
+
+    def test_all_who_browse_see_one_list(self, tmp_path: Path, share: Path) -> None:
+        written: list[int] = []
+
+        def hits(files: Sequence[Shared]) -> bytes:
+            written.append(len(files))
+            return b"hits"
+
+        async def tell(world: World, servent: Servent) -> None:
+            for _ in range(5):
+                guest = await dial(world, servent.address)
+                _, body = await guest.ask("/", "Accept: application/x-gnutella-packets")
+                assert body == b"hits"
+            assert written == [1]
+            (share / "another.mp3").write_bytes(b"another")
+            servent.catalog.rescan()
+            await servent.catalog.settled()
+            await guest.ask("/", "Accept: application/x-gnutella-packets")
+            assert written == [1, 2]
+
+        with_servent(tmp_path, share, tell, hits=hits)

@@ -195,7 +195,7 @@ def test_a_push_reaches_a_neighbour_that_has_not_answered_anything() -> None:
     async def story(mesh: Mesh) -> None:
         servent, (one, other) = await around(mesh, PEER, PEER)
         push = Push(other.guid, 0, Address("10.9.9.9", 80))
-        one.say(Kind.PUSH, push.encode())
+        one.say(Kind.PUSH, push.encode(), hops=1)
         await asyncio.sleep(1)
         (head,) = other.heard(Kind.PUSH)
         assert Push.read(head.payload) == push
@@ -208,8 +208,8 @@ def test_a_push_for_nobody_goes_nowhere() -> None:
     async def story(mesh: Mesh) -> None:
         servent, (one, other) = await around(mesh, PEER, PEER)
         push = Push(bytes(16), 0, Address("10.9.9.9", 80)).encode()
-        guid = one.say(Kind.PUSH, push)
-        one.say(Kind.PUSH, push, guid=guid)
+        guid = one.say(Kind.PUSH, push, hops=1)
+        one.say(Kind.PUSH, push, guid=guid, hops=1)
         await asyncio.sleep(1)
         assert not other.heard(Kind.PUSH)
         assert servent.router.dropped == {"no way": 1, "duplicates": 1}

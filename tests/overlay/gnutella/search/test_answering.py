@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.disk.pool import DiskPool
+from p2pswarm.errors import LocalProtocolError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.urns import btih_urn, sha1_urn
 from p2pswarm.formats.zones import Zone
@@ -14,12 +15,12 @@ from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.gnutella.search.answering import (
     IN_ONE_HIT,
     MOST_RESULTS,
-    MOST_WAITING,
     REMEMBERED,
     Answering,
     Asked,
     Presence,
 )
+from p2pswarm.overlay.gnutella.search.waiting import MOST as MOST_WAITING
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
@@ -190,3 +191,32 @@ async def test_a_long_line_of_queries_has_an_end(share: Path) -> None:
         with suppress(asyncio.CancelledError):
             await working
     assert MOST_WAITING - 1 <= len(us.said) <= MOST_WAITING
+
+
+async def test_long_folders_need_more_messages(share: Path) -> None:
+    folder = share
+    for _ in range(10):
+        folder /= "f" * 200
+    folder.mkdir(parents=True)
+    for number in range(IN_ONE_HIT):
+        (folder / f"moon {number}.ogg").write_bytes(b"%d" % number)
+    async with mouth(share) as us:
+        hits = await us.heard(Query("moon ogg"))
+    assert sum(len(hit.results) for hit in hits) == IN_ONE_HIT
+    assert max(len(hit.encode()) for hit in hits) < 16_384
+
+
+async def test_a_name_that_no_message_holds_is_not_the_end(
+    share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with mouth(share) as us:
+        say = us._say
+
+        def too_much(asked: Asked, hits: list[QueryHit]) -> None:
+            if asked.head.guid[0] == 1:
+                raise LocalProtocolError("a hit of 70000 bytes")
+            say(asked, hits)
+
+        monkeypatch.setattr(us.answering, "_answer", too_much)
+        us.ask(Query("moon"), 1)
+        assert await us.heard(Query("moon"))

@@ -108,6 +108,11 @@ def test_a_flood_of_one_source_leaves_room_for_another() -> None:
 def test_a_sender_that_cannot_be_is_not_answered() -> None:
     ether = Ether()
     servent = Servent.on(ether, "192.0.3.1")
-    for nowhere in (Address("224.0.0.1", PORT), Address("192.0.3.9", 0)):
+    nowhere_at_all = (
+        Address("224.0.0.1", PORT),
+        Address("192.0.3.9", 0),
+        Address("2001:db8::1", PORT),
+    )
+    for nowhere in nowhere_at_all:
         assert not ether.say(Descriptor(bytes(16), Kind.PING, 1, 0, b""), nowhere, servent.address)
-    assert servent.udp.dropped["nowhere"] == 2
+    assert servent.udp.dropped["nowhere"] == 3
