@@ -13,6 +13,7 @@ from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.zones import Zone
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
+from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.gnutella.files.sources import Source
 from p2pswarm.overlay.gnutella.transfers import MOST_FILES, MOST_OTHERS, Transfers
 from p2pswarm.overlay.query import Hit
@@ -34,6 +35,7 @@ class Place:
     def __init__(self, host: str) -> None:
         self.address: Address | None = Address(host, PORT)
         self.pushes: list[Push] = []
+        self.budget = DialBudget()
         self.told = {7}
 
     def answered(self, index: int) -> bool:
