@@ -19,6 +19,7 @@ from p2pswarm.wire.fields import as_bytes, as_text
 from p2pswarm.wire.framer import CuttingFramer, Scratch
 
 __all__ = [
+    "AGENT",
     "DEFAULT_PORT",
     "MAX_HEAD",
     "MAX_HEADERS",
@@ -34,6 +35,7 @@ __all__ = [
     "write_head",
 ]
 
+AGENT = "p2pswarm/0.1"  # who we are, to neighbours and in HTTP
 MAX_HEAD = 16 << 10  # bytes; handshakes seen have 1 KiB, a crawler's answer with all its leaves 4
 MAX_HEADERS = 100
 MAX_LISTED = 100  # addresses taken of a list, unless somebody wants more

@@ -42,9 +42,6 @@ from p2pswarm.wire.gnutella.vendor import (
 
 __all__ = ["Asker", "Ourselves", "Router"]
 
-LEAF_PINGS = (
-    0.1  # how likely a second is the one in which a leaf is pinged, or pings, after half a minute
-)
 MOST_OF_QUERY = 1024  # bytes; gtk-gnutella parts with who sends it a larger one, its own or not
 WORK = 5000.0  # queries a second that all neighbours together may make us send
 

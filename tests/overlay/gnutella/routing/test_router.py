@@ -281,7 +281,7 @@ def test_an_ultrapeer_says_so_in_its_pong() -> None:
         pong = Pong.read(head.payload)
         assert pong.ultrapeer
         assert pong.kib == 8
-        assert pong.slots == (100, 31)
+        assert pong.ggep["UP"] == bytes([1, 100, 31])
         assert pong.guess == 2
 
     play(story)
