@@ -1,31 +1,30 @@
 """What becomes of each message that a neighbour sends: answered, sent on, sent back, or dropped.
 
 Queries spread: in the flat network to every neighbour, while their TTL lasts; between ultrapeers likewise,
-but on the last hop only where a route table has their words, and to leaves only there. Hits go back the way
-of their query, pushes the way of a hit. What a leaf or we ourselves want to know is spread by `questions`.
+but on the last hop only where a route table has their words, and to leaves only there. What a leaf or we
+ourselves want to know is spread by `questions`; hits and pushes go back by `replies`.
 
 The one hard thing: nothing in a header is proved. TTL and hops are clamped, a GUID belongs to who named it
-first, a hit that has not travelled must come from where it says, and every table has a bound.
+first, and every table has a bound.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from random import Random
 from typing import Protocol
 
-from p2pswarm.formats.ids import Address
-from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL, Role
-from p2pswarm.overlay.gnutella.links.limits import Aims, QueryBudget, clamp
-from p2pswarm.overlay.gnutella.links.link import NOWHERE, Link
+from p2pswarm.overlay.gnutella.links.limits import QueryBudget, clamp
+from p2pswarm.overlay.gnutella.links.link import Link
 from p2pswarm.overlay.gnutella.routing.dynamic import PROBES
 from p2pswarm.overlay.gnutella.routing.interests import Interests, Words
 from p2pswarm.overlay.gnutella.routing.pinging import Pinging
 from p2pswarm.overlay.gnutella.routing.questions import Question, Questions
+from p2pswarm.overlay.gnutella.routing.replies import OURS, Asker, Ends, Ours, Replies, Ways
 from p2pswarm.overlay.gnutella.routing.routes import Routes
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_address
-from p2pswarm.wire.gnutella.hit import Glance, QueryHit
+from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push
 from p2pswarm.wire.gnutella.query import Query, QueryFlags, without_oob
@@ -40,30 +39,17 @@ from p2pswarm.wire.gnutella.vendor import (
     read_vendor,
 )
 
-__all__ = ["Asker", "Ourselves", "Router"]
+__all__ = ["Ourselves", "Router"]
 
 MOST_OF_QUERY = 1024  # bytes; gtk-gnutella parts with who sends it a larger one, its own or not
 WORK = 5000.0  # queries a second that all neighbours together may make us send
 
 
-class Asker(Hashable, Protocol):
-    """Somebody who asks and is no neighbour: by UDP."""
-
-    def tell(self, message: Descriptor) -> bool:
-        """Give it a hit."""
-
-
-class Ourselves(Protocol):
+class Ourselves(Ends, Protocol):
     """What is for us and not for the next one. Nothing here may raise or wait."""
 
     def asked(self, head: Descriptor, query: Query, link: Link) -> None:
         """Somebody asks; our table has the words. `Router.answer` takes what we have."""
-
-    def found(self, head: Descriptor, hit: QueryHit, link: Link) -> None:
-        """A hit for a question of ours."""
-
-    def pushed(self, push: Push, link: Link) -> None:
-        """Somebody wants us to connect."""
 
     def vendor(self, head: Descriptor, message: VendorMessage | Vendor, link: Link) -> None:
         """A vendor message that the router does not know what to do with."""
@@ -109,17 +95,17 @@ class Router:
         """Called when a neighbour tells of somebody."""
         self._local, self._interests = local, interests
         self._clock, self._dice = clock, dice
-        self._routes: Routes[Link | Asker | Router] = Routes()
+        self._routes: Ways = Routes()
         self._budget: QueryBudget[Link] = QueryBudget(WORK)
-        self._aims = Aims()
         self._questions = Questions(self, interests, dice)
         self._pinging = Pinging(self, local.shares, clock, dice)
+        self._replies = Replies(self, local, self._routes, self._questions.answered, clock)
         self._hearers: dict[int, Callable[[Link, Descriptor], None]] = {
             Kind.PING: self._pinging.heard_ping,
             Kind.PONG: self._pinging.heard_pong,
             Kind.QUERY: self._query,
-            Kind.HIT: self._hit,
-            Kind.PUSH: self._push,
+            Kind.HIT: self._replies.hit,
+            Kind.PUSH: self._replies.push,
             Kind.ROUTES: self._table,
             Kind.VENDOR: self._vendor,
             Kind.STANDARD_VENDOR: self._vendor,
@@ -178,7 +164,7 @@ class Router:
 
     def ask(self, query: Query, guid: bytes, wanted: int) -> Question:
         """Spread a question of ours; `stop` it when there is enough."""
-        self._routes.first(guid, Kind.QUERY, self, self._clock(), FLAT_TTL)
+        self._routes.first(guid, Kind.QUERY, OURS, self._clock(), FLAT_TTL)
         return self._questions.ask(query, guid, wanted, self._clock())
 
     def stop(self, guid: bytes) -> None:
@@ -192,7 +178,7 @@ class Router:
     def answer(self, head: Descriptor, hit: QueryHit) -> bool:
         """Send our hit back to who asked; False when the way is gone. Raises LocalProtocolError."""
         asker = self._routes.back(head.guid)
-        if asker is None or isinstance(asker, Router):
+        if asker is None or isinstance(asker, Ours):
             return False
         self._questions.answered(head.guid, len(hit.results))
         ttl = min(head.hops + 2, FLAT_TTL)
@@ -221,7 +207,7 @@ class Router:
         if not isinstance(link, Link):
             return False
         guid = new_guid(self._dice)
-        self._routes.first(guid, Kind.PUSH, self, self._clock())
+        self._routes.first(guid, Kind.PUSH, OURS, self._clock())
         return link.tell(Descriptor(guid, Kind.PUSH, FLAT_TTL, 0, push.encode()))
 
     def pong(self, host: str) -> Pong:
@@ -301,79 +287,6 @@ class Router:
                 count += link.send(Kind.QUERY, hops, data)
         return count
 
-    # Hits and pushes
-
-    def _hit(self, link: Link, head: Descriptor) -> None:
-        """Only at the end of its way a hit is read: what is in it may be much."""
-        place, back = clamp(head.ttl, head.hops), self._routes.back(head.guid)
-        passes = isinstance(back, Link) and self.role is Role.LEAF  # which a leaf never does
-        if back is None or back is link or passes:
-            self.dropped["no way"] += 1
-            return
-        hit = Glance.at(head.payload)
-        aims = not hit.push and isinstance(back, Link) and _aims(link, hit.address, back)
-        if place is None or aims or not self._believable(link, head, hit):
-            self.dropped["lies"] += 1
-            return
-        self._routes.learn(hit.servent, link, self._clock(), direct=head.hops == 0)
-        self._questions.answered(head.guid, hit.results)
-        if isinstance(back, Router):
-            self._local.found(head, QueryHit.read(head.payload), link)
-        elif isinstance(back, Link):
-            self._send_on(back, replace(head, ttl=place[0]))
-        else:
-            back.tell(replace(head, ttl=1, hops=head.hops + 1))
-
-    def _believable(self, link: Link, head: Descriptor, hit: Glance) -> bool:
-        """Who answers for itself is where it says; from far away there is no telling.
-
-        A program on this machine may know itself by another of our addresses than we do.
-        """
-        near = head.hops == 0 or link.theirs is Role.LEAF
-        elsewhere = hit.address.host not in (link.remote.host, NOWHERE)
-        if near and elsewhere and not hit.push and zone_of(link.remote.host) < Zone.THIS_MACHINE:
-            return False
-        return hit.servent != self.guid and not (link.theirs is Role.LEAF and head.hops)
-
-    def _send_on(self, link: Link, head: Descriptor) -> None:
-        """One hop further; a leaf is the end of the way, however the TTL was counted."""
-        if head.ttl < 2 and link.theirs is not Role.LEAF:
-            self.dropped["too far"] += 1
-            return
-        hops = head.hops + 1
-        link.tell(Descriptor(head.guid, head.kind, max(head.ttl - 1, 1), hops, head.payload))
-
-    def _push(self, link: Link, head: Descriptor) -> None:
-        place, push = clamp(head.ttl, head.hops), Push.read(head.payload)
-        if place is None or not self._routes.first(head.guid, Kind.PUSH, link, self._clock()):
-            self.dropped["duplicates"] += 1
-        elif not self._is_askers(link, push.address):
-            self.dropped["lies"] += 1
-        elif push.servent == self.guid:
-            self._local.pushed(push, link)
-        else:
-            self._pass_push(link, replace(head, ttl=place[0]), push)
-
-    def _is_askers(self, link: Link, address: Address) -> bool:
-        """A leaf asks for itself: it names where it is, or its address on the other side of a router.
-
-        Others bring pushes as proxies, which have not travelled either.
-        """
-        here, zone = link.remote.host, zone_of(link.remote.host)
-        elsewhere = zone is Zone.THIS_MACHINE or zone_of(address.host) < zone
-        return link.theirs is not Role.LEAF or elsewhere or address.host == here
-
-    def _pass_push(self, link: Link, head: Descriptor, push: Push) -> None:
-        to = self._routes.to(push.servent)
-        if not isinstance(to, Link) or to is link or self.role is Role.LEAF:
-            self.dropped["no way"] += 1
-        elif _aims(link, push.address, to):
-            self.dropped["lies"] += 1
-        elif not self._aims.may_name(push.address.host, self._clock()):
-            self.dropped["budget"] += 1
-        else:
-            self._send_on(to, head)
-
     # The rest
 
     def _table(self, link: Link, head: Descriptor) -> None:
@@ -402,12 +315,6 @@ class Router:
             hear(link)
         for look in self.changed:
             look()
-
-
-def _aims(teller: Link, address: Address, hearer: Link) -> bool:
-    """Whether somebody far away names something near, to somebody near who would take that from us."""
-    zone = zone_of(teller.remote.host)
-    return zone_of(address.host) > zone and zone_of(hearer.remote.host) > zone
 
 
 def _reachable(head: Descriptor, leaf: Link) -> Descriptor:
