@@ -5,8 +5,8 @@ from where it says, a leaf names itself, nobody far away names something near, a
 others dial one host only so often.
 """
 
-from collections import Counter
-from collections.abc import Callable, Hashable
+from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol, TypeAlias
 
@@ -16,18 +16,38 @@ from p2pswarm.overlay.gnutella.links.agreement import Role
 from p2pswarm.overlay.gnutella.links.limits import Aims, clamp
 from p2pswarm.overlay.gnutella.links.link import NOWHERE, Link
 from p2pswarm.overlay.gnutella.routing.routes import Routes
-from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Guid, Kind
 from p2pswarm.wire.gnutella.hit import Glance, QueryHit
 from p2pswarm.wire.gnutella.push import Push
 
-__all__ = ["OURS", "Asker", "Ends", "Ours", "Replies", "Ways"]
+__all__ = ["OURS", "Asker", "Ends", "Ours", "Replies", "Visitors", "Ways"]
 
 
-class Asker(Hashable, Protocol):
+class Asker(Protocol):
     """Somebody who asks and is no neighbour: by UDP."""
 
     def tell(self, message: Descriptor) -> bool:
         """Give it a hit."""
+
+
+class Visitors:
+    """All who ask by UDP. They are one link to the table of routes, so that many flush nobody else."""
+
+    MOST = 6000  # a hundred a second are let in, and answers come within a minute
+
+    def __init__(self) -> None:
+        self._askers: OrderedDict[Guid, Asker] = OrderedDict()
+
+    def add(self, guid: Guid, asker: Asker) -> None:
+        """Answers to this query are for him."""
+        self._askers[guid] = asker
+        if len(self._askers) > self.MOST:
+            self._askers.popitem(last=False)
+
+    def tell(self, message: Descriptor) -> bool:
+        """A hit, to whoever asked for it."""
+        asker = self._askers.get(message.guid)
+        return asker is not None and asker.tell(message)
 
 
 class Ours:
@@ -36,7 +56,7 @@ class Ours:
 
 OURS = Ours()
 
-Ways: TypeAlias = Routes[Link | Asker | Ours]
+Ways: TypeAlias = Routes[Link | Visitors | Ours]
 """Who asked, by GUID, and where servents are."""
 
 

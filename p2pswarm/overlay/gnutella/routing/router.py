@@ -21,7 +21,15 @@ from p2pswarm.overlay.gnutella.routing.dynamic import PROBES
 from p2pswarm.overlay.gnutella.routing.interests import Interests, Words
 from p2pswarm.overlay.gnutella.routing.pinging import Pinging
 from p2pswarm.overlay.gnutella.routing.questions import Question, Questions
-from p2pswarm.overlay.gnutella.routing.replies import OURS, Asker, Ends, Ours, Replies, Ways
+from p2pswarm.overlay.gnutella.routing.replies import (
+    OURS,
+    Asker,
+    Ends,
+    Ours,
+    Replies,
+    Visitors,
+    Ways,
+)
 from p2pswarm.overlay.gnutella.routing.routes import Routes
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_address
 from p2pswarm.wire.gnutella.hit import QueryHit
@@ -96,6 +104,7 @@ class Router:
         self._local, self._interests = local, interests
         self._clock, self._dice = clock, dice
         self._routes: Ways = Routes()
+        self._visitors = Visitors()
         self._budget: QueryBudget[Link] = QueryBudget(WORK)
         self._questions = Questions(self, interests, dice)
         self._pinging = Pinging(self, local.shares, clock, dice)
@@ -189,11 +198,12 @@ class Router:
 
         Hits of leaves go to the asker, and ours if they are given to `answer`.
         """
-        if not self._routes.first(head.guid, Kind.QUERY, asker, self._clock(), 1):
+        if not self._routes.first(head.guid, Kind.QUERY, self._visitors, self._clock(), 1):
             return False
+        self._visitors.add(head.guid, asker)
         if self.role is Role.ULTRAPEER:
             near = replace(head, ttl=1, hops=min(head.hops, FLAT_TTL))
-            self.to_leaves(near, self._interests.words(query), asker)
+            self.to_leaves(near, self._interests.words(query), self._visitors)
         return True
 
     def leaf_of(self, servent: bytes) -> Link | None:
@@ -276,7 +286,7 @@ class Router:
             if on.hops < link.hops_flow:
                 link.send(Kind.QUERY, on.hops, data)
 
-    def to_leaves(self, head: Descriptor, words: Words, source: Link | Asker | None) -> int:
+    def to_leaves(self, head: Descriptor, words: Words, source: Link | Visitors | None) -> int:
         """To our leaves that may have it, however far it came; how many that are."""
         hops = head.hops + (source is not None)
         data = Descriptor(head.guid, Kind.QUERY, max(head.ttl - 1, 1), hops, head.payload).encode()
