@@ -196,11 +196,17 @@ def fair_share(total: float, wanted: list[float]) -> float:
     return total
 
 
-_AIMS = (1 / 6, 50.0)  # a download from many servents behind firewalls asks all of them at once
+# How often all together may have others dial one host, by pushes that we pass on: a download from many
+# servents behind firewalls asks all of them at once.
+_AIMS = (1 / 6, 50.0)
+# How often one host may connect: a NAT with a few of us behind it, restarting; and on this machine or
+# network, where tests and laboratories run dozens of nodes.
+_STRANGERS = (20 / 60, 20.0)
+_NEAR = (10.0, 600.0)
 
 
-class Aims:
-    """How often all together may have others dial one host: pushes that we pass on."""
+class _EachHost:
+    """So much for each host, of those that were named last."""
 
     MOST_HOSTS = 10_000
 
@@ -209,46 +215,28 @@ class Aims:
 
     def __len__(self) -> int:
         return len(self._hosts)
+
+    def _take(self, host: str, limit: tuple[float, float], now: float) -> bool:
+        tokens = self._hosts.get(host)
+        if tokens is None:
+            tokens = self._hosts[host] = Tokens(*limit, now)
+            if len(self._hosts) > self.MOST_HOSTS:
+                self._hosts.popitem(last=False)
+        self._hosts.move_to_end(host)
+        return tokens.take(now)
+
+
+class Aims(_EachHost):
+    """Whom pushes name."""
 
     def may_name(self, host: str, now: float) -> bool:
         """One more push names it: whether it goes on."""
-        tokens = self._hosts.get(host)
-        if tokens is None:
-            tokens = self._hosts[host] = Tokens(*_AIMS, now)
-            if len(self._hosts) > self.MOST_HOSTS:
-                self._hosts.popitem(last=False)
-        self._hosts.move_to_end(host)
-        return tokens.take(now)
+        return self._take(host, _AIMS, now)
 
 
-_STRANGERS = (
-    20 / 60,
-    20.0,
-)  # connections of one host: a NAT with a few of us behind it, restarting
-_NEAR = (
-    10.0,
-    600.0,
-)  # on this machine or network, where tests and laboratories run dozens of nodes
-
-
-class Knocks:
-    """How often one host may connect. Remembers the hosts that came last."""
-
-    MOST_HOSTS = 10_000
-
-    def __init__(self) -> None:
-        self._hosts: OrderedDict[str, Tokens] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._hosts)
+class Knocks(_EachHost):
+    """Who connects."""
 
     def may_enter(self, host: str, now: float) -> bool:
         """It has connected: whether it is spoken to."""
-        tokens = self._hosts.get(host)
-        if tokens is None:
-            limits = _STRANGERS if zone_of(host) is Zone.INTERNET else _NEAR
-            tokens = self._hosts[host] = Tokens(*limits, now)
-            if len(self._hosts) > self.MOST_HOSTS:
-                self._hosts.popitem(last=False)
-        self._hosts.move_to_end(host)
-        return tokens.take(now)
+        return self._take(host, _STRANGERS if zone_of(host) is Zone.INTERNET else _NEAR, now)
