@@ -1,8 +1,7 @@
-"""What becomes of each message that a neighbour sends: answered, sent on, sent back, or dropped.
+"""What becomes of each message that a neighbour sends: here it is handed to the room that knows.
 
-Queries spread: in the flat network to every neighbour, while their TTL lasts; between ultrapeers likewise,
-but on the last hop only where a route table has their words, and to leaves only there. What a leaf or we
-ourselves want to know is spread by `questions`; hits and pushes go back by `replies`.
+The queries of others spread by `spreading`, what a leaf or we ourselves want to know by `questions`; hits and
+pushes go back by `replies`, and `pinging` tells who is there.
 
 The one hard thing: nothing in a header is proved. TTL and hops are clamped, a GUID belongs to who named it
 first, and every table has a bound.
@@ -15,9 +14,7 @@ from random import Random
 from typing import Protocol
 
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL, Role
-from p2pswarm.overlay.gnutella.links.limits import QueryBudget, clamp
 from p2pswarm.overlay.gnutella.links.link import Link
-from p2pswarm.overlay.gnutella.routing.dynamic import PROBES
 from p2pswarm.overlay.gnutella.routing.interests import Interests, Words
 from p2pswarm.overlay.gnutella.routing.pinging import Pinging
 from p2pswarm.overlay.gnutella.routing.questions import Question, Questions
@@ -31,11 +28,12 @@ from p2pswarm.overlay.gnutella.routing.replies import (
     Ways,
 )
 from p2pswarm.overlay.gnutella.routing.routes import Routes
-from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_address
+from p2pswarm.overlay.gnutella.routing.spreading import Asked, Spreading
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push
-from p2pswarm.wire.gnutella.query import Query, QueryFlags, without_oob
+from p2pswarm.wire.gnutella.query import Query
 from p2pswarm.wire.gnutella.vendor import (
     SUPPORTED,
     HopsFlow,
@@ -49,15 +47,9 @@ from p2pswarm.wire.gnutella.vendor import (
 
 __all__ = ["Ourselves", "Router"]
 
-MOST_OF_QUERY = 1024  # bytes; gtk-gnutella parts with who sends it a larger one, its own or not
-WORK = 5000.0  # queries a second that all neighbours together may make us send
 
-
-class Ourselves(Ends, Protocol):
+class Ourselves(Asked, Ends, Protocol):
     """What is for us and not for the next one. Nothing here may raise or wait."""
-
-    def asked(self, head: Descriptor, query: Query, link: Link) -> None:
-        """Somebody asks; our table has the words. `Router.answer` takes what we have."""
 
     def vendor(self, head: Descriptor, message: VendorMessage | Vendor, link: Link) -> None:
         """A vendor message that the router does not know what to do with."""
@@ -105,14 +97,14 @@ class Router:
         self._clock, self._dice = clock, dice
         self._routes: Ways = Routes()
         self._visitors = Visitors()
-        self._budget: QueryBudget[Link] = QueryBudget(WORK)
         self._questions = Questions(self, interests, dice)
         self._pinging = Pinging(self, local.shares, clock, dice)
+        self._spreading = Spreading(self, local, self._routes, interests, self._questions, clock)
         self._replies = Replies(self, local, self._routes, self._questions.answered, clock)
         self._hearers: dict[int, Callable[[Link, Descriptor], None]] = {
             Kind.PING: self._pinging.heard_ping,
             Kind.PONG: self._pinging.heard_pong,
-            Kind.QUERY: self._query,
+            Kind.QUERY: self._spreading.query,
             Kind.HIT: self._replies.hit,
             Kind.PUSH: self._replies.push,
             Kind.ROUTES: self._table,
@@ -128,7 +120,8 @@ class Router:
         if link.agreement.guid is not None:  # the same as in its hits
             self._routes.learn(link.agreement.guid, link, self._clock(), direct=True)
         if link.agreement.vendor_messages:
-            self._say(link, Kind.VENDOR, MessagesSupported(SUPPORTED).encode())
+            known = MessagesSupported(SUPPORTED).encode()
+            link.tell(Descriptor(new_guid(self._dice), Kind.VENDOR, 1, 0, known))
         self._interests.joined(link, self._clock())
         self._questions.joined(self._clock())
         self._tell_all(self.came, link)
@@ -138,7 +131,7 @@ class Router:
             del self.links[link]
             self.sent.update(link.sent.messages)
             self.received.update(link.received.messages)
-        rooms = self._routes, self._pinging, self._budget, self._questions, self._interests
+        rooms = self._routes, self._pinging, self._spreading, self._questions, self._interests
         for room in rooms:
             room.forget(link)
         self._tell_all(self.went, link)
@@ -203,7 +196,7 @@ class Router:
         self._visitors.add(head.guid, asker)
         if self.role is Role.ULTRAPEER:
             near = replace(head, ttl=1, hops=min(head.hops, FLAT_TTL))
-            self.to_leaves(near, self._interests.words(query), self._visitors)
+            self._spreading.to_leaves(near, self._interests.words(query), self._visitors)
         return True
 
     def leaf_of(self, servent: bytes) -> Link | None:
@@ -224,78 +217,9 @@ class Router:
         """We ourselves, as we are told to somebody who sees us at `host`."""
         return self._pinging.pong(host)
 
-    # Queries
-
-    def _query(self, link: Link, head: Descriptor) -> None:
-        place = clamp(head.ttl, head.hops)
-        from_leaf = link.theirs is Role.LEAF and self.role is Role.ULTRAPEER
-        if place is None or (from_leaf and head.hops):
-            self.dropped["too far"] += 1
-            return
-        if len(head.payload) > MOST_OF_QUERY:
-            self.dropped["too large"] += 1
-            return
-        if link.outbox.in_flow_control:  # it could not take the hits
-            self.dropped["flow control"] += 1
-            return
-        ttl, hops = place
-        head, now = replace(head, ttl=ttl, hops=hops), self._clock()
-        if not self._routes.first(head.guid, Kind.QUERY, link, now, ttl):
-            self._again(link, head, now)
-            return
-        query = Query.read(head.payload)
-        spread = PROBES if from_leaf else len(self.peers())
-        if not self._budget.grant(link, now, 1.0 + spread):
-            self.dropped["budget"] += 1
-            return
-        if from_leaf and QueryFlags.OOB in query.flags:
-            head = _reachable(head, link)
-        words = self._interests.words(query)
-        if self._interests.ours(words):
-            self._local.asked(head, query, link)
-        if self.role is Role.ULTRAPEER:
-            self.to_leaves(head, words, link)
-        if from_leaf:
-            self._questions.adopt(head, query, link, now)
-        elif self.role is not Role.LEAF and ttl > 1:
-            self._spread(head, words, link)
-
-    def _again(self, link: Link, head: Descriptor, now: float) -> None:
-        """A duplicate goes no further, unless it is a probe that now is to go farther."""
-        farther = self.role is Role.ULTRAPEER and link.theirs is Role.ULTRAPEER
-        if farther and self._routes.farther(head.guid, Kind.QUERY, link, now, head.ttl):
-            if self._budget.grant(link, now, 1.0 + len(self.peers())):
-                self._spread(head, self._interests.words(Query.read(head.payload)), link)
-            else:
-                self.dropped["budget"] += 1
-        else:
-            self.dropped["duplicates"] += 1
-
-    def _spread(self, head: Descriptor, words: Words, source: Link) -> None:
-        """To all peers, but on the last hop only to those who may have it."""
-        if head.ttl < 2:
-            return
-        on = head.hopped()
-        data = on.encode()
-        # An equal knows no leaves, so that whoever came as one hears everything.
-        others = list(self.links) if self.role is Role.PEER else self.peers()
-        for link in others:
-            last = on.ttl == 1 and self.role is Role.ULTRAPEER
-            if link is source or (last and self._interests.wants(link, words) is False):
-                continue
-            if on.hops < link.hops_flow:
-                link.send(Kind.QUERY, on.hops, data)
-
-    def to_leaves(self, head: Descriptor, words: Words, source: Link | Visitors | None) -> int:
-        """To our leaves that may have it, however far it came; how many that are."""
-        hops = head.hops + (source is not None)
-        data = Descriptor(head.guid, Kind.QUERY, max(head.ttl - 1, 1), hops, head.payload).encode()
-        count = 0
-        for link in self.leaves():
-            wanted = link is not source and self._interests.wants(link, words) is not False
-            if wanted and hops < link.hops_flow:
-                count += link.send(Kind.QUERY, hops, data)
-        return count
+    def to_leaves(self, head: Descriptor, words: Words, source: Link | None) -> int:
+        """Give a query to the leaves that may have it."""
+        return self._spreading.to_leaves(head, words, source)
 
     # The rest
 
@@ -317,18 +241,8 @@ class Router:
             case _:
                 self._local.vendor(head, message, link)
 
-    def _say(self, link: Link, kind: Kind, payload: bytes, ttl: int = 1) -> None:
-        link.tell(Descriptor(new_guid(self._dice), kind, ttl, 0, payload))
-
     def _tell_all(self, hearers: Iterable[Callable[[Link], None]], link: Link) -> None:
         for hear in hearers:
             hear(link)
         for look in self.changed:
             look()
-
-
-def _reachable(head: Descriptor, leaf: Link) -> Descriptor:
-    """A leaf's query as it goes on: hits by UDP come to the leaf's own address, or over us."""
-    if oob_address(head.guid).host == leaf.remote.host:
-        return head
-    return replace(head, payload=without_oob(head.payload))
