@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from p2pswarm.errors import BusyError, DiskError, FormatError, NetworkError
+from p2pswarm.errors import BusyError, DiskError, NetworkError, P2PSwarmError, RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.metainfo import File, Metainfo
 from p2pswarm.formats.thex import TigerTree
@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 MOST_ASKED = 16  # hosts of one file that are asked for its torrent, or its tree
 ASK_AGAIN = 10.0  # seconds until a host that has no place now is asked for a torrent again,
 MOST_AGAIN = 6  # so many times
+TREE_TIME = 60.0  # seconds until a download begins without a tree
 MOST_SOURCES = 100  # hosts that give in a row, of one download
 
 Add = Callable[..., Awaitable[Torrent]]
@@ -135,16 +136,25 @@ class Fetching:
         return torrent
 
     async def _tree(self, hits: Sequence[Hit]) -> TigerTree | None:
-        """Of the first host that has one. Who has none, or is busy, may give the bytes all the same."""
-        for hit in [hit for hit in hits if hit.sha1][:MOST_ASKED]:
-            try:
-                tree = await self._network(hit).tree(hit)
-            except NetworkError as error:
-                log.info("no tiger tree of %s: %s", hit.filename, error)
-                continue
-            if tree is not None and tree.size == hit.size:
-                return tree
+        """Of the first host that has one, if that is soon: without it the SHA-1 is checked in the end."""
+        try:
+            async with asyncio.timeout(TREE_TIME):
+                for hit in [hit for hit in hits if hit.sha1][:MOST_ASKED]:
+                    tree = await self._tree_of(hit)
+                    if tree is not None:
+                        return tree
+        except TimeoutError:
+            log.info("no tiger tree of %s in %.0f s", hits[0].filename, TREE_TIME)
         return None
+
+    async def _tree_of(self, hit: Hit) -> TigerTree | None:
+        """Who has none, or is busy, may give the bytes all the same."""
+        try:
+            tree = await self._network(hit).tree(hit)
+        except RemoteError as error:
+            log.info("no tiger tree of %s: %s", hit.filename, error)
+            return None
+        return tree if tree is not None and tree.size == hit.size else None
 
     # With one
 
@@ -152,7 +162,7 @@ class Fetching:
         """For the torrent, so that the host seeds it: before that nobody need dial it."""
         try:
             metainfo = Metainfo.from_bytes(await self._torrent_of(hit))
-        except (NetworkError, FormatError) as error:
+        except P2PSwarmError as error:  # whatever it is: who waits for the offers has to hear of it
             offers.put(hit, str(error))
             return
         is_it = (metainfo.info_hash, metainfo.total) == (hit.info_hash, hit.size)

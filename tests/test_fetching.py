@@ -2,12 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
-from p2pswarm.fetching import MOST_SOURCES, _Sources
+import pytest
+
+from p2pswarm.errors import LocalProtocolError, NetworkError, RemoteError, RemoteProtocolError
+from p2pswarm.fetching import MOST_SOURCES, TREE_TIME, Fetching, _Sources
 from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.overlay.query import Hit
 from p2pswarm.swarm.events import PeerBanned, PieceDone
+from tests.support.world import World, simulate
 
 HERE = Address("8.8.8.8", 6346)
 
@@ -40,6 +45,7 @@ class Torrent:
         self.sources: list[SimpleNamespace] = []
         self.hosts: list[object] = []
         self._events = events
+        self.shareable = False
 
     def add_source(self, host: object) -> None:
         self.hosts.append(host)
@@ -105,3 +111,52 @@ async def test_who_gave_wrong_bytes_is_never_good_again() -> None:
     told.add([hit_of("liar", HERE), hit_of("honest", Address("8.8.4.4", 1))])
     await told.judge()
     assert network.told == [("liar", True), ("honest", True), ("liar", False)]
+
+
+class Broken(Network):
+    """Its hosts give neither torrent nor tree."""
+
+    def __init__(self, error: Exception | None) -> None:
+        super().__init__()
+        self._error = error
+
+    async def torrent(self, hit: Hit) -> bytes:
+        return await self._fail()
+
+    async def tree(self, hit: Hit) -> None:
+        await self._fail()
+
+    async def _fail(self) -> bytes:
+        if self._error is None:
+            await asyncio.Event().wait()
+        raise self._error or AssertionError
+
+
+def fetching(network: Network, torrent: Torrent, tasks: asyncio.TaskGroup) -> Fetching:
+    async def add(*_: object, **__: object) -> Torrent:
+        return torrent
+
+    return Fetching(lambda hit: network, add, tasks.create_task)  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize("error", [RemoteProtocolError("odd"), LocalProtocolError("odd")])
+async def test_a_host_that_answers_nonsense_for_a_torrent_has_none(error: Exception) -> None:
+    asked = hit_of("one", HERE, info_hash=b"\1" * 20)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        door = fetching(Broken(error), Torrent(), tasks)
+        with pytest.raises(NetworkError, match="cannot get its torrent: odd"):
+            await door.download([asked], Path("nowhere"))
+
+
+@pytest.mark.parametrize("error", [RemoteProtocolError("odd"), NetworkError("gone"), None])
+def test_a_host_that_has_no_tree_gives_the_file(tmp_path: Path, error: RemoteError | None) -> None:
+    async def story(world: World) -> None:
+        torrent, hit = Torrent(), hit_of("one", HERE, sha1=b"\1" * 20)
+        began = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as tasks:
+            await fetching(Broken(error), torrent, tasks).download([hit], tmp_path)
+        took = asyncio.get_running_loop().time() - began
+        assert [host.hit for host in torrent.hosts] == [hit]  # type: ignore[attr-defined]
+        assert took == pytest.approx(0.0 if error else TREE_TIME, abs=1.0)
+
+    simulate(tmp_path, story)
