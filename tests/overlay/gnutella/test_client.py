@@ -401,6 +401,42 @@ def test_who_leaves_says_goodbye_and_may_come_back(tmp_path: Path) -> None:
     simulate(tmp_path, story)
 
 
+def test_who_joins_twice_at_once_is_in_once(tmp_path: Path) -> None:
+    def lives() -> int:
+        return sum("Gnutella._live" in str(task.get_coro()) for task in asyncio.all_tasks())
+
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        node = await member(world, None, top, gnutella_role="leaf", join=False)
+        async with node._port._datagrams._opening:
+            joining = [asyncio.create_task(node.networks.join("gnutella")) for _ in range(3)]
+            await asyncio.sleep(1)
+        await asyncio.gather(*joining)
+        assert lives() == 2
+        await gnutella_of(node).leave()
+        assert lives() == 1
+
+    simulate(tmp_path, story)
+
+
+def test_who_leaves_while_it_joins_is_not_in(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        node = await member(world, None, top, gnutella_role="leaf", join=False)
+        async with node._port._datagrams._opening:
+            joining = asyncio.create_task(node.networks.join("gnutella"))
+            await asyncio.sleep(1)
+            await gnutella_of(node).leave()
+        with pytest.raises(NetworkError, match="we left"):
+            await joining
+        assert gnutella_of(node)._life is None
+        await node.networks.join("gnutella")
+        await asyncio.sleep(1)
+        assert gnutella_of(top).status().leaves == 1
+
+    simulate(tmp_path, story)
+
+
 def test_what_is_shared_later_is_found_later_and_only_once_shared(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         top = await member(world, gnutella_role="ultrapeer")
