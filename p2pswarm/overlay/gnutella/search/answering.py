@@ -113,8 +113,9 @@ class Answering:
             self._bell.clear()
             while self._waiting:
                 asked = self._waiting.take()
-                hits = list(self.hits(await self.results(asked.query), asked.host))
+                results = await self.results(asked.query)
                 try:
+                    hits = list(self.hits(results, asked.host))
                     if hits:
                         self._answer(asked, hits)
                 except LocalProtocolError as error:  # names of ours may be longer than a message
