@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
-from p2pswarm.errors import RefusedError
+from p2pswarm.errors import LocalProtocolError, NetworkError, RefusedError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.thex import TigerTree
 from p2pswarm.formats.zones import Zone, zone_of
@@ -221,7 +221,10 @@ class Transfers:
         return self._place.address
 
     def _send_push(self, servent: bytes, index: int, address: Address) -> bool:
-        return self._place.send_push(Push(servent, index, address))
+        try:
+            return self._place.send_push(Push(servent, index, address))
+        except LocalProtocolError as error:  # a hit that somebody kept may have any number in it
+            raise NetworkError(f"no push can ask for that: {error}") from error
 
 
 def _hit(source: Source) -> Hit:
