@@ -213,9 +213,10 @@ class Keeper:
 
     async def _prove(self) -> None:
         """Raises DiskError, HashMismatchError."""
+        if self._data.proven:  # by the proof that was under way when this one was asked for
+            return
         try:
-            if not self._data.proven:
-                await self._data.prove(self._owner.checking)
+            await self._data.prove(self._owner.checking)
         except HashMismatchError:
             self._disown({*self._picker.have.pieces()})
             await self._note()  # first: with its sync a file gets its length again

@@ -204,6 +204,28 @@ def test_the_whole_is_hashed_before_it_counts_as_complete(tmp_path: Path) -> Non
     simulate(tmp_path, story)
 
 
+def test_it_is_complete_once_though_a_look_at_the_files_ends_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: World) -> None:
+        torrent = await started(await world.node(world.host()), tmp_path / "to", sha1=SHA1)
+        listening, step = asyncio.ensure_future(told(torrent)), Proof.step
+
+        def looked(proof: Proof) -> bool | None:
+            torrent.disk_works()
+            return step(proof)
+
+        monkeypatch.setattr(Proof, "step", looked)
+        torrent.add_source(Shop(DATA))
+        await torrent.finished()
+        await asyncio.sleep(5)
+        assert isinstance(torrent.state, Seeding)
+        await world.nodes[0].remove(torrent)
+        assert sum(isinstance(event, Completed) for event in await listening) == 1
+
+    simulate(tmp_path, story)
+
+
 def test_another_file_is_thrown_away_and_the_download_fails(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         node = await world.node(world.host())
