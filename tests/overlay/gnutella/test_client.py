@@ -437,6 +437,22 @@ def test_who_leaves_while_it_joins_is_not_in(tmp_path: Path) -> None:
     simulate(tmp_path, story)
 
 
+def test_a_disk_that_hangs_does_not_hold_who_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*job: object) -> None:
+        await asyncio.Event().wait()
+
+    async def story(world: World) -> None:
+        node = await member(world, gnutella_role="ultrapeer")
+        await asyncio.sleep(1)
+        monkeypatch.setattr(gnutella_of(node)._servent._file, "_disk", SimpleNamespace(run=hang))
+        async with asyncio.timeout(1):
+            await gnutella_of(node).leave()
+
+    simulate(tmp_path, story)
+
+
 def test_what_is_shared_later_is_found_later_and_only_once_shared(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         top = await member(world, gnutella_role="ultrapeer")
