@@ -160,19 +160,24 @@ class Fetching:
 
     async def _ask(self, hit: Hit, offers: "_Offers") -> None:
         """For the torrent, so that the host seeds it: before that nobody need dial it."""
+        answer: Metainfo | str = "we stopped asking"
         try:
-            metainfo = Metainfo.from_bytes(await self._torrent_of(hit))
-        except P2PSwarmError as error:  # whatever it is: who waits for the offers has to hear of it
-            offers.put(hit, str(error))
-            return
+            answer = await self._answer_of(hit)
+        except P2PSwarmError as error:
+            answer = str(error)
+        finally:
+            offers.put(hit, answer)  # whatever ends this: somebody waits for the last one
+
+    async def _answer_of(self, hit: Hit) -> Metainfo | str:
+        """Raises FormatError, and what `_torrent_of` raises."""
+        metainfo = Metainfo.from_bytes(await self._torrent_of(hit))
         is_it = (metainfo.info_hash, metainfo.total) == (hit.info_hash, hit.size)
         if is_it and len(metainfo.files) == 1:
-            offers.put(hit, metainfo)
-        else:
-            offers.put(hit, f"{hit.nick} sends the torrent of something else")
+            return metainfo
+        return f"{hit.nick} sends the torrent of something else"
 
     async def _torrent_of(self, hit: Hit) -> bytes:
-        """A host that has no place now is asked again. Raises NetworkError."""
+        """A host that has no place now is asked again. Raises RemoteError."""
         for _ in range(MOST_AGAIN):
             try:
                 return await self._network(hit).torrent(hit)

@@ -148,6 +148,19 @@ async def test_a_host_that_answers_nonsense_for_a_torrent_has_none(error: Except
             await door.download([asked], Path("nowhere"))
 
 
+async def test_who_waits_for_a_torrent_hears_when_the_node_ends() -> None:
+    asked = hit_of("one", HERE, info_hash=b"\1" * 20)
+    chores: list[asyncio.Task[None]] = []
+    tasks = SimpleNamespace(create_task=lambda work: chores.append(asyncio.create_task(work)))
+    door = fetching(Broken(None), Torrent(), tasks)  # type: ignore[arg-type]
+    download = asyncio.create_task(door.download([asked], Path("nowhere")))
+    await asyncio.sleep(0.01)
+    chores[0].cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(NetworkError, match="we stopped asking"):
+            await download
+
+
 @pytest.mark.parametrize("error", [RemoteProtocolError("odd"), NetworkError("gone"), None])
 def test_a_host_that_has_no_tree_gives_the_file(tmp_path: Path, error: RemoteError | None) -> None:
     async def story(world: World) -> None:
