@@ -3,7 +3,7 @@
 With an info-hash (hosts of our own kind tell it) the torrent comes from one of the hosts and is believed
 once it hashes to that; the hosts that can be dialed are its first peers, and those that cannot give it bytes
 in a row. Without one, or where no host has that torrent, all give bytes in a row, checked by what the
-networks told of the file: a tiger tree piece by piece, a SHA-1 in the end.
+networks told of the file: a tiger tree piece by piece, a SHA-1 in the end, also after a torrent.
 
 The one hard thing: a hit is a claim, and a host a victim perhaps. Nobody becomes a peer who was not found
 there by the network it was named in, and hosts that hosts name are asked by the network, within its budget.
@@ -34,6 +34,7 @@ from p2pswarm.overlay.query import Hit
 from p2pswarm.swarm.events import PeerBanned, PieceDone
 from p2pswarm.swarm.loose import LooseData, loose_metainfo
 from p2pswarm.swarm.torrent import Torrent
+from p2pswarm.swarm.whole import WholeData
 
 __all__ = ["Begin", "Fetching", "renamed"]
 
@@ -85,7 +86,9 @@ class Fetching:
                 raise
             log.info("%s; from others then", error)
             return await self._loose(others, save_to)
-        torrent = await self._add(renamed(metainfo, first.filename), save_to=save_to)
+        # Who claims a SHA-1 for a torrent may have made up both: the bytes must have it, too.
+        kind = partial(WholeData, sha1=_sha1_of(hits))
+        torrent = await self._add(renamed(metainfo, first.filename), save_to=save_to, kind=kind)
         sources = self._sources(torrent, hits)
         sources.add(hit for hit in hits if hit.peer is None)
         self._begin(self._take_in(torrent, offers, sources))
@@ -95,7 +98,7 @@ class Fetching:
         """For those of the hosts that give in a row; and what we have of it may be had of us."""
         sources = _Sources(self._network, torrent)
         self._begin(sources.judge())
-        sha1 = next((hit.sha1 for hit in hits if hit.sha1), None)
+        sha1 = _sha1_of(hits)
         if sha1 is not None and torrent.shareable:
             self._begin(self._lend(torrent, sha1, {hit.network: hit for hit in hits}.values()))
         return sources
@@ -126,8 +129,7 @@ class Fetching:
 
     async def _loose(self, hits: Sequence[Hit], save_to: Path) -> Torrent:
         """Bytes in a row from every host, verified by what the networks told."""
-        first = hits[0]
-        sha1 = next((hit.sha1 for hit in hits if hit.sha1), None)
+        first, sha1 = hits[0], _sha1_of(hits)
         tree = await self._tree(hits)
         metainfo = loose_metainfo(first.filename, first.size, first.md5, sha1=sha1, tree=tree)
         kind = partial(LooseData, md5=first.md5, sha1=sha1, tree=tree)
@@ -185,6 +187,10 @@ class Fetching:
                 log.debug("%s", error)
                 await asyncio.sleep(ASK_AGAIN)
         return await self._network(hit).torrent(hit)
+
+
+def _sha1_of(hits: Iterable[Hit]) -> bytes | None:
+    return next((hit.sha1 for hit in hits if hit.sha1), None)
 
 
 class _Offers:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from p2pswarm.errors import NetworkError
+from p2pswarm.errors import HashMismatchError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.urns import sha1_urn
 from p2pswarm.net.port import Port
@@ -94,6 +94,21 @@ def test_what_a_leaf_shares_another_leaf_fetches(
         got = await taker.download(loose([hit]) if plain else find, save_to=world.folder / "got")
         await seeding(world, got)
         assert (world.folder / "got" / "Déjà vu.ogg").read_bytes() == SONG
+
+    simulate(tmp_path, story)
+
+
+def test_a_torrent_that_a_liar_made_does_not_stand_against_the_sha1(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        await member(world, {"blue moon.ogg": SONG}, top, gnutella_role="leaf")
+        taker = await member(world, None, top, gnutella_role="leaf")
+        await asyncio.sleep(30)
+        (find,) = await finds(taker, "blue moon")
+        lies = [replace(hit, sha1=sha1(b"what was looked for").digest()) for hit in find.hits]
+        got = await taker.download(lies, save_to=world.folder / "got")
+        with pytest.raises(HashMismatchError, match="its SHA-1 is another"):
+            await got.finished()
 
     simulate(tmp_path, story)
 
