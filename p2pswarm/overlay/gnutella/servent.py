@@ -241,8 +241,8 @@ class Servent:
         return leaf.tell(Descriptor(new_guid(self._dice), Kind.PUSH, 1, 0, push.encode()))
 
     def listing(self, files: Sequence[Shared]) -> bytes:
-        host = self.address or Address("0.0.0.0", 0)  # noqa: S104 - who browses knows where we are
-        return self.answering.listing(files, host.host)
+        host = self.address.host if self.address else NOWHERE  # who browses knows where we are
+        return self.answering.listing(files, host)
 
     def _presence(self) -> Presence:
         return Presence(

@@ -22,7 +22,7 @@ from p2pswarm.overlay.gnutella.files.pushed import Pushed
 from p2pswarm.overlay.gnutella.files.pushes import Pushes, Seek
 from p2pswarm.overlay.gnutella.files.queue import UploadSlots
 from p2pswarm.overlay.gnutella.files.serving import Serving
-from p2pswarm.overlay.gnutella.files.sources import Source
+from p2pswarm.overlay.gnutella.files.sources import NOWHERE, Source
 from p2pswarm.overlay.gnutella.files.uploads import Uploads
 from p2pswarm.overlay.gnutella.search.results import NAME
 from p2pswarm.overlay.network import Part
@@ -37,7 +37,6 @@ __all__ = ["Place", "Transfers"]
 
 MOST_FILES = 1000  # of which we remember who else has them
 MOST_OTHERS = 50  # of one file
-NOWHERE = Address("0.0.0.0", 0)  # noqa: S104 - a servent that only a push reaches
 
 
 class Place(Protocol):
