@@ -22,14 +22,12 @@ from p2pswarm.overlay.query import Digest, Hit, Query
 from p2pswarm.overlay.talk import Sink
 from p2pswarm.overlay.tools import Tools
 
-__all__ = ["GUID", "HOSTS", "Gnutella"]
+__all__ = ["Gnutella"]
 
 log = logging.getLogger(__name__)
 
 MOST_WORDS = 6  # of a name, when its file is looked for again
 
-HOSTS, GUID = Path("gnutella", "hosts.json"), Path("gnutella", "guid")
-"""The host cache and who we are, in the data folder."""
 # Searches for hosts that only a push reaches, a second and saved up: strangers name such hosts, too.
 SEEKS = (1 / 10, 6.0)
 
