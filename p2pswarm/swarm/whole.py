@@ -1,7 +1,8 @@
 """Data that must be one certain file as a whole, whatever its pieces say.
 
 What a piece must hash to may be unknown, or come from the very host that claimed a SHA-1 for it: then the
-whole is read and hashed when all of it is here, some MiB at a time. If it is another file, nothing is kept.
+whole is read and hashed when all of it is here, some MiB at a time. If it is another file, nothing
+that came is kept.
 """
 
 from collections.abc import Callable
@@ -116,6 +117,15 @@ class WholeData(TorrentData):
         if right:
             self.proven = True
             return
+        what, fate = "is there", "it is left alone"
+        if self._stores:
+            what, fate = "came", "nothing of it is kept"
         raise HashMismatchError(
-            f"what came is not {meta.name}: {self._whole.name} is another; nothing of it is kept"
+            f"what {what} is not {meta.name}: {self._whole.name} is another; {fate}"
         )
+
+    @override
+    async def empty(self) -> None:
+        """A file that was there before anything came may be somebody's own, and a claim is no reason."""
+        if self._stores:
+            await super().empty()

@@ -392,6 +392,22 @@ def test_a_tree_that_somebody_made_up_does_not_stand_against_the_sha1(tmp_path: 
 
 
 @needs_tiger()
+def test_a_file_of_somebody_is_left_alone_whatever_sha1_is_claimed_for_it(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        mine = tmp_path / "to" / "song.mp3"
+        mine.parent.mkdir()
+        mine.write_bytes(DATA)
+        node, claimed = await world.node(world.host()), bytes(20)
+        torrent = await started(node, mine.parent, sha1=claimed, tree=TigerTree.of(DATA))
+        with pytest.raises(HashMismatchError, match="it is left alone"):
+            await torrent.finished()
+        await node.remove(torrent)
+        assert mine.read_bytes() == DATA
+
+    simulate(tmp_path, story)
+
+
+@needs_tiger()
 @pytest.mark.parametrize("bad", [False, True])
 def test_a_tree_too_coarse_for_pieces_proves_the_whole(tmp_path: Path, bad: bool) -> None:
     async def story(world: World) -> None:
