@@ -25,13 +25,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from p2pswarm.errors import BusyError, DiskError, NetworkError, P2PSwarmError, RemoteError
-from p2pswarm.formats.ids import Address
+from p2pswarm.errors import BusyError, NetworkError, P2PSwarmError, RemoteError
 from p2pswarm.formats.metainfo import File, Metainfo
 from p2pswarm.formats.thex import TigerTree
 from p2pswarm.overlay.network import FileNetwork
 from p2pswarm.overlay.query import Hit
-from p2pswarm.swarm.events import PeerBanned, PieceDone
+from p2pswarm.sources import Part, Sources
 from p2pswarm.swarm.loose import LooseData, loose_metainfo
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.swarm.whole import WholeData
@@ -44,7 +43,6 @@ MOST_ASKED = 16  # hosts of one file that are asked for its torrent, or its tree
 ASK_AGAIN = 10.0  # seconds until a host that has no place now is asked for a torrent again,
 MOST_AGAIN = 6  # so many times
 TREE_TIME = 60.0  # seconds until a download begins without a tree
-MOST_SOURCES = 100  # hosts that give in a row, of one download
 
 Add = Callable[..., Awaitable[Torrent]]
 """`Node.add`."""
@@ -94,16 +92,16 @@ class Fetching:
         self._begin(self._take_in(torrent, offers, sources))
         return torrent
 
-    def _sources(self, torrent: Torrent, hits: Sequence[Hit]) -> "_Sources":
+    def _sources(self, torrent: Torrent, hits: Sequence[Hit]) -> Sources:
         """For those of the hosts that give in a row; and what we have of it may be had of us."""
-        sources = _Sources(self._network, torrent)
+        sources = Sources(self._network, torrent)
         self._begin(sources.judge())
         sha1 = _sha1_of(hits)
         if sha1 is not None and torrent.shareable:
             self._begin(self._lend(torrent, sha1, {hit.network: hit for hit in hits}.values()))
         return sources
 
-    async def _take_in(self, torrent: Torrent, offers: "_Offers", sources: "_Sources") -> None:
+    async def _take_in(self, torrent: Torrent, offers: "_Offers", sources: Sources) -> None:
         """Everybody who has it, as soon as that is known.
 
         Who was dialed for the torrent and answered is a peer; who had to come to us is behind a firewall and
@@ -116,7 +114,7 @@ class Fetching:
                 sources.add([hit])
 
     async def _lend(self, torrent: Torrent, sha1: bytes, hits: Collection[Hit]) -> None:
-        part = _Part(torrent, sha1)
+        part = Part(torrent, sha1)
         ends = [self._network(hit).lend(part) for hit in hits]
         try:
             async for _ in torrent.events():
@@ -225,96 +223,3 @@ class _Offers:
             hit, answer = await self._came.get()
             self._left -= 1
             self._good = [hit] if isinstance(answer, Metainfo) else []
-
-
-class _Sources:
-    """Hosts that give one download bytes in a row, and those that they name."""
-
-    def __init__(self, network: Callable[[Hit], FileNetwork], torrent: Torrent) -> None:
-        self._network, self._torrent = network, torrent
-        self._hosts: dict[object, _Host] = {}
-
-    def add(self, hits: Iterable[Hit]) -> None:
-        """Once each."""
-        for hit in hits:
-            # Who can be dialed by its address, since who is told of in passing has no name.
-            dialable = hit.host is not None and hit.host.port and not hit.firewalled
-            who = hit.host if dialable else (hit.nick, hit.host)
-            if who not in self._hosts and len(self._hosts) < MOST_SOURCES:
-                host = self._hosts[who] = _Host(self._network(hit), hit, self)
-                self._torrent.add_source(host)
-
-    async def judge(self) -> None:
-        """Tell the networks whose bytes proved good, until the torrent ends."""
-        async for event in self._torrent.events():
-            match event:
-                case PeerBanned(address=address):
-                    self._tell({address}, good=False)
-                case PieceDone():
-                    self._tell(self._givers(), good=True)
-                case _:
-                    pass
-
-    def _givers(self) -> set[Address]:
-        """Whose bytes were right."""
-        return {source.address for source in self._torrent.sources if source.proved}
-
-    def _tell(self, addresses: Collection[Address], *, good: bool) -> None:
-        for host in self._hosts.values():
-            if host.address in addresses and host.good not in (good, False):
-                host.good = good
-                host.network.judge(host.hit, good=good)
-
-
-class _Host:
-    """A hit's host, as a source of bytes for a torrent."""
-
-    def __init__(self, network: FileNetwork, hit: Hit, sources: _Sources) -> None:
-        self.address = hit.host or Address(hit.nick, 0)
-        self.network, self.hit = network, hit
-        self.good: bool | None = None  # as far as its network was told
-        self._sources = sources
-
-    async def fetch(
-        self, offset: int, sink: Callable[[bytes], bool], gate: asyncio.Event
-    ) -> object:
-        def took(data: bytes) -> bool:
-            self._look_around()  # a slow host may have named faster ones long before it is done
-            return sink(data)
-
-        try:
-            return await self.network.fetch(self.hit, offset, took, gate)
-        finally:
-            self._look_around()
-
-    def _look_around(self) -> None:
-        self._sources.add(self.network.others(self.hit))
-
-
-class _Part:
-    """What a download has, for others who want it (`overlay.network.Part`)."""
-
-    def __init__(self, torrent: Torrent, sha1: bytes) -> None:
-        self.sha1, self.size = sha1, torrent.metainfo.total
-        self._torrent = torrent
-
-    def ranges(self) -> list[tuple[int, int]]:
-        """The verified parts, as (start, end), in order."""
-        length = self._torrent.piece_length
-        return [
-            (start * length, min(end * length, self.size))
-            for start, end in self._torrent.picker.have.runs()
-        ]
-
-    async def read(self, at: int, buffer: memoryview) -> None:
-        """Fill it with verified bytes. Raises DiskError."""
-        done: asyncio.Future[DiskError | None] = asyncio.get_running_loop().create_future()
-
-        def read(error: DiskError | None) -> None:
-            if not done.done():
-                done.set_result(error)
-
-        self._torrent.read(at, [buffer], read)
-        error = await done
-        if error is not None:
-            raise error
