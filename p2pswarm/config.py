@@ -375,7 +375,11 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         _parse_role(self.gnutella_role)
         if self.flood and self.gnutella_role != "auto":
-            raise ValueError("flood: where every node is equal nobody has a gnutella_role")
+            raise ValueError("--flood: where every node is equal nobody has a --gnutella-role")
+        if self.firewalled and self.gnutella_role == "ultrapeer":
+            raise ValueError("--firewalled: nobody could connect to such an ultrapeer")
+        if not self.wait:
+            raise ValueError("--wait: a search takes some time")
         if self.napster_password and not self.napster_nick:
             raise ValueError("napster_password: a password needs a napster_nick")
         _parse_word(self.napster_nick)

@@ -369,6 +369,8 @@ def _where(metainfo: Metainfo, save_to: Path, data: Path | None) -> Place:
 
 def _target(metainfo: Metainfo, save_to: Path) -> Place:
     target = save_to / metainfo.name
+    if target.is_symlink():  # which nothing is ever written through
+        raise TargetExistsError(f"{target} exists and is a symbolic link")
     if target.exists() and target.is_dir() == metainfo.single_file:
         kind = "folder" if target.is_dir() else "file"
         raise TargetExistsError(f"{target} exists and is a {kind}")

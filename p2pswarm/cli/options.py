@@ -302,6 +302,10 @@ class Looking:
         ),
     )
 
+    def __post_init__(self) -> None:
+        if self.max_size is not None and self.max_size < self.min_size:
+            raise ValueError("--max-size is less than --min-size")
+
 
 @dataclass(frozen=True)
 class Offering:

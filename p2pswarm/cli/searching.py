@@ -6,6 +6,7 @@ word that stands beside it works anywhere and later: it asks the network again.
 
 import json
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -80,12 +81,17 @@ async def _search(
     async with Node(settings, networks) as node:
         joined = await join(node, via or node.networks.set_up(), report, stop)
         async with watching(node, report), node.search(query, joined) as looking:
-            async for find in _until_stopped(looking, stop):
-                _tell_find(len(looking.finds), find, report)
+            try:
+                async for find in _until_stopped(looking, stop):
+                    _tell_find(len(looking.finds), find, report)
+            finally:  # also of a search that is stopped: its numbers were seen
+                if looking.finds:
+                    _keep(looking.finds, settings.data_dir)
             failed = len(looking.failures) == len(joined)
             if looking.finds or not failed:
                 _tell_costs(looking, report)
-                _keep(looking.finds, settings.data_dir)
+            if not looking.finds and not failed:
+                _keep((), settings.data_dir)  # the last search found nothing
     if failed:
         raise NetworkError("; ".join(f"{name}: {why}" for name, why in looking.failures.items()))
     return Exit.OK
@@ -252,4 +258,10 @@ async def _hits(
         raise looking.failures[network]
     if not looking.finds:
         raise CommandError(f"nobody in {network} has it now", Exit.NO_PEERS)
-    return looking.finds[0].hits
+    return _by_name(looking.finds[0].hits)
+
+
+def _by_name(hits: Sequence["Hit"]) -> list["Hit"]:
+    """Those with the name that most have first, so that a file found by its hash has the same each time."""
+    names = Counter(hit.filename for hit in hits)
+    return sorted(hits, key=lambda hit: (-names[hit.filename], hit.filename))

@@ -128,7 +128,10 @@ class Search:
     ) -> None:
         for task in self._running:
             task.cancel()
-        await self._tasks.__aexit__(kind, error, trace)
+        if isinstance(error, asyncio.CancelledError):
+            await self._tasks.__aexit__(kind, error, trace)
+        else:  # what was raised in the body is no failure of a task, and comes out as it is
+            await self._tasks.__aexit__(None, None, None)
 
     async def __aiter__(self) -> AsyncIterator[Find]:
         left = len(self._networks)

@@ -179,7 +179,8 @@ class Servent:
 
     def _tried(self) -> str:
         named = ", ".join(map(str, self._connect[:5]))
-        return f"{named or 'none'} of {len(self.hosts) or len(self._connect)} that we know"
+        why = f"; {self.neighbours.trouble}" if self.neighbours.trouble else ""
+        return f"{named or 'none'} of {len(self.hosts) or len(self._connect)} that we know{why}"
 
     async def search(self, query: Wanted, cost: Cost) -> AsyncGenerator[Hit, None]:
         """Raises NetworkError."""

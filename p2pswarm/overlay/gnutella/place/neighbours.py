@@ -79,6 +79,8 @@ class Neighbours:
         self._knocks = Knocks()
         self._dialing: set[Address] = set()
         self._dialed: WeakKeyDictionary[Link, Address] = WeakKeyDictionary()  # under which address
+        self.trouble = ""
+        """Why the last dial came to nothing."""
         self._bell = asyncio.Event()
         self._moved = asyncio.Event()
         self._over = False
@@ -176,7 +178,8 @@ class Neighbours:
             where = await _look_up(address)
             await dial(self._port, where, self._standing(), partial(self._made, address))
         except RefusedGreetingError as error:
-            log.debug("%s: %s", address, error)
+            self.trouble = f"{address}: {error}"
+            log.debug("%s", self.trouble)
             self._hear(error.tries, address)
             if error.reason == MYSELF:
                 self._prospects.ourselves(address, clock())
@@ -184,7 +187,8 @@ class Neighbours:
                 crossed = error.code == 409
                 self._prospects.refused(address, clock(), self._wall(), crossed=crossed)
         except NetworkError as error:
-            log.debug("%s: %s", address, error)
+            self.trouble = str(error)
+            log.debug("%s", self.trouble)
             self._prospects.failed(address, clock())
         finally:
             self._dialing.discard(address)
