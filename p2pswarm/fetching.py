@@ -3,7 +3,7 @@
 With an info-hash (hosts of our own kind tell it) the torrent comes from one of the hosts and is believed
 once it hashes to that; the hosts that can be dialed are its first peers, and those that cannot give it bytes
 in a row. Without one, or where no host has that torrent, all give bytes in a row, checked by what the
-networks told of the file: a tiger tree piece by piece, a SHA-1 in the end.
+networks told of the file: a tiger tree piece by piece, a SHA-1 in the end, also after a torrent.
 
 The one hard thing: a hit is a claim, and a host a victim perhaps. Nobody becomes a peer who was not found
 there by the network it was named in, and hosts that hosts name are asked by the network, within its budget.
@@ -25,15 +25,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from p2pswarm.errors import BusyError, DiskError, FormatError, NetworkError
-from p2pswarm.formats.ids import Address
+from p2pswarm.errors import BusyError, NetworkError, P2PSwarmError, RemoteError
 from p2pswarm.formats.metainfo import File, Metainfo
 from p2pswarm.formats.thex import TigerTree
 from p2pswarm.overlay.network import FileNetwork
 from p2pswarm.overlay.query import Hit
-from p2pswarm.swarm.events import PeerBanned, PieceDone
+from p2pswarm.sources import Part, Sources
 from p2pswarm.swarm.loose import LooseData, loose_metainfo
 from p2pswarm.swarm.torrent import Torrent
+from p2pswarm.swarm.whole import WholeData
 
 __all__ = ["Begin", "Fetching", "renamed"]
 
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 MOST_ASKED = 16  # hosts of one file that are asked for its torrent, or its tree
 ASK_AGAIN = 10.0  # seconds until a host that has no place now is asked for a torrent again,
 MOST_AGAIN = 6  # so many times
-MOST_SOURCES = 100  # hosts that give in a row, of one download
+TREE_TIME = 60.0  # seconds until a download begins without a tree
 
 Add = Callable[..., Awaitable[Torrent]]
 """`Node.add`."""
@@ -84,22 +84,24 @@ class Fetching:
                 raise
             log.info("%s; from others then", error)
             return await self._loose(others, save_to)
-        torrent = await self._add(renamed(metainfo, first.filename), save_to=save_to)
+        # Who claims a SHA-1 for a torrent may have made up both: the bytes must have it, too.
+        kind = partial(WholeData, sha1=_sha1_of(hits))
+        torrent = await self._add(renamed(metainfo, first.filename), save_to=save_to, kind=kind)
         sources = self._sources(torrent, hits)
         sources.add(hit for hit in hits if hit.peer is None)
         self._begin(self._take_in(torrent, offers, sources))
         return torrent
 
-    def _sources(self, torrent: Torrent, hits: Sequence[Hit]) -> "_Sources":
+    def _sources(self, torrent: Torrent, hits: Sequence[Hit]) -> Sources:
         """For those of the hosts that give in a row; and what we have of it may be had of us."""
-        sources = _Sources(self._network, torrent)
+        sources = Sources(self._network, torrent)
         self._begin(sources.judge())
-        sha1 = next((hit.sha1 for hit in hits if hit.sha1), None)
+        sha1 = _sha1_of(hits)
         if sha1 is not None and torrent.shareable:
             self._begin(self._lend(torrent, sha1, {hit.network: hit for hit in hits}.values()))
         return sources
 
-    async def _take_in(self, torrent: Torrent, offers: "_Offers", sources: "_Sources") -> None:
+    async def _take_in(self, torrent: Torrent, offers: "_Offers", sources: Sources) -> None:
         """Everybody who has it, as soon as that is known.
 
         Who was dialed for the torrent and answered is a peer; who had to come to us is behind a firewall and
@@ -112,7 +114,7 @@ class Fetching:
                 sources.add([hit])
 
     async def _lend(self, torrent: Torrent, sha1: bytes, hits: Collection[Hit]) -> None:
-        part = _Part(torrent, sha1)
+        part = Part(torrent, sha1)
         ends = [self._network(hit).lend(part) for hit in hits]
         try:
             async for _ in torrent.events():
@@ -125,8 +127,7 @@ class Fetching:
 
     async def _loose(self, hits: Sequence[Hit], save_to: Path) -> Torrent:
         """Bytes in a row from every host, verified by what the networks told."""
-        first = hits[0]
-        sha1 = next((hit.sha1 for hit in hits if hit.sha1), None)
+        first, sha1 = hits[0], _sha1_of(hits)
         tree = await self._tree(hits)
         metainfo = loose_metainfo(first.filename, first.size, first.md5, sha1=sha1, tree=tree)
         kind = partial(LooseData, md5=first.md5, sha1=sha1, tree=tree)
@@ -135,34 +136,48 @@ class Fetching:
         return torrent
 
     async def _tree(self, hits: Sequence[Hit]) -> TigerTree | None:
-        """Of the first host that has one. Who has none, or is busy, may give the bytes all the same."""
-        for hit in [hit for hit in hits if hit.sha1][:MOST_ASKED]:
-            try:
-                tree = await self._network(hit).tree(hit)
-            except NetworkError as error:
-                log.info("no tiger tree of %s: %s", hit.filename, error)
-                continue
-            if tree is not None and tree.size == hit.size:
-                return tree
+        """Of the first host that has one, if that is soon: without it the SHA-1 is checked in the end."""
+        try:
+            async with asyncio.timeout(TREE_TIME):
+                for hit in [hit for hit in hits if hit.sha1][:MOST_ASKED]:
+                    tree = await self._tree_of(hit)
+                    if tree is not None:
+                        return tree
+        except TimeoutError:
+            log.info("no tiger tree of %s in %.0f s", hits[0].filename, TREE_TIME)
         return None
+
+    async def _tree_of(self, hit: Hit) -> TigerTree | None:
+        """Who has none, or is busy, may give the bytes all the same."""
+        try:
+            tree = await self._network(hit).tree(hit)
+        except RemoteError as error:
+            log.info("no tiger tree of %s: %s", hit.filename, error)
+            return None
+        return tree if tree is not None and tree.size == hit.size else None
 
     # With one
 
     async def _ask(self, hit: Hit, offers: "_Offers") -> None:
         """For the torrent, so that the host seeds it: before that nobody need dial it."""
+        answer: Metainfo | str = "we stopped asking"
         try:
-            metainfo = Metainfo.from_bytes(await self._torrent_of(hit))
-        except (NetworkError, FormatError) as error:
-            offers.put(hit, str(error))
-            return
+            answer = await self._answer_of(hit)
+        except P2PSwarmError as error:
+            answer = str(error)
+        finally:
+            offers.put(hit, answer)  # whatever ends this: somebody waits for the last one
+
+    async def _answer_of(self, hit: Hit) -> Metainfo | str:
+        """Raises FormatError, and what `_torrent_of` raises."""
+        metainfo = Metainfo.from_bytes(await self._torrent_of(hit))
         is_it = (metainfo.info_hash, metainfo.total) == (hit.info_hash, hit.size)
         if is_it and len(metainfo.files) == 1:
-            offers.put(hit, metainfo)
-        else:
-            offers.put(hit, f"{hit.nick} sends the torrent of something else")
+            return metainfo
+        return f"{hit.nick} sends the torrent of something else"
 
     async def _torrent_of(self, hit: Hit) -> bytes:
-        """A host that has no place now is asked again. Raises NetworkError."""
+        """A host that has no place now is asked again. Raises RemoteError."""
         for _ in range(MOST_AGAIN):
             try:
                 return await self._network(hit).torrent(hit)
@@ -170,6 +185,10 @@ class Fetching:
                 log.debug("%s", error)
                 await asyncio.sleep(ASK_AGAIN)
         return await self._network(hit).torrent(hit)
+
+
+def _sha1_of(hits: Iterable[Hit]) -> bytes | None:
+    return next((hit.sha1 for hit in hits if hit.sha1), None)
 
 
 class _Offers:
@@ -204,96 +223,3 @@ class _Offers:
             hit, answer = await self._came.get()
             self._left -= 1
             self._good = [hit] if isinstance(answer, Metainfo) else []
-
-
-class _Sources:
-    """Hosts that give one download bytes in a row, and those that they name."""
-
-    def __init__(self, network: Callable[[Hit], FileNetwork], torrent: Torrent) -> None:
-        self._network, self._torrent = network, torrent
-        self._hosts: dict[object, _Host] = {}
-
-    def add(self, hits: Iterable[Hit]) -> None:
-        """Once each."""
-        for hit in hits:
-            # Who can be dialed by its address, since who is told of in passing has no name.
-            dialable = hit.host is not None and hit.host.port and not hit.firewalled
-            who = hit.host if dialable else (hit.nick, hit.host)
-            if who not in self._hosts and len(self._hosts) < MOST_SOURCES:
-                host = self._hosts[who] = _Host(self._network(hit), hit, self)
-                self._torrent.add_source(host)
-
-    async def judge(self) -> None:
-        """Tell the networks whose bytes proved good, until the torrent ends."""
-        async for event in self._torrent.events():
-            match event:
-                case PeerBanned(address=address):
-                    self._tell({address}, good=False)
-                case PieceDone():
-                    self._tell(self._givers(), good=True)
-                case _:
-                    pass
-
-    def _givers(self) -> set[Address]:
-        """Whose bytes were right."""
-        return {source.address for source in self._torrent.sources if source.proved}
-
-    def _tell(self, addresses: Collection[Address], *, good: bool) -> None:
-        for host in self._hosts.values():
-            if host.address in addresses and host.good not in (good, False):
-                host.good = good
-                host.network.judge(host.hit, good=good)
-
-
-class _Host:
-    """A hit's host, as a source of bytes for a torrent."""
-
-    def __init__(self, network: FileNetwork, hit: Hit, sources: _Sources) -> None:
-        self.address = hit.host or Address(hit.nick, 0)
-        self.network, self.hit = network, hit
-        self.good: bool | None = None  # as far as its network was told
-        self._sources = sources
-
-    async def fetch(
-        self, offset: int, sink: Callable[[bytes], bool], gate: asyncio.Event
-    ) -> object:
-        def took(data: bytes) -> bool:
-            self._look_around()  # a slow host may have named faster ones long before it is done
-            return sink(data)
-
-        try:
-            return await self.network.fetch(self.hit, offset, took, gate)
-        finally:
-            self._look_around()
-
-    def _look_around(self) -> None:
-        self._sources.add(self.network.others(self.hit))
-
-
-class _Part:
-    """What a download has, for others who want it (`overlay.network.Part`)."""
-
-    def __init__(self, torrent: Torrent, sha1: bytes) -> None:
-        self.sha1, self.size = sha1, torrent.metainfo.total
-        self._torrent = torrent
-
-    def ranges(self) -> list[tuple[int, int]]:
-        """The verified parts, as (start, end), in order."""
-        length = self._torrent.piece_length
-        return [
-            (start * length, min(end * length, self.size))
-            for start, end in self._torrent.picker.have.runs()
-        ]
-
-    async def read(self, at: int, buffer: memoryview) -> None:
-        """Fill it with verified bytes. Raises DiskError."""
-        done: asyncio.Future[DiskError | None] = asyncio.get_running_loop().create_future()
-
-        def read(error: DiskError | None) -> None:
-            if not done.done():
-                done.set_result(error)
-
-        self._torrent.read(at, [buffer], read)
-        error = await done
-        if error is not None:
-            raise error

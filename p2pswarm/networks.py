@@ -23,11 +23,6 @@ from p2pswarm.fetching import Fetching, renamed
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.gnutella.client import GUID, HOSTS, Gnutella
-from p2pswarm.overlay.gnutella.place.identity import Identity
-from p2pswarm.overlay.gnutella.place.slots import Wish
-from p2pswarm.overlay.napster.client import Napster
-from p2pswarm.overlay.napster.naming import Naming
 from p2pswarm.overlay.network import FileNetwork, NetworkStatus
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.search import Find, Search
@@ -35,7 +30,6 @@ from p2pswarm.overlay.tools import Seed, Tools
 from p2pswarm.swarm.data import TorrentData
 from p2pswarm.swarm.events import Checking
 from p2pswarm.swarm.torrent import Torrent
-from p2pswarm.wire.gnutella.descriptor import new_guid
 
 __all__ = ["Adding", "Networks"]
 
@@ -44,6 +38,7 @@ log = logging.getLogger(__name__)
 MOST_SEEDED = 50  # files of the catalog that are seeded at a time
 MOST_READ = 4  # files of the catalog that are read at a time because their torrents were asked for,
 MOST_READ_FOR_ONE = 2  # and for one asker
+HOSTS, GUID = Path("gnutella", "hosts.json"), Path("gnutella", "guid")  # in the data folder
 SEED_TIME = 10.0  # seconds that whoever asks for a torrent waits until it is seeded
 
 
@@ -59,6 +54,13 @@ class Adding(Protocol):
         peers: Sequence[Address] = (),
         kind: Callable[..., TorrentData] = TorrentData,
     ) -> Awaitable[Torrent]: ...
+
+
+class Held(Protocol):
+    """Who we are in a network, so that nobody else on this machine is."""
+
+    def close(self) -> None:
+        """May be called twice."""
 
 
 class Networks:
@@ -83,7 +85,7 @@ class Networks:
         self._index: DiskPool | None = None
         self._joined: dict[str, FileNetwork] = {}
         self._joining = asyncio.Lock()
-        self._held: list[Naming | Identity] = []  # who we are, and nobody else on this machine
+        self._held: list[Held] = []
         self._seeded: OrderedDict[InfoHash, Torrent] = OrderedDict()
         self._adding = asyncio.Lock()
         self._reading: Counter[str] = Counter()  # files, by who asked for them
@@ -125,11 +127,17 @@ class Networks:
             raise HostError(f"{name} is not a network we know: {', '.join(NETWORKS)}")
         return await makers[name](self._tools(self._seed))
 
+    # Each network is loaded when it is joined: together they take longer than all the rest.
+
     async def _gnutella(self, tools: Tools) -> FileNetwork:
+        from p2pswarm.overlay.gnutella.client import Gnutella
+        from p2pswarm.overlay.gnutella.place.identity import Identity
+        from p2pswarm.overlay.gnutella.place.slots import Wish
+        from p2pswarm.wire.gnutella.descriptor import new_guid
+
         settings = self._settings
         wish = Wish.FLAT if settings.flood else Wish(settings.gnutella_role)
-        fresh = new_guid(tools.dice)
-        identity = await tools.disk.run(Identity.take, self._folder / GUID, fresh)
+        identity = await tools.disk.run(Identity.take, self._folder / GUID, new_guid(tools.dice))
         self._held.append(identity)
         return Gnutella(
             tools,
@@ -143,6 +151,9 @@ class Networks:
         )
 
     async def _napster(self, tools: Tools) -> FileNetwork:
+        from p2pswarm.overlay.napster.client import Napster
+        from p2pswarm.overlay.napster.naming import Naming
+
         settings, server = self._settings, self._settings.napster_server
         if server is None:
             raise HostError("which Napster server? Name it with --napster-server")

@@ -1,107 +1,75 @@
-"""Hosts as sources of a download: each once, and what is said of them to their networks."""
+"""Hits become downloads, whatever their hosts answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
-from p2pswarm.fetching import MOST_SOURCES, _Sources
-from p2pswarm.formats.ids import Address, PieceIndex
+import pytest
+
+from p2pswarm.errors import LocalProtocolError, NetworkError, RemoteError, RemoteProtocolError
+from p2pswarm.fetching import TREE_TIME, Fetching
 from p2pswarm.overlay.query import Hit
-from p2pswarm.swarm.events import PeerBanned, PieceDone
-
-HERE = Address("8.8.8.8", 6346)
-
-
-class Network:
-    """It names others while a host gives, and remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.named: list[Hit] = []
-        self.told: list[tuple[str, bool]] = []
-
-    async def fetch(
-        self, hit: Hit, offset: int, sink: Callable[[bytes], bool], gate: asyncio.Event
-    ) -> int:
-        self.named = [hit_of("later", Address("8.8.4.4", 1))]
-        sink(b"abc")
-        assert not self.named  # heard of before the end
-        return 3
-
-    def others(self, hit: Hit) -> Sequence[Hit]:
-        named, self.named = self.named, []
-        return named
-
-    def judge(self, hit: Hit, *, good: bool) -> None:
-        self.told.append((hit.nick, good))
+from tests.support.world import World, simulate
+from tests.test_sources import HERE, Network, Torrent, hit_of
 
 
-class Torrent:
-    def __init__(self, events: Sequence[object] = ()) -> None:
-        self.sources: list[SimpleNamespace] = []
-        self.hosts: list[object] = []
-        self._events = events
+class Broken(Network):
+    """Its hosts give neither torrent nor tree."""
 
-    def add_source(self, host: object) -> None:
-        self.hosts.append(host)
-        self.sources.append(SimpleNamespace(address=host.address, proved=True))  # type: ignore[attr-defined]
+    def __init__(self, error: Exception | None) -> None:
+        super().__init__()
+        self._error = error
 
-    async def events(self) -> AsyncIterator[object]:
-        for event in self._events:
-            yield event
+    async def torrent(self, hit: Hit) -> bytes:
+        return await self._fail()
 
+    async def tree(self, hit: Hit) -> None:
+        await self._fail()
 
-def hit_of(nick: str, host: Address | None = None, **more: object) -> Hit:
-    return Hit("blue moon.ogg", 3, "gnutella", host=host, nick=nick, **more)  # type: ignore[arg-type]
-
-
-def sources(torrent: Torrent, network: Network) -> _Sources:
-    return _Sources(lambda hit: network, torrent)  # type: ignore[arg-type, return-value]
+    async def _fail(self) -> bytes:
+        if self._error is None:
+            await asyncio.Event().wait()
+        raise self._error or AssertionError
 
 
-def test_each_host_is_a_source_once() -> None:
-    torrent = Torrent()
-    near = Address("192.168.0.2", 6346)  # of many networks
-    sources(torrent, Network()).add(
-        [
-            hit_of("one", HERE),
-            hit_of("", HERE),
-            hit_of("two", near, firewalled=True),
-            hit_of("three", near, firewalled=True),
-            hit_of("three", near, firewalled=True),
-            hit_of("four"),
-            hit_of("five", Address("8.8.8.8", 0)),
-            hit_of("six", Address("8.8.8.8", 0)),
-        ]
-    )
-    assert [host.hit.nick for host in torrent.hosts] == [  # type: ignore[attr-defined]
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-    ]
+def fetching(network: Network, torrent: Torrent, tasks: asyncio.TaskGroup) -> Fetching:
+    async def add(*_: object, **__: object) -> Torrent:
+        return torrent
+
+    return Fetching(lambda hit: network, add, tasks.create_task)  # type: ignore[arg-type, return-value]
 
 
-def test_there_is_an_end_of_them() -> None:
-    torrent = Torrent()
-    many = [hit_of("", Address("8.8.8.8", port)) for port in range(1, 1000)]
-    sources(torrent, Network()).add(many)
-    assert len(torrent.hosts) == MOST_SOURCES
+@pytest.mark.parametrize("error", [RemoteProtocolError("odd"), LocalProtocolError("odd")])
+async def test_a_host_that_answers_nonsense_for_a_torrent_has_none(error: Exception) -> None:
+    asked = hit_of("one", HERE, info_hash=b"\1" * 20)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        door = fetching(Broken(error), Torrent(), tasks)
+        with pytest.raises(NetworkError, match="cannot get its torrent: odd"):
+            await door.download([asked], Path("nowhere"))
 
 
-async def test_who_is_named_while_another_gives_is_asked_then() -> None:
-    torrent, network = Torrent(), Network()
-    sources(torrent, network).add([hit_of("one", HERE)])
-    (host,) = torrent.hosts
-    await host.fetch(0, lambda data: True, asyncio.Event())  # type: ignore[attr-defined]
-    assert len(torrent.hosts) == 2
+async def test_who_waits_for_a_torrent_hears_when_the_node_ends() -> None:
+    asked = hit_of("one", HERE, info_hash=b"\1" * 20)
+    chores: list[asyncio.Task[None]] = []
+    tasks = SimpleNamespace(create_task=lambda work: chores.append(asyncio.create_task(work)))
+    door = fetching(Broken(None), Torrent(), tasks)  # type: ignore[arg-type]
+    download = asyncio.create_task(door.download([asked], Path("nowhere")))
+    await asyncio.sleep(0.01)
+    chores[0].cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(NetworkError, match="we stopped asking"):
+            await download
 
 
-async def test_who_gave_wrong_bytes_is_never_good_again() -> None:
-    done, banned = PieceDone(PieceIndex(0)), PeerBanned(HERE)
-    torrent, network = Torrent([done, done, banned, done]), Network()
-    told = sources(torrent, network)
-    told.add([hit_of("liar", HERE), hit_of("honest", Address("8.8.4.4", 1))])
-    await told.judge()
-    assert network.told == [("liar", True), ("honest", True), ("liar", False)]
+@pytest.mark.parametrize("error", [RemoteProtocolError("odd"), NetworkError("gone"), None])
+def test_a_host_that_has_no_tree_gives_the_file(tmp_path: Path, error: RemoteError | None) -> None:
+    async def story(world: World) -> None:
+        torrent, hit = Torrent(), hit_of("one", HERE, sha1=b"\1" * 20)
+        began = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as tasks:
+            await fetching(Broken(error), torrent, tasks).download([hit], tmp_path)
+        took = asyncio.get_running_loop().time() - began
+        assert [host.hit for host in torrent.hosts] == [hit]  # type: ignore[attr-defined]
+        assert took == pytest.approx(0.0 if error else TREE_TIME, abs=1.0)
+
+    simulate(tmp_path, story)

@@ -14,12 +14,10 @@ from p2pswarm.formats.ids import InfoHash
 __all__ = [
     "Named",
     "base32",
-    "bitprint_urn",
     "btih_urn",
     "read_base32",
     "read_urn",
     "sha1_urn",
-    "tree_urn",
 ]
 
 _SHA1, _TIGER = 20, 24  # bytes
@@ -80,14 +78,6 @@ def base32(value: bytes) -> str:
 
 def sha1_urn(sha1: bytes) -> str:
     return f"urn:sha1:{base32(sha1)}"
-
-
-def bitprint_urn(sha1: bytes, tth: bytes) -> str:
-    return f"urn:bitprint:{base32(sha1)}.{base32(tth)}"
-
-
-def tree_urn(tth: bytes) -> str:
-    return f"urn:tree:tiger:{base32(tth)}"
 
 
 def btih_urn(info_hash: InfoHash) -> str:

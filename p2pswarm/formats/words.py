@@ -7,7 +7,7 @@ other. Nothing here grows with what a stranger sends: a name has so many words, 
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -60,7 +60,7 @@ def words_of(text: str) -> list[str]:
     return list(dict.fromkeys(word[:MAX_WORD] for word in found))[:MAX_WORDS]
 
 
-def plain(words: Iterable[str]) -> list[str]:
+def plain(words: Collection[str]) -> list[str]:
     """Words as they are compared, without accents and each of one script, as in Gnutella's route tables:
     who asks for `deja` finds `déjà`, and who asks for `東京` finds `東京タワー`."""
     found: dict[str, None] = {}
@@ -69,7 +69,8 @@ def plain(words: Iterable[str]) -> list[str]:
             found[word] = None
         else:
             found.update(dict.fromkeys(_plain_parts(word)))
-    return list(found)
+    # Who asks for an accent alone does not ask for everything.
+    return list(found or dict.fromkeys(words))
 
 
 def _plain_parts(word: str) -> list[str]:

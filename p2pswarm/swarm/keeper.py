@@ -213,15 +213,18 @@ class Keeper:
 
     async def _prove(self) -> None:
         """Raises DiskError, HashMismatchError."""
+        told = self._data.proven  # by the proof that was under way when this one was asked for
         try:
-            if not self._data.proven:
+            if not told:
                 await self._data.prove(self._owner.checking)
         except HashMismatchError:
             self._disown({*self._picker.have.pieces()})
             await self._note()  # first: with its sync a file gets its length again
             await self._data.empty()
             raise
-        if self._picker.done and self._data.proven:  # else pieces went meanwhile, and come again
+        if (
+            not told and self._picker.done and self._data.proven
+        ):  # else pieces went meanwhile, and come again
             self._owner.proved()
 
     async def _look(self) -> None:

@@ -27,13 +27,12 @@ from p2pswarm.disk.digests import MD5_SPAN, beginning_has
 from p2pswarm.disk.pool import DiskPool, Stored
 from p2pswarm.disk.resume import Resume, Saved
 from p2pswarm.disk.storage import FileStat, Storage
-from p2pswarm.errors import DiskError, HashMismatchError, TargetExistsError
+from p2pswarm.errors import DiskError, TargetExistsError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.formats.metainfo import Metainfo, build
 from p2pswarm.formats.thex import TigerTree, span_for
-from p2pswarm.swarm.data import TorrentData
-from p2pswarm.swarm.whole import Whole
+from p2pswarm.swarm.whole import WholeData
 
 __all__ = ["LooseData", "loose_metainfo"]
 
@@ -82,7 +81,7 @@ def _identity(md5: bytes | None, sha1: bytes | None, tree: TigerTree | None) -> 
     return f"loose {md5.hex() if md5 else ''}"
 
 
-class LooseData(TorrentData):
+class LooseData(WholeData):
     """`md5` is what the network said of the beginning, `sha1` and `tree` of the whole; None: nothing."""
 
     swarms = False
@@ -100,16 +99,22 @@ class LooseData(TorrentData):
         sha1: bytes | None = None,
         tree: TigerTree | None = None,
     ) -> None:
-        super().__init__(metainfo, storage, disk, resume, writable=writable, dice=dice)
+        by_piece = tree is not None and tree.span <= metainfo.piece_length
+        super().__init__(
+            metainfo,
+            storage,
+            disk,
+            resume,
+            writable=writable,
+            dice=dice,
+            sha1=sha1,
+            tree=None if by_piece else tree,
+        )
         self._md5 = md5
         self._begins_well: bool | None = None  # None: nobody can tell
-        by_piece = tree is not None and tree.span <= metainfo.piece_length
         self._tree = tree if by_piece else None
         self._named: set[range] = set()  # damage that was told
-        self._stores = 0  # pieces so far: a proof is of what was there when it began
-        self._whole = Whole(sha1, None if by_piece else tree)
         self.shareable = by_piece
-        self.proven = not self._whole.known
 
     @property
     @override
@@ -175,8 +180,6 @@ class LooseData(TorrentData):
         begun: Begun | None = None,
         digests: bool,
     ) -> None:
-        self.proven = not self._whole.known
-        self._stores += 1
         if self._tree is not None:
             begun = _ByTree(partial(self._is_sound, piece))
         super().store(piece, data, done, begun=begun, digests=digests)
@@ -216,21 +219,6 @@ class LooseData(TorrentData):
         if self._md5 is not None:
             self._begins_well = beginning_has(data, self._metainfo.total, self._md5)
         return self._begins_well is not False
-
-    @override
-    async def prove(self, progress: Callable[[int, int], None]) -> None:
-        meta, stores = self._metainfo, self._stores
-        proof = self._whole.proof(self._storage, meta.total)
-        while (right := await self._run(proof.step)) is None:
-            progress(proof.at // meta.piece_length, meta.piece_count)
-        if stores != self._stores:  # somebody changed the file meanwhile, and we mended it
-            return
-        if right:
-            self.proven = True
-            return
-        raise HashMismatchError(
-            f"what came is not {meta.name}: {self._whole.name} is another; nothing of it is kept"
-        )
 
 
 class _ByTree(Begun):

@@ -8,12 +8,10 @@ from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.urns import (
     Named,
     base32,
-    bitprint_urn,
     btih_urn,
     read_base32,
     read_urn,
     sha1_urn,
-    tree_urn,
 )
 
 SHA1, TTH = bytes(range(20)), bytes(range(24))
@@ -21,8 +19,7 @@ SHA1, TTH = bytes(range(20)), bytes(range(24))
 
 def test_what_is_written() -> None:
     assert sha1_urn(SHA1) == "urn:sha1:AAAQEAYEAUDAOCAJBIFQYDIOB4IBCEQT"
-    assert tree_urn(TTH) == "urn:tree:tiger:AAAQEAYEAUDAOCAJBIFQYDIOB4IBCEQTCQKRMFY"
-    assert bitprint_urn(SHA1, TTH) == f"urn:bitprint:{base32(SHA1)}.{base32(TTH)}"
+    assert base32(TTH) == "AAAQEAYEAUDAOCAJBIFQYDIOB4IBCEQTCQKRMFY"
     assert btih_urn(InfoHash(SHA1)) == "urn:btih:000102030405060708090a0b0c0d0e0f10111213"
 
 
@@ -32,9 +29,9 @@ def test_what_is_written() -> None:
         (sha1_urn(SHA1), Named(sha1=SHA1)),
         (sha1_urn(SHA1).lower(), Named(sha1=SHA1)),
         (f" URN:SHA1:{base32(SHA1)}\r", Named(sha1=SHA1)),
-        (bitprint_urn(SHA1, TTH), Named(sha1=SHA1, tth=TTH)),
+        (f"urn:bitprint:{base32(SHA1)}.{base32(TTH)}", Named(sha1=SHA1, tth=TTH)),
         (f"urn:bitprint:{base32(SHA1)}", Named(sha1=SHA1)),
-        (tree_urn(TTH), Named(tth=TTH)),
+        (f"urn:tree:tiger:{base32(TTH)}", Named(tth=TTH)),
         (f"urn:tree:tiger/:{base32(TTH)}", Named(tth=TTH)),
         (f"urn:tree:TIGER/{base32(TTH)}", Named(tth=TTH)),
         (f"urn:ttroot:{base32(TTH)}", Named(tth=TTH)),

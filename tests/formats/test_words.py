@@ -120,6 +120,12 @@ def test_accents_are_told_and_not_compared() -> None:
     assert not Asked.of("vu", "deja").matches(words_of("déjà vu.ogg"))
 
 
+@pytest.mark.parametrize("accent", ["\u0301", "\u00b4", "\u00a8 \u02dc"])
+def test_who_asks_for_accents_alone_does_not_ask_for_everything(accent: str) -> None:
+    assert not Asked.of(accent).matches(words_of("Déjà vu.ogg"))
+    assert Asked.of(f"vu {accent}").matches(words_of("Déjà vu.ogg"))
+
+
 @given(st.text(max_size=60))
 def test_plain_words_stay_as_they_are(text: str) -> None:
     assert plain(plain(words_of(text))) == plain(words_of(text))

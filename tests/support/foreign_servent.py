@@ -147,6 +147,9 @@ X-Query-Routing: 0.1\r\nGGEP: 0.5\r\nListen-IP: {self.here.host}:{port}\r\n\r\n"
         """How many bytes of the file were given; 'most' at most, whatever was promised."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         target = head.split()[1]
+        if head.startswith("GNUTELLA "):
+            writer.write(b"GNUTELLA/0.6 503 I am a shielded leaf node\r\n\r\n")
+            return 0
         if target.startswith(f"/uri-res/N2X?{self.urn}"):
             say("tree")
             body = write_thex(self.tree)

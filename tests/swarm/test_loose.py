@@ -204,6 +204,28 @@ def test_the_whole_is_hashed_before_it_counts_as_complete(tmp_path: Path) -> Non
     simulate(tmp_path, story)
 
 
+def test_it_is_complete_once_though_a_look_at_the_files_ends_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(world: World) -> None:
+        torrent = await started(await world.node(world.host()), tmp_path / "to", sha1=SHA1)
+        listening, step = asyncio.ensure_future(told(torrent)), Proof.step
+
+        def looked(proof: Proof) -> bool | None:
+            torrent.disk_works()
+            return step(proof)
+
+        monkeypatch.setattr(Proof, "step", looked)
+        torrent.add_source(Shop(DATA))
+        await torrent.finished()
+        await asyncio.sleep(5)
+        assert isinstance(torrent.state, Seeding)
+        await world.nodes[0].remove(torrent)
+        assert sum(isinstance(event, Completed) for event in await listening) == 1
+
+    simulate(tmp_path, story)
+
+
 def test_another_file_is_thrown_away_and_the_download_fails(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         node = await world.node(world.host())
@@ -365,6 +387,22 @@ def test_a_tree_that_somebody_made_up_does_not_stand_against_the_sha1(tmp_path: 
         torrent.add_source(Shop(other))
         with pytest.raises(HashMismatchError):
             await torrent.finished()
+
+    simulate(tmp_path, story)
+
+
+@needs_tiger()
+def test_a_file_of_somebody_is_left_alone_whatever_sha1_is_claimed_for_it(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        mine = tmp_path / "to" / "song.mp3"
+        mine.parent.mkdir()
+        mine.write_bytes(DATA)
+        node, claimed = await world.node(world.host()), bytes(20)
+        torrent = await started(node, mine.parent, sha1=claimed, tree=TigerTree.of(DATA))
+        with pytest.raises(HashMismatchError, match="it is left alone"):
+            await torrent.finished()
+        await node.remove(torrent)
+        assert mine.read_bytes() == DATA
 
     simulate(tmp_path, story)
 

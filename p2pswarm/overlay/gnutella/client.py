@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
+from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.thex import TigerTree
 from p2pswarm.formats.words import words_of
@@ -21,14 +22,12 @@ from p2pswarm.overlay.query import Digest, Hit, Query
 from p2pswarm.overlay.talk import Sink
 from p2pswarm.overlay.tools import Tools
 
-__all__ = ["GUID", "HOSTS", "Gnutella"]
+__all__ = ["Gnutella"]
 
 log = logging.getLogger(__name__)
 
 MOST_WORDS = 6  # of a name, when its file is looked for again
 
-HOSTS, GUID = Path("gnutella", "hosts.json"), Path("gnutella", "guid")
-"""The host cache and who we are, in the data folder."""
 # Searches for hosts that only a push reaches, a second and saved up: strangers name such hosts, too.
 SEEKS = (1 / 10, 6.0)
 
@@ -64,14 +63,20 @@ class Gnutella:
         self._seeks = Tokens(*SEEKS, asyncio.get_running_loop().time())
         self._servent.serve(self._transfers)
         self._life: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+        self._left = 0  # times
 
     async def join(self) -> None:
         """Raises NetworkError when no host that we know lets us in; it goes on being tried until `leave`."""
-        if self._life is None:
-            await self._servent.open()
-            self._transfers.open()
-            self._life = asyncio.create_task(self._live())
-            self._life.add_done_callback(_ended)
+        left = self._left
+        async with self._opening:
+            if self._life is None:
+                await self._servent.open()
+                if self._left != left:
+                    raise NetworkError("we left Gnutella while we joined it")
+                self._transfers.open()
+                self._life = asyncio.create_task(self._live())
+                self._life.add_done_callback(_ended)
         await self._servent.first()
 
     async def _live(self) -> None:
@@ -80,6 +85,7 @@ class Gnutella:
             tasks.create_task(self._servent.run())
 
     async def leave(self) -> None:
+        self._left += 1
         life, self._life = self._life, None
         if life is not None:
             life.cancel()

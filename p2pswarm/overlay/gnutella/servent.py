@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 
 READ_AGAIN = 60.0  # seconds until a catalog that cannot be read is tried again
 SAVE_EVERY = 10.0  # seconds between looks whether the host cache is worth writing
+SAVE_AT_END = 0.5  # seconds; a node has three to end
 FIRST_TIME = 12.0  # seconds until one of the hosts we know should have let us in,
 OTHERS_TIME = 1.0  # and more for the others
 
@@ -135,7 +136,15 @@ class Servent:
                         self._udp.ask_for_hosts()
                     self._udp.test()
         finally:
-            await self._file.save(at_once=True)
+            await self._remember()
+
+    async def _remember(self) -> None:
+        """At the end, which has no time for a disk that hangs."""
+        try:
+            async with asyncio.timeout(SAVE_AT_END):
+                await self._file.save(at_once=True)
+        except TimeoutError:
+            log.warning("hosts are not remembered: the disk hangs")
 
     def share(self, catalog: Catalog) -> None:
         """Once. Raises InvalidStateError the second time."""
@@ -232,8 +241,8 @@ class Servent:
         return leaf.tell(Descriptor(new_guid(self._dice), Kind.PUSH, 1, 0, push.encode()))
 
     def listing(self, files: Sequence[Shared]) -> bytes:
-        host = self.address or Address("0.0.0.0", 0)  # noqa: S104 - who browses knows where we are
-        return self.answering.listing(files, host.host)
+        host = self.address.host if self.address else NOWHERE  # who browses knows where we are
+        return self.answering.listing(files, host)
 
     def _presence(self) -> Presence:
         return Presence(

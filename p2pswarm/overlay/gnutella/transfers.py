@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
-from p2pswarm.errors import RefusedError
+from p2pswarm.errors import LocalProtocolError, NetworkError, RefusedError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.thex import TigerTree
 from p2pswarm.formats.zones import Zone, zone_of
@@ -22,7 +22,7 @@ from p2pswarm.overlay.gnutella.files.pushed import Pushed
 from p2pswarm.overlay.gnutella.files.pushes import Pushes, Seek
 from p2pswarm.overlay.gnutella.files.queue import UploadSlots
 from p2pswarm.overlay.gnutella.files.serving import Serving
-from p2pswarm.overlay.gnutella.files.sources import Source
+from p2pswarm.overlay.gnutella.files.sources import NOWHERE, Source
 from p2pswarm.overlay.gnutella.files.uploads import Uploads
 from p2pswarm.overlay.gnutella.search.results import NAME
 from p2pswarm.overlay.network import Part
@@ -37,7 +37,6 @@ __all__ = ["Place", "Transfers"]
 
 MOST_FILES = 1000  # of which we remember who else has them
 MOST_OTHERS = 50  # of one file
-NOWHERE = Address("0.0.0.0", 0)  # noqa: S104 - a servent that only a push reaches
 
 
 class Place(Protocol):
@@ -221,7 +220,10 @@ class Transfers:
         return self._place.address
 
     def _send_push(self, servent: bytes, index: int, address: Address) -> bool:
-        return self._place.send_push(Push(servent, index, address))
+        try:
+            return self._place.send_push(Push(servent, index, address))
+        except LocalProtocolError as error:  # a hit that somebody kept may have any number in it
+            raise NetworkError(f"no push can ask for that: {error}") from error
 
 
 def _hit(source: Source) -> Hit:

@@ -26,14 +26,16 @@ _LAST, _COBS, _DEFLATE, _RESERVED, _NAME_SIZE = 0x80, 0x40, 0x20, 0x10, 0x0F
 _MAX_VALUE = (1 << 18) - 1  # what three groups of six bits can say
 
 
-def read_ggep(data: bytes, room: int = MAX_INFLATED) -> tuple[dict[str, bytes], int]:
+def read_ggep(
+    data: bytes, room: int = MAX_INFLATED, most: int = MAX_EXTENSIONS
+) -> tuple[dict[str, bytes], int]:
     """The extensions at the start of `data` and how many bytes they take. Raises RemoteProtocolError.
 
     Blocks may be packed one against another; of two extensions of one name the later counts. All values
     together have at most `room` bytes.
     """
     found: dict[str, bytes] = {}
-    at, left = 0, MAX_EXTENSIONS
+    at, left = 0, most
     while at < len(data) and data[at] == MAGIC:
         at, flags = at + 1, 0
         while not flags & _LAST:
@@ -42,20 +44,20 @@ def read_ggep(data: bytes, room: int = MAX_INFLATED) -> tuple[dict[str, bytes], 
             value = _unpacked(packed, flags, room)
             room -= len(value)
             if left < 0:
-                raise RemoteProtocolError(f"more than {MAX_EXTENSIONS} extensions in a message")
+                raise RemoteProtocolError(f"more than {most} extensions in one place")
             found[name] = value
     if not at:
         raise RemoteProtocolError("no GGEP block starts here")
     return found, at
 
 
-def ggep_at(data: bytes, room: int = MAX_INFLATED) -> dict[str, bytes]:
+def ggep_at(data: bytes, room: int = MAX_INFLATED, most: int = MAX_EXTENSIONS) -> dict[str, bytes]:
     """The extensions at the start of `data`; none when there is something else, or when they are broken.
 
     What cannot be read in the extensions of a message is no reason to lose the message.
     """
     try:
-        return read_ggep(data, room)[0]
+        return read_ggep(data, room, most)[0]
     except RemoteProtocolError:
         return {}
 

@@ -18,6 +18,7 @@ from p2pswarm.wire.gnutella.numbers import pack_number, pack_text, read_number, 
 __all__ = ["Result", "read_result", "skip_result"]
 
 MAX_INFLATED = 4096  # bytes of one result's extensions: there are 255 results in a hit
+MAX_EXTENSIONS = 20  # of one result: more than anybody has, and each costs a microsecond
 MAX_URNS = 16  # of one result we look at
 
 _HEAD = Struct("<II")
@@ -102,7 +103,7 @@ def _read_extensions(data: bytes) -> tuple[list[str], Ggep]:
         if data[at : at + 4].lower() == b"urn:" and len(urns) < MAX_URNS:
             urns.append(data[at:end].decode("latin-1"))
         at = end + 1
-    return urns, ggep_at(data[at:], max(len(data), MAX_INFLATED))
+    return urns, ggep_at(data[at:], max(len(data), MAX_INFLATED), MAX_EXTENSIONS)
 
 
 def skip_result(payload: bytes, at: int, end: int) -> int:

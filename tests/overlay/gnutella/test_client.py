@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from p2pswarm.errors import NetworkError
+from p2pswarm.errors import HashMismatchError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.urns import sha1_urn
 from p2pswarm.net.port import Port
@@ -94,6 +94,21 @@ def test_what_a_leaf_shares_another_leaf_fetches(
         got = await taker.download(loose([hit]) if plain else find, save_to=world.folder / "got")
         await seeding(world, got)
         assert (world.folder / "got" / "Déjà vu.ogg").read_bytes() == SONG
+
+    simulate(tmp_path, story)
+
+
+def test_a_torrent_that_a_liar_made_does_not_stand_against_the_sha1(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        await member(world, {"blue moon.ogg": SONG}, top, gnutella_role="leaf")
+        taker = await member(world, None, top, gnutella_role="leaf")
+        await asyncio.sleep(30)
+        (find,) = await finds(taker, "blue moon")
+        lies = [replace(hit, sha1=sha1(b"what was looked for").digest()) for hit in find.hits]
+        got = await taker.download(lies, save_to=world.folder / "got")
+        with pytest.raises(HashMismatchError, match="its SHA-1 is another"):
+            await got.finished()
 
     simulate(tmp_path, story)
 
@@ -397,6 +412,58 @@ def test_who_leaves_says_goodbye_and_may_come_back(tmp_path: Path) -> None:
         await node.networks.join("gnutella")
         await asyncio.sleep(5)
         assert len(await finds(asker, "blue moon")) == 1
+
+    simulate(tmp_path, story)
+
+
+def test_who_joins_twice_at_once_is_in_once(tmp_path: Path) -> None:
+    def lives() -> int:
+        return sum("Gnutella._live" in str(task.get_coro()) for task in asyncio.all_tasks())
+
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        node = await member(world, None, top, gnutella_role="leaf", join=False)
+        async with node._port._datagrams._opening:
+            joining = [asyncio.create_task(node.networks.join("gnutella")) for _ in range(3)]
+            await asyncio.sleep(1)
+        await asyncio.gather(*joining)
+        assert lives() == 2
+        await gnutella_of(node).leave()
+        assert lives() == 1
+
+    simulate(tmp_path, story)
+
+
+def test_who_leaves_while_it_joins_is_not_in(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        top = await member(world, gnutella_role="ultrapeer")
+        node = await member(world, None, top, gnutella_role="leaf", join=False)
+        async with node._port._datagrams._opening:
+            joining = asyncio.create_task(node.networks.join("gnutella"))
+            await asyncio.sleep(1)
+            await gnutella_of(node).leave()
+        with pytest.raises(NetworkError, match="we left"):
+            await joining
+        assert gnutella_of(node)._life is None
+        await node.networks.join("gnutella")
+        await asyncio.sleep(1)
+        assert gnutella_of(top).status().leaves == 1
+
+    simulate(tmp_path, story)
+
+
+def test_a_disk_that_hangs_does_not_hold_who_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*job: object) -> None:
+        await asyncio.Event().wait()
+
+    async def story(world: World) -> None:
+        node = await member(world, gnutella_role="ultrapeer")
+        await asyncio.sleep(1)
+        monkeypatch.setattr(gnutella_of(node)._servent._file, "_disk", SimpleNamespace(run=hang))
+        async with asyncio.timeout(1):
+            await gnutella_of(node).leave()
 
     simulate(tmp_path, story)
 

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from p2pswarm.disk.pool import DiskPool
-from p2pswarm.errors import RefusedError
+from p2pswarm.errors import NetworkError, RefusedError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.zones import Zone
 from p2pswarm.net.port import Port
@@ -42,6 +42,7 @@ class Place:
         return index in self.told
 
     def send_push(self, push: Push) -> bool:
+        push.encode()
         self.pushes.append(push)
         return True
 
@@ -125,6 +126,17 @@ def test_nobody_knows_where_a_hit_without_address_and_servent_is(tmp_path: Path)
         transfers, _, port = await moving(world)
         with pytest.raises(RefusedError, match="search again"):
             await transfers.fetch(hit(nick="somebody"), 0, lambda data: True)
+        await port.close()
+
+    simulate(tmp_path, story)
+
+
+def test_a_hit_with_an_impossible_number_is_no_bug(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        transfers, _, port = await moving(world)
+        pushed = hit(nick="22" * 16, firewalled=True, index=1 << 32)
+        with pytest.raises(NetworkError, match="no push can ask for that"):
+            await transfers.fetch(pushed, 0, lambda data: True)
         await port.close()
 
     simulate(tmp_path, story)

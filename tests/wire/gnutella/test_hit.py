@@ -289,3 +289,11 @@ def test_as_many_results_as_there_can_be() -> None:
     read = QueryHit.read(hit.encode())
     assert len(read.results) == MAX_RESULTS
     assert (read.speed, read.vendor) == (U32, OUR_VENDOR)
+
+
+def test_a_result_has_so_many_extensions() -> None:
+    for count, read in ((20, 20), (21, 0)):
+        names = [f"X{number}" for number in range(count)]
+        result = Result(1, 2, "name", ggep=dict.fromkeys(names, b"x"))
+        hit = QueryHit(Address("192.0.2.7", 1), 1, (result,), GUID)
+        assert len(QueryHit.read(hit.encode()).results[0].ggep) == read

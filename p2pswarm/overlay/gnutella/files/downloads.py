@@ -23,7 +23,7 @@ from p2pswarm.overlay.gnutella.files.asking import ask, body_of, dial_and_ask
 from p2pswarm.overlay.gnutella.files.fetching import Fetching, LaterError
 from p2pswarm.overlay.gnutella.files.mesh import MOST_OF_TELLER, Mesh
 from p2pswarm.overlay.gnutella.files.pushes import Pushes
-from p2pswarm.overlay.gnutella.files.sources import Source
+from p2pswarm.overlay.gnutella.files.sources import NOWHERE, Source
 from p2pswarm.overlay.talk import Sink, Talk
 from p2pswarm.wire.gnutella.heads import AGENT, Headers
 from p2pswarm.wire.gnutella.http import Request, Response
@@ -233,7 +233,7 @@ class Downloads:
                 self._found(replace(base, address=location, teller=zone))
         elif location.proxies and self._is_new(sha1, teller, location):
             proxied = replace(base, servent=location.servent, push=True, proxies=location.proxies)
-            self._found(replace(proxied, address=Address("0.0.0.0", 0), teller=zone))  # noqa: S104
+            self._found(replace(proxied, address=NOWHERE, teller=zone))
 
     def _is_new(self, sha1: bytes, teller: Address, location: PushLocation) -> bool:
         """Likewise for those behind firewalls: one host tells of so many for a file and no more."""

@@ -17,7 +17,7 @@ from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.dialing import Dialing, to_the_end
 from p2pswarm.overlay.gnutella.files.asking import dial_and_ask
-from p2pswarm.overlay.gnutella.files.sources import Source
+from p2pswarm.overlay.gnutella.files.sources import NOWHERE, Source
 from p2pswarm.overlay.gnutella.files.uploads import Spawn
 from p2pswarm.overlay.talk import Talk
 from p2pswarm.wire.gnutella.heads import AGENT, Headers
@@ -48,7 +48,7 @@ class _Awaited:
     def fits(self, giv: Giv, host: str) -> bool:
         """Behind a NAT a servent may know no better address than one of its own network."""
         anywhere = zone_of(self.host) is Zone.LOCAL_NETWORK and zone_of(host) is Zone.INTERNET
-        unknown = self.host == "0.0.0.0"  # noqa: S104
+        unknown = self.host == NOWHERE.host
         return giv.servent == self.servent and (self.host == host or anywhere or unknown)
 
 

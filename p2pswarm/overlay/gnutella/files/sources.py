@@ -6,7 +6,9 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
 from p2pswarm.wire.gnutella.targets import ByHash, ByIndex
 
-__all__ = ["Source"]
+__all__ = ["NOWHERE", "Source"]
+
+NOWHERE = Address("0.0.0.0", 0)  # noqa: S104 - a servent that only a push reaches
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,16 +113,17 @@ class Answering:
             self._bell.clear()
             while self._waiting:
                 asked = self._waiting.take()
-                hits = list(self.hits(await self.results(asked.query), asked.host))
+                results = await self.results(asked.query)
                 try:
+                    hits = list(self.hits(results, asked.host))
                     if hits:
                         self._answer(asked, hits)
                 except LocalProtocolError as error:  # names of ours may be longer than a message
                     log.info("gnutella: not answered: %s", error)
 
-    async def results(self, query: Query, most: int = MOST_RESULTS) -> list[Result]:
+    async def results(self, query: Query) -> list[Result]:
         """What we have of it; nothing when the catalog cannot be read now."""
-        catalog, asked = self._catalog, _asked(query, most)
+        catalog, asked = self._catalog, _asked(query)
         if catalog is None or asked is None:
             return []
         try:
@@ -169,13 +170,13 @@ class Answering:
             self._told.popitem(last=False)
 
 
-def _asked(query: Query, most: int) -> Wanted | None:
+def _asked(query: Query) -> Wanted | None:
     """In the words of the catalog; None when nothing in particular is asked for."""
     digest = _digest(query)
     words = tuple(words_of(query.text[:MOST_TEXT]))
     if digest is None and not words:
         return None
-    return Wanted(words, digest=digest, limit=most)
+    return Wanted(words, digest=digest, limit=MOST_RESULTS)
 
 
 def _digest(query: Query) -> Digest | None:

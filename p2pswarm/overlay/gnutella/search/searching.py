@@ -28,6 +28,8 @@ __all__ = ["Asking", "Inbox", "Marking", "Searching", "question_for"]
 MOST_WAITING = 1000  # hits that wait for whoever reads them; more are dropped
 # Of a question; gtk-gnutella sends none of more than 256 on, and we may add some to what is asked.
 MOST_BYTES = 220
+# Seconds that a search may take: ultrapeers spread ours for 180 s, and a liar has something new for ever.
+LONGEST = 200.0
 AFTER_HASH = 3.0  # seconds that a search for a hash goes on after its last hit
 # What HUGE 0.94 writes where a hash is asked for and no words: old servents drop empty queries.
 _NO_WORDS = "\\"
@@ -155,8 +157,14 @@ class Searching:
         question = question_for(asked, firewalled=self._firewalled)
         with self._inbox(question, asked, cost) as (query, guid, inbox):
             spread = self._network.ask(query, guid, asked.limit)
+            clock = asyncio.get_running_loop().time
+            end = clock() + LONGEST
+
+            def patience() -> float:
+                return min(self.patience(asked, cost), end - clock())
+
             try:
-                async with aclosing(inbox.hits(lambda: self.patience(asked, cost))) as hits:
+                async with aclosing(inbox.hits(patience)) as hits:
                     async for hit in hits:
                         yield hit
             finally:

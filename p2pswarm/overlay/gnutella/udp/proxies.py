@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Guid, Kind
-from p2pswarm.wire.gnutella.endpoints import pack_endpoints
 from p2pswarm.wire.gnutella.vendor import PushProxyAck, PushProxyRequest
 
 __all__ = ["Proxies"]
@@ -39,7 +38,10 @@ class Proxies(Generic[Link]):
         Whatever other address it names: this one is known to be its own, and we send nobody anywhere else.
         """
         address = Address(host, ack.port).normal
+        ip = address.ip
         if link not in self._asked or guid != self._servent or not address.dialable:
+            return False
+        if ip is None or ip.version != 4:  # hits have no place for another
             return False
         self._asked[link] = address
         return True
@@ -48,13 +50,6 @@ class Proxies(Generic[Link]):
         """Who brings pushes to us, for our hits and for HTTP."""
         agreed = [address for address in self._asked.values() if address is not None]
         return tuple(agreed[:MOST_TOLD])
-
-    def extension(self) -> dict[str, bytes]:
-        """What a hit of ours says of it: GGEP PUSH."""
-        known = [
-            proxy for proxy in self.proxies() if proxy.ip is not None and proxy.ip.version == 4
-        ]
-        return {"PUSH": pack_endpoints(known)} if known else {}
 
     # As ultrapeer
 

@@ -220,3 +220,14 @@ async def test_a_name_that_no_message_holds_is_not_the_end(
         monkeypatch.setattr(us.answering, "_answer", too_much)
         us.ask(Query("moon"), 1)
         assert await us.heard(Query("moon"))
+
+
+async def test_what_cannot_be_told_of_us_is_not_the_end_of_answering(
+    share: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with mouth(share) as us:
+        odd = us.us._replace(firewalled=True, proxies=[Address("2001:db8::1", 6346)])
+        told = iter([odd])
+        monkeypatch.setattr(us.answering, "_us", lambda: next(told, us.us))
+        us.ask(Query("moon"), 1)
+        assert len(await us.heard(Query("moon"))) == 1

@@ -8,7 +8,12 @@ import pytest
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.zones import Zone
-from p2pswarm.overlay.gnutella.search.searching import AFTER_HASH, Searching, question_for
+from p2pswarm.overlay.gnutella.search.searching import (
+    AFTER_HASH,
+    LONGEST,
+    Searching,
+    question_for,
+)
 from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Digest, Query as Asked
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
@@ -114,6 +119,22 @@ def test_a_search_goes_on_as_long_as_something_new_comes() -> None:
     assert (cost.messages, cost.hops) == (3 + 4, 3)
     assert cost.bytes > 300 + 4 * 23
     assert net.stopped == [net.asked_for[0][0]]
+
+
+def test_who_always_has_something_new_does_not_keep_a_search_going() -> None:
+    net = Net()
+
+    async def story() -> None:
+        search = searching(net)
+        loop = asyncio.get_running_loop()
+        for number in range(100):
+            loop.call_later(
+                9 * number, lambda: net.stopped or answer(net, search, str(loop.time()))
+            )
+        async for _ in search.recursive(Asked(("f",), limit=1000), Cost()):
+            pass
+
+    assert run(story()) == pytest.approx(LONGEST)
 
 
 def test_a_search_for_a_hash_ends_soon_after_it_was_found() -> None:

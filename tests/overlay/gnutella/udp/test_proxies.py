@@ -3,7 +3,6 @@
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.gnutella.udp.proxies import Proxies
 from p2pswarm.wire.gnutella.descriptor import Kind
-from p2pswarm.wire.gnutella.endpoints import read_endpoints
 from p2pswarm.wire.gnutella.vendor import PushProxyAck, PushProxyRequest, read_vendor
 
 US, LEAF, OTHER = b"u" * 16, b"l" * 16, b"o" * 16
@@ -15,10 +14,9 @@ def test_a_leaf_asks_and_names_who_agreed_until_they_are_gone() -> None:
     request = proxies.request("up")
     assert (request.guid, request.kind, request.ttl) == (US, Kind.VENDOR, 1)
     assert read_vendor(request.payload) == PushProxyRequest(2)
-    assert proxies.extension() == {}
+    assert proxies.proxies() == ()
     assert proxies.agreed("up", US, PushProxyAck(6346, HERE.host), HERE.host)
     assert proxies.proxies() == (HERE,)
-    assert read_endpoints(proxies.extension()["PUSH"]) == (HERE,)
     proxies.forget("up")
     proxies.forget("up")
     assert proxies.proxies() == ()
@@ -45,6 +43,14 @@ def test_who_was_not_asked_is_no_proxy() -> None:
     assert not proxies.agreed("up", OTHER, PushProxyAck(6346), HERE.host)
     assert not proxies.agreed("up", US, PushProxyAck(0), HERE.host)
     assert proxies.proxies() == ()
+
+
+def test_a_proxy_that_no_hit_can_name_is_none() -> None:
+    proxies: Proxies[str] = Proxies(US)
+    proxies.request("up")
+    assert not proxies.agreed("up", US, PushProxyAck(6346), "2001:db8::1")
+    assert proxies.agreed("up", US, PushProxyAck(6346), f"::ffff:{HERE.host}")
+    assert proxies.proxies() == (HERE,)
 
 
 def test_four_proxies_are_named_at_most() -> None:
