@@ -13,14 +13,12 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
-from p2pswarm.errors import FormatError, LocalProtocolError, RemoteProtocolError
-from p2pswarm.formats.ids import Address
+from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.wire.fields import as_bytes, as_text
 from p2pswarm.wire.framer import CuttingFramer, Scratch
 
 __all__ = [
     "AGENT",
-    "DEFAULT_PORT",
     "MAX_HEAD",
     "MAX_HEADERS",
     "ConnectHead",
@@ -29,18 +27,13 @@ __all__ = [
     "StatusHead",
     "deflates",
     "listed",
-    "read_address",
-    "read_addresses",
     "takes_deflate",
-    "write_addresses",
     "write_head",
 ]
 
 AGENT = "p2pswarm/0.1"  # who we are, to neighbours and in HTTP
 MAX_HEAD = 16 << 10  # bytes; handshakes seen have 1 KiB, a crawler's answer with all its leaves 4
 MAX_HEADERS = 100
-MAX_LISTED = 100  # addresses taken of a list, unless somebody wants more
-DEFAULT_PORT = 6346  # of Gnutella; lists leave it out
 
 _END = re.compile(rb"\n\r?\n")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -227,33 +220,6 @@ def listed(value: str | None) -> list[str]:
     """The parts of a list with commas; empty ones (a comma at the end) are left out."""
     parts = (part.strip() for part in (value or "").split(","))
     return [part for part in parts if part]
-
-
-def read_addresses(value: str | None, most: int = MAX_LISTED) -> list[Address]:
-    """`X-Try`, `X-Try-Ultrapeers`, `Peers`, `Leaves`: `ip:port, ip, `; each once, junk skipped.
-
-    Some write when they met the host behind it.
-    """
-    found: dict[Address, None] = {}
-    for part in listed(value)[: 2 * most]:
-        address = read_address(part.split()[0])
-        if address is not None and len(found) < most:
-            found[address] = None
-    return list(found)
-
-
-def read_address(text: str, default: int = DEFAULT_PORT) -> Address | None:
-    """One that can be dialed. A name is junk: nobody here resolves it."""
-    bare = text.endswith("]") or ":" not in text
-    try:
-        address = Address.parse(f"{text}:{default}" if bare else text).normal
-    except FormatError:
-        return None
-    return address if address.dialable else None
-
-
-def write_addresses(addresses: Iterable[Address]) -> str:
-    return ", ".join(map(str, addresses))
 
 
 def deflates(headers: Mapping[str, str]) -> bool:

@@ -1,7 +1,7 @@
 """Where else a file is, as servents tell each other in headers: the download mesh.
 
 `X-Alt` and `X-NAlt` list addresses, `X-Falt` and newer `X-Alt` also servents behind firewalls with their push
-proxies (x-alt, push_proxy of the GDF). Only IP addresses count: a name would have us ask the DNS of anybody.
+proxies (x-alt, push_proxy of the GDF).
 """
 
 import re
@@ -13,7 +13,7 @@ from typing_extensions import override
 from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.urns import base32, read_base32
-from p2pswarm.wire.gnutella.heads import DEFAULT_PORT, read_address
+from p2pswarm.wire.gnutella.addresses import DEFAULT_PORT, read_address
 
 __all__ = ["PushLocation", "read_locations", "read_node", "write_locations"]
 

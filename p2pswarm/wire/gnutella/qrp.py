@@ -165,6 +165,11 @@ class TableReader:
         self._reset: Reset | None = None
         self._parts: list[Patch] = []
 
+    @property
+    def begun(self) -> bool:
+        """Whether there was a RESET: patches before it mean nothing."""
+        return self._reset is not None
+
     def feed(self, message: Reset | Patch) -> bool:
         """True when `table` has become another. Raises RemoteProtocolError: nothing can be mended then."""
         if isinstance(message, Reset):

@@ -3,6 +3,7 @@ from hypothesis import given, strategies as st
 
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
+from p2pswarm.wire.gnutella.addresses import read_addresses, write_addresses
 from p2pswarm.wire.gnutella.heads import (
     MAX_HEAD,
     MAX_HEADERS,
@@ -12,9 +13,7 @@ from p2pswarm.wire.gnutella.heads import (
     StatusHead,
     deflates,
     listed,
-    read_addresses,
     takes_deflate,
-    write_addresses,
     write_head,
 )
 from tests.support.feeding import chunkings, feed, feed_until_error

@@ -47,9 +47,9 @@ def accept(port: Port, stream: Stream, standing: Standing, made: Made) -> None:
     stream.switch(framer, _Answering(port, stream, standing, made))
 
 
-def leave(stream: Stream, reason: Exception | None = None) -> None:
+def leave(stream: Stream) -> None:
     """Close it when what was said has had time to leave."""
-    asyncio.get_running_loop().call_later(LINGER, stream.close, reason)
+    asyncio.get_running_loop().call_later(LINGER, stream.close)
 
 
 class _Quiet:

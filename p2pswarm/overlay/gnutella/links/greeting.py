@@ -22,23 +22,28 @@ from p2pswarm.overlay.gnutella.links.agreement import (
     RefusedGreetingError,
     Role,
     Standing,
-    Tries,
 )
+from p2pswarm.overlay.gnutella.links.told import (
+    MOST_TRIES,
+    not_needed,
+    read_guid,
+    read_number,
+    read_role,
+    read_tries,
+)
+from p2pswarm.wire.gnutella.addresses import read_addresses, write_addresses
 from p2pswarm.wire.gnutella.heads import (
     AGENT,
     ConnectHead,
     Headers,
     StatusHead,
     deflates,
-    read_addresses,
     takes_deflate,
-    write_addresses,
 )
 
 __all__ = ["MYSELF", "Answerer", "Dialer"]
 
 MYSELF = "That is myself"  # why somebody with our GUID is refused
-MOST_TRIES = 10  # addresses given, and read, in one list; foreign programs give as many
 
 _CAPABLE = {
     "GGEP": "0.5",
@@ -93,7 +98,7 @@ class _Greeter:
 
     def _who(self, headers: Mapping[str, str]) -> tuple[int, str] | None:
         """Why we want no link to whoever says this, as far as it lies in who it is."""
-        guid = _guid(headers)
+        guid = read_guid(headers)
         if guid == self._standing.guid:
             return 409, MYSELF
         if guid in self._standing.known:
@@ -110,9 +115,9 @@ class _Greeter:
             address=self._listens(headers),
             seen_as=headers.get("Remote-IP", "")[:64],
             agent=headers.get("User-Agent", "")[:100],
-            guid=_guid(headers),
-            degree=_number(headers.get("X-Degree"), OLD_DEGREE, MOST_DEGREE),
-            max_ttl=_number(headers.get("X-Max-TTL"), limit, limit),
+            guid=read_guid(headers),
+            degree=read_number(headers.get("X-Degree"), OLD_DEGREE, MOST_DEGREE),
+            max_ttl=read_number(headers.get("X-Max-TTL"), limit, limit),
             dynamic="X-Dynamic-Querying" in headers,
             ext_probes="X-Ext-Probes" in headers,
             query_routing=tiers and theirs is Role.ULTRAPEER and routing in headers,
@@ -120,7 +125,7 @@ class _Greeter:
             vendor_messages="Vendor-Message" in headers,
             bye="Bye-Packet" in headers,
             guess="X-Guess" in headers,
-            tries=_tries(headers),
+            tries=read_tries(headers),
         )
 
     def _listens(self, headers: Mapping[str, str]) -> Address | None:
@@ -141,15 +146,15 @@ class Dialer(_Greeter):
     def answered(self, head: StatusHead) -> tuple[StatusHead, Agreement | None]:
         """The third group, and what is agreed unless it refuses. Raises RefusedGreetingError."""
         if head.code != 200:
-            raise RefusedGreetingError(head.code, head.reason, _tries(head.headers))
+            raise RefusedGreetingError(head.code, head.reason, read_tries(head.headers))
         if head.version == "0.4":
             raise RefusedGreetingError(503, "It speaks Gnutella 0.4")
-        theirs = _role(head.headers)
+        theirs = read_role(head.headers)
         refusal = self._who(head.headers) or self._unfit(theirs)
         if refusal is not None:
             return StatusHead(*refusal, Headers({"User-Agent": AGENT})), None
         ours, headers = self._standing.role, Headers()
-        if self._standing.may_follow and theirs is Role.ULTRAPEER and _not_needed(head.headers):
+        if self._standing.may_follow and theirs is Role.ULTRAPEER and not_needed(head.headers):
             ours = Role.LEAF
             headers["X-Ultrapeer"] = "False"
         deflate = self._deflate(head.headers, headers)
@@ -183,7 +188,7 @@ class Answerer(_Greeter):
             return self._old()
         if "Crawler" in head.headers:
             return self._crawled()
-        theirs = _role(head.headers)
+        theirs = read_role(head.headers)
         ours = self._our_role(theirs)
         headers = self._headers(ours)
         self._recommend(headers)
@@ -201,10 +206,10 @@ class Answerer(_Greeter):
     def concluded(self, head: StatusHead) -> Agreement:
         """The third group has come. Raises RefusedGreetingError."""
         if head.code != 200:
-            raise RefusedGreetingError(head.code, head.reason, _tries(head.headers))
+            raise RefusedGreetingError(head.code, head.reason, read_tries(head.headers))
         offer = self._offer
         assert offer is not None
-        if offer.theirs is Role.ULTRAPEER and _role(head.headers) is Role.LEAF:
+        if offer.theirs is Role.ULTRAPEER and read_role(head.headers) is Role.LEAF:
             if offer.ours is not Role.ULTRAPEER or not self._standing.leaf_slots:
                 raise RefusedGreetingError(503, "No place for leaves")
             offer = replace(offer, theirs=Role.LEAF, query_routing=False)
@@ -226,7 +231,7 @@ class Answerer(_Greeter):
 
     def _crossing(self, headers: Mapping[str, str]) -> tuple[int, str] | None:
         """Both dialed at one moment: the connection of the lower GUID stays."""
-        guid, address = _guid(headers), self._listens(headers)
+        guid, address = read_guid(headers), self._listens(headers)
         if guid is not None and address in self._standing.dialing and self._standing.guid < guid:
             return 409, "Already connecting"
         return None
@@ -256,32 +261,3 @@ class Answerer(_Greeter):
 
 
 _FULL = 503, "Busy"
-
-
-def _role(headers: Mapping[str, str]) -> Role:
-    value = headers.get("X-Ultrapeer", "").strip().lower()
-    return {"true": Role.ULTRAPEER, "false": Role.LEAF}.get(value, Role.PEER)
-
-
-def _not_needed(headers: Mapping[str, str]) -> bool:
-    return headers.get("X-Ultrapeer-Needed", "").strip().lower() == "false"
-
-
-def _tries(headers: Mapping[str, str]) -> Tries:
-    ultrapeers = read_addresses(headers.get("X-Try-Ultrapeers"), MOST_TRIES)
-    return Tries(tuple(ultrapeers), tuple(read_addresses(headers.get("X-Try"), MOST_TRIES)))
-
-
-def _guid(headers: Mapping[str, str]) -> bytes | None:
-    try:
-        guid = bytes.fromhex(headers.get("GUID", ""))
-    except ValueError:
-        return None
-    return guid if len(guid) == 16 else None
-
-
-def _number(text: str | None, default: int, most: int) -> int:
-    """Between 1 and `most`, whatever they say."""
-    text = (text or "").strip()
-    plain = text.isascii() and text.isdigit() and len(text) <= 4
-    return min(max(int(text), 1), most) if plain else default

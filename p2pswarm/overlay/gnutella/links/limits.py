@@ -79,7 +79,6 @@ _ULTRAPEER: dict[int, tuple[float, float]] = {
     Kind.HIT: (100.0, 2000.0),  # hits for all our leaves may come over one link
 }
 _OTHER = (5.0, 50.0)  # kinds that nobody knows
-_TABLE = (1 / 60, 3.0)  # whole route tables: the query routing proposal sends one a minute at most
 # Patches, in usual ones (64Ki slots of 4 bits), each a third of a millisecond; the largest is 64 of them.
 _PATCHES = (0.5, 64.0)
 USUAL_PATCH = 32 << 10  # bytes, unpacked
@@ -96,14 +95,13 @@ _MISTAKES = (
 class Allowance:
     """What one neighbour may send. One that became a leaf gets a new one."""
 
-    __slots__ = ("_buckets", "_mistakes", "_patches", "_patience", "_rates", "_tables")
+    __slots__ = ("_buckets", "_mistakes", "_patches", "_patience", "_rates")
 
     def __init__(self, now: float, *, leaf: bool) -> None:
         self._rates = _LEAF if leaf else _ULTRAPEER
         self._buckets: dict[int, Tokens] = {}
         self._patience = Tokens(*_PATIENCE, now)
         self._mistakes = Tokens(*_MISTAKES, now)
-        self._tables = Tokens(*_TABLE, now)
         self._patches = Tokens(*_PATCHES, now)
 
     def takes(self, kind: int, now: float, size: int = 0) -> bool:
@@ -120,10 +118,6 @@ class Allowance:
     def bears(self, now: float) -> bool:
         """After a refusal: whether we stay patient. When not, the neighbour gets BYE 400 and goes."""
         return self._patience.take(now)
-
-    def table(self, now: float) -> bool:
-        """It begins a route table (RESET); False when that is one too many."""
-        return self._tables.take(now)
 
     def patch(self, now: float, size: int) -> bool:
         """A patch is complete that has so many bytes when it is unpacked; False when that is too much."""

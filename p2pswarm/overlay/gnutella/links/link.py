@@ -11,9 +11,6 @@ whose bytes make no sense any more, too.
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from typing_extensions import override
@@ -25,17 +22,17 @@ from p2pswarm.overlay.gnutella.links.agreement import Agreement, Role
 from p2pswarm.overlay.gnutella.links.connecting import LINGER
 from p2pswarm.overlay.gnutella.links.limits import Allowance
 from p2pswarm.overlay.gnutella.links.outbox import Outbox
-from p2pswarm.wire.framer import Framer, Scratch
+from p2pswarm.overlay.gnutella.links.traffic import LinkFramer, Traffic
+from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.gnutella.bye import Bye
-from p2pswarm.wire.gnutella.deflate import Deflater, InflatingFramer
+from p2pswarm.wire.gnutella.deflate import Deflater
 from p2pswarm.wire.gnutella.descriptor import (
     HEADER_SIZE,
     Descriptor,
-    DescriptorFramer,
     Kind,
 )
 
-__all__ = ["NOWHERE", "Hearer", "Link", "LinkFramer", "Traffic"]
+__all__ = ["NOWHERE", "Hearer", "Link"]
 
 log = logging.getLogger(__name__)
 
@@ -61,42 +58,6 @@ class Hearer(Protocol):
 
     def ping(self, link: "Link") -> None:
         """It has been silent for long: ask whether it is there."""
-
-
-@dataclass(slots=True)
-class Traffic:
-    """What went one way: messages and their bytes by kind, and bytes as they travelled."""
-
-    messages: Counter[int] = field(default_factory=Counter)
-    bytes: Counter[int] = field(default_factory=Counter)
-    wire: int = 0
-
-    def count(self, kind: int, size: int) -> None:
-        self.messages[kind] += 1
-        self.bytes[kind] += size
-
-
-class LinkFramer:
-    """Cuts descriptors, inflated if that was agreed; a stream that makes no sense ends in its error."""
-
-    def __init__(self, agreement: Agreement, scratch: Scratch | None, traffic: Traffic) -> None:
-        inner: Framer = DescriptorFramer(scratch)
-        self._inner = InflatingFramer(inner, scratch) if agreement.inflate else inner
-        self._traffic = traffic
-
-    def get_buffer(self, hint: int = -1) -> memoryview:
-        return self._inner.get_buffer(hint)
-
-    def received(self, n: int) -> Iterator[object]:
-        """Descriptors, and at the end the RemoteProtocolError, as a message like them."""
-        self._traffic.wire += n
-        try:
-            yield from self._inner.received(n)
-        except RemoteProtocolError as error:
-            yield error
-
-    def unread(self) -> bytes:
-        return self._inner.unread()
 
 
 class Link:

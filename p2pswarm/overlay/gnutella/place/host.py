@@ -29,7 +29,6 @@ class Host:
     failed: int = 0  # dials in a row that led to nothing
     proven: bool = False  # a handshake was completed, whether or not it had a place for us
     ultrapeer: bool = False
-    udp_cache: bool = False  # answers PING with SCP over UDP
     asked: float = 0.0  # when, over UDP
     group: str = field(init=False)  # who probably has one owner has one group
 
@@ -78,7 +77,7 @@ def read_hosts(data: bytes) -> list[tuple[Host, str]]:
         raise FormatError(f"{error!r:.200}") from error
 
 
-_FLAGS = ("proven", "ultrapeer", "udp_cache")
+_FLAGS = ("proven", "ultrapeer")
 _TIMES = ("seen", "tried", "asked")
 
 

@@ -61,7 +61,6 @@ class Hosts:
         *,
         zone: Zone = Zone.INTERNET,
         ultrapeer: bool = False,
-        udp_cache: bool = False,
     ) -> bool:
         """`teller` (its host) in `zone` says that somebody is there; whether that is kept."""
         address = address.normal
@@ -73,7 +72,6 @@ class Hosts:
             self._put(host, teller or "?")
         host.seen = max(host.seen, now)
         host.ultrapeer |= ultrapeer
-        host.udp_cache |= udp_cache
         self._changed = True
         return True
 
@@ -99,11 +97,10 @@ class Hosts:
         able = [
             host
             for host in self._hosts.values()
-            if (host.udp_cache or host.ultrapeer)
-            and (not host.asked or abs(now - host.asked) >= CACHE_EVERY)
+            if host.ultrapeer and (not host.asked or abs(now - host.asked) >= CACHE_EVERY)
         ]
         dice.shuffle(able)
-        able.sort(key=lambda host: (not host.udp_cache, host.order(now)))
+        able.sort(key=lambda host: host.order(now))
         chosen = _spread(able, n)
         for address in chosen:
             self._hosts[address].asked = now

@@ -30,7 +30,7 @@ from p2pswarm.wire.gnutella.qrp import (
     words_of_query,
 )
 from p2pswarm.wire.gnutella.query import Query
-from p2pswarm.wire.gnutella.routes import Reset, read_routes
+from p2pswarm.wire.gnutella.routes import Patch, read_routes
 
 __all__ = ["Interests", "Words"]
 
@@ -109,19 +109,24 @@ class Interests:
             self._version += 1
 
     def heard(self, link: Link, payload: bytes, now: float) -> None:
-        """A part of a table. Raises RemoteProtocolError, as often as a neighbour may be forgiven."""
+        """A part of a table. Raises RemoteProtocolError, as often as a neighbour may be forgiven.
+
+        The proposal sends one a minute at most, but an ultrapeer of GnutellaBun's tells all of its table anew
+        whenever a leaf comes or goes. Who sends more than we read is not parted with: until it begins anew,
+        everything may be there.
+        """
         message, reader = read_routes(payload), self._readers.get(link)
         if message is None or reader is None:
             return
-        if isinstance(message, Reset) and not link.allowance.table(now):
-            link.bye(413, "Too many route tables")
+        if isinstance(message, Patch) and not reader.begun:
             return
         try:
             work = reader.work(message)
             if work and not link.allowance.patch(now, work):
-                link.bye(413, "Too many patches of route tables")
-                return
-            changed = reader.feed(message)
+                self._readers[link] = TableReader()
+                changed = True
+            else:
+                changed = reader.feed(message)
         except RemoteProtocolError as error:  # the next patch would rely on this one
             link.bye(413, str(error))
             return

@@ -86,11 +86,6 @@ def test_kinds_nobody_knows_share_one_allowance() -> None:
     assert len(allowance._buckets) == 1
 
 
-def test_route_tables_come_once_a_minute_but_for_the_first() -> None:
-    allowance = Allowance(0.0, leaf=True)
-    assert sum(allowance.table(float(now)) for now in range(600)) in (12, 13)
-
-
 def test_a_storm_is_borne_and_an_attack_is_not() -> None:
     allowance = Allowance(0.0, leaf=True)
     assert all(allowance.bears(n / 100) for n in range(6000))

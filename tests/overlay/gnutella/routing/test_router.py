@@ -8,6 +8,7 @@ import pytest
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.gnutella.links.agreement import Role
 from p2pswarm.overlay.gnutella.place.slots import Wish
+from p2pswarm.overlay.gnutella.routing.interests import Words
 from p2pswarm.overlay.gnutella.routing.replies import Visitors
 from p2pswarm.overlay.gnutella.routing.routes import MOST_SEEN
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_guid
@@ -368,13 +369,31 @@ def test_a_probe_may_go_farther_later() -> None:
     play(story)
 
 
+def test_an_ultrapeer_that_tells_all_its_table_whenever_a_leaf_comes_stays() -> None:
+    """GnutellaBun: a RESET and patches each time, not only once a minute."""
+
+    async def story(mesh: Mesh) -> None:
+        servent, (other,) = await around(mesh, ULTRAPEER, wish=Wish.ULTRAPEER)
+        (link,) = servent.router.links
+        table = QueryTable(1 << 17)
+        for number in range(30):
+            table.add_word(f"word{number}")
+            for message in patches(None, table):
+                other.say(Kind.ROUTES, message.encode())
+            await asyncio.sleep(0.1)
+        assert not link.over
+        assert servent.interests.wants(link, Words(("word29",), ()))
+        assert servent.interests.wants(link, Words(("word30",), ())) is False
+
+    play(story)
+
+
 @pytest.mark.parametrize(
     "payloads",
     [
         [b""] * 20,
-        [Reset(1 << 16, 7).encode()] * 20,
         [Reset(12345, 7).encode()],
-        [b"\x01\x02\x03\x01\x04junk"],
+        [Reset(1 << 16, 7).encode(), b"\x01\x02\x03\x01\x04junk"],
         [Reset(1 << 16, 7).encode(), b"\x01\x01\x01\x01\x04no zlib stream"],
     ],
 )
