@@ -19,6 +19,7 @@ from p2pswarm.wire.fields import as_bytes, as_text
 from p2pswarm.wire.framer import CuttingFramer, Scratch
 
 __all__ = [
+    "AGENT",
     "DEFAULT_PORT",
     "MAX_HEAD",
     "MAX_HEADERS",
@@ -28,12 +29,14 @@ __all__ = [
     "StatusHead",
     "deflates",
     "listed",
+    "read_address",
     "read_addresses",
     "takes_deflate",
     "write_addresses",
     "write_head",
 ]
 
+AGENT = "p2pswarm/0.1"  # who we are, to neighbours and in HTTP
 MAX_HEAD = 16 << 10  # bytes; handshakes seen have 1 KiB, a crawler's answer with all its leaves 4
 MAX_HEADERS = 100
 MAX_LISTED = 100  # addresses taken of a list, unless somebody wants more
@@ -227,20 +230,23 @@ def listed(value: str | None) -> list[str]:
 
 
 def read_addresses(value: str | None, most: int = MAX_LISTED) -> list[Address]:
-    """`X-Try`, `X-Try-Ultrapeers`, `Peers`, `Leaves`, `X-Alt`: `ip:port, ip, `; each once, junk skipped."""
+    """`X-Try`, `X-Try-Ultrapeers`, `Peers`, `Leaves`: `ip:port, ip, `; each once, junk skipped.
+
+    Some write when they met the host behind it.
+    """
     found: dict[Address, None] = {}
     for part in listed(value)[: 2 * most]:
-        address = _address(part.split()[0])
+        address = read_address(part.split()[0])
         if address is not None and len(found) < most:
             found[address] = None
     return list(found)
 
 
-def _address(text: str) -> Address | None:
-    """Some write when they met the host behind it; a name is junk: nobody here resolves it."""
+def read_address(text: str, default: int = DEFAULT_PORT) -> Address | None:
+    """One that can be dialed. A name is junk: nobody here resolves it."""
     bare = text.endswith("]") or ":" not in text
     try:
-        address = Address.parse(f"{text}:{DEFAULT_PORT}" if bare else text).normal
+        address = Address.parse(f"{text}:{default}" if bare else text).normal
     except FormatError:
         return None
     return address if address.dialable else None

@@ -69,11 +69,6 @@ class QueryHit:
     ggep: Ggep = field(default_factory=dict)
 
     @property
-    def browsable(self) -> bool:
-        """Whether it lists all its files to who asks (BH)."""
-        return "BH" in self.ggep
-
-    @property
     def proxies(self) -> tuple[Address, ...]:
         """Who brings a push to it (PUSH)."""
         return read_endpoints(self.ggep.get("PUSH", b""), MAX_PROXIES)

@@ -13,9 +13,8 @@ from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.wire.gnutella.heads import Headers, listed, write_head
 from p2pswarm.wire.gnutella.ranges import ContentRange, Range, number
 
-__all__ = ["AGENT", "PACKETS", "THEX", "Request", "Response", "disposition"]
+__all__ = ["PACKETS", "THEX", "Request", "Response", "disposition"]
 
-AGENT = "p2pswarm/0.1"
 PACKETS = "application/x-gnutella-packets"  # query hits, as one browses a host
 THEX = "application/dime"
 _REQUEST = re.compile(r"([A-Z]{1,16}) (\S.*?)(?: HTTP/([0-9])\.([0-9]))")

@@ -13,7 +13,7 @@ from typing_extensions import override
 from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.urns import base32, read_base32
-from p2pswarm.wire.gnutella.heads import DEFAULT_PORT
+from p2pswarm.wire.gnutella.heads import DEFAULT_PORT, read_address
 
 __all__ = ["PushLocation", "read_locations", "read_node", "write_locations"]
 
@@ -53,19 +53,19 @@ def write_locations(locations: Iterable[Address | PushLocation]) -> str:
 
 def read_node(value: str | None) -> Address | None:
     """X-Node, Listen-IP and the like: one address."""
-    return None if value is None else _address(value.split(",")[0].strip())
+    return None if value is None else read_address(value.split(",")[0].strip())
 
 
 def _location(text: str) -> Address | PushLocation | None:
     old = _OLD.match(text)  # X-Gnutella-Alternate-Location, with a date behind it
     if old is not None:
-        return _address(old[1], 80)
+        return read_address(old[1], 80)
     guid, *rest = text.split(";")
     if _GUID.fullmatch(guid) is None:
-        return _address(text)
+        return read_address(text)
     servent = _servent(guid)
     # Between them stand "fwt/1", "pptls=..": what a servent can do.
-    proxies = [proxy for each in rest[:32] if (proxy := _address(each)) is not None]
+    proxies = [proxy for each in rest[:32] if (proxy := read_address(each.strip())) is not None]
     return PushLocation(servent, tuple(proxies[:MOST_PROXIES])) if servent else None
 
 
@@ -74,15 +74,6 @@ def _servent(guid: str) -> bytes | None:
         return bytes.fromhex(guid) if len(guid) == 32 else read_base32(guid, 16)
     except (FormatError, ValueError):
         return None
-
-
-def _address(text: str, default: int = DEFAULT_PORT) -> Address | None:
-    text = text.strip()
-    try:
-        address = Address.parse(text if re.search(r"[^:]:[0-9]+$", text) else f"{text}:{default}")
-    except FormatError:
-        return None
-    return None if address.ip is None else address.normal
 
 
 def _short(address: Address) -> str:

@@ -14,7 +14,7 @@ from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.wire.gnutella.endpoints import pack_endpoints, pack_ip, read_endpoints, read_ip
 from p2pswarm.wire.gnutella.ggep import Ggep, ggep_at, write_ggep
-from p2pswarm.wire.gnutella.numbers import pack_number, read_number
+from p2pswarm.wire.gnutella.numbers import pack_number
 
 __all__ = ["GUESS_VERSION", "Ping", "Pong", "pong_ggep"]
 
@@ -49,18 +49,8 @@ class Ping:
         return "SCP" in self.ggep
 
     @property
-    def from_ultrapeer(self) -> bool:
-        """Whether hosts are wanted for an ultrapeer's connections; else for a leaf's."""
-        return bool(self.ggep.get("SCP", b"")[:1] > b"" and self.ggep["SCP"][0] & _SCP_ULTRAPEER)
-
-    @property
     def wants_key(self) -> bool:
         return "QK" in self.ggep
-
-    @property
-    def wants_guess_hosts(self) -> bool:
-        """GUESS 0.2, 3.3: an empty GUE asks for hosts to query."""
-        return "GUE" in self.ggep
 
     def encode(self) -> bytes:
         return write_ggep(self.ggep)
@@ -86,17 +76,6 @@ class Pong:
         return "UP" in self.ggep or (self.kib >= 8 and self.kib & (self.kib - 1) == 0)
 
     @property
-    def slots(self) -> tuple[int, int] | None:
-        """Free places for leaves and for ultrapeers, when it is an ultrapeer that tells (UP)."""
-        told = self.ggep.get("UP", b"")
-        return (told[1], told[2]) if len(told) >= 3 else None
-
-    @property
-    def uptime(self) -> int | None:
-        """Seconds it is up on an average day (DU)."""
-        return read_number(self.ggep["DU"]) if "DU" in self.ggep else None
-
-    @property
     def guess(self) -> int | None:
         """The version of GUESS it answers (GUE): 0x02 is 0.2. None when it does not."""
         told = self.ggep.get("GUE")
@@ -106,12 +85,6 @@ class Pong:
     def key(self) -> bytes | None:
         """The query key it gives us (QK)."""
         return self.ggep.get("QK")
-
-    @property
-    def vendor(self) -> bytes | None:
-        """The four letters of its program (VC)."""
-        told = self.ggep.get("VC", b"")
-        return told[:4] if len(told) >= 4 else None
 
     @property
     def hosts(self) -> tuple[Address, ...]:

@@ -11,13 +11,11 @@ when it is whole; from a RESET until then `table` is None, and everything is for
 import binascii
 import zlib
 from collections.abc import Callable, Collection
-from hashlib import sha1
 
 from typing_extensions import override
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.wire.gnutella.keywords import (
-    qrp_hash,
     qrp_number,
     words_for_table,
     words_of_query,
@@ -30,7 +28,6 @@ __all__ = [
     "QueryTable",
     "TableReader",
     "patches",
-    "qrp_hash",
     "size_for",
     "words_for_table",
     "words_of_query",
@@ -79,15 +76,6 @@ class QueryTable:
     def count(self) -> int:
         """Slots that are set."""
         return self.slots.bit_count()
-
-    @property
-    def fill(self) -> float:
-        return self.count / self.size
-
-    @property
-    def digest(self) -> bytes:
-        """Equal tables have equal ones."""
-        return sha1(self._slots, usedforsecurity=False).digest()
 
     def add_name(self, name: str) -> None:
         """A file of this name is here."""

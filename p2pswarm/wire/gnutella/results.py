@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from struct import Struct
 
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
-from p2pswarm.formats.ids import Address
 from p2pswarm.formats.urns import sha1_urn
-from p2pswarm.wire.gnutella.endpoints import read_endpoints
 from p2pswarm.wire.gnutella.ggep import MAGIC, Ggep, ggep_at, write_ggep
 from p2pswarm.wire.gnutella.hashes import Hashes, hashes_of
 from p2pswarm.wire.gnutella.numbers import pack_number, pack_text, read_number, read_text
@@ -22,7 +20,6 @@ __all__ = ["Result", "read_result", "skip_result"]
 MAX_INFLATED = 4096  # bytes of one result's extensions: there are 255 results in a hit
 MAX_EXTENSIONS = 20  # of one result: more than anybody has, and each costs a microsecond
 MAX_URNS = 16  # of one result we look at
-MAX_ALTERNATES = 64  # of an ALT list we look at; gtk-gnutella sends 15 at most
 
 _HEAD = Struct("<II")
 _U32 = 0xFFFFFFFF
@@ -41,11 +38,6 @@ class Result:
     tth: bytes | None = None  # 24 bytes
     info_hash: bytes | None = None  # 20 bytes
     ggep: Ggep = field(default_factory=dict)
-
-    @property
-    def alternates(self) -> tuple[Address, ...]:
-        """Others who have the file (ALT)."""
-        return read_endpoints(self.ggep.get("ALT", b""), MAX_ALTERNATES)
 
     def encode(self) -> bytes:
         """Raises LocalProtocolError for what cannot be said."""

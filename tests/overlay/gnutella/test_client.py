@@ -202,7 +202,7 @@ def test_whoever_browses_sees_all_files(tmp_path: Path, accept: str) -> None:
             assert value(head, "Content-Type") == "application/x-gnutella-packets"
             hits = [QueryHit.read(each.payload) for each in descriptors(body)]
             names = sorted(result.name for hit in hits for result in hit.results)
-            assert all(hit.browsable for hit in hits)
+            assert all("BH" in hit.ggep for hit in hits)
         else:
             assert (value(head, "Content-Type") or "").startswith("text/html")
             names = sorted(re.findall(r">[^<]*/([^<]*)</a>", body.decode()))

@@ -144,7 +144,7 @@ def test_a_probe_that_goes_farther_costs_its_sender() -> None:
             granted.append(cost)
             return len(granted) < 3
 
-        servent.router._budget.grant = grant  # type: ignore[method-assign]
+        servent.router._spreading._budget.grant = grant  # type: ignore[method-assign]
         guid = liar.ask("blue moon", ttl=1)
         await asyncio.sleep(1)
         for ttl in (2, 3, 4):

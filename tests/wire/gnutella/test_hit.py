@@ -159,7 +159,7 @@ def test_private_data_with_xml_and_more() -> None:
     block = write_ggep({"BH": b"", "PUSH": pack_endpoints([HOST]), "SO": b"token"})
     wire = HEAD + FILE + b"LIME\x04\x3d\x21" + size + b"\x01" + block + xml + GUID
     hit = QueryHit.read(wire)
-    assert hit.browsable
+    assert "BH" in hit.ggep
     assert hit.proxies == (HOST,)
     assert hit.token == b"token"
     assert (hit.push, hit.busy, hit.measured) == (True, False, False)
@@ -169,8 +169,7 @@ def test_private_data_with_xml_and_more() -> None:
 
 def test_a_hit_that_says_little() -> None:
     hit = QueryHit.read(HEAD + FILE + GUID)
-    assert (hit.browsable, hit.proxies, hit.token) == (False, (), None)
-    assert hit.results[0].alternates == ()
+    assert (hit.proxies, hit.token) == ((), None)
 
 
 @pytest.mark.parametrize(
@@ -221,13 +220,6 @@ def test_a_size_of_the_proposal() -> None:
     block = write_ggep({"FS64": (5 << 30).to_bytes(8, "little")}, no_nul=True)
     wire = bytes(4) + b"\xff" * 4 + b"f\x00" + block + b"\x00"
     assert read_result(wire, 0, len(wire))[0] == Result(0, 5 << 30, "f")
-
-
-def test_others_who_have_the_file() -> None:
-    others = (HOST, Address("9.8.7.6", 1))
-    wire = Result(1, 2, "f", ggep={"ALT": pack_endpoints(others)}).encode()
-    result, _ = read_result(wire, 0, len(wire))
-    assert result.alternates == others
 
 
 def test_a_bitprint_and_text_for_people() -> None:

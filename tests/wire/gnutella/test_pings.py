@@ -41,21 +41,17 @@ def test_any_bytes(data: bytes) -> None:
         pong = Pong.read(data)
         assert Pong.read(pong.encode()) == pong
         assert len(pong.hosts) <= MAX_HOSTS
-        told = (pong.ultrapeer, pong.slots, pong.uptime, pong.guess, pong.key, pong.vendor)
-        assert len(told) == 6
+        assert pong.ultrapeer or "UP" not in pong.ggep
+        assert (pong.guess is None) == ("GUE" not in pong.ggep)
 
 
 @given(ggeps)
 def test_any_extensions_can_be_asked_about(ggep: Ggep) -> None:
-    known = dict(zip(("UP", "DU", "GUE", "VC", "IPP"), ggep.values(), strict=False))
+    known = dict(zip(("UP", "GUE", "IPP"), ggep.values(), strict=False))
     pong = Pong(HOST, 0, 0, known)
     assert pong.ultrapeer == ("UP" in known)
-    assert pong.uptime is None or pong.uptime >= 0
-    assert pong.slots is None or all(0 <= free < 256 for free in pong.slots)
+    assert (pong.guess is None) == ("GUE" not in known)
     assert len(pong.hosts) == min(len(known.get("IPP", b"")) // 6, MAX_HOSTS)
-    assert pong.vendor is None or len(pong.vendor) == 4
-    ping = Ping({"SCP": known.get("UP", b"")})
-    assert ping.from_ultrapeer == bool(known.get("UP", b"\0")[:1] and known.get("UP", b"\0")[0] & 1)
 
 
 @pytest.mark.parametrize(
@@ -81,13 +77,12 @@ def test_what_a_pong_of_ours_says() -> None:
         "IPP": bytes.fromhex("01020304 0201 05060708 ca18"),
     }
     pong = Pong.read(Pong(HOST, 1, 8, ggep).encode())
-    assert (pong.vendor, pong.slots, pong.uptime) == (b"P2PS", (255, 4), 86400)
     assert (pong.guess, pong.key, pong.hosts) == (2, b"key!", tuple(others))
 
 
 def test_a_pong_that_says_nothing_more() -> None:
     pong = Pong(HOST, 1, 1, pong_ggep())
-    assert (pong.vendor, pong.slots, pong.uptime, pong.guess, pong.key) == (None,) * 5
+    assert (pong.guess, pong.key) == (None, None)
     assert pong.hosts == ()
     assert Pong(HOST, 1, 1, {"GUE": b""}).guess == 1
 
@@ -101,12 +96,10 @@ def test_what_a_ping_of_ours_asks() -> None:
 
 def test_what_a_ping_asks() -> None:
     ping = Ping.read(Ping.asking(hosts=True, key=True).encode())
-    assert (ping.wants_hosts, ping.from_ultrapeer, ping.wants_key) == (True, False, True)
-    assert Ping({"SCP": b"\x03"}).from_ultrapeer
-    assert Ping({"GUE": b""}).wants_guess_hosts
+    assert (ping.wants_hosts, ping.wants_key) == (True, True)
     plain = Ping.read(b"no extensions")
-    assert not any((plain.wants_hosts, plain.from_ultrapeer, plain.wants_key))
-    assert not plain.wants_guess_hosts
+    assert not plain.wants_hosts
+    assert not plain.wants_key
 
 
 @pytest.mark.parametrize(

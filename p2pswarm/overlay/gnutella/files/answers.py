@@ -5,8 +5,8 @@ from typing import NamedTuple
 from p2pswarm.formats.urns import sha1_urn
 from p2pswarm.overlay.gnutella.files.queue import POLL_MIN
 from p2pswarm.overlay.gnutella.files.serving import FILE, Offer
-from p2pswarm.wire.gnutella.heads import Headers
-from p2pswarm.wire.gnutella.http import AGENT, Request, Response, disposition
+from p2pswarm.wire.gnutella.heads import AGENT, Headers
+from p2pswarm.wire.gnutella.http import Request, Response, disposition
 from p2pswarm.wire.gnutella.queueing import Parq, QueuePlace, understands
 from p2pswarm.wire.gnutella.ranges import ContentRange, Range, available
 from p2pswarm.wire.gnutella.targets import TreeOf

@@ -25,8 +25,8 @@ from p2pswarm.overlay.gnutella.files.mesh import MOST_OF_TELLER, Mesh
 from p2pswarm.overlay.gnutella.files.pushes import Pushes
 from p2pswarm.overlay.gnutella.files.sources import NOWHERE, Source
 from p2pswarm.overlay.talk import Sink, Talk
-from p2pswarm.wire.gnutella.heads import Headers
-from p2pswarm.wire.gnutella.http import AGENT, Request, Response
+from p2pswarm.wire.gnutella.heads import AGENT, Headers
+from p2pswarm.wire.gnutella.http import Request, Response
 from p2pswarm.wire.gnutella.locations import PushLocation, read_locations, write_locations
 from p2pswarm.wire.gnutella.targets import TorrentOf, TreeOf
 

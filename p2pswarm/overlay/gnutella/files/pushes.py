@@ -20,8 +20,8 @@ from p2pswarm.overlay.gnutella.files.asking import dial_and_ask
 from p2pswarm.overlay.gnutella.files.sources import NOWHERE, Source
 from p2pswarm.overlay.gnutella.files.uploads import Spawn
 from p2pswarm.overlay.talk import Talk
-from p2pswarm.wire.gnutella.heads import Headers
-from p2pswarm.wire.gnutella.http import AGENT, Request
+from p2pswarm.wire.gnutella.heads import AGENT, Headers
+from p2pswarm.wire.gnutella.http import Request
 from p2pswarm.wire.gnutella.push import Giv, GivFramer
 from p2pswarm.wire.gnutella.targets import PushProxy
 

@@ -11,6 +11,7 @@ from p2pswarm.formats.ids import Address
 __all__ = [
     "FLAT_TTL",
     "MAX_TTL",
+    "MOST_DEGREE",
     "OLD_DEGREE",
     "Agreement",
     "RefusedGreetingError",
@@ -21,6 +22,7 @@ __all__ = [
 
 MAX_TTL = 4  # of a query between ultrapeers, "never > 4" (dynamic query protocol, X-Max-TTL)
 FLAT_TTL = 7  # of a query where every node is equal (Gnutella 0.4)
+MOST_DEGREE = 200  # links of an ultrapeer, as far as we believe what it says
 OLD_DEGREE = 6  # links of an ultrapeer that does not say how many it has
 
 

@@ -16,6 +16,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.gnutella.links.agreement import (
     FLAT_TTL,
     MAX_TTL,
+    MOST_DEGREE,
     OLD_DEGREE,
     Agreement,
     RefusedGreetingError,
@@ -24,6 +25,7 @@ from p2pswarm.overlay.gnutella.links.agreement import (
     Tries,
 )
 from p2pswarm.wire.gnutella.heads import (
+    AGENT,
     ConnectHead,
     Headers,
     StatusHead,
@@ -33,10 +35,8 @@ from p2pswarm.wire.gnutella.heads import (
     write_addresses,
 )
 
-__all__ = ["AGENT", "MYSELF", "Answerer", "Dialer"]
+__all__ = ["MYSELF", "Answerer", "Dialer"]
 
-AGENT = "p2pswarm/0.1"
-MOST_DEGREE = 200
 MYSELF = "That is myself"  # why somebody with our GUID is refused
 MOST_TRIES = 10  # addresses given, and read, in one list; foreign programs give as many
 

@@ -11,23 +11,23 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL
 from p2pswarm.wire.gnutella.descriptor import Kind
 
-__all__ = ["MAX_TTL", "Aims", "Allowance", "Knocks", "QueryBudget", "Tokens", "clamp"]
+__all__ = ["Aims", "Allowance", "Knocks", "QueryBudget", "Tokens", "clamp"]
 
-MAX_TTL = 7  # of a message, with its hops (0.6 specification)
 _ABSURD_TTL = 15  # beyond it a message is a lie and is dropped
 _ABSURD_HOPS = 10  # a query starts with a TTL of at most 10, so it cannot have come farther
 
 
-def clamp(ttl: int, hops: int, max_ttl: int = MAX_TTL) -> tuple[int, int] | None:
+def clamp(ttl: int, hops: int) -> tuple[int, int] | None:
     """TTL and hops as they count for us, before our own hop; None is to be dropped.
 
     A TTL of 0 comes back when it has come as far as it may: it is answered, but goes no farther.
     """
     if not 0 <= ttl <= _ABSURD_TTL or not 0 <= hops <= _ABSURD_HOPS:
         return None
-    return max(0, min(ttl, max_ttl - hops)), hops
+    return max(0, min(ttl, FLAT_TTL - hops)), hops
 
 
 class Tokens:
@@ -96,7 +96,7 @@ _MISTAKES = (
 class Allowance:
     """What one neighbour may send. One that became a leaf gets a new one."""
 
-    __slots__ = ("_buckets", "_mistakes", "_patches", "_patience", "_rates", "_tables", "refused")
+    __slots__ = ("_buckets", "_mistakes", "_patches", "_patience", "_rates", "_tables")
 
     def __init__(self, now: float, *, leaf: bool) -> None:
         self._rates = _LEAF if leaf else _ULTRAPEER
@@ -105,7 +105,6 @@ class Allowance:
         self._mistakes = Tokens(*_MISTAKES, now)
         self._tables = Tokens(*_TABLE, now)
         self._patches = Tokens(*_PATCHES, now)
-        self.refused = 0  # messages that were over the limit
 
     def takes(self, kind: int, now: float, size: int = 0) -> bool:
         """Whether a message of this kind and size is looked at; otherwise it is dropped."""
@@ -116,10 +115,7 @@ class Allowance:
         bucket = self._buckets.get(kind)
         if bucket is None:
             bucket = self._buckets[kind] = Tokens(*self._rates.get(kind, _OTHER), now)
-        if bucket.take(now, max(size / LARGE, 1.0)):
-            return True
-        self.refused += 1
-        return False
+        return bucket.take(now, max(size / LARGE, 1.0))
 
     def bears(self, now: float) -> bool:
         """After a refusal: whether we stay patient. When not, the neighbour gets BYE 400 and goes."""
@@ -133,9 +129,9 @@ class Allowance:
         """A patch is complete that has so many bytes when it is unpacked; False when that is too much."""
         return self._patches.take(now, max(size / USUAL_PATCH, 1.0))
 
-    def forgives(self, now: float, points: float = 1.0) -> bool:
+    def forgives(self, now: float) -> bool:
         """A broken message came; False when it was one too many, and the neighbour goes (BYE)."""
-        return self._mistakes.take(now, points)
+        return self._mistakes.take(now)
 
 
 Link = TypeVar("Link", bound=Hashable)
@@ -200,11 +196,17 @@ def fair_share(total: float, wanted: list[float]) -> float:
     return total
 
 
-_AIMS = (1 / 6, 50.0)  # a download from many servents behind firewalls asks all of them at once
+# How often all together may have others dial one host, by pushes that we pass on: a download from many
+# servents behind firewalls asks all of them at once.
+_AIMS = (1 / 6, 50.0)
+# How often one host may connect: a NAT with a few of us behind it, restarting; and on this machine or
+# network, where tests and laboratories run dozens of nodes.
+_STRANGERS = (20 / 60, 20.0)
+_NEAR = (10.0, 600.0)
 
 
-class Aims:
-    """How often all together may have others dial one host: pushes that we pass on."""
+class _EachHost:
+    """So much for each host, of those that were named last."""
 
     MOST_HOSTS = 10_000
 
@@ -213,46 +215,28 @@ class Aims:
 
     def __len__(self) -> int:
         return len(self._hosts)
+
+    def _take(self, host: str, limit: tuple[float, float], now: float) -> bool:
+        tokens = self._hosts.get(host)
+        if tokens is None:
+            tokens = self._hosts[host] = Tokens(*limit, now)
+            if len(self._hosts) > self.MOST_HOSTS:
+                self._hosts.popitem(last=False)
+        self._hosts.move_to_end(host)
+        return tokens.take(now)
+
+
+class Aims(_EachHost):
+    """Whom pushes name."""
 
     def may_name(self, host: str, now: float) -> bool:
         """One more push names it: whether it goes on."""
-        tokens = self._hosts.get(host)
-        if tokens is None:
-            tokens = self._hosts[host] = Tokens(*_AIMS, now)
-            if len(self._hosts) > self.MOST_HOSTS:
-                self._hosts.popitem(last=False)
-        self._hosts.move_to_end(host)
-        return tokens.take(now)
+        return self._take(host, _AIMS, now)
 
 
-_STRANGERS = (
-    20 / 60,
-    20.0,
-)  # connections of one host: a NAT with a few of us behind it, restarting
-_NEAR = (
-    10.0,
-    600.0,
-)  # on this machine or network, where tests and laboratories run dozens of nodes
-
-
-class Knocks:
-    """How often one host may connect. Remembers the hosts that came last."""
-
-    MOST_HOSTS = 10_000
-
-    def __init__(self) -> None:
-        self._hosts: OrderedDict[str, Tokens] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._hosts)
+class Knocks(_EachHost):
+    """Who connects."""
 
     def may_enter(self, host: str, now: float) -> bool:
         """It has connected: whether it is spoken to."""
-        tokens = self._hosts.get(host)
-        if tokens is None:
-            limits = _STRANGERS if zone_of(host) is Zone.INTERNET else _NEAR
-            tokens = self._hosts[host] = Tokens(*limits, now)
-            if len(self._hosts) > self.MOST_HOSTS:
-                self._hosts.popitem(last=False)
-        self._hosts.move_to_end(host)
-        return tokens.take(now)
+        return self._take(host, _STRANGERS if zone_of(host) is Zone.INTERNET else _NEAR, now)

@@ -225,7 +225,11 @@ class Link:
         try:
             self._hearer.got(self, head)
         except RemoteError as error:
-            self.fault(400, str(error))
+            # Who passes on what others wrote need not have read it, and must not lose us for it.
+            if head.hops and self.theirs is not Role.LEAF:
+                log.debug("%r passed on: %s", self, error)
+            else:
+                self.fault(400, str(error))
 
     def caught_up(self) -> None:
         if self._rung:

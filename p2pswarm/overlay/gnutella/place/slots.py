@@ -59,13 +59,12 @@ class Slots:
         firewalled: bool = False,
         legacy: bool = False,
         guess: bool = False,
-        deflate: bool = True,
         goal: int | None = None,
     ) -> None:
         self._router = router
         self._wish = wish
         self._reachable = not firewalled
-        self._legacy, self._deflate = legacy, deflate
+        self._legacy = legacy
         router.guess = guess
         self._goal = goal
         self._alone_since = now
@@ -106,7 +105,6 @@ class Slots:
             # Also of a leaf, which becomes an ultrapeer for a leaf that dials it.
             degree=self._goal or GOALS[Role.ULTRAPEER],
             guess=router.guess,
-            deflate=self._deflate,
             legacy=self._legacy,
             since=since,
             tries=_listening(router.peers(), dice),

@@ -14,9 +14,10 @@ from typing import Generic, TypeVar
 
 from typing_extensions import override
 
+from p2pswarm.overlay.gnutella.links.agreement import MAX_TTL, MOST_DEGREE
+
 __all__ = [
     "MOST_OF_ONE_LEAF",
-    "WANTED",
     "WANTED_BY_LEAF",
     "Candidate",
     "DynamicQuery",
@@ -24,12 +25,9 @@ __all__ = [
     "hosts",
 ]
 
-WANTED = 150  # results of our own query
 WANTED_BY_LEAF = 50  # of a leaf's: it has three ultrapeers
 MOST_OF_ONE_LEAF = 10  # queries of one leaf at a time: one in 18 s for the whole lifetime of each
 PROBES = 3
-MAX_TTL = 4  # X-Max-TTL must not be more
-MOST_DEGREE = 200  # what we believe of an X-Degree
 HORIZON = 300_000  # hosts, theoretically
 LIFETIME = 180.0  # seconds
 PER_HOP = 2.4  # seconds that hits need per hop

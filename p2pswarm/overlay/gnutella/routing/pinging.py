@@ -12,11 +12,11 @@ from typing import Protocol
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import zone_of
 from p2pswarm.overlay.gnutella.links.agreement import MAX_TTL, Role
-from p2pswarm.overlay.gnutella.links.greeting import AGENT
 from p2pswarm.overlay.gnutella.links.limits import clamp
 from p2pswarm.overlay.gnutella.links.link import Link
 from p2pswarm.overlay.gnutella.routing.pongs import Pongs
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
+from p2pswarm.wire.gnutella.heads import AGENT
 from p2pswarm.wire.gnutella.hit import OUR_VENDOR
 from p2pswarm.wire.gnutella.pings import Pong, pong_ggep
 

@@ -17,7 +17,7 @@ __all__ = ["FRESH", "KEPT", "WANT", "Located", "Pongs"]
 
 WANT = 10  # pongs for a ping; 131 bytes a second for a link that pings every three (LimeWire's proposal)
 FRESH = 10.0  # seconds: three refreshes, and a neighbour that misses one is still passed on
-KEPT = 60.0  # seconds, for ourselves: whom to dial when all links have gone
+KEPT = 60.0  # seconds, for a crawler, which wants all neighbours
 EACH = 30  # pongs of one link: three answers
 PING_EVERY = 3.0  # seconds, to neighbours that cache pongs
 PING_OTHERS_EVERY = 30.0  # to those that broadcast a ping
@@ -110,12 +110,6 @@ class Pongs(Generic[Link, Pong]):
             return False
         told.pinged = now
         return True
-
-    def recent(self, now: float) -> list[Pong]:
-        """What was heard in the last minute, the latest first: whom we could dial."""
-        everything = (heard for told in self._told.values() for heard in told.heard.values())
-        kept = [heard for heard in everything if now - heard.at < KEPT]
-        return [heard.pong for heard in sorted(kept, key=lambda heard: -heard.at)]
 
     def forget(self, link: Link) -> None:
         """The link has ended, and nobody vouches for what it told."""

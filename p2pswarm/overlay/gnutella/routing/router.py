@@ -1,34 +1,39 @@
-"""What becomes of each message that a neighbour sends: answered, sent on, sent back, or dropped.
+"""What becomes of each message that a neighbour sends: here it is handed to the room that knows.
 
-Queries spread: in the flat network to every neighbour, while their TTL lasts; between ultrapeers likewise,
-but on the last hop only where a route table has their words, and to leaves only there. Hits go back the way
-of their query, pushes the way of a hit. What a leaf or we ourselves want to know is spread by `questions`.
+The queries of others spread by `spreading`, what a leaf or we ourselves want to know by `questions`; hits and
+pushes go back by `replies`, and `pinging` tells who is there.
 
 The one hard thing: nothing in a header is proved. TTL and hops are clamped, a GUID belongs to who named it
-first, a hit that has not travelled must come from where it says, and every table has a bound.
+first, and every table has a bound.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from random import Random
 from typing import Protocol
 
-from p2pswarm.formats.ids import Address
-from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL, Role
-from p2pswarm.overlay.gnutella.links.limits import Aims, QueryBudget, clamp
-from p2pswarm.overlay.gnutella.links.link import NOWHERE, Link
-from p2pswarm.overlay.gnutella.routing.dynamic import PROBES
+from p2pswarm.overlay.gnutella.links.link import Link
 from p2pswarm.overlay.gnutella.routing.interests import Interests, Words
 from p2pswarm.overlay.gnutella.routing.pinging import Pinging
 from p2pswarm.overlay.gnutella.routing.questions import Question, Questions
+from p2pswarm.overlay.gnutella.routing.replies import (
+    OURS,
+    Asker,
+    Ends,
+    Ours,
+    Replies,
+    Visitors,
+    Ways,
+)
 from p2pswarm.overlay.gnutella.routing.routes import Routes
-from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_address
-from p2pswarm.wire.gnutella.hit import Glance, QueryHit
+from p2pswarm.overlay.gnutella.routing.spreading import Asked, Spreading
+from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
+from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.push import Push
-from p2pswarm.wire.gnutella.query import Query, QueryFlags, without_oob
+from p2pswarm.wire.gnutella.query import Query
 from p2pswarm.wire.gnutella.vendor import (
     SUPPORTED,
     HopsFlow,
@@ -40,33 +45,11 @@ from p2pswarm.wire.gnutella.vendor import (
     read_vendor,
 )
 
-__all__ = ["Asker", "Ourselves", "Router"]
-
-LEAF_PINGS = (
-    0.1  # how likely a second is the one in which a leaf is pinged, or pings, after half a minute
-)
-MOST_OF_QUERY = 1024  # bytes; gtk-gnutella parts with who sends it a larger one, its own or not
-WORK = 5000.0  # queries a second that all neighbours together may make us send
+__all__ = ["Ourselves", "Router"]
 
 
-class Asker(Hashable, Protocol):
-    """Somebody who asks and is no neighbour: by UDP."""
-
-    def tell(self, message: Descriptor) -> bool:
-        """Give it a hit."""
-
-
-class Ourselves(Protocol):
+class Ourselves(Asked, Ends, Protocol):
     """What is for us and not for the next one. Nothing here may raise or wait."""
-
-    def asked(self, head: Descriptor, query: Query, link: Link) -> None:
-        """Somebody asks; our table has the words. `Router.answer` takes what we have."""
-
-    def found(self, head: Descriptor, hit: QueryHit, link: Link) -> None:
-        """A hit for a question of ours."""
-
-    def pushed(self, push: Push, link: Link) -> None:
-        """Somebody wants us to connect."""
 
     def vendor(self, head: Descriptor, message: VendorMessage | Vendor, link: Link) -> None:
         """A vendor message that the router does not know what to do with."""
@@ -112,17 +95,18 @@ class Router:
         """Called when a neighbour tells of somebody."""
         self._local, self._interests = local, interests
         self._clock, self._dice = clock, dice
-        self._routes: Routes[Link | Asker | Router] = Routes()
-        self._budget: QueryBudget[Link] = QueryBudget(WORK)
-        self._aims = Aims()
+        self._routes: Ways = Routes()
+        self._visitors = Visitors()
         self._questions = Questions(self, interests, dice)
         self._pinging = Pinging(self, local.shares, clock, dice)
+        self._spreading = Spreading(self, local, self._routes, interests, self._questions, clock)
+        self._replies = Replies(self, local, self._routes, self._questions.answered, clock)
         self._hearers: dict[int, Callable[[Link, Descriptor], None]] = {
             Kind.PING: self._pinging.heard_ping,
             Kind.PONG: self._pinging.heard_pong,
-            Kind.QUERY: self._query,
-            Kind.HIT: self._hit,
-            Kind.PUSH: self._push,
+            Kind.QUERY: self._spreading.query,
+            Kind.HIT: self._replies.hit,
+            Kind.PUSH: self._replies.push,
             Kind.ROUTES: self._table,
             Kind.VENDOR: self._vendor,
             Kind.STANDARD_VENDOR: self._vendor,
@@ -136,7 +120,8 @@ class Router:
         if link.agreement.guid is not None:  # the same as in its hits
             self._routes.learn(link.agreement.guid, link, self._clock(), direct=True)
         if link.agreement.vendor_messages:
-            self._say(link, Kind.VENDOR, MessagesSupported(SUPPORTED).encode())
+            known = MessagesSupported(SUPPORTED).encode()
+            link.tell(Descriptor(new_guid(self._dice), Kind.VENDOR, 1, 0, known))
         self._interests.joined(link, self._clock())
         self._questions.joined(self._clock())
         self._tell_all(self.came, link)
@@ -146,7 +131,7 @@ class Router:
             del self.links[link]
             self.sent.update(link.sent.messages)
             self.received.update(link.received.messages)
-        rooms = self._routes, self._pinging, self._budget, self._questions, self._interests
+        rooms = self._routes, self._pinging, self._spreading, self._questions, self._interests
         for room in rooms:
             room.forget(link)
         self._tell_all(self.went, link)
@@ -181,7 +166,7 @@ class Router:
 
     def ask(self, query: Query, guid: bytes, wanted: int) -> Question:
         """Spread a question of ours; `stop` it when there is enough."""
-        self._routes.first(guid, Kind.QUERY, self, self._clock(), FLAT_TTL)
+        self._routes.first(guid, Kind.QUERY, OURS, self._clock(), FLAT_TTL)
         return self._questions.ask(query, guid, wanted, self._clock())
 
     def stop(self, guid: bytes) -> None:
@@ -195,7 +180,7 @@ class Router:
     def answer(self, head: Descriptor, hit: QueryHit) -> bool:
         """Send our hit back to who asked; False when the way is gone. Raises LocalProtocolError."""
         asker = self._routes.back(head.guid)
-        if asker is None or isinstance(asker, Router):
+        if asker is None or isinstance(asker, Ours):
             return False
         self._questions.answered(head.guid, len(hit.results))
         ttl = min(head.hops + 2, FLAT_TTL)
@@ -206,11 +191,12 @@ class Router:
 
         Hits of leaves go to the asker, and ours if they are given to `answer`.
         """
-        if not self._routes.first(head.guid, Kind.QUERY, asker, self._clock(), 1):
+        if not self._routes.first(head.guid, Kind.QUERY, self._visitors, self._clock(), 1):
             return False
+        self._visitors.add(head.guid, asker)
         if self.role is Role.ULTRAPEER:
             near = replace(head, ttl=1, hops=min(head.hops, FLAT_TTL))
-            self.to_leaves(near, self._interests.words(query), asker)
+            self._spreading.to_leaves(near, self._interests.words(query), self._visitors)
         return True
 
     def leaf_of(self, servent: bytes) -> Link | None:
@@ -224,158 +210,16 @@ class Router:
         if not isinstance(link, Link):
             return False
         guid = new_guid(self._dice)
-        self._routes.first(guid, Kind.PUSH, self, self._clock())
+        self._routes.first(guid, Kind.PUSH, OURS, self._clock())
         return link.tell(Descriptor(guid, Kind.PUSH, FLAT_TTL, 0, push.encode()))
 
     def pong(self, host: str) -> Pong:
         """We ourselves, as we are told to somebody who sees us at `host`."""
         return self._pinging.pong(host)
 
-    # Queries
-
-    def _query(self, link: Link, head: Descriptor) -> None:
-        place = clamp(head.ttl, head.hops)
-        from_leaf = link.theirs is Role.LEAF and self.role is Role.ULTRAPEER
-        if place is None or (from_leaf and head.hops):
-            self.dropped["too far"] += 1
-            return
-        if len(head.payload) > MOST_OF_QUERY:
-            self.dropped["too large"] += 1
-            return
-        if link.outbox.in_flow_control:  # it could not take the hits
-            self.dropped["flow control"] += 1
-            return
-        ttl, hops = place
-        head, now = replace(head, ttl=ttl, hops=hops), self._clock()
-        if not self._routes.first(head.guid, Kind.QUERY, link, now, ttl):
-            self._again(link, head, now)
-            return
-        query = Query.read(head.payload)
-        spread = PROBES if from_leaf else len(self.peers())
-        if not self._budget.grant(link, now, 1.0 + spread):
-            self.dropped["budget"] += 1
-            return
-        if from_leaf and QueryFlags.OOB in query.flags:
-            head = _reachable(head, link)
-        words = self._interests.words(query)
-        if self._interests.ours(words):
-            self._local.asked(head, query, link)
-        if self.role is Role.ULTRAPEER:
-            self.to_leaves(head, words, link)
-        if from_leaf:
-            self._questions.adopt(head, query, link, now)
-        elif self.role is not Role.LEAF and ttl > 1:
-            self._spread(head, words, link)
-
-    def _again(self, link: Link, head: Descriptor, now: float) -> None:
-        """A duplicate goes no further, unless it is a probe that now is to go farther."""
-        farther = self.role is Role.ULTRAPEER and link.theirs is Role.ULTRAPEER
-        if farther and self._routes.farther(head.guid, Kind.QUERY, link, now, head.ttl):
-            if self._budget.grant(link, now, 1.0 + len(self.peers())):
-                self._spread(head, self._interests.words(Query.read(head.payload)), link)
-            else:
-                self.dropped["budget"] += 1
-        else:
-            self.dropped["duplicates"] += 1
-
-    def _spread(self, head: Descriptor, words: Words, source: Link) -> None:
-        """To all peers, but on the last hop only to those who may have it."""
-        if head.ttl < 2:
-            return
-        on = head.hopped()
-        data = on.encode()
-        # An equal knows no leaves, so that whoever came as one hears everything.
-        others = list(self.links) if self.role is Role.PEER else self.peers()
-        for link in others:
-            last = on.ttl == 1 and self.role is Role.ULTRAPEER
-            if link is source or (last and self._interests.wants(link, words) is False):
-                continue
-            if on.hops < link.hops_flow:
-                link.send(Kind.QUERY, on.hops, data)
-
-    def to_leaves(self, head: Descriptor, words: Words, source: Link | Asker | None) -> int:
-        """To our leaves that may have it, however far it came; how many that are."""
-        hops = head.hops + (source is not None)
-        data = Descriptor(head.guid, Kind.QUERY, max(head.ttl - 1, 1), hops, head.payload).encode()
-        count = 0
-        for link in self.leaves():
-            wanted = link is not source and self._interests.wants(link, words) is not False
-            if wanted and hops < link.hops_flow:
-                count += link.send(Kind.QUERY, hops, data)
-        return count
-
-    # Hits and pushes
-
-    def _hit(self, link: Link, head: Descriptor) -> None:
-        """Only at the end of its way a hit is read: what is in it may be much."""
-        place, back = clamp(head.ttl, head.hops), self._routes.back(head.guid)
-        passes = isinstance(back, Link) and self.role is Role.LEAF  # which a leaf never does
-        if back is None or back is link or passes:
-            self.dropped["no way"] += 1
-            return
-        hit = Glance.at(head.payload)
-        aims = not hit.push and isinstance(back, Link) and _aims(link, hit.address, back)
-        if place is None or aims or not self._believable(link, head, hit):
-            self.dropped["lies"] += 1
-            return
-        self._routes.learn(hit.servent, link, self._clock(), direct=head.hops == 0)
-        self._questions.answered(head.guid, hit.results)
-        if isinstance(back, Router):
-            self._local.found(head, QueryHit.read(head.payload), link)
-        elif isinstance(back, Link):
-            self._send_on(back, replace(head, ttl=place[0]))
-        else:
-            back.tell(replace(head, ttl=1, hops=head.hops + 1))
-
-    def _believable(self, link: Link, head: Descriptor, hit: Glance) -> bool:
-        """Who answers for itself is where it says; from far away there is no telling.
-
-        A program on this machine may know itself by another of our addresses than we do.
-        """
-        near = head.hops == 0 or link.theirs is Role.LEAF
-        elsewhere = hit.address.host not in (link.remote.host, NOWHERE)
-        if near and elsewhere and not hit.push and zone_of(link.remote.host) < Zone.THIS_MACHINE:
-            return False
-        return hit.servent != self.guid and not (link.theirs is Role.LEAF and head.hops)
-
-    def _send_on(self, link: Link, head: Descriptor) -> None:
-        """One hop further; a leaf is the end of the way, however the TTL was counted."""
-        if head.ttl < 2 and link.theirs is not Role.LEAF:
-            self.dropped["too far"] += 1
-            return
-        hops = head.hops + 1
-        link.tell(Descriptor(head.guid, head.kind, max(head.ttl - 1, 1), hops, head.payload))
-
-    def _push(self, link: Link, head: Descriptor) -> None:
-        place, push = clamp(head.ttl, head.hops), Push.read(head.payload)
-        if place is None or not self._routes.first(head.guid, Kind.PUSH, link, self._clock()):
-            self.dropped["duplicates"] += 1
-        elif not self._is_askers(link, push.address):
-            self.dropped["lies"] += 1
-        elif push.servent == self.guid:
-            self._local.pushed(push, link)
-        else:
-            self._pass_push(link, replace(head, ttl=place[0]), push)
-
-    def _is_askers(self, link: Link, address: Address) -> bool:
-        """A leaf asks for itself: it names where it is, or its address on the other side of a router.
-
-        Others bring pushes as proxies, which have not travelled either.
-        """
-        here, zone = link.remote.host, zone_of(link.remote.host)
-        elsewhere = zone is Zone.THIS_MACHINE or zone_of(address.host) < zone
-        return link.theirs is not Role.LEAF or elsewhere or address.host == here
-
-    def _pass_push(self, link: Link, head: Descriptor, push: Push) -> None:
-        to = self._routes.to(push.servent)
-        if not isinstance(to, Link) or to is link or self.role is Role.LEAF:
-            self.dropped["no way"] += 1
-        elif _aims(link, push.address, to):
-            self.dropped["lies"] += 1
-        elif not self._aims.may_name(push.address.host, self._clock()):
-            self.dropped["budget"] += 1
-        else:
-            self._send_on(to, head)
+    def to_leaves(self, head: Descriptor, words: Words, source: Link | None) -> int:
+        """Give a query to the leaves that may have it."""
+        return self._spreading.to_leaves(head, words, source)
 
     # The rest
 
@@ -397,24 +241,8 @@ class Router:
             case _:
                 self._local.vendor(head, message, link)
 
-    def _say(self, link: Link, kind: Kind, payload: bytes, ttl: int = 1) -> None:
-        link.tell(Descriptor(new_guid(self._dice), kind, ttl, 0, payload))
-
     def _tell_all(self, hearers: Iterable[Callable[[Link], None]], link: Link) -> None:
         for hear in hearers:
             hear(link)
         for look in self.changed:
             look()
-
-
-def _aims(teller: Link, address: Address, hearer: Link) -> bool:
-    """Whether somebody far away names something near, to somebody near who would take that from us."""
-    zone = zone_of(teller.remote.host)
-    return zone_of(address.host) > zone and zone_of(hearer.remote.host) > zone
-
-
-def _reachable(head: Descriptor, leaf: Link) -> Descriptor:
-    """A leaf's query as it goes on: hits by UDP come to the leaf's own address, or over us."""
-    if oob_address(head.guid).host == leaf.remote.host:
-        return head
-    return replace(head, payload=without_oob(head.payload))

@@ -181,14 +181,15 @@ class Routes(Generic[Link]):
         The last hit wins: it is the way that works now, and the servent may have moved to another ultrapeer.
         Two links that both name a servent would make the route flap, so it changes at most once in ten
         seconds: a forger then gets it for a while, and so does the true one; all he gains is to lose some
-        pushes. Nobody takes it from a neighbour who is the servent, as long as that one is connected.
+        pushes. Nobody takes it from a neighbour who is the servent, as long as that one is connected; whoever
+        says later that it were the servent itself is no better than a forger.
         """
         batch = self._servents.get(servent)
         if batch is not None and batch.owner.link is not None:
             same, age = batch.owner.link == link, abs(now - batch.began)
             if same and batch.mark >= direct and age < AGE / 2:
                 return
-            if not same and not direct and (batch.mark or age < SETTLED):
+            if not same and (batch.mark or (not direct and age < SETTLED)):
                 return
             direct = direct or (same and bool(batch.mark))
         self._servents.put(servent, link, int(direct), now)

@@ -3,6 +3,7 @@ from math import log
 import pytest
 from hypothesis import given, strategies as st
 
+from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL
 from p2pswarm.overlay.gnutella.links.limits import (
     Allowance,
     Knocks,
@@ -28,20 +29,15 @@ def test_ttl_and_hops_are_what_the_specification_allows(
     assert clamp(ttl, hops) == now
 
 
-def test_a_smaller_limit_cuts_more() -> None:
-    assert clamp(7, 1, 4) == (3, 1)
-    assert clamp(4, 0, 4) == (4, 0)
-
-
-@given(st.integers(0, 255), st.integers(0, 255), st.integers(1, 7))
-def test_a_clamped_message_ends(ttl: int, hops: int, most: int) -> None:
-    clamped = clamp(ttl, hops, most)
+@given(st.integers(0, 255), st.integers(0, 255))
+def test_a_clamped_message_ends(ttl: int, hops: int) -> None:
+    clamped = clamp(ttl, hops)
     steps = 0
     while clamped is not None and clamped[0] > 0:
-        assert sum(clamped) <= most
-        clamped = clamp(clamped[0] - 1, clamped[1] + 1, most)
+        assert sum(clamped) <= FLAT_TTL
+        clamped = clamp(clamped[0] - 1, clamped[1] + 1)
         steps += 1
-    assert steps <= most
+    assert steps <= FLAT_TTL
 
 
 @given(st.floats(0.1, 50), st.floats(1, 50), st.lists(st.floats(0, 3), max_size=200))
@@ -79,10 +75,9 @@ def test_a_leaf_asks_as_a_person_and_an_ultrapeer_as_many() -> None:
 
 def test_kinds_do_not_use_up_each_others_allowance() -> None:
     allowance = Allowance(0.0, leaf=True)
-    assert taken(allowance, Kind.QUERY, 1, 1000) < 1000
+    assert taken(allowance, Kind.QUERY, 1, 1000) == 30
     assert allowance.takes(Kind.HIT, 1.0)
     assert allowance.takes(Kind.BYE, 1.0)
-    assert allowance.refused == 970
 
 
 def test_kinds_nobody_knows_share_one_allowance() -> None:
@@ -103,13 +98,10 @@ def test_a_storm_is_borne_and_an_attack_is_not() -> None:
 
 
 def test_broken_messages_are_forgiven_now_and_then() -> None:
-    assert all(Allowance(0.0, leaf=True).forgives(0.0) for _ in range(100))
     often = Allowance(0.0, leaf=True)
     assert [often.forgives(0.0) for _ in range(11)] == [True] * 10 + [False]
     seldom = Allowance(0.0, leaf=True)
     assert all(seldom.forgives(n * 31.0) for n in range(100))
-    grave = Allowance(0.0, leaf=True)
-    assert not grave.forgives(0.0, points=11)
 
 
 def test_a_flood_from_one_neighbour_does_not_crowd_out_the_others() -> None:

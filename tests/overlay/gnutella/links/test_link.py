@@ -306,6 +306,16 @@ async def test_some_mistakes_are_forgiven() -> None:
     assert pair.bye() == Bye(400, "it is broken")
 
 
+@pytest.mark.parametrize("leaf", [False, True])
+async def test_what_others_broke_is_no_fault_of_who_passes_it_on_but_a_leaf_passes_on_nothing(
+    leaf: bool,
+) -> None:
+    pair = Pair(leaf=leaf)
+    pair.say(*[Descriptor(GUID, Kind.QUERY, 1, 2, b"broken")] * 25)
+    await turn()
+    assert pair.link.over is leaf
+
+
 async def test_too_many_messages_are_dropped_and_in_the_end_too_much() -> None:
     pair = Pair(leaf=True)
     for number in range(200):

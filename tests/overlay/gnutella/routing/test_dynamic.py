@@ -3,13 +3,12 @@ from math import inf
 import pytest
 from hypothesis import given, strategies as st
 
+from p2pswarm.overlay.gnutella.links.agreement import MAX_TTL
 from p2pswarm.overlay.gnutella.routing.dynamic import (
     HORIZON,
     LEAF_ANSWERS,
     LIFETIME,
-    MAX_TTL,
     STOP,
-    WANTED,
     Candidate,
     DynamicQuery,
     Probe,
@@ -141,7 +140,7 @@ def test_enough_results_end_it() -> None:
 
 
 def test_no_links_end_it() -> None:
-    query = Query(WANTED)
+    query = Query(150)
     assert query.begin([], 0.0) == []
     assert query.step(0.0, []) is None
     assert query.ended == "no links left"

@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
-from p2pswarm.overlay.gnutella.routing.pongs import EACH, FRESH, KEPT, MOST_HOPS, WANT, Pongs
+from p2pswarm.overlay.gnutella.routing.pongs import FRESH, KEPT, MOST_HOPS, WANT, Pongs
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,11 @@ def test_each_ping_gets_other_pongs() -> None:
     assert first != second
 
 
-def test_old_pongs_are_not_given_but_kept_a_minute_for_ourselves() -> None:
+def test_old_pongs_are_not_given_but_to_a_crawler_for_a_minute() -> None:
     pongs = filled(2, 2)
     assert pongs.answer("asker", 7, 0, FRESH) == []
-    assert len(pongs.recent(FRESH)) == 4
-    assert pongs.recent(KEPT) == []
+    assert len(pongs.answer("asker", 2, 0, FRESH)) == 2
+    assert pongs.answer("asker", 2, 0, KEPT) == []
 
 
 def test_a_link_that_tells_much_is_one_of_many() -> None:
@@ -98,7 +98,6 @@ def test_a_link_that_tells_much_is_one_of_many() -> None:
     pongs.check()
     lies = [each for each, _ in pongs.answer("asker", 7, 0, 1.0) if each.address.host[:2] == "8."]
     assert len(lies) == 1
-    assert len(pongs.recent(1.0)) == 9 + EACH
 
 
 def test_a_link_that_has_ended_vouches_for_nothing() -> None:
@@ -106,7 +105,6 @@ def test_a_link_that_has_ended_vouches_for_nothing() -> None:
     pongs.forget("link 0")
     pongs.forget("link 0")
     assert pongs.answer("asker", 7, 0, 0.0) == []
-    assert pongs.recent(0.0) == []
 
 
 @pytest.mark.parametrize(
@@ -120,7 +118,7 @@ def test_what_cannot_be_dialed_from_there_is_not_kept(address: Address) -> None:
     pongs: Pongs[str, Pong] = Pongs()
     assert not pongs.heard(Pong(address), "a", 0, 0.0)
     assert not pongs.heard(pong(1), "a", MOST_HOPS + 1, 0.0)
-    assert pongs.recent(0.0) == []
+    assert pongs.answer("asker", 7, 0, 0.0) == []
 
 
 def test_near_addresses_stay_near() -> None:

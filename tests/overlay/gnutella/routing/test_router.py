@@ -8,6 +8,8 @@ import pytest
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.gnutella.links.agreement import Role
 from p2pswarm.overlay.gnutella.place.slots import Wish
+from p2pswarm.overlay.gnutella.routing.replies import Visitors
+from p2pswarm.overlay.gnutella.routing.routes import MOST_SEEN
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
@@ -281,7 +283,7 @@ def test_an_ultrapeer_says_so_in_its_pong() -> None:
         pong = Pong.read(head.payload)
         assert pong.ultrapeer
         assert pong.kib == 8
-        assert pong.slots == (100, 31)
+        assert pong.ggep["UP"] == bytes([1, 100, 31])
         assert pong.guess == 2
 
     play(story)
@@ -644,5 +646,28 @@ def test_a_visitor_asks_us_and_our_leaves_and_nobody_else() -> None:
         assert [(each.kind, each.hops) for each in visitor.heads] == [(Kind.HIT, 1), (Kind.HIT, 0)]
         assert servent.router.leaf_of(leaf.guid) is not None
         assert servent.router.leaf_of(servent.guid) is None
+
+    play(story)
+
+
+def test_many_visitors_flush_only_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Visitors, "MOST", 100)
+
+    async def story(mesh: Mesh) -> None:
+        servent, (peer,) = await around(mesh, ULTRAPEER, wish=Wish.ULTRAPEER)
+        asked = [peer.ask("green cheese") for _ in range(10)]
+        await asyncio.sleep(1)
+        visitor, query = Visitor(), Query("green cheese")
+        heads = [
+            Descriptor(n.to_bytes(16, "big"), Kind.QUERY, 1, 0, query.encode())
+            for n in range(MOST_SEEN + 1000)
+        ]
+        assert all(servent.router.visit(head, query, visitor) for head in heads)
+        (link,) = servent.router.links
+        assert [servent.router._routes.back(guid) for guid in asked] == [link] * 10
+        result = Result(1, 1000, "green cheese.txt")
+        ours = QueryHit(servent.address, 1000, (result,), servent.guid)
+        assert not servent.router.answer(heads[-101], ours)
+        assert servent.router.answer(heads[-100], ours)
 
     play(story)

@@ -129,8 +129,10 @@ def test_nobody_takes_a_route_from_the_servent_itself_while_it_is_connected() ->
     routes.learn(SERVENT, "itself", 400.0)  # a hit of its own: still the servent itself
     routes.learn(SERVENT, "forger", 500.0)
     assert routes.to(SERVENT) == "itself"
+    routes.learn(SERVENT, "neighbour", 600.0, direct=True)  # which has read that GUID in a hit
+    assert routes.to(SERVENT) == "itself"
     routes.forget("itself")
-    routes.learn(SERVENT, "elsewhere", 501.0)
+    routes.learn(SERVENT, "elsewhere", 601.0)
     assert routes.to(SERVENT) == "elsewhere"
 
 
@@ -174,9 +176,11 @@ class Traffic(RuleBasedStateMachine):
 
     @rule(servent=names, link=links, direct=st.booleans())
     def hit(self, servent: bytes, link: int, direct: bool) -> None:
+        before = self.routes.to(servent)
         self.routes.learn(servent, link, self.now, direct=direct)
-        if direct:
-            assert self.routes.to(servent) == link
+        after = self.routes.to(servent)
+        assert after is not None
+        assert after in (before, link)
 
     @rule(seconds=st.floats(-100, 400))
     def wait(self, seconds: float) -> None:

@@ -27,7 +27,7 @@ def test_a_ping_gets_our_pong() -> None:
     servent = Servent.on(ether, "192.0.3.1")
     (pong,) = asked(ether, servent, Ping())
     assert pong.address == servent.address
-    assert pong.slots == (5, 3)
+    assert pong.ggep["UP"] == bytes([1, 5, 3])
     assert pong.guess == 2
     assert pong.key is None
     assert not pong.hosts
