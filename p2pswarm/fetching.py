@@ -2,8 +2,9 @@
 
 With an info-hash (hosts of our own kind tell it) the torrent comes from one of the hosts and is believed
 once it hashes to that; the hosts that can be dialed are its first peers, and those that cannot give it bytes
-in a row. Without one, or where no host has that torrent, all give bytes in a row, checked by what the
-networks told of the file: a tiger tree piece by piece, a SHA-1 in the end, also after a torrent.
+in a row. Without one all give bytes in a row, and the others where nobody who told it has that torrent. They
+are checked by what networks told of the file: a tiger tree piece by piece, a SHA-1 in the end, also after a
+torrent.
 
 The one hard thing: a hit is a claim, and a host a victim perhaps. Nobody becomes a peer who was not found
 there by the network it was named in, and hosts that hosts name are asked by the network, within its budget.

@@ -85,6 +85,7 @@ class Networks:
         self._index: DiskPool | None = None
         self._joined: dict[str, FileNetwork] = {}
         self._joining = asyncio.Lock()
+        self._over = False
         self._held: list[Held] = []
         self._seeded: OrderedDict[InfoHash, Torrent] = OrderedDict()
         self._adding = asyncio.Lock()
@@ -116,7 +117,11 @@ class Networks:
         async with self._joining:
             network = self._joined.get(name)
             if network is None:
-                network = self._joined[name] = await self._made(name)
+                network = await self._made(name)
+                if self._over:
+                    self._let_go()
+                    raise HostError("the node was closed meanwhile")
+                self._joined[name] = network
                 if self.catalog is not None:
                     network.share(self.catalog)
         await network.join()
@@ -170,10 +175,14 @@ class Networks:
             another=naming.another,
         )
 
-    async def aclose(self) -> None:
-        await asyncio.gather(*(network.leave() for network in self._joined.values()))
+    def _let_go(self) -> None:
         for held in self._held:
             held.close()
+
+    async def aclose(self) -> None:
+        self._over = True
+        await asyncio.gather(*(network.leave() for network in self._joined.values()))
+        self._let_go()
         chores = list(self._chores)
         for chore in chores:
             chore.cancel()

@@ -10,7 +10,7 @@ from p2pswarm.errors import DiskError
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.network import FileNetwork
 from p2pswarm.overlay.query import Hit
-from p2pswarm.swarm.events import PeerBanned, PieceDone
+from p2pswarm.swarm.events import Completed, PeerBanned, PieceDone
 from p2pswarm.swarm.torrent import Torrent
 
 __all__ = ["MOST_SOURCES", "Part", "Sources"]
@@ -41,7 +41,9 @@ class Sources:
             match event:
                 case PeerBanned(address=address):
                     self._tell({address}, good=False)
-                case PieceDone():
+                case PieceDone() if self._torrent.shareable:  # else nobody can tell yet
+                    self._tell(self._givers(), good=True)
+                case Completed():
                     self._tell(self._givers(), good=True)
                 case _:
                     pass

@@ -65,6 +65,7 @@ async def test_who_waits_for_a_torrent_hears_when_the_node_ends() -> None:
 def test_a_host_that_has_no_tree_gives_the_file(tmp_path: Path, error: RemoteError | None) -> None:
     async def story(world: World) -> None:
         torrent, hit = Torrent(), hit_of("one", HERE, sha1=b"\1" * 20)
+        torrent.shareable = False
         began = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as tasks:
             await fetching(Broken(error), torrent, tasks).download([hit], tmp_path)

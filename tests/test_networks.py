@@ -15,6 +15,7 @@ from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.errors import HostError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
+from p2pswarm.overlay.network import FileNetwork
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.search import Find
 from p2pswarm.swarm.events import PeerBanned, Seeding
@@ -327,6 +328,29 @@ async def test_what_is_not_set_up_or_not_joined_is_said(town: Town, tmp_path: Pa
             await bare.networks.join("napster")
         with pytest.raises(HostError, match="no network is set up: name a Gnutella host"):
             bare.networks.set_up()
+
+
+async def test_who_is_closed_while_it_joins_is_in_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Node(Settings(port=0, bind="127.0.0.50", data_dir=tmp_path / "x"))
+    await node.open()
+    real, taken, go_on = node.networks._made, asyncio.Event(), asyncio.Event()
+
+    async def slow(name: str) -> FileNetwork:
+        network = await real(name)
+        taken.set()
+        await go_on.wait()
+        return network
+
+    monkeypatch.setattr(node.networks, "_made", slow)
+    joining = asyncio.create_task(node.networks.join("gnutella"))
+    await taken.wait()
+    await node.aclose()
+    go_on.set()
+    with pytest.raises(HostError, match="closed meanwhile"):
+        await joining
+    assert not node.networks.status()
 
 
 async def test_a_hit_whose_host_is_gone_is_an_error(town: Town, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.overlay.query import Hit
 from p2pswarm.sources import MOST_SOURCES, Sources
-from p2pswarm.swarm.events import PeerBanned, PieceDone
+from p2pswarm.swarm.events import Completed, PeerBanned, PieceDone
 
 HERE = Address("8.8.8.8", 6346)
 
@@ -40,7 +40,7 @@ class Torrent:
         self.sources: list[SimpleNamespace] = []
         self.hosts: list[object] = []
         self._events = events
-        self.shareable = False
+        self.shareable = True
 
     def add_source(self, host: object) -> None:
         self.hosts.append(host)
@@ -106,3 +106,15 @@ async def test_who_gave_wrong_bytes_is_never_good_again() -> None:
     told.add([hit_of("liar", HERE), hit_of("honest", Address("8.8.4.4", 1))])
     await told.judge()
     assert network.told == [("liar", True), ("honest", True), ("liar", False)]
+
+
+async def test_bytes_that_nobody_can_check_prove_nothing_before_the_end() -> None:
+    torrent, network = Torrent([PieceDone(PieceIndex(0))]), Network()
+    torrent.shareable = False
+    told = sources(torrent, network)
+    told.add([hit_of("liar", HERE)])
+    await told.judge()
+    assert network.told == []
+    torrent._events = [Completed()]
+    await told.judge()
+    assert network.told == [("liar", True)]

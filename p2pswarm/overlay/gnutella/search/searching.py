@@ -14,6 +14,7 @@ from p2pswarm.errors import LocalProtocolError, NetworkError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.urns import btih_urn, sha1_urn
 from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.overlay.gnutella.routing.dynamic import LIFETIME
 from p2pswarm.overlay.gnutella.routing.questions import Question
 from p2pswarm.overlay.gnutella.search.results import Results
 from p2pswarm.overlay.gnutella.udp.guessing import Cost as Spent, Guessing
@@ -28,8 +29,6 @@ __all__ = ["Asking", "Inbox", "Marking", "Searching", "question_for"]
 MOST_WAITING = 1000  # hits that wait for whoever reads them; more are dropped
 # Of a question; gtk-gnutella sends none of more than 256 on, and we may add some to what is asked.
 MOST_BYTES = 220
-# Seconds that a search may take: ultrapeers spread ours for 180 s, and a liar has something new for ever.
-LONGEST = 200.0
 AFTER_HASH = 3.0  # seconds that a search for a hash goes on after its last hit
 # What HUGE 0.94 writes where a hash is asked for and no words: old servents drop empty queries.
 _NO_WORDS = "\\"
@@ -157,8 +156,9 @@ class Searching:
         question = question_for(asked, firewalled=self._firewalled)
         with self._inbox(question, asked, cost) as (query, guid, inbox):
             spread = self._network.ask(query, guid, asked.limit)
+            # Ultrapeers spread it no longer than that, and a liar has something new for ever.
             clock = asyncio.get_running_loop().time
-            end = clock() + LONGEST
+            end = clock() + LIFETIME + self._wait
 
             def patience() -> float:
                 return min(self.patience(asked, cost), end - clock())

@@ -8,9 +8,9 @@ import pytest
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.zones import Zone
+from p2pswarm.overlay.gnutella.routing.dynamic import LIFETIME
 from p2pswarm.overlay.gnutella.search.searching import (
     AFTER_HASH,
-    LONGEST,
     Searching,
     question_for,
 )
@@ -134,7 +134,7 @@ def test_who_always_has_something_new_does_not_keep_a_search_going() -> None:
         async for _ in search.recursive(Asked(("f",), limit=1000), Cost()):
             pass
 
-    assert run(story()) == pytest.approx(LONGEST)
+    assert run(story()) == pytest.approx(LIFETIME + 10)
 
 
 def test_a_search_for_a_hash_ends_soon_after_it_was_found() -> None:
