@@ -145,9 +145,8 @@ def test_one_of_the_leaves_becomes_an_ultrapeer_when_there_is_no_other(mesh: Mes
 @pytest.mark.timeout(120)
 def test_gnutella_0_4_is_spoken_where_it_is_wanted(mesh: Mesh) -> None:
     mesh.share({"blue moon.txt": b"1"}, (), *ULTRAPEER, "--gnutella-04")
-    mesh.share({"blue sky.txt": b"2"}, (), *ULTRAPEER)
-    for node in mesh.nodes:
-        node.wait_for("network", within=PATIENCE)
+    mesh.share({"blue sky.txt": b"2"}, (), *ULTRAPEER).wait_for("network", within=PATIENCE)
+    mesh.find("blue moon", 1)  # it has looked into its folder
     with knocking(mesh, 0, "GNUTELLA CONNECT/0.4\n\n") as raw:
         assert heard(raw, b"\n\n") == b"GNUTELLA OK\n\n"
         question = Descriptor(b"\1" * 16, Kind.QUERY, 1, 0, Query("blue moon").encode())
