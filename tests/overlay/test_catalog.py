@@ -1,7 +1,6 @@
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from hashlib import md5, sha1
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from p2pswarm.disk.digests import MD5_SPAN
-from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import DiskError, HostError, InUseError
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.thex import TigerTree
@@ -18,30 +16,10 @@ from p2pswarm.overlay import indexing
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.query import Digest, Query
 from p2pswarm.overlay.tables import Shared
+from tests.support.catalogs import opened
 from tests.support.tiger import needs_tiger
 
 EVERYTHING = Query(limit=10_000)
-
-
-@asynccontextmanager
-async def opened(
-    database: Path, *folders: Path, threads: int = 1, work: bool = True
-) -> AsyncIterator[Catalog]:
-    """A catalog at work, with everything scanned and hashed."""
-    disk, index = DiskPool(threads=threads), DiskPool(threads=threads)
-    catalog = await Catalog.open(database, folders, disk=disk, index=index)
-    working = asyncio.ensure_future(catalog.run()) if work else None
-    try:
-        if working:
-            await catalog.settled()
-        yield catalog
-    finally:
-        if working:
-            working.cancel()
-            await asyncio.wait([working])
-        await catalog.aclose()
-        await index.aclose()
-        await disk.aclose()
 
 
 @pytest.fixture

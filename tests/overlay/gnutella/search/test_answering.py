@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import LocalProtocolError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.urns import btih_urn, sha1_urn
@@ -24,6 +23,7 @@ from p2pswarm.overlay.gnutella.search.waiting import MOST as MOST_WAITING
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
+from tests.support.catalogs import opened
 
 MOON = b"blue moon" * 1000
 PROXY = Address("192.0.2.9", 6346)
@@ -63,19 +63,8 @@ class Mouth:
 
 @asynccontextmanager
 async def mouth(folder: Path) -> AsyncIterator[Mouth]:
-    disk, index = DiskPool(threads=1), DiskPool(threads=1)
-    database = folder.with_name("catalog.db")
-    catalog = await Catalog.open(database, [folder], disk=disk, index=index)
-    working = asyncio.ensure_future(catalog.run())
-    try:
-        await catalog.settled()
+    async with opened(folder.with_name("catalog.db"), folder) as catalog:
         yield Mouth(catalog)
-    finally:
-        working.cancel()
-        await asyncio.wait([working])
-        await catalog.aclose()
-        await index.aclose()
-        await disk.aclose()
 
 
 @pytest.fixture
