@@ -64,17 +64,10 @@ class Files(Protocol):
         """A neighbour brings somebody's wish that we dial it."""
 
 
-class _NoFiles:
-    """Until somebody moves them."""
-
-    busy = False
-
-    def pushed(self, push: Push, link: Address) -> None:
-        """There is nothing to bring."""
-
-
 class Servent:
     """`serve`, `await open()`, `run` in a task of the owner's, which ends by being cancelled."""
+
+    _files: Files
 
     def __init__(
         self,
@@ -108,11 +101,10 @@ class Servent:
         )
         self._port, self._connect, self._dice = port, connect, dice
         self._file = HostFile(host_file, self.hosts, tools.disk)
-        self._files: Files = _NoFiles()
         self._catalog: asyncio.Future[Catalog] = asyncio.get_running_loop().create_future()
 
     def serve(self, files: Files) -> None:
-        """Who moves files."""
+        """Who moves files; it needs us to be made first."""
         self._files = files
 
     async def open(self) -> None:
