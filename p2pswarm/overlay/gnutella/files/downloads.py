@@ -24,6 +24,7 @@ from p2pswarm.overlay.gnutella.files.fetching import Fetching, LaterError
 from p2pswarm.overlay.gnutella.files.mesh import MOST_OF_TELLER, Mesh
 from p2pswarm.overlay.gnutella.files.pushes import Pushes
 from p2pswarm.overlay.gnutella.files.sources import NOWHERE, Source
+from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.talk import Sink, Talk
 from p2pswarm.wire.gnutella.heads import AGENT, Headers
 from p2pswarm.wire.gnutella.http import Request, Response
@@ -124,7 +125,7 @@ class Downloads:
         if len(times) == MOST_TREES and now < times[0] + MINUTE:
             return False
         times.append(now)
-        _remember(self._trees, host, times)
+        remember(self._trees, host, times, MOST_KNOWN)
         return True
 
     async def torrent(self, source: Source, info_hash: InfoHash) -> bytes:
@@ -155,7 +156,7 @@ class Downloads:
     # Connections
 
     def _put_off(self, what: object, later: LaterError) -> None:
-        _remember(self._due, what, self._clock() + later.seconds)
+        remember(self._due, what, self._clock() + later.seconds, MOST_KNOWN)
 
     def _check_due(self, source: Source, what: object) -> None:
         wait = self._due.get(what, 0.0) - self._clock()
@@ -217,7 +218,7 @@ class Downloads:
     def _heard(self, source: Source, talk: Talk, response: Response) -> None:
         uri = response.headers.get("X-Thex-URI", "").partition(";")[0].strip()
         if uri.startswith("/"):
-            _remember(self._thex, source.who, uri)
+            remember(self._thex, source.who, uri, MOST_KNOWN)
         if source.sha1 is not None:
             for name in MESH_HEADERS:
                 for location in read_locations(response.headers.get(name, ""))[:MOST_OF_TELLER]:
@@ -241,7 +242,7 @@ class Downloads:
         told = self._told.get(key, frozenset())
         if location.servent in told or len(told) >= MOST_OF_TELLER:
             return False
-        _remember(self._told, key, told | {location.servent})
+        remember(self._told, key, told | {location.servent}, MOST_KNOWN)
         return True
 
     def proved(self, source: Source) -> None:
@@ -260,10 +261,3 @@ def _is_complete(response: Response) -> bool:
     given = response.given
     complete = given is None or (given.start, given.end) == (0, given.size)
     return response.code in (200, 206) and complete
-
-
-def _remember(known: OrderedDict[object, T], who: object, what: T) -> None:
-    known.pop(who, None)
-    known[who] = what
-    if len(known) > MOST_KNOWN:
-        known.popitem(last=False)

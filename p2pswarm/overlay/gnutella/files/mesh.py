@@ -13,6 +13,7 @@ from typing import NamedTuple
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import zone_of
 from p2pswarm.overlay.network import Part
+from p2pswarm.overlay.remembering import remember
 
 __all__ = ["Mesh"]
 
@@ -85,7 +86,7 @@ class Mesh:
         ports = sum(other.host == host.host and other != host for other in hosts.good)
         if host.dialable and host not in hosts.bad and ports < MOST_PORTS:
             hosts.heard.pop(host, None)
-            _note(hosts.good, host, now)
+            remember(hosts.good, host, now, MOST_HOSTS)
 
     def doubted(self, sha1: bytes, host: Address, teller: Address, now: float) -> None:
         """`teller` says that `host` does not have it (X-NAlt)."""
@@ -103,14 +104,14 @@ class Mesh:
         hosts = self._hosts(sha1, now)
         hosts.bad.pop(host.normal, None)
         hosts.heard.pop(host.normal, None)
-        _note(hosts.good, host.normal, now)
+        remember(hosts.good, host.normal, now, MOST_HOSTS)
 
     def failed(self, sha1: bytes, host: Address, now: float) -> None:
         """It does not have it, or is not there."""
         hosts = self._hosts(sha1, now)
         hosts.good.pop(host.normal, None)
         hosts.heard.pop(host.normal, None)
-        _note(hosts.bad, host.normal, now)
+        remember(hosts.bad, host.normal, now, MOST_HOSTS)
 
     def good(self, sha1: bytes, now: float, without: Address | None = None) -> list[Address]:
         """Whom we tell of, the latest first; nobody of itself, and nobody of a host nearer to us."""
@@ -140,13 +141,6 @@ class Mesh:
                 while known and next(iter(known.values())) <= now - KEPT:
                     known.popitem(last=False)
         return hosts
-
-
-def _note(known: OrderedDict[Address, float], host: Address, now: float) -> None:
-    known.pop(host, None)
-    known[host] = now
-    if len(known) > MOST_HOSTS:
-        known.popitem(last=False)
 
 
 def _latest(known: OrderedDict[Address, float], asker: Address | None) -> list[Address]:

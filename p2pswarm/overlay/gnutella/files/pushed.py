@@ -16,6 +16,7 @@ from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.dialing import Dialing, to_the_end
 from p2pswarm.overlay.gnutella.files.uploads import Spawn
+from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.talk import Talk
 from p2pswarm.wire.gnutella.heads import HeadFramer
 from p2pswarm.wire.gnutella.http import Request
@@ -84,10 +85,7 @@ class Pushed:
         return now <= self._guests.get(host, float("-inf")) + GUEST_TIME
 
     def _had(self, host: str) -> None:
-        self._guests[host] = self._clock()
-        self._guests.move_to_end(host)
-        if len(self._guests) > MOST_GUESTS:
-            self._guests.popitem(last=False)
+        remember(self._guests, host, self._clock(), MOST_GUESTS)
 
     def _may_bring(self, link: str, now: float) -> bool:
         times = self._links.setdefault(link, deque(maxlen=MOST_OF_LINK))

@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.overlay.remembering import remember
 
 __all__ = ["FRESH", "KEPT", "WANT", "Located", "Pongs"]
 
@@ -72,10 +73,7 @@ class Pongs(Generic[Link, Pong]):
         if not address.dialable or zone > teller or not 0 <= hops <= MOST_HOPS:
             return False
         heard = self._of(link).heard
-        heard[address] = _Heard(pong, zone, hops, now)
-        heard.move_to_end(address)
-        if len(heard) > EACH:
-            heard.popitem(last=False)
+        remember(heard, address, _Heard(pong, zone, hops, now), EACH)
         return True
 
     def answer(

@@ -23,6 +23,7 @@ from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.gnutella.search.waiting import Waiting
 from p2pswarm.overlay.query import Digest, Query as Wanted
+from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.tables import Shared
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
 from p2pswarm.wire.gnutella.endpoints import pack_endpoints
@@ -164,10 +165,7 @@ class Answering:
     def _remember(self, results: Sequence[Result]) -> None:
         now = self._clock()
         for result in results:
-            self._told[result.index] = now
-            self._told.move_to_end(result.index)
-        while len(self._told) > MOST_REMEMBERED:
-            self._told.popitem(last=False)
+            remember(self._told, result.index, now, MOST_REMEMBERED)
 
 
 def _asked(query: Query) -> Wanted | None:

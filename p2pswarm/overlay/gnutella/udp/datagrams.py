@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from p2pswarm.errors import LocalProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.gnutella.udp.senders import Senders, sender_name
+from p2pswarm.overlay.remembering import remember
 from p2pswarm.wire.gnutella.descriptor import HEADER_SIZE, Descriptor, Guid, read_datagram
 
 __all__ = ["Datagrams", "Heard", "Listener"]
@@ -93,10 +94,7 @@ class Datagrams:
         data = message.encode()
         self.bytes_out += len(data)
         name = sender_name(to)
-        self._written[name] = self.clock()
-        self._written.move_to_end(name)
-        if len(self._written) > MOST_WRITTEN:
-            self._written.popitem(last=False)
+        remember(self._written, name, self.clock(), MOST_WRITTEN)
         self._send(data, to)
         return len(data)
 

@@ -28,6 +28,7 @@ from p2pswarm.overlay.gnutella.udp.offers import Offers
 from p2pswarm.overlay.gnutella.udp.out_of_band import OutOfBand
 from p2pswarm.overlay.gnutella.udp.probing import Probing
 from p2pswarm.overlay.gnutella.udp.proxies import Proxies
+from p2pswarm.overlay.remembering import remember
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
@@ -193,10 +194,7 @@ class Udp:
         """A hit by UDP: whoever brought it brings a push to where it came from."""
         if not head.hops:
             return
-        self._ways[hit.servent] = sender
-        self._ways.move_to_end(hit.servent)
-        if len(self._ways) > MOST_WAYS:
-            self._ways.popitem(last=False)
+        remember(self._ways, hit.servent, sender, MOST_WAYS)
 
     def _spread(self, head: Descriptor, query: Query, way: Way) -> bool:
         new = self._router.visit(head, query, way)

@@ -17,6 +17,7 @@ from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.gnutella.links.limits import Tokens
 from p2pswarm.overlay.gnutella.udp.datagrams import Datagrams, Heard
 from p2pswarm.overlay.gnutella.udp.keys import Keys
+from p2pswarm.overlay.remembering import remember
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Guid, Kind, new_guid
 from p2pswarm.wire.gnutella.pings import Ping, Pong, pong_ggep
 from p2pswarm.wire.gnutella.vendor import UdpConnectBack
@@ -87,10 +88,7 @@ class Probing:
         guid, now = new_guid(self._dice), self._clock()
         ping = Ping.asking(hosts=True, ultrapeer=self._around.ultrapeer)
         for cache in caches:
-            self._asked[cache.normal] = guid, now
-            self._asked.move_to_end(cache.normal)
-            if len(self._asked) > MOST_ASKED:
-                self._asked.popitem(last=False)
+            remember(self._asked, cache.normal, (guid, now), MOST_ASKED)
             self._datagrams.send(Descriptor(guid, Kind.PING, 1, 0, ping.encode()), cache)
 
     def test(self, port: int) -> UdpConnectBack:

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.gnutella.links.limits import Tokens
+from p2pswarm.overlay.remembering import remember
 from p2pswarm.wire.gnutella.descriptor import Kind
 
 __all__ = ["GIFT", "Senders", "sender_name"]
@@ -99,10 +100,7 @@ class Senders:
 
     def prove(self, address: Address, now: float) -> None:
         """It showed something that only somebody at this address can know."""
-        self._proven[address] = now
-        self._proven.move_to_end(address)
-        if len(self._proven) > self.MOST:
-            self._proven.popitem(last=False)
+        remember(self._proven, address, now, self.MOST)
 
     def proven(self, address: Address, now: float) -> bool:
         shown = self._proven.get(address)
