@@ -136,13 +136,15 @@ class Networks:
 
     async def _gnutella(self, tools: Tools) -> FileNetwork:
         from p2pswarm.overlay.gnutella.client import Gnutella
-        from p2pswarm.overlay.gnutella.place.identity import Identity
         from p2pswarm.overlay.gnutella.place.slots import Wish
+        from p2pswarm.overlay.identity import Identity
         from p2pswarm.wire.gnutella.descriptor import new_guid
 
         settings = self._settings
         wish = Wish.FLAT if settings.flood else Wish(settings.gnutella_role)
-        identity = await tools.disk.run(Identity.take, self._folder / GUID, new_guid(tools.dice))
+        identity = await tools.disk.run(
+            Identity.take, self._folder / GUID, new_guid(tools.dice), "Gnutella"
+        )
         self._held.append(identity)
         return Gnutella(
             tools,

@@ -23,14 +23,14 @@ from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.dialing import Dialing
-from p2pswarm.overlay.gnutella.files.downloads import Downloads
-from p2pswarm.overlay.gnutella.files.mesh import Mesh
-from p2pswarm.overlay.gnutella.files.pushed import Pushed
-from p2pswarm.overlay.gnutella.files.pushes import Pushes
-from p2pswarm.overlay.gnutella.files.queue import UploadSlots
-from p2pswarm.overlay.gnutella.files.serving import Hits, Serving
-from p2pswarm.overlay.gnutella.files.sources import Source
-from p2pswarm.overlay.gnutella.files.uploads import Uploads
+from p2pswarm.overlay.files.downloads import Downloads
+from p2pswarm.overlay.files.mesh import Mesh
+from p2pswarm.overlay.files.pushed import Pushed
+from p2pswarm.overlay.files.pushes import Pushes
+from p2pswarm.overlay.files.queue import UploadSlots
+from p2pswarm.overlay.files.serving import Hits, Serving
+from p2pswarm.overlay.files.sources import Source
+from p2pswarm.overlay.files.uploads import Uploads
 from p2pswarm.overlay.tables import Shared
 from p2pswarm.wire.framer import CuttingFramer
 from p2pswarm.wire.sniff import Guest

@@ -11,12 +11,12 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.thex import TigerTree
 from p2pswarm.formats.words import words_of
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.gnutella.files.sources import Source
-from p2pswarm.overlay.gnutella.links.limits import Tokens
+from p2pswarm.overlay.files.sources import Source
+from p2pswarm.overlay.files.transfers import Transfers
 from p2pswarm.overlay.gnutella.place.slots import Wish
 from p2pswarm.overlay.gnutella.search.results import NAME
 from p2pswarm.overlay.gnutella.servent import Servent
-from p2pswarm.overlay.gnutella.transfers import Transfers
+from p2pswarm.overlay.limits import Tokens
 from p2pswarm.overlay.network import Cost, NetworkStatus, Part
 from p2pswarm.overlay.query import Digest, Hit, Query
 from p2pswarm.overlay.talk import Sink
@@ -59,7 +59,7 @@ class Gnutella:
             wait=wait,
             firewalled=firewalled,
         )
-        self._transfers = Transfers(tools, self._servent, self._seek)
+        self._transfers = Transfers(tools, self._servent, self._seek, network=NAME)
         self._seeks = Tokens(*SEEKS, asyncio.get_running_loop().time())
         self._servent.serve(self._transfers)
         self._life: asyncio.Task[None] | None = None

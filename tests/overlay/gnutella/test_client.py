@@ -17,7 +17,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.urns import sha1_urn
 from p2pswarm.net.port import Port
 from p2pswarm.node import Node
-from p2pswarm.overlay.gnutella.files.serving import Offer
+from p2pswarm.overlay.files.serving import Offer
 from p2pswarm.overlay.gnutella.links.agreement import Role
 from p2pswarm.overlay.gnutella.udp.claims import asking_for_offers
 from p2pswarm.overlay.network import Cost

@@ -11,7 +11,7 @@ import pytest
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
 from p2pswarm.net.port import Port
-from p2pswarm.overlay.gnutella.files.sources import Source
+from p2pswarm.overlay.files.sources import Source
 from p2pswarm.wire.gnutella.push import Push
 from tests.support.servent import Servent
 
