@@ -1,8 +1,8 @@
 """Which super nodes we know and may dial: named by the user, by the operator, or kept in the host cache.
 
-The one hard thing: what strangers told is dialed within the network's budget, while who has answered us lately
-must be there at once when a parent dies, however short ago we dialed it. So those few are remembered here,
-beside the cache with its pauses. Sans-IO.
+The one hard thing: what strangers told is dialed within the network's budget, while who has answered us
+lately must be there at once when a parent dies, however short ago we dialed it. So those few are remembered
+here, beside the cache with its pauses. Sans-IO.
 """
 
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from random import Random
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.budget import DialBudget
-from p2pswarm.overlay.gnutella.place.hosts import Hosts
+from p2pswarm.overlay.hosts.hosts import Hosts
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.options import Options
 

@@ -54,7 +54,9 @@ class Linking(Generic[L]):
         self._every = options.rewire
         self._links: dict[L, _End] = {}
         self._dialing: dict[Address, None] = {}
-        self._failed: OrderedDict[Address, tuple[int, float]] = OrderedDict()  # how often, until when
+        self._failed: OrderedDict[Address, tuple[int, float]] = (
+            OrderedDict()
+        )  # how often, until when
         self._next_look = 0.0
         self._next_rewire: float | None = None
         self._replacing: Address | None = None  # who is being dialed to take the place of another
@@ -91,7 +93,9 @@ class Linking(Generic[L]):
             return None if wins else Reason.NOT_WANTED
         return Reason.FULL if len(self._links) >= self._most else None
 
-    def linked(self, link: L, node: bytes, address: Address, now: float, *, dialed: bool) -> list[L]:
+    def linked(
+        self, link: L, node: bytes, address: Address, now: float, *, dialed: bool
+    ) -> list[L]:
         """A link is there, `dialed` by us or accepted. Returns which to close, perhaps this one itself."""
         address = address.normal
         replaces = self._arrived(address) if dialed else False

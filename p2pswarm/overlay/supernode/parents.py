@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from random import Random
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.formats.zones import zone_of
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.known import Known
+from p2pswarm.wire.supernode.hosts import Entry
 
 __all__ = ["DIAL_TIME", "Moves", "Seeking"]
 
@@ -54,13 +55,18 @@ class Seeking:
 
     def __init__(self, known: Known, dice: Random) -> None:
         self._known, self._dice = known, dice
-        self._asked: dict[Address, float] = {}  # pinged, and not dialed: until when pongs are waited for
-        self._ready: dict[Address, float] = {}  # to be dialed, with their points: the fewer, the better
+        self._asked: dict[
+            Address, float
+        ] = {}  # pinged, and not dialed: until when pongs are waited for
+        self._ready: dict[
+            Address, float
+        ] = {}  # to be dialed, with their points: the fewer, the better
         self._dialing: dict[Address, float] = {}  # and since when
         self._tried: set[Address] = set()  # in this round
         self._full: OrderedDict[Address, float] = OrderedDict()
         self._begins: float | None = None  # the round; None while there is a parent
         self._nobody_left = False  # to be asked in this round
+        self._silent = 0  # who did not answer in it
         self._next_dial = 0.0
         self._rounds = 0  # that failed in a row
 
@@ -99,7 +105,7 @@ class Seeking:
         if self._begins is None:
             return float("inf")
         times = list(self._asked.values())
-        if (self._ready and len(self._dialing) < MOST_DIALS) or self._may_ask:
+        if self._may_dial or self._may_ask:
             times.append(self._next_dial)
         times.extend(since + DIAL_TIME for since in self._dialing.values())
         return max(min(times, default=self._begins), self._begins)
@@ -121,7 +127,7 @@ class Seeking:
             self._note_full(address, now)
 
     def refused(
-        self, address: Address, now: float, *, full: bool, hosts: Iterable[Address] = ()
+        self, address: Address, now: float, *, full: bool, hosts: Iterable[Entry] = ()
     ) -> None:
         """It is a super node, but not our parent; it names others, who are tried next.
 
@@ -135,12 +141,13 @@ class Seeking:
             self._note_full(address, now)
         self._next_dial = now
         near = zone_of(address.host)
-        told = [each.normal for each in hosts if each.dialable and zone_of(each.host) <= near]
-        self._dice.shuffle(told)
-        fresh = [each for each in told if self._may_try(each, now)][:MOST_OF_TELLER]
-        for each in fresh[: max(MOST_ASKED - len(self._tried), 0)]:
+        told = {each.address.normal: each.load for each in hosts if _may_be_there(each, near)}
+        fresh = [each for each in told if each not in self._tried and self._has_room(each, now)]
+        self._dice.shuffle(fresh)
+        most = min(MOST_OF_TELLER, MOST_ASKED - len(self._tried))
+        for each in fresh[: max(most, 0)]:
             self._tried.add(each)
-            self._ready[each] = self._dice.uniform(0, DICE)
+            self._ready[each] = told[each] + self._dice.uniform(0, DICE)
 
     def failed(self, address: Address, now: float) -> None:
         """It did not answer within `DIAL_TIME`, or is no super node."""
@@ -154,8 +161,9 @@ class Seeking:
         """Who is silent comes after all who answered; whoever hangs has failed."""
         for address in [each for each, until in self._asked.items() if until <= now]:
             del self._asked[address]
-            if self._may_ask_again(address, now):
-                self._ready[address] = SILENT + self._dice.uniform(0, DICE)
+            if self._has_room(address, now):
+                self._silent += 1
+                self._ready[address] = SILENT + self._silent  # as they were chosen
         for address in [each for each, at in self._dialing.items() if at + DIAL_TIME <= now]:
             self.failed(address, now)
 
@@ -172,8 +180,8 @@ class Seeking:
         return tuple(chosen)
 
     def _dial(self, now: float) -> tuple[Address, ...]:
-        """The best one, when it is time."""
-        while self._ready and now >= self._next_dial and len(self._dialing) < MOST_DIALS:
+        """The best one, when it is time; while pongs may come, who answered waits for a better one."""
+        while self._may_dial and now >= self._next_dial:
             address = min(self._ready, key=self._ready.__getitem__)
             del self._ready[address]
             if self._known.may_dial(address, now):
@@ -183,13 +191,17 @@ class Seeking:
         return ()
 
     @property
+    def _may_dial(self) -> bool:
+        best = min(self._ready.values(), default=SILENT)
+        waits = bool(self._asked) and best < SILENT
+        return bool(self._ready) and not waits and len(self._dialing) < MOST_DIALS
+
+    @property
     def _may_ask(self) -> bool:
         return not (self._asked or self._nobody_left) and len(self._tried) < MOST_ASKED
 
-    def _may_try(self, address: Address, now: float) -> bool:
-        return address not in self._tried and self._may_ask_again(address, now)
-
-    def _may_ask_again(self, address: Address, now: float) -> bool:
+    def _has_room(self, address: Address, now: float) -> bool:
+        """As far as we know."""
         return self._full.get(address, now) <= now
 
     def _note_full(self, address: Address, now: float) -> None:
@@ -202,7 +214,7 @@ class Seeking:
         self._end_round(now + pause * self._dice.uniform(0.5, 1.0))
 
     def _end_round(self, begins: float | None) -> None:
-        self._begins, self._nobody_left = begins, False
+        self._begins, self._nobody_left, self._silent = begins, False, 0
         for rooms in (self._asked, self._ready, self._dialing, self._tried):
             rooms.clear()
         self._next_dial = begins or 0.0
@@ -214,3 +226,7 @@ class Seeking:
         assert len(self._tried) <= MOST_ASKED
         assert len(self._dialing) <= MOST_DIALS
         assert self._begins is not None or not self._tried
+
+
+def _may_be_there(entry: Entry, teller: Zone) -> bool:
+    return entry.address.dialable and zone_of(entry.address.host) <= teller

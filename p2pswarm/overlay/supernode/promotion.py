@@ -1,11 +1,11 @@
 """Who becomes a super node, and who stays one.
 
-`Grooming` is of a super node that needs more of them and invites its best child. `Ambition` is of a node that
-may become one: two others dial it and measure what it can give; it serves when both are content, and steps down
-when it fails later. Nobody believes it that it is one: see `trust`.
+`Grooming` is of a super node that needs more of them and invites its best child. `Ambition` is of a node
+that may become one: two others dial it and measure what it can give; it serves when both are content, and
+steps down when it fails later. Nobody believes it that it is one: see `trust`.
 
-The one hard thing: whoever tests may lie. A liar can keep a node from being promoted by it, but two rounds in a
-row, each of two testers drawn by dice, must fail entirely before a node steps down. Sans-IO.
+The one hard thing: whoever tests may lie. A liar can keep a node from being promoted by it, but two rounds
+in a row, each of two testers drawn by dice, must fail entirely before a node steps down. Sans-IO.
 """
 
 from collections import OrderedDict
@@ -58,13 +58,13 @@ class Grooming(Generic[C]):
         self._after = options.promote_after
         self._operated = bool(options.supernodes)
         self._children: dict[C, _Child] = {}
-        self._failed: OrderedDict[bytes, float] = OrderedDict()  # node -> when it may be invited again
+        self._failed: OrderedDict[bytes, float] = (
+            OrderedDict()
+        )  # node -> when it may be invited again
         self._invited: tuple[C, float] | None = None  # and until when
         self._refused = float("-inf")
 
-    def joined(
-        self, child: C, node: bytes, now: float, *, willing: bool, firewalled: bool
-    ) -> None:
+    def joined(self, child: C, node: bytes, now: float, *, willing: bool, firewalled: bool) -> None:
         self._children[child] = _Child(node, willing and not firewalled, now)
 
     def left(self, child: C) -> None:

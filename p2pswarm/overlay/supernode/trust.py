@@ -1,8 +1,8 @@
 """Whom a super node believes to be one: nobody, until its own test was passed.
 
-A link is provisional at first: it is sent no queries and told to nobody. We dial the other side where it says it
-can be dialed, and measure what it can give, as `testing` does. Who passed is trusted for some hours, also when
-the link was rewired meanwhile; who failed is left, and not tested again for ten minutes. Sans-IO.
+A link is provisional at first: it is sent no queries and told to nobody. We dial the other side where it
+says it can be dialed, and measure what it can give, as `testing` does. Who passed is trusted for some hours,
+also when the link was rewired meanwhile; who failed is left, and not tested again for ten minutes. Sans-IO.
 """
 
 from collections import OrderedDict

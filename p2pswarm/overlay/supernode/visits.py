@@ -1,12 +1,12 @@
 """The plan of an iterative search: one super node after the other, until there is enough.
 
-The asker visits each itself: a short exchange whose answer ends with whom to ask next. As with GUESS the first
-visits are far apart, because what is common is found at once: 1500 ms, then 0.8 times the time before. Who has
-answered lets the next one come after 200 ms, never sooner.
+The asker visits each itself: a short exchange whose answer ends with whom to ask next. As with GUESS the
+first visits are far apart, because what is common is found at once: 1500 ms, then 0.8 times the time before.
+Who has answered lets the next one come after 200 ms, never sooner.
 
-The one hard thing: the next hosts are told by strangers. What one teller told is few, each teller's hosts have
-their turn, and of one host on the Internet few ports are dialed: so one liar steers a small part of a search.
-Sans-IO.
+The one hard thing: the next hosts are told by strangers. What one teller told is few, each teller's hosts
+have their turn, and of one host on the Internet few ports are dialed: so one liar steers a small part of a
+search. Sans-IO.
 """
 
 from collections import Counter, OrderedDict
