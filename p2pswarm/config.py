@@ -253,7 +253,9 @@ def _check_bounds(value: object) -> None:
     match value:
         case (int(low), int(high)) if 1 <= low <= high <= _MOST_NEIGHBOURS:
             return
-    raise ValueError(f"{value!r} is not a range from 1 to {_MOST_NEIGHBOURS}, the smaller one first")
+    raise ValueError(
+        f"{value!r} is not a range from 1 to {_MOST_NEIGHBOURS}, the smaller one first"
+    )
 
 
 _bytes = count(0, _MAX_SIZE - 1).check
@@ -406,7 +408,9 @@ class NetworkSettings:
     supernode_role: str = field(
         default="auto",
         metadata=about(
-            Unit("ROLE", _parse_supernode_role, str, lambda value: _parse_supernode_role(str(value))),
+            Unit(
+                "ROLE", _parse_supernode_role, str, lambda value: _parse_supernode_role(str(value))
+            ),
             "our part in the supernode network: ordinary (never anything else), super, or auto: "
             "super when others need one and this machine is fit for it",
         ),
@@ -425,12 +429,15 @@ class NetworkSettings:
     children: tuple[int, int] = field(
         default=(60, 150),
         metadata=about(
-            BOUNDS, "as a super node: look for another one from so many children on, and take so many"
+            BOUNDS,
+            "as a super node: look for another one from so many children on, and take so many",
         ),
     )
     links: tuple[int, int] = field(
         default=(30, 50),
-        metadata=about(BOUNDS, "as a super node: links to others that we look for, and that we take"),
+        metadata=about(
+            BOUNDS, "as a super node: links to others that we look for, and that we take"
+        ),
     )
     rewire: float = field(
         default=600.0,
@@ -441,7 +448,9 @@ class NetworkSettings:
     promote_after: float = field(
         default=600.0,
         metadata=about(
-            DURATION, "be up for this long before we, or our children, become super nodes", shown="10m"
+            DURATION,
+            "be up for this long before we, or our children, become super nodes",
+            shown="10m",
         ),
     )
 

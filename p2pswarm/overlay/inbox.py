@@ -1,7 +1,7 @@
 """The answers to one question, for whoever waits for them, in networks where nobody says when all are there.
 
-The one hard thing: whoever answers says what it likes, as often as it likes. So of one host so many results of
-a search count, each file once, and what comes from all together is bounded, too.
+The one hard thing: whoever answers says what it likes, as often as it likes. So of one host so many results
+of a search count, each file once, and what comes from all together is bounded, too.
 """
 
 import asyncio

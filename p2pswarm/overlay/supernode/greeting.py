@@ -9,7 +9,7 @@ from p2pswarm.errors import NetworkError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.supernode.link import Link
-from p2pswarm.wire.supernode.frames import OPENING, Frame, FrameFramer, Kind
+from p2pswarm.wire.supernode.frames import OPENING, Frame, FrameFramer, FrameKind
 from p2pswarm.wire.supernode.hello import Hello, Refuse, Welcome
 
 __all__ = ["TurnedDownError", "greet"]
@@ -49,9 +49,9 @@ async def greet(port: Port, address: Address, hello: Hello) -> tuple[Link, Welco
 def _read(address: Address, frame: Frame) -> Welcome:
     """Raises TurnedDownError, RemoteProtocolError."""
     match frame.kind:
-        case Kind.WELCOME:
+        case FrameKind.WELCOME:
             return Welcome.read(frame.body)
-        case Kind.REFUSE:
+        case FrameKind.REFUSE:
             raise TurnedDownError(address, Refuse.read(frame.body))
         case other:
             raise RemoteProtocolError(f"{address} answers a greeting with {other:#x}")

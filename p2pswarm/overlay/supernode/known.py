@@ -86,6 +86,15 @@ class Known:
         self.failed(address)
         remember(self._ours, address.normal, None, MOST_OURS)
 
+    def lately(self) -> list[Address]:
+        """Who answered us last, the newest first."""
+        return list(reversed(self._live))
+
+    def told(self, address: Address, teller: str, zone: Zone) -> None:
+        """`teller`, a host in `zone`, says that a super node is there."""
+        if not self._listed:
+            self.hosts.tell(address, teller, self._wall(), zone=zone, hub=True)
+
     @property
     def nobody(self) -> bool:
         """Whether we know no other node at all, so that ours may be the first of the network."""

@@ -17,9 +17,10 @@ from typing_extensions import override
 
 from p2pswarm.errors import NetworkError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
-from p2pswarm.net.stream import Stream
+from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.overlay.limits import Tokens
-from p2pswarm.wire.supernode.frames import Frame
+from p2pswarm.wire.framer import Scratch
+from p2pswarm.wire.supernode.frames import Frame, FrameFramer
 from p2pswarm.wire.supernode.keeping import Ping
 
 __all__ = ["CONGESTED", "Hearer", "Link", "Place"]
@@ -145,6 +146,13 @@ class Link:
             self._loop.call_soon(self._pump)
         return True
 
+    def hand_over(self, conversation: Conversation, scratch: Scratch) -> None:
+        """Somebody else talks from here on, and we hear nothing more of it."""
+        framer = FrameFramer(scratch)
+        framer.opened = True
+        self.reason = NetworkError("handed over")
+        self.stream.switch(framer, conversation)
+
     async def relaxed(self) -> None:
         """Until it is not congested, or over: for who has much to say."""
         await self._relaxed.wait()
@@ -233,5 +241,3 @@ class Link:
     @override
     def __repr__(self) -> str:
         return f"<Link {self.remote if self._stream else '?'} {self.place.value}>"
-
-

@@ -180,7 +180,7 @@ class Ambition:
             return self._keep(now, nobody=nobody)
         if not self._options.willing or self._round is not None:
             return None
-        if nobody and now >= self._next:
+        if (nobody or self._options.wish is Wish.SUPER) and now >= self._next:
             self._next = now + RETEST_EVERY
             return self._turn(serve=True)
         return Move.BE_TESTED if self._may_be_tested(now) else None
@@ -214,11 +214,8 @@ class Ambition:
         return self._heard(tester, now)
 
     def _may_be_tested(self, now: float) -> bool:
-        """Who wishes to serve waits for no invitation; all others do, and both for their uptime."""
         if now < self._next or self._spare < LEAST_SPARE:
             return False
-        if self._options.wish is Wish.SUPER:
-            return True
         return self._invited and now - self._started >= self._options.promote_after
 
     def _keep(self, now: float, *, nobody: bool) -> Move | None:

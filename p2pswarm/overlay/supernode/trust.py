@@ -22,6 +22,8 @@ __all__ = ["Trust"]
 MOST_TESTS = 2  # that run at a time
 TRUSTED_FOR = 7200.0  # seconds until a link is tested again
 TESTED_AGAIN = 600.0  # seconds until a host that failed is
+TEST_TIME = 30.0  # seconds for a test, with the question for it
+TRY_AGAIN = 10.0  # seconds
 MOST_REMEMBERED = 1000
 
 L = TypeVar("L", bound=Hashable)
@@ -44,7 +46,7 @@ class Trust(Generic[L]):
     def __init__(self, options: Options, dice: Random) -> None:
         self._options, self._dice = options, dice
         self._links: dict[L, _Linked] = {}
-        self._testing: set[L] = set()
+        self._testing: dict[L, float] = {}  # and until when a verdict is waited for
         # Until when who passed is trusted, and until when who failed is not tested again.
         self._passed: OrderedDict[tuple[bytes, Address], float] = OrderedDict()
         self._failed: OrderedDict[str, float] = OrderedDict()
@@ -65,7 +67,11 @@ class Trust(Generic[L]):
 
     def left(self, link: L) -> None:
         self._links.pop(link, None)
-        self._testing.discard(link)
+        self._testing.pop(link, None)
+
+    def testing(self, link: L) -> bool:
+        """Whether its test is under way."""
+        return link in self._testing
 
     def trusted(self, link: L) -> bool:
         """Whether it is sent queries and told to others."""
@@ -73,7 +79,9 @@ class Trust(Generic[L]):
         return known is not None and known.trusted
 
     def step(self, now: float) -> list[L]:
-        """Whom to test now; each ends in `verdict` or `left`."""
+        """Whom to test now; each ends in `verdict`, `unheard` or `left`, or is begun again."""
+        for link in [link for link, until in self._testing.items() if until <= now]:
+            self.unheard(link, now)
         due = [
             link
             for link, known in self._links.items()
@@ -81,14 +89,14 @@ class Trust(Generic[L]):
         ]
         due.sort(key=lambda link: (self._links[link].trusted, self._links[link].due))
         chosen = due[: MOST_TESTS - len(self._testing)]
-        self._testing.update(chosen)
+        self._testing.update(dict.fromkeys(chosen, now + TEST_TIME))
         return chosen
 
     def verdict(self, link: L, now: float, *, reachable: bool, rate: int) -> bool:
         """What our own test gave; False when the link is to be closed."""
         if link not in self._testing:
             return link in self._links
-        self._testing.discard(link)
+        del self._testing[link]
         known = self._links[link]
         if not (reachable and rate >= LEAST_RATE):
             again = now + TESTED_AGAIN
@@ -101,6 +109,11 @@ class Trust(Generic[L]):
         remember(self._passed, (known.node, known.address), known.due, MOST_REMEMBERED)
         return True
 
+    def unheard(self, link: L, now: float) -> None:
+        """It came to no verdict; the others have their turn first."""
+        if self._testing.pop(link, None) is not None:
+            self._links[link].due = now + TRY_AGAIN
+
     def check(self) -> None:
-        assert self._testing <= self._links.keys()
+        assert self._testing.keys() <= self._links.keys()
         assert len(self._testing) <= MOST_TESTS

@@ -1,7 +1,7 @@
 """What a query hit says, as hits of the common door.
 
-The one hard thing: whoever answers says what it likes. Where it says it is counts only when that is not nearer
-to us than whoever brought the hit; otherwise a push has to find it.
+The one hard thing: whoever answers says what it likes. Where it says it is counts only when that is not
+nearer to us than whoever brought the hit; otherwise a push has to find it.
 """
 
 from collections.abc import Iterator
