@@ -14,7 +14,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from p2pswarm.config import NETWORKS, NetworkSettings
 from p2pswarm.disk.pool import DiskPool
@@ -30,6 +30,9 @@ from p2pswarm.overlay.tools import Seed, Tools
 from p2pswarm.swarm.data import TorrentData
 from p2pswarm.swarm.events import Checking
 from p2pswarm.swarm.torrent import Torrent
+
+if TYPE_CHECKING:
+    from p2pswarm.overlay.files.exchange import Exchange
 
 __all__ = ["Adding", "Networks"]
 
@@ -84,6 +87,7 @@ class Networks:
         self._index_threads = index_threads
         self._index: DiskPool | None = None
         self._joined: dict[str, FileNetwork] = {}
+        self._exchange: Exchange | None = None
         self._joining = asyncio.Lock()
         self._over = False
         self._held: list[Held] = []
@@ -148,6 +152,7 @@ class Networks:
         self._held.append(identity)
         return Gnutella(
             tools,
+            self._moving(tools),
             self._folder / HOSTS,
             identity.guid,
             connect=settings.connect,
@@ -156,6 +161,18 @@ class Networks:
             wait=settings.wait,
             firewalled=settings.firewalled,
         )
+
+    def _moving(self, tools: Tools) -> "Exchange":
+        """One for all networks whose files move by HTTP, made with the first of them."""
+        from p2pswarm.overlay.files.exchange import Exchange
+
+        if self._exchange is None:
+            self._exchange = Exchange(tools)
+            if self.catalog is not None:
+                self._exchange.share(self.catalog)
+            if not self._over:
+                self._begin(self._exchange.run())
+        return self._exchange
 
     async def _napster(self, tools: Tools) -> FileNetwork:
         from p2pswarm.overlay.napster.client import Napster
@@ -224,6 +241,8 @@ class Networks:
             self._folder / "catalog" / name, folders, disk=disk, index=self._index
         )
         self._begin(self.catalog.run())
+        if self._exchange is not None:
+            self._exchange.share(self.catalog)
         for network in self._joined.values():
             network.share(self.catalog)
         return self.catalog
