@@ -1,7 +1,7 @@
 """Our catalog as it is told to super nodes: every file under its number, and again once it is hashed.
 
-The one hard thing: names of ours may be longer than a super node takes. Then folders are left out, the outermost
-first, and in the end the beginning of the name.
+The one hard thing: names of ours may be longer than a super node takes. Then folders are left out, the
+outermost first, and in the end the beginning of the name.
 """
 
 import asyncio

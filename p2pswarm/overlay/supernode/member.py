@@ -33,7 +33,8 @@ from p2pswarm.overlay.supernode.results import NAME
 from p2pswarm.overlay.supernode.searching import Searching, Spent
 from p2pswarm.overlay.supernode.serving import Serving
 from p2pswarm.overlay.supernode.testing import Nonces, Probed, Tester, ask
-from p2pswarm.overlay.supernode.us import AGENT, Us
+from p2pswarm.overlay.supernode.us import Us
+from p2pswarm.wire.http.heads import AGENT
 from p2pswarm.wire.sniff import Guest
 from p2pswarm.wire.supernode.datagrams import UdpPong
 from p2pswarm.wire.supernode.frames import HEAD_SIZE, OPENING, Frame, FrameFramer, FrameKind

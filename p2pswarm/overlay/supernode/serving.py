@@ -26,7 +26,7 @@ from p2pswarm.overlay.supernode.link import Link, Place
 from p2pswarm.overlay.supernode.links import Linking
 from p2pswarm.overlay.supernode.testing import Nonces, Tester
 from p2pswarm.overlay.supernode.trust import Trust
-from p2pswarm.overlay.supernode.us import AGENT
+from p2pswarm.wire.http.heads import AGENT
 from p2pswarm.wire.supernode.datagrams import UdpPong
 from p2pswarm.wire.supernode.frames import OPENING, Frame, FrameKind
 from p2pswarm.wire.supernode.hello import Bye, Hello, Reason, Refuse, Want, Welcome

@@ -1,7 +1,7 @@
 """How much of a CPU our process leaves free, as a super node needs some.
 
-Only our own share counts: what others on this machine do may have ended when somebody needs us, and a node must
-not be promoted or demoted by them.
+Only our own share counts: what others on this machine do may have ended when somebody needs us, and a node
+must not be promoted or demoted by them.
 """
 
 import time

@@ -7,19 +7,18 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from p2pswarm import __version__
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.options import Options
+from p2pswarm.wire.http.heads import AGENT
 from p2pswarm.wire.supernode.hello import Hello, Want
 
 if TYPE_CHECKING:
     from p2pswarm.wire.supernode.shares import SharedFile
 
-__all__ = ["AGENT", "MOST_SHARED", "Us"]
+__all__ = ["MOST_SHARED", "Us"]
 
-AGENT = f"p2pswarm/{__version__}"
 MOST_SHARED = 10_000  # files that a super node takes from one child
 MOST_SEEN = 20  # last ones who told under which address they see us
 
