@@ -83,7 +83,7 @@ class Grooming(Generic[C]):
         self._refused = now
 
     def failed(self, child: C, now: float) -> None:
-        """It was invited and says that it did not pass."""
+        """It was invited and did not pass, as far as we hear of it."""
         if self._invited is not None and self._invited[0] == child:
             self._give_up(now)
 
@@ -99,11 +99,6 @@ class Grooming(Generic[C]):
         best = min(able, key=lambda child: self._children[child].since)
         self._invited = best, now + INVITATION
         return best
-
-    @property
-    def inviting(self) -> bool:
-        """Whether an invitation is outstanding."""
-        return self._invited is not None
 
     def _wants_others(self, now: float) -> bool:
         if self._operated:

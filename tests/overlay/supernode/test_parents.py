@@ -1,4 +1,4 @@
-"""Children without a parent, on a clock that the test moves: some super nodes live, some are dead, some are full."""
+"""Children without a parent, on a clock that the test moves: super nodes live, are dead, are full."""
 
 import heapq
 import itertools
@@ -41,7 +41,9 @@ class Super:
 
 
 class Child:
-    def __init__(self, seed: int, told: Iterable[Address] = (), options: Options | None = None) -> None:
+    def __init__(
+        self, seed: int, told: Iterable[Address] = (), options: Options | None = None
+    ) -> None:
         self.dice = Random(seed)
         self.hosts = Hosts("supernode")
         for number, address in enumerate(told):
