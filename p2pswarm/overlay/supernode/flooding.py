@@ -7,7 +7,8 @@ from the index alone, and told whom to visit next. Sans-IO: links are whatever c
 The one hard thing: one message becomes many. So a GUID is worked on once, children and links each have a fair
 share of what all together may make us send, and a link that cannot keep up gets no queries. In a network of
 n super nodes and m links a query that reaches them all costs 2m - n + 1 messages: each super node sends it to
-all of its links but the one it came from, and the first to all.
+all of its links but the one it came from, and the first to all. It costs less when much is found: who has all
+that is wanted in its own index does not send it on, since it would relay nothing more.
 """
 
 from dataclasses import replace
@@ -83,7 +84,10 @@ class Flood(Generic[L]):
     # What we ask
 
     def ask(self, query: Query, now: float, heard: Heard, ttl: int = TTL) -> None:
-        """Ask everybody so many hops away; `heard` gets what comes, until `stop` or until it is enough."""
+        """Ask everybody so many hops away; `heard` gets what comes, until `stop` or until it is enough.
+
+        What our children have comes before this returns.
+        """
         if self._relay.first(query.guid, OURS, now):
             question = self._relay.opened(query, OURS, heard)
             self._answer(query, OURS, question)
@@ -131,6 +135,9 @@ class Flood(Generic[L]):
             self._asked(link, asker, Query.read(body), body)
 
     def _asked(self, link: L, asker: Asker, query: Query, body: bytes) -> None:
+        if not query.words and query.digest is None:
+            self.counts.dropped["asks for nothing"] += 1
+            return
         question = self._relay.opened(query, link)
         self._answer(query, link, question)
         ttl = min(query.ttl, TTL - query.hops)
@@ -157,7 +164,9 @@ class Flood(Generic[L]):
         self._relay.deliver(asker, Hits(query.guid, 0, found), question)
 
     def _spread(self, query: Frame, source: L | Us, question: Question) -> None:
-        """To all links but the one it came from."""
+        """To all links but the one it came from, unless we have enough already."""
+        if not question.left:
+            return
         question.asked, data = self._confirmed, query.encode()
         passed_over: list[L] = []
         for link in list(self._links):  # one that cannot be sent to may leave

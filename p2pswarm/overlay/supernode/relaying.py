@@ -70,8 +70,9 @@ class Relay(Generic[L]):
     def closed(self, guid: bytes, origin: L | Us) -> None:
         """Whoever asked has enough."""
         asker = self.asker(origin)
-        if asker is not None:
-            asker.open.pop(guid, None)
+        question = None if asker is None else asker.open.pop(guid, None)
+        if question is not None:
+            question.left = 0
 
     def got(self, link: L, asker: Asker, body: bytes, now: float) -> None:
         """Hits. Raises RemoteProtocolError."""

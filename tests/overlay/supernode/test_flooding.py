@@ -344,6 +344,31 @@ def test_the_same_guid_is_asked_once() -> None:
     assert len(one.said()) == 1
 
 
+def test_who_has_enough_of_ours_asks_nobody_else() -> None:
+    node, child, one, other = linked()
+    for number in range(10):
+        node.join(public(3000 + number), Role.CHILD, *["moon"] * 30)
+    node.got(child, question(1))
+    node.got(one, question(2))
+    assert one.found() == child.found() == ["moon"] * 200
+    assert other.said() == []
+
+
+def test_we_may_stop_while_we_hear() -> None:
+    node, _, one, _ = linked()
+    node.share("moon")
+    node.join(STRANGER, Role.CHILD, "moon")
+    node.flood.ask(question(1), 0.0, lambda _: node.flood.stop(guid(1)))
+    assert one.said() == []
+
+
+def test_who_asks_for_nothing_asks_nobody() -> None:
+    node, child, one, _ = linked()
+    node.got(child, question(1, ""))
+    assert node.flood.counts.dropped["asks for nothing"] == 1
+    assert one.said() == []
+
+
 # Who does too much
 
 
