@@ -192,19 +192,33 @@ def test_the_first_node_of_a_network_serves_at_once() -> None:
         assert step(rooms, 10_000, nobody=True) is None
 
 
-def test_who_wishes_to_serve_asks_for_tests_by_itself() -> None:
+def invited() -> Ambition:
+    rooms = ambition(Options(promote_after=0))
+    rooms.invited()
+    return rooms
+
+
+def test_who_wishes_to_serve_does_and_others_test_it_when_it_comes() -> None:
     rooms = ambition(Options(wish=Wish.SUPER))
+    assert step(rooms, 1) is Move.SERVE
+
+
+def test_who_failed_waits_for_half_an_hour_and_another_invitation() -> None:
+    rooms = invited()
     assert step(rooms, 1) is Move.BE_TESTED
     assert judge(rooms, 1, CUT_OFF, GOOD) is None
+    rooms.invited()
     assert step(rooms, 1000) is None
     assert step(rooms, 1801) is Move.BE_TESTED
 
 
 def test_after_a_round_without_verdicts_it_tries_again_soon() -> None:
-    rooms = ambition(Options(wish=Wish.SUPER))
+    rooms = invited()
     assert judge(rooms, 1, None, GOOD) is None
+    rooms.invited()
     assert step(rooms, 302) is Move.BE_TESTED
     assert rooms.begin([], 302) == ()
+    rooms.invited()
     assert step(rooms, 303) is None
     assert step(rooms, 603) is Move.BE_TESTED
 
@@ -216,12 +230,12 @@ def test_testers_are_on_different_hosts() -> None:
 
 
 def test_where_there_is_one_other_it_decides_alone() -> None:
-    rooms = ambition(Options(wish=Wish.SUPER))
+    rooms = invited()
     assert judge(rooms, 1, GOOD, known=[at(1)]) is Move.SERVE
 
 
 def test_only_testers_of_this_round_are_heard_and_each_once() -> None:
-    rooms = ambition(Options(wish=Wish.SUPER))
+    rooms = invited()
     first, second = rooms.begin(OTHERS, 0)
     for tester in (at(77), first, first, first):
         assert rooms.verdict(tester, 0, reachable=True, rate=10**9) is None
@@ -229,7 +243,7 @@ def test_only_testers_of_this_round_are_heard_and_each_once() -> None:
 
 
 def serving() -> Ambition:
-    rooms = ambition(Options(wish=Wish.SUPER))
+    rooms = invited()
     assert judge(rooms, 0, GOOD, GOOD) is Move.SERVE
     return rooms
 
