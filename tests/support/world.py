@@ -24,7 +24,7 @@ from p2pswarm.swarm.torrent import Torrent
 
 __all__ = ["Host", "VirtualLoop", "World", "simulate", "virtual_loop"]
 
-FAST = 1e15  # bytes per second: no limit, but what is sent is read only when the uplink gets to it
+FAST = 1e300  # bytes per second: no limit, but what is sent is read only when the uplink gets to it
 
 
 class World:
