@@ -122,8 +122,11 @@ def _as_json(results: Sequence[Result]) -> str:
 
 def _write(results: Sequence[Result], folder: Path) -> None:
     """What needs no library that may be missing comes first. Raises OSError, HostError."""
-    from p2pswarm.lab import plots
+    from p2pswarm.lab import plots, report
 
     (folder / "results.json").write_text(_as_json(results) + "\n", "utf-8")
+    page = folder / "report.html"
+    page.write_text(report.page(*results), "utf-8")
     for result in results:
         plots.write(result, folder)
+    say(f"open {page}")

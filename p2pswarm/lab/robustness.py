@@ -19,9 +19,9 @@ from p2pswarm.lab.topologies import Graph
 
 __all__ = ["SHARES", "by_chance", "by_degree", "largest", "robustness"]
 
-SHARES = tuple(step / 20 for step in range(15))
-"""Of all nodes, removed: 0 to 70 %."""
-_TOLD = {0.0, 0.05, *(step / 10 for step in range(1, 8))}  # those that are rows of a table
+SHARES = (0.0, 0.01, 0.02, 0.03, 0.04, *(step / 20 for step in range(1, 15)))
+"""Of all nodes, removed: 0 to 70 %, finer where a few nodes carry all others."""
+_TOLD = {0.0, 0.01, 0.02, 0.03, 0.05, *(step / 10 for step in range(1, 8))}  # in tables
 _MOST_ORDERS, _MOST_NODES = 100, 1_000_000  # by chance, of each graph; and in all of them together
 
 # OVERLAYS.md §5.3: shares of the survivors in the largest component, by graph and share removed.
@@ -122,28 +122,23 @@ def _curve(name: str, graph: Graph, dice: Random) -> _Curve:
 
 
 def _table(curve: _Curve) -> Table:
-    chance, degree = _BY_CHANCE.get(curve.graph, {}), _BY_DEGREE.get(curve.graph, {})
+    known = [_BY_CHANCE.get(curve.graph, {}), _BY_DEGREE.get(curve.graph, {})]
     rows = zip(SHARES, curve.mean, curve.least, curve.most, curve.attacked, strict=True)
+    references = ("§5.3, by chance", "§5.3, by degree") if any(known) else ()
     return Table(
         f"Survivors in the largest component: {curve.graph}",
-        ("removed", "by chance", "least", "most", "§5.3, chance", "by degree", "§5.3, degree"),
+        ("removed", "by chance", "least", "most", "by degree", *references),
         tuple(
             (
                 f"{share:.0%}",
-                *_rounded(mean, least, most),
-                chance.get(share),
-                *_rounded(attacked),
-                degree.get(share),
+                *(round(value, 3) for value in found),
+                *(each.get(share) for each in known if references),
             )
-            for share, mean, least, most, attacked in rows
+            for share, *found in rows
             if share in _TOLD
         ),
-        f"by chance: mean, least and most of {curve.orders} orders; §5.3 had one",
+        f"by chance: mean, least and most of {curve.orders} orders",
     )
-
-
-def _rounded(*values: float) -> Iterator[float]:
-    return (round(value, 3) for value in values)
 
 
 def _chart(title: str, curves: Sequence[tuple[str, Sequence[float]]]) -> Chart:

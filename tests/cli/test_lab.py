@@ -32,12 +32,14 @@ def test_one_json_object(command: Command) -> None:
     assert ran.out == command("lab", "robustness", *SMALL, "--seed", "7", "--json").out
 
 
-def test_a_folder_with_results_and_plots(command: Command) -> None:
+def test_a_folder_with_results_page_and_plots(command: Command) -> None:
     ran = command("lab", "robustness", *SMALL, "--out", "new/pictures")
     assert ran.code == 0, ran.err
+    assert ran.err.splitlines()[-1] == "p2pswarm: open new/pictures/report.html"
     folder = Path("new/pictures")
     [kept] = json.loads((folder / "results.json").read_text())["results"]
     assert from_json(json.dumps(kept)).charts
+    assert kept["question"] in (folder / "report.html").read_text()
     assert (folder / "robustness-1.svg").read_text().startswith("<?xml")
     assert (folder / "robustness-2.png").read_bytes().startswith(b"\x89PNG")
 

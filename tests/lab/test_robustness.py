@@ -79,9 +79,8 @@ def test_the_experiment_says_the_same_twice() -> None:
     one, other = (experiment("robustness")(settings, lambda _: None) for _ in range(2))
     assert one == other
     assert one != experiment("robustness")(Settings("supernodes", 600, seed=4), lambda _: None)
-    assert [row[0] for row in one.tables[0].rows] == [
-        f"{gone}%" for gone in (0, 5, 10, 20, 30, 40, 50, 60, 70)
-    ]
+    assert [row[0] for row in one.tables[0].rows][:5] == ["0%", "1%", "2%", "3%", "5%"]
+    assert len(one.tables[0].rows) == 12
     chance, attacked = one.charts
     assert [len(chart.lines[0].points) for chart in (chance, attacked)] == [len(SHARES)] * 2
     assert attacked.lines[0].points[1][1] < 0.01, "without super nodes everybody is alone"
