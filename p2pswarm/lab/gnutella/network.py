@@ -29,7 +29,7 @@ TABLES = 5.0  # seconds in which all route tables have come
 
 
 class Network:
-    """All nodes of a graph, linked. `routing`: with route tables, even where all are equal."""
+    """All nodes of a graph, linked. `routing`: they tell each other their words, leaves or not."""
 
     def __init__(self, loop: VirtualLoop, graph: Graph, dice: Random, *, routing: bool) -> None:
         self.loop, self.graph = loop, graph
@@ -81,7 +81,7 @@ class Network:
     def _agreement(self, one: int, other: int) -> Agreement:
         """As `one` sees it."""
         supers = sum(each < self.graph.supers for each in self.graph.neighbours[other])
-        return agreement(self.role(one), self.role(other), supers)
+        return agreement(self.role(one), self.role(other), supers, routing=self._routing)
 
     async def flood(self, origin: int, words: str, ttl: int) -> None:
         """The watch then knows what it did. A leaf has its ultrapeer ask."""

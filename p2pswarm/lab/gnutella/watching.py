@@ -59,8 +59,10 @@ class Watch:
                 counts[Kind(kind).name.lower()] += count
         return counts
 
-    def outcome(self, question: Question) -> Outcome:
+    def outcome(self, question: Question, **more: int) -> Outcome:
+        """`more` are messages that went another way than over links."""
         holders = question.thing.holders
         found = {node: hops for node, hops in self.hits.items() if node in holders}
         nearest = min(found.values(), default=None)
-        return Outcome(self.messages(), len(found), len(holders), nearest, self.first)
+        messages = {**self.messages(), **more}
+        return Outcome(messages, len(found), len(holders), nearest, self.first)

@@ -76,8 +76,11 @@ def _name(number: int) -> str:
 
 
 @cache  # a hundred thousand links, a few agreements
-def agreement(ours: Role, theirs: Role, degree: int) -> Agreement:
-    """As nodes of ours agree, with nothing compressed; they say that they have `degree` ultrapeers."""
+def agreement(ours: Role, theirs: Role, degree: int, *, routing: bool = True) -> Agreement:
+    """As nodes of ours agree, with nothing compressed; they say that they have `degree` ultrapeers.
+
+    Without `routing` ultrapeers tell each other no tables; leaves always do.
+    """
     if theirs is Role.PEER:
         return Agreement(ours=ours, theirs=theirs, bye=True)
     return Agreement(
@@ -87,7 +90,7 @@ def agreement(ours: Role, theirs: Role, degree: int) -> Agreement:
         max_ttl=MAX_TTL,
         dynamic=True,
         ext_probes=True,
-        query_routing=theirs is Role.ULTRAPEER,
+        query_routing=theirs is Role.ULTRAPEER and (routing or ours is Role.LEAF),
         vendor_messages=True,
         bye=True,
     )
