@@ -23,7 +23,8 @@ from p2pswarm.wire.peer import (
     Reserved,
 )
 from tests.support.singly import Piece, SingleFramer
-from tests.support.world import Host, Transport, World
+from p2pswarm.lab.wires import Transport
+from tests.support.world import Host, World
 
 __all__ = ["PLAIN", "Stranger"]
 

@@ -1,0 +1,224 @@
+"use strict";
+// Charts in SVG, drawn for the width they have: lines, bars over named places, dots with their names.
+// The pointer and the arrow keys go from place to place; a click on a name hides its line.
+
+const HEIGHT = 300;
+const LETTER = 6.4; // px, of a digit at 12 px
+
+class Picture {
+  constructor(host, chart, places) {
+    Object.assign(this, { host, chart, places, hidden: new Set(), chosen: -1 });
+    this.tip = make("div", { className: "tip", hidden: true });
+    this.plot = make("div", { className: "plot", tabIndex: 0 });
+    this.plot.setAttribute("role", "group");
+    this.plot.setAttribute("aria-label", `${chart.title}. Arrow keys read the values; the table below has them all.`);
+    this.host.append(...(chart.lines.length > 1 && chart.kind !== "scatter" ? [this.names()] : []), this.plot);
+    new ResizeObserver(() => this.draw()).observe(this.plot);
+    this.plot.addEventListener("pointermove", (event) => this.point(event));
+    this.plot.addEventListener("pointerleave", () => this.choose(-1));
+    this.plot.addEventListener("blur", () => this.choose(-1));
+    this.plot.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  colour(line) {
+    return `c${this.places[line.label]}`;
+  }
+
+  names() {
+    const button = (line) => {
+      const name = make("button", { type: "button" }, make("i", { className: `dot ${this.colour(line)}` }), line.label);
+      name.setAttribute("aria-pressed", "true");
+      name.addEventListener("click", () => {
+        const shown = !this.hidden.delete(line.label) && this.hidden.add(line.label) && false;
+        name.setAttribute("aria-pressed", String(shown || !this.hidden.has(line.label)));
+        this.draw();
+      });
+      return name;
+    };
+    return make("div", { className: "names" }, ...this.chart.lines.map(button));
+  }
+
+  draw() {
+    const width = this.plot.clientWidth;
+    if (!width) return;
+    const { chart } = this;
+    this.lines = chart.lines.filter((line) => !this.hidden.has(line.label));
+    const points = this.lines.flatMap((line) => line.points);
+    const ys = points.map(([, y]) => y);
+    const zero = chart.kind !== "scatter" || least(ys) >= 0;
+    this.y = scale(ys, { log: chart.log_y, from: HEIGHT - 46, to: 30, zero });
+    const left = 12 + LETTER * Math.max(...this.y.marks.map((mark) => short(mark).length));
+    this.area = { left, right: width - 14, top: 30, bottom: HEIGHT - 46 };
+    this.x = this.across(points.map(([x]) => x));
+    this.svg = shape("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" });
+    this.frame();
+    ({ line: () => this.drawLines(), bar: () => this.drawBars(), scatter: () => this.drawDots() })[chart.kind]();
+    this.cursor = shape("g", {});
+    this.svg.append(this.cursor);
+    this.plot.replaceChildren(this.svg, this.tip);
+    this.choose(-1);
+  }
+
+  across(xs) {
+    const { chart, area } = this;
+    if (chart.kind === "bar") {
+      const groups = [...new Set(xs)].sort((a, b) => a - b);
+      const wide = (area.right - area.left) / Math.max(1, groups.length);
+      return { at: (x) => area.left + (groups.indexOf(x) + 0.5) * wide, marks: groups, wide, shows: () => true };
+    }
+    const inset = chart.kind === "scatter" ? 14 : 8;
+    const sides = { log: chart.log_x, from: area.left + inset, to: area.right - inset };
+    const found = scale(xs, sides);
+    const own = [...new Set(xs)].sort((a, b) => a - b);
+    if (!chart.log_x && own.length <= 10 && own.every(Number.isInteger)) {
+      const span = Math.max(1, own.at(-1) - own[0]);
+      const at = (x) => sides.from + ((sides.to - sides.from) * (x - own[0])) / span;
+      return { ...found, at, marks: own };
+    }
+    return found;
+  }
+
+  frame() {
+    const { area, chart } = this;
+    this.text(chart.y, 0, 12, "start", "axis");
+    this.text(chart.x, area.right, HEIGHT - 6, "end", "axis");
+    for (const mark of this.y.marks) {
+      const y = this.y.at(mark);
+      this.svg.append(shape("line", { x1: area.left, x2: area.right, y1: y, y2: y, class: "grid" }));
+      this.text(short(mark), area.left - 7, y + 4, "end", "mark");
+    }
+    const room = (area.right - area.left) / this.x.marks.length;
+    for (const mark of this.x.marks) {
+      const label = chart.ticks[mark] ?? short(mark);
+      const fits = Math.max(3, Math.floor(room / LETTER));
+      const shown = label.length > fits ? `${label.slice(0, fits - 1)}…` : label;
+      this.text(shown, this.x.at(mark), area.bottom + 18, "middle", "mark");
+    }
+  }
+
+  text(words, x, y, anchor, name) {
+    this.svg.append(shape("text", { x, y, "text-anchor": anchor, class: name }, words));
+  }
+
+  visible(line) {
+    return line.points.filter(([x, y]) => this.x.shows(x) && this.y.shows(y));
+  }
+
+  spot(x, y) {
+    return [this.x.at(x), this.y.at(y)];
+  }
+
+  drawLines() {
+    for (const line of this.lines) {
+      const spots = this.visible(line).map(([x, y]) => this.spot(x, y));
+      const path = spots.map(([x, y], index) => `${index ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+      this.svg.append(shape("path", { d: path, class: `curve ${this.colour(line)}` }));
+      if (spots.length > 40) continue;
+      for (const [cx, cy] of spots) this.svg.append(shape("circle", { cx, cy, r: 3, class: `spot ${this.colour(line)}` }));
+    }
+    this.stops = [...new Set(this.lines.flatMap((line) => line.points.map(([x]) => x)))].sort((a, b) => a - b);
+  }
+
+  drawBars() {
+    const wide = Math.min(56, (this.x.wide * 0.78) / Math.max(1, this.lines.length));
+    this.lines.forEach((line, number) => {
+      const shift = (number - this.lines.length / 2) * wide;
+      for (const [x, y] of this.visible(line)) {
+        const top = this.y.at(y);
+        const bar = { x: this.x.at(x) + shift + 1, y: top, width: Math.max(1, wide - 2), rx: 2 };
+        const height = Math.max(1, this.area.bottom - top);
+        this.svg.append(shape("rect", { ...bar, height, class: `bar ${this.colour(line)}` }));
+      }
+    });
+    this.stops = this.x.marks;
+  }
+
+  drawDots() {
+    this.dots = this.lines
+      .flatMap((line) => this.visible(line).map(([x, y], index) => ({ line, x, y, first: !index })))
+      .sort((a, b) => a.x - b.x);
+    const taken = this.dots.map(({ x, y }) => box(this.spot(x, y), 7));
+    for (const { line, x, y, first } of this.dots) {
+      const [cx, cy] = this.spot(x, y);
+      this.svg.append(shape("circle", { cx, cy, r: 6, class: `spot ${this.colour(line)}` }));
+      if (first) this.name(line, [cx, cy], taken);
+    }
+    this.stops = this.dots.map((_, index) => index);
+  }
+
+  // Beside its dot, where it covers nothing.
+  name(line, [x, y], taken) {
+    const wide = line.label.length * LETTER + 4;
+    const spots = [
+      [x + 10, y + 4], [x - 10 - wide, y + 4], [x - wide / 2, y - 12], [x - wide / 2, y + 22],
+      [x + 8, y - 10], [x + 8, y + 20], [x - 8 - wide, y - 10], [x - 8 - wide, y + 20],
+    ];
+    const free = ([left, base]) => {
+      const own = { left, right: left + wide, top: base - 11, bottom: base + 3 };
+      const inside = left >= this.area.left && own.right <= this.area.right + 8 && own.top >= 14 && own.bottom < this.area.bottom;
+      return inside && !taken.some((other) => overlap(own, other));
+    };
+    const [left, base] = spots.find(free) ?? spots[0];
+    taken.push({ left, right: left + wide, top: base - 11, bottom: base + 3 });
+    this.text(line.label, left + 2, base, "start", `label ${this.colour(line)}`);
+  }
+
+  point(event) {
+    const frame = this.plot.getBoundingClientRect();
+    const [x, y] = [event.clientX - frame.left, event.clientY - frame.top];
+    const far = (stop) => {
+      if (this.chart.kind !== "scatter") return Math.abs(this.x.at(stop) - x);
+      const [u, v] = this.spot(this.dots[stop].x, this.dots[stop].y);
+      return Math.hypot(u - x, v - y);
+    };
+    const nearest = this.stops.reduce((best, stop, index) => (far(stop) < far(this.stops[best]) ? index : best), 0);
+    this.choose(this.stops.length ? nearest : -1);
+  }
+
+  key(event) {
+    const moves = { ArrowRight: 1, ArrowLeft: -1 };
+    if (event.key === "Escape") this.choose(-1);
+    if (!moves[event.key] || event.target !== this.plot) return;
+    event.preventDefault();
+    this.choose((this.chosen + moves[event.key] + this.stops.length) % this.stops.length);
+  }
+
+  choose(index) {
+    this.chosen = index;
+    this.tip.hidden = index < 0;
+    this.cursor?.replaceChildren();
+    if (index < 0) return;
+    const [x, y] = this.chart.kind === "scatter" ? this.tell(this.dots[index]) : this.tellAll(this.stops[index]);
+    place(this.tip, [x, y], { width: this.plot.clientWidth, height: HEIGHT });
+  }
+
+  tell({ line, x, y }) {
+    const { chart } = this;
+    const lines = [`${chart.x}: ${number(x)}`, `${chart.y}: ${number(y)}`];
+    this.tip.replaceChildren(make("b", {}, line.label), ...lines.map((words) => make("div", {}, words)));
+    const [cx, cy] = this.spot(x, y);
+    this.cursor.append(shape("circle", { cx, cy, r: 10, class: "halo" }));
+    return [cx, cy];
+  }
+
+  tellAll(stop) {
+    const { chart, area } = this;
+    const values = this.lines.flatMap((line) => {
+      const point = line.points.find(([x]) => x === stop);
+      return point ? [make("div", {}, make("i", { className: `dot ${this.colour(line)}` }), `${line.label}: ${number(point[1])}`)] : [];
+    });
+    const head = chart.ticks[stop] ?? `${chart.x} ${number(stop)}`;
+    this.tip.replaceChildren(make("b", {}, head), ...values);
+    const x = this.x.at(stop);
+    this.cursor.append(shape("line", { x1: x, x2: x, y1: area.top, y2: area.bottom, class: "cursor" }));
+    return [x, area.top];
+  }
+}
+
+function box([x, y], radius) {
+  return { left: x - radius, right: x + radius, top: y - radius, bottom: y + radius };
+}
+
+function overlap(a, b) {
+  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+}

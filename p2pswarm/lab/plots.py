@@ -1,0 +1,178 @@
+"""Charts as SVG and PNG for docs, by matplotlib, the extra `lab`.
+
+The same chart gives the same bytes: no date, and ids from a fixed salt. matplotlib is imported when something
+is drawn; without it that is a `HostError` of one line, and tables and the page stay as they are. Its settings
+hold for one drawing only, so that a program that draws itself keeps its own.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from p2pswarm.errors import HostError
+from p2pswarm.lab import colours
+from p2pswarm.lab.results import Chart, Line, Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+__all__ = ["as_png", "as_svg", "write"]
+
+_SETTINGS: dict[Any, Any] = {
+    "svg.hashsalt": "p2pswarm",
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",  # comes with matplotlib: widths are the same everywhere
+    "font.size": 9,
+    "text.parse_math": False,  # a name with two dollar signs is no formula
+    "axes.edgecolor": "#6b7683",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titleweight": "bold",
+    "axes.titlesize": 10,
+    "grid.color": "#e3e7ec",
+    "legend.frameon": False,
+}
+_MARKS = "os^Dv"
+_BARS = 0.8  # of the way from one group to the next
+
+Places = Mapping[str, int]
+
+
+def write(result: Result, folder: Path) -> list[Path]:
+    """Every chart as `NAME-1.svg` and `.png` and so on, an architecture in one colour in all of them."""
+    places = colours.chosen(result.charts)
+    written = []
+    for number, chart in enumerate(result.charts, 1):
+        for kind, data in (("svg", as_svg(chart, places)), ("png", as_png(chart, places))):
+            path = folder / f"{result.name}-{number}.{kind}"
+            path.write_bytes(data)
+            written.append(path)
+    return written
+
+
+def as_svg(chart: Chart, places: Places | None = None) -> bytes:
+    """`places` are those of `colours.chosen`, when more charts go together."""
+    with _drawn(chart, places) as figure:
+        return _saved(figure, "svg", {"Date": None, "Creator": None})
+
+
+def as_png(chart: Chart, places: Places | None = None) -> bytes:
+    with _drawn(chart, places) as figure:
+        return _saved(figure, "png", {"Software": None})
+
+
+def _saved(figure: "Figure", kind: str, metadata: dict[str, None]) -> bytes:
+    out = BytesIO()
+    figure.savefig(out, format=kind, dpi=160, metadata=metadata, facecolor="white")
+    return out.getvalue()
+
+
+@contextmanager
+def _drawn(chart: Chart, places: Places | None) -> Iterator["Figure"]:
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise HostError(
+            "pictures are drawn by matplotlib, which is missing: pip install 'p2pswarm[lab]'"
+        ) from error
+    with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS}):
+        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        axes = figure.subplots()
+        _axes(axes, chart)
+        draw = {"line": _lines, "bar": _bars, "scatter": _dots}[chart.kind]
+        draw(axes, chart, _shades(places or colours.chosen([chart])))
+        for axis in (axes.xaxis, axes.yaxis):
+            _plain_numbers(axis)
+        yield figure
+
+
+def _plain_numbers(axis: "Axis") -> None:
+    """1,000 rather than a power; within one decade the steps between are numbered, too."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    if axis.get_scale() == "log":
+        low, high = axis.get_view_interval()
+        plain = FuncFormatter(lambda value, _: f"{value:,.10g}")
+        axis.set_major_formatter(plain)
+        axis.set_minor_formatter(plain if high < 10 * low else NullFormatter())
+
+
+def _shades(places: Places) -> dict[str, str]:
+    return {label: colours.PALETTE[place][0] for label, place in places.items()}
+
+
+def _axes(axes: "Axes", chart: Chart) -> None:
+    axes.set_title(chart.title, loc="left")
+    axes.set_xlabel(chart.x)
+    axes.set_ylabel(chart.y)
+    axes.set_xscale("log" if chart.log_x else "linear")
+    axes.set_yscale("log" if chart.log_y else "linear")
+    if chart.ticks:
+        axes.set_xticks(range(len(chart.ticks)), chart.ticks)
+
+
+def _lines(axes: "Axes", chart: Chart, shades: Mapping[str, str]) -> None:
+    for number, line in enumerate(chart.lines):
+        mark = _MARKS[number % len(_MARKS)]
+        axes.plot(
+            *_coordinates(line),
+            color=shades[line.label],
+            label=line.label,
+            marker=mark,
+            markersize=4,
+            linewidth=1.8,
+        )
+    _legend(axes, chart)
+    if not chart.log_y:
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+
+
+def _bars(axes: "Axes", chart: Chart, shades: Mapping[str, str]) -> None:
+    width = _BARS / max(1, len(chart.lines))
+    for number, line in enumerate(chart.lines):
+        xs, ys = _coordinates(line)
+        shift = (number + 0.5) * width - _BARS / 2
+        axes.bar(
+            [x + shift for x in xs],
+            ys,
+            width * 0.94,
+            color=shades[line.label],
+            label=line.label,
+        )
+    axes.grid(visible=False, axis="x")
+    _legend(axes, chart)
+
+
+def _dots(axes: "Axes", chart: Chart, shades: Mapping[str, str]) -> None:
+    """Each dot with its name beside it: a legend would send the eye to and fro."""
+    ordered = sorted(
+        (line for line in chart.lines if line.points), key=lambda line: line.points[-1]
+    )
+    for number, line in enumerate(ordered):
+        mark = _MARKS[number % len(_MARKS)]
+        xs, ys = _coordinates(line)
+        axes.scatter(xs, ys, s=42, color=shades[line.label], marker=mark, zorder=3)
+        axes.annotate(
+            line.label,
+            line.points[-1],
+            xytext=(6, -13 if number % 2 else 6),  # neighbours keep out of each other's way
+            textcoords="offset points",
+            color=shades[line.label],
+        )
+    axes.margins(x=0.18, y=0.12)
+
+
+def _coordinates(line: Line) -> tuple[list[float], list[float]]:
+    return [x for x, _ in line.points], [y for _, y in line.points]
+
+
+def _legend(axes: "Axes", chart: Chart) -> None:
+    if len(chart.lines) > 1:
+        axes.legend()
