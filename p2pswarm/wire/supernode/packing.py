@@ -22,8 +22,7 @@ NODE_SIZE = 16  # bytes of a node's name, and of a query's
 MAX_SIZE = (1 << 63) - 1  # what a database column holds; no file is larger
 ADDRESS_4, ADDRESS_6 = 6, 18  # bytes of an address with its port, as in BEP 23 and BEP 7
 
-# Controls of both halves, and the two separators that end a line.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # those that no public name of a file has
 
 
 def pack_address(address: Address) -> bytes:
