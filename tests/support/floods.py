@@ -118,7 +118,7 @@ class SuperNode:
         self.flood.got(wire, message.encode(), self.net.now)
 
     def ask(self, query: Query, ttl: int = 7) -> None:
-        self.flood.ask(query, self.net.now, self.heard.extend, ttl)
+        self.flood.ask(query, self.net.now, lambda hits: self.heard.extend(hits.found), ttl)
 
 
 class Net:

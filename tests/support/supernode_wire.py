@@ -111,7 +111,7 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Share, st.lists(shared_files, max_size=5).map(tuple)),
     st.builds(Unshare, st.lists(numbers, max_size=5).map(tuple)),
     queries,
-    st.builds(Hits, guids, bytes_, st.lists(found, max_size=3).map(tuple)),
+    st.builds(Hits, guids, bytes_, st.lists(found, min_size=1, max_size=3).map(tuple)),
     st.builds(End, guids, numbers, entries),
     st.builds(Stop, guids),
     st.builds(Push, guids, numbers, addresses),

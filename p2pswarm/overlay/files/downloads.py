@@ -59,12 +59,14 @@ class Downloads:
         *,
         node: Callable[[], Address | None],
         found: Callable[[Source], None],
+        network: str,
     ) -> None:
         self._dialing = dialing
         self._pushes = pushes
         self._mesh = mesh
         self._node = node
         self._found = found
+        self._network = network
         self._clock = asyncio.get_running_loop().time
         self._due: OrderedDict[object, float] = OrderedDict()  # when busy hosts may be asked again
         self._told: OrderedDict[object, frozenset[bytes]] = OrderedDict()
@@ -90,6 +92,7 @@ class Downloads:
             self._connect,
             lambda: self._headers(source),
             lambda talk, response: self._heard(source, talk, response),
+            self._network,
         )
         self._check_due(source, source.who)
         try:
@@ -117,7 +120,7 @@ class Downloads:
                 if message is not None:
                     return read_thex(message, source.size, source.tth)
             except FormatError as error:
-                log.info("gnutella: %s: %s", source.address, error)
+                log.info("%s: %s: %s", self._network, source.address, error)
         return None
 
     def _may_ask_for_tree(self, host: str) -> bool:
@@ -172,7 +175,7 @@ class Downloads:
         except NetworkError as error:
             if isinstance(error, RefusedError) and not pushed:
                 raise  # it is there, and no servent
-            log.debug("gnutella: %s", error)
+            log.debug("%s: %s", self._network, error)
             problem = error
         try:
             return await then(source, request)

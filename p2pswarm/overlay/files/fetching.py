@@ -55,11 +55,13 @@ class Fetching:
         connect: Connect,
         headers: Callable[[], Headers],
         heard: Callable[[Talk, Response], None],
+        network: str,
     ) -> None:
         self._source = source
         self._connect = connect
         self._headers = headers
         self._heard = heard
+        self._network = network
         self._talk: Talk | None = None
         self._parq: Parq | None = None  # our place in its line
         self._at = 0  # the next byte for the sink
@@ -83,7 +85,7 @@ class Fetching:
                     cuts += 1
                     if self._at == self._began or cuts > MOST_CUTS:
                         raise
-                    log.debug("gnutella: at byte %d: %s", self._at, error)
+                    log.debug("%s: at byte %d: %s", self._network, self._at, error)
                     self._drop()
         finally:
             self._drop()
@@ -132,7 +134,7 @@ class Fetching:
             try:
                 return self._talk, await ask(self._talk, request)
             except NetworkError as error:  # it may have ended just now
-                log.debug("gnutella: %s", error)
+                log.debug("%s: %s", self._network, error)
         self._drop()
         self._began = self._at
         self._talk, response = await self._connect(self._source, request)

@@ -18,7 +18,6 @@ from p2pswarm.overlay.dialing import Dialing, to_the_end
 from p2pswarm.overlay.files.uploads import Spawn
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.talk import Talk
-from p2pswarm.wire.gnutella.push import Push
 from p2pswarm.wire.http.giv import Giv
 from p2pswarm.wire.http.heads import HeadFramer
 from p2pswarm.wire.http.messages import Request
@@ -37,7 +36,7 @@ MOST_AT_ONCE = 20
 
 
 class Serve(Protocol):
-    """Answers what is asked on a connection, beginning with this request: `Uploads.serve`."""
+    """Answers what is asked on a connection, beginning with this request: `Exchange.serve`."""
 
     async def __call__(self, talk: Talk, request: Request) -> None: ...
 
@@ -54,10 +53,11 @@ class Pushed:
         dialing: Dialing,
         serve: Serve,
         *,
+        network: str,
         answered: Callable[[int], bool],
         spawn: Spawn,
     ) -> None:
-        self._servent = servent
+        self._servent, self._network = servent, network
         self._dialing = dialing
         self._serve = serve
         self._answered = answered
@@ -69,17 +69,17 @@ class Pushed:
         )  # hosts, and when they had a file last
         self._running = 0
 
-    def heard(self, push: Push, link: Address) -> bool:
+    def heard(self, servent: bytes, index: int, address: Address, link: Address) -> bool:
         """`link` is the neighbour who brought it; whether we do what it says."""
-        index = 0 if push.index == BY_HASH else push.index
+        file = 0 if index == BY_HASH else index
         now = self._clock()
-        if push.servent != self._servent:
+        if servent != self._servent:
             return False
-        if not self._answered(index) and not self._is_guest(push.address.host, now):
+        if not self._answered(file) and not self._is_guest(address.host, now):
             return False
         if self._running >= MOST_AT_ONCE or not self._may_bring(link.host, now):
             return False
-        self._spawn(to_the_end("gnutella", self._go(push, zone_of(link.host))))
+        self._spawn(to_the_end(self._network, self._go(index, address, zone_of(link.host))))
         return True
 
     def _is_guest(self, host: str, now: float) -> bool:
@@ -98,13 +98,13 @@ class Pushed:
         times.append(now)
         return True
 
-    async def _go(self, push: Push, teller: Zone) -> None:
+    async def _go(self, index: int, whom: Address, teller: Zone) -> None:
         requests: list[Request] = []
 
         async def reach(port: Port, address: Address) -> Talk:
             talk = await Talk.dial(port, address)
             try:
-                requests.append(await self._bring(talk, push.index))
+                requests.append(await self._bring(talk, index))
             except BaseException:
                 talk.close()
                 raise
@@ -112,13 +112,13 @@ class Pushed:
 
         self._running += 1
         try:
-            talk = await self._dialing.dial(push.address, teller, reach)
+            talk = await self._dialing.dial(whom, teller, reach)
         finally:
             self._running -= 1
         try:
             await self._serve(talk, requests[-1])
         finally:
-            self._had(push.address.host)
+            self._had(whom.host)
             talk.close()
 
     async def _bring(self, talk: Talk, index: int) -> Request:

@@ -14,13 +14,11 @@ from p2pswarm.errors import NetworkError, RefusedError, RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.net.port import Port
-from p2pswarm.net.stream import Stream
-from p2pswarm.overlay.dialing import Dialing, to_the_end
+from p2pswarm.overlay.dialing import Dialing
 from p2pswarm.overlay.files.asking import dial_and_ask
 from p2pswarm.overlay.files.sources import NOWHERE, Source
-from p2pswarm.overlay.files.uploads import Spawn
 from p2pswarm.overlay.talk import Talk
-from p2pswarm.wire.http.giv import Giv, GivFramer
+from p2pswarm.wire.http.giv import Giv
 from p2pswarm.wire.http.heads import AGENT, Headers
 from p2pswarm.wire.http.messages import Request
 from p2pswarm.wire.http.targets import PushProxy
@@ -34,7 +32,9 @@ MOST_AWAITED = 100
 MOST_PROXIES = 4  # that are asked, one after the other
 
 SendPush = Callable[[bytes, int, Address], bool]
-"""A push to this servent, for the file with this index, to this address; False when no way is known."""
+"""A push to this servent, for the file with this index, to this address; False when no way is known.
+
+Raises NetworkError."""
 Seek = Callable[[Source], Awaitable[None]]
 """Searches for it once more. Raises NetworkError."""
 
@@ -63,14 +63,14 @@ class Pushes:
         node: Callable[[], Address | None],
         send: SendPush,
         seek: Seek,
-        spawn: Spawn,
+        network: str,
     ) -> None:
         self._port = port
         self._dialing = dialing
         self._node = node
         self._send_push = send
         self._seek = seek
-        self._spawn = spawn
+        self._network = network
         self._awaited: list[_Awaited] = []
 
     async def request(self, source: Source) -> Talk:
@@ -115,30 +115,16 @@ class Pushes:
         try:
             talk, response = await dial_and_ask(self._dialing, proxy, teller, request)
         except RemoteError as error:
-            log.debug("gnutella: push proxy: %s", error)
+            log.debug("%s: push proxy: %s", self._network, error)
             return False
         talk.close()
         return response.code < 300
 
-    # Who dials us
-
-    def came(self, stream: Stream) -> None:
-        """A guest that says GIV."""
-        talk = Talk(self._port, stream)
-        stream.switch(GivFramer(self._port.scratch), talk)
-        self._spawn(to_the_end("gnutella", self._let_in(talk)))
-
-    async def _let_in(self, talk: Talk) -> None:
-        try:
-            giv = await talk.word()
-            assert isinstance(giv, Giv)
-            for awaited in self._awaited:
-                if awaited.fits(giv, talk.remote.host) and not awaited.comes.done():
-                    self._port.admitted(talk.stream)
-                    awaited.comes.set_result(talk)
-                    return
-        except BaseException:
-            talk.close()
-            raise
-        talk.close()
-        log.debug("gnutella: nobody asked %s to come", talk.remote)
+    def takes(self, giv: Giv, talk: Talk) -> bool:
+        """Somebody dialed us and says GIV; whether we wait for it. The connection is then ours."""
+        for awaited in self._awaited:
+            if awaited.fits(giv, talk.remote.host) and not awaited.comes.done():
+                self._port.admitted(talk.stream)
+                awaited.comes.set_result(talk)
+                return True
+        return False

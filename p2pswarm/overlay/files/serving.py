@@ -60,21 +60,14 @@ class _Part:
 
 
 class Serving:
-    """`seed` makes the node serve the torrent of one of our files; without `hits` nobody browses us."""
+    """`seed` makes the node serve the torrent of one of our files; until `browse` nobody browses us."""
 
-    def __init__(
-        self,
-        disk: DiskPool,
-        mesh: Mesh,
-        *,
-        seed: Seed,
-        hits: Hits | None = None,
-    ) -> None:
+    def __init__(self, disk: DiskPool, mesh: Mesh, *, seed: Seed) -> None:
         self._catalog: Catalog | None = None
         self._disk = disk
         self._mesh = mesh
         self._seed = seed
-        self._hits = hits
+        self._hits: Hits | None = None
         self._lists: dict[
             bool, tuple[int, float, bytes]
         ] = {}  # by kind: version of the catalog, when
@@ -83,6 +76,10 @@ class Serving:
     def share(self, catalog: Catalog) -> None:
         """From now on there are files; before there are parts of what we fetch only."""
         self._catalog = catalog
+
+    def browse(self, hits: Hits | None) -> None:
+        """How all files are told of, for servents; None when nobody may see them."""
+        self._hits = hits
 
     @property
     def browsable(self) -> bool:

@@ -1,4 +1,4 @@
-"""Files that move, either way: what our hits promise is given, what others' hits promise is fetched.
+"""Files that move within one network: what others' hits promise is fetched, and pushed where that is needed.
 
 The one hard thing: everything here begins with what a stranger said. So whoever is dialed is within one
 budget for all, and nothing is dialed that is nearer to us than our nearest neighbour, or than who named it.
@@ -14,23 +14,17 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.thex import TigerTree
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.budget import DialBudget
-from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.dialing import Dialing
 from p2pswarm.overlay.files.downloads import Downloads
-from p2pswarm.overlay.files.mesh import Mesh
+from p2pswarm.overlay.files.exchange import Exchange
 from p2pswarm.overlay.files.pushed import Pushed
 from p2pswarm.overlay.files.pushes import Pushes, Seek
-from p2pswarm.overlay.files.queue import UploadSlots
-from p2pswarm.overlay.files.serving import Serving
+from p2pswarm.overlay.files.serving import Hits
 from p2pswarm.overlay.files.sources import NOWHERE, Source
-from p2pswarm.overlay.files.uploads import Uploads
 from p2pswarm.overlay.network import Part
 from p2pswarm.overlay.query import Hit
-from p2pswarm.overlay.tables import Shared
-from p2pswarm.overlay.talk import Sink
-from p2pswarm.overlay.tools import Tools
-from p2pswarm.wire.gnutella.push import Push
-from p2pswarm.wire.sniff import Guest
+from p2pswarm.overlay.talk import Sink, Talk
+from p2pswarm.wire.http.giv import Giv
 
 __all__ = ["Place", "Transfers"]
 
@@ -55,70 +49,82 @@ class Place(Protocol):
     def answered(self, index: int) -> bool:
         """Whether somebody heard lately that we have this file; 0 is any."""
 
-    def send_push(self, push: Push) -> bool:
-        """Along the way of that servent's hits; False when there is none."""
+    def send_push(self, servent: bytes, index: int, address: Address) -> bool:
+        """Along the way of that servent's hits, that it dials this address; False when there is none.
+
+        Raises LocalProtocolError for what the network cannot say.
+        """
 
     def pass_push(self, servent: bytes, address: Address) -> bool:
-        """To a leaf of ours, which shall dial that; False when there is no such leaf."""
+        """To a node that has us bring its pushes, which shall dial that; False when there is no such.
 
-    def listing(self, files: Sequence[Shared]) -> bytes:
-        """These files as query hits, for who browses us."""
+        Who asked is on that host.
+        """
 
 
 class Transfers:
-    """`open`, then `run` in a task of the owner's, which ends by being cancelled."""
+    """`open`, then `run` in a task of the owner's, which ends by being cancelled, then `close`.
 
-    def __init__(self, tools: Tools, place: Place, seek: Seek, *, network: str) -> None:
-        clock = asyncio.get_running_loop().time
-        self._port, self._place, self._network = tools.port, place, network
+    `listing` is for who browses us.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        place: Place,
+        seek: Seek,
+        *,
+        network: str,
+        listing: Hits | None = None,
+    ) -> None:
+        clock, port = asyncio.get_running_loop().time, exchange.port
+        self._exchange, self._place, self._network = exchange, place, network
+        self.listing = listing
         self._tasks: asyncio.TaskGroup | None = None
         self._others: OrderedDict[bytes, list[Hit]] = OrderedDict()  # by SHA-1, not told on yet
-        self._mesh = Mesh()
-        self._dialing = Dialing(tools.port, place.budget, clock)
-        self._serving = Serving(tools.disk, self._mesh, seed=tools.seed, hits=place.listing)
-        self._uploads = Uploads(
-            tools.port,
-            self._serving,
-            self._mesh,
-            UploadSlots(tools.slots),
-            tools.up,
-            spawn=self._spawn,
-            proxy=place.pass_push,
-            found=self._heard,
-        )
+        self._lent: list[Part] = []
+        self._dialing = Dialing(port, place.budget, clock)
         self._pushes = Pushes(
-            tools.port,
+            port,
             self._dialing,
             node=self._here,
             send=self._send_push,
             seek=seek,
-            spawn=self._spawn,
+            network=network,
         )
         self._pushed = Pushed(
             place.guid,
             self._dialing,
-            self._uploads.serve,
+            exchange.serve,
+            network=network,
             answered=place.answered,
             spawn=self._spawn,
         )
         self._downloads = Downloads(
-            self._dialing, self._pushes, self._mesh, node=self._here, found=self._learned
+            self._dialing,
+            self._pushes,
+            exchange.mesh,
+            node=self._here,
+            found=self._learned,
+            network=network,
         )
 
     def open(self) -> None:
         """Let in who comes for a file, or with one."""
-        self._port.route(Guest.HTTP, self._uploads.came)
-        self._port.route(Guest.GIV, self._pushes.came)
+        self._exchange.enter(self)
+
+    def close(self) -> None:
+        """May be called twice."""
+        self._exchange.leave(self)
 
     async def run(self) -> None:
-        """Until cancelled; what is under way ends then."""
+        """Until cancelled; what pushes brought about ends then."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
                 await asyncio.Event().wait()
             finally:
                 self._tasks = None
-                self._uploads.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         if self._tasks is None:
@@ -128,22 +134,30 @@ class Transfers:
 
     # Giving
 
-    def share(self, catalog: Catalog) -> None:
-        self._serving.share(catalog)
-
     @property
     def busy(self) -> bool:
         """Whether who asks for a file now would have to wait."""
-        return self._uploads.busy
+        return self._exchange.busy
 
-    def pushed(self, push: Push, link: Address) -> None:
+    def pushed(self, servent: bytes, index: int, address: Address, link: Address) -> None:
         """A neighbour brings somebody's wish that we dial it."""
-        self._pushed.heard(push, link)
+        self._pushed.heard(servent, index, address, link)
+
+    def pass_push(self, servent: bytes, address: Address) -> bool:
+        """Somebody on that host has us for its push proxy."""
+        return self._place.pass_push(servent, address)
 
     def lend(self, part: Part) -> Callable[[], None]:
         """Give what we have of a download, until what is returned is called."""
-        self._mesh.begin(part)
-        return lambda: self._mesh.end(part)
+        self._exchange.mesh.begin(part)
+        self._lent.append(part)
+
+        def end() -> None:
+            self._exchange.mesh.end(part)
+            if part in self._lent:
+                self._lent.remove(part)
+
+        return end
 
     # Getting
 
@@ -199,11 +213,17 @@ class Transfers:
             teller=self._place.zone,
         )
 
-    def _heard(self, sha1: bytes, host: Address, teller: Address) -> None:
-        """Who wants a file that we fetch, too, says where else it is."""
-        part = self._mesh.partial(sha1)
-        if part is not None:
-            self._learned(Source(host, part.size, sha1, teller=zone_of(teller.host)))
+    def takes(self, giv: Giv, talk: Talk) -> bool:
+        """Somebody dialed us and says GIV; whether we asked for it."""
+        return self._pushes.takes(giv, talk)
+
+    def heard(self, sha1: bytes, host: Address, teller: Address) -> bool:
+        """Who wants a file, too, says where else it is; whether we fetch it."""
+        for part in self._lent:
+            if part.sha1 == sha1:
+                self._learned(Source(host, part.size, sha1, teller=zone_of(teller.host)))
+                return True
+        return False
 
     def _learned(self, source: Source) -> None:
         """A host named another one."""
@@ -234,7 +254,7 @@ class Transfers:
 
     def _send_push(self, servent: bytes, index: int, address: Address) -> bool:
         try:
-            return self._place.send_push(Push(servent, index, address))
+            return self._place.send_push(servent, index, address)
         except LocalProtocolError as error:  # a hit that somebody kept may have any number in it
             raise NetworkError(f"no push can ask for that: {error}") from error
 

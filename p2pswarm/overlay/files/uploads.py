@@ -44,7 +44,7 @@ MOST_OF_ONE = 32  # of one host, behind which many may be
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 """Runs it in a task of the owner's, or closes it when the owner is gone."""
 Proxy = Callable[[bytes, Address], bool]
-"""Tells a leaf of ours, by servent GUID, to connect to this address; False when there is no such leaf."""
+"""Has who trusts us with its pushes, by servent GUID, connect to this address; False when nobody does."""
 Found = Callable[[bytes, Address, Address], None]
 """Of a file that we fetch, by its SHA-1: at the first address it can be had, says who is at the second."""
 
@@ -84,7 +84,7 @@ class Uploads:
         """A guest that speaks HTTP. Until its first request is there, the door's clock runs."""
         talk = Talk(self._port, stream)
         stream.switch(HeadFramer(Request.read, self._port.scratch), talk)
-        self._spawn(to_the_end("gnutella", self._welcome(talk)))
+        self._spawn(to_the_end("files", self._welcome(talk)))
 
     async def _welcome(self, talk: Talk) -> None:
         try:
@@ -171,10 +171,10 @@ class Uploads:
         try:
             offer = await self._serving.find(target, request, talk.remote.host)
         except BusyError as error:
-            log.info("gnutella: %s asks for %s: %s", talk.remote, request.target, error)
+            log.info("files: %s asks for %s: %s", talk.remote, request.target, error)
             return refused(503, "Busy", retry=60)
         except P2PSwarmError as error:
-            log.info("gnutella: %s asks for %s: %s", talk.remote, request.target, error)
+            log.info("files: %s asks for %s: %s", talk.remote, request.target, error)
             offer = None
         return offer or refused(404, "Not Found")
 

@@ -60,7 +60,7 @@ class Files(Protocol):
     def busy(self) -> bool:
         """Whether who asks for a file now would have to wait."""
 
-    def pushed(self, push: Push, link: Address) -> None:
+    def pushed(self, servent: bytes, index: int, address: Address, link: Address) -> None:
         """A neighbour brings somebody's wish that we dial it."""
 
 
@@ -222,7 +222,8 @@ class Servent:
     def answered(self, index: int) -> bool:
         return self.answering.told(index)
 
-    def send_push(self, push: Push) -> bool:
+    def send_push(self, servent: bytes, index: int, address: Address) -> bool:
+        push = Push(servent, index, address)
         return self.router.send_push(push) or self._udp.send_push(push)
 
     def pass_push(self, servent: bytes, address: Address) -> bool:
@@ -259,7 +260,8 @@ class Servent:
         self._udp.guessing.found_elsewhere(head.guid, new)
 
     def pushed(self, push: Push, teller: Link | Address) -> None:
-        self._files.pushed(push, teller.remote if isinstance(teller, Link) else teller)
+        link = teller.remote if isinstance(teller, Link) else teller
+        self._files.pushed(push.servent, push.index, push.address, link)
 
     def vendor(self, head: Descriptor, message: VendorMessage | Vendor, link: Link) -> None:
         if isinstance(message, TcpConnectBack):

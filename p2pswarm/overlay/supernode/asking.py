@@ -14,7 +14,7 @@ from typing import Protocol
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.limits import Tokens
-from p2pswarm.wire.supernode.hits import Found
+from p2pswarm.wire.supernode.hits import Found, Hits
 from p2pswarm.wire.supernode.queries import MAX_WANT
 
 __all__ = ["OF_HOST", "OURS", "Asker", "Heard", "Link", "Question", "Role", "Us"]
@@ -27,7 +27,7 @@ _QUERIES = (
     30.0,
 )  # a person asks twice a minute; a program looks for sources of all its downloads
 
-Heard = Callable[[tuple[Found, ...]], None]
+Heard = Callable[[Hits], None]
 
 
 class Us(Enum):

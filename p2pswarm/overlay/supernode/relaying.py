@@ -97,7 +97,8 @@ class Relay(Generic[L]):
 
     def _relay(self, origin: L | Us, question: Question, hits: Hits, teller: Asker) -> None:
         believed = [one for one in hits.found if self._believed(one, teller)]
-        self._counts.dropped["not believed"] += len(hits.found) - len(believed)
+        if len(believed) < len(hits.found):
+            self._counts.dropped["not believed"] += len(hits.found) - len(believed)
         found = question.take(believed)
         self.deliver(origin, Hits(hits.guid, hits.hops + 1, found), question)
 
@@ -105,7 +106,7 @@ class Relay(Generic[L]):
         """To whoever asked; when he has enough, it is over."""
         if isinstance(origin, Us):
             if hits.found and question.heard is not None:
-                question.heard(hits.found)
+                question.heard(hits)
         else:
             frames = [one.encode().encode() for one in Hits.pack(hits.guid, hits.hops, hits.found)]
             if frames and origin.send(*frames):

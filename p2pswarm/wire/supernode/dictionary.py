@@ -43,6 +43,9 @@ class Fields:
             raise RemoteProtocolError("a message that is no dictionary")
         self._table = table
 
+    def __contains__(self, key: str) -> bool:
+        return key.encode() in self._table
+
     def number(self, key: str, least: int, most: int) -> int:
         value = self._table.get(key.encode())
         if not isinstance(value, int) or not least <= value <= most:

@@ -90,6 +90,8 @@ class Hello(DictionaryMessage):
     def read(cls, body: bytes) -> Self:
         fields = Fields(body)
         want = _word(Want, fields.text("want"))
+        if ("nonce" in fields) != (want is Want.TEST):
+            raise RemoteProtocolError("a nonce comes with a test, and with nothing else")
         return cls(
             fields.node(),
             fields.number("port", 1, 65535),

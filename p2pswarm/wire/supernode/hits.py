@@ -60,10 +60,11 @@ class Hits:
     found: tuple[Found, ...]
 
     def encode(self) -> Frame:
-        """Raises LocalProtocolError."""
-        return Frame(
-            self.kind, _pack_head(self.guid, self.hops) + b"".join(map(_pack_found, self.found))
-        )
+        """Raises LocalProtocolError, also where nothing was found."""
+        if not self.found:
+            raise LocalProtocolError("hits with nothing that was found")
+        head = _pack_head(self.guid, self.hops)
+        return Frame(self.kind, b"".join((head, *map(_pack_found, self.found))))
 
     @classmethod
     def read(cls, body: bytes) -> Self:
@@ -74,6 +75,8 @@ class Hits:
         while at < len(body):
             one, at = _read_found(body, at)
             found.append(one)
+        if not found:
+            raise RemoteProtocolError("hits with nothing that was found")
         return cls(guid, hops, tuple(found))
 
     @staticmethod
@@ -86,8 +89,12 @@ class Hits:
 
     @staticmethod
     def hopped(body: bytes) -> Frame:
-        """As they are one hop further. Raises LocalProtocolError when they may not go that far."""
-        return Frame(FrameKind.HITS, _pack_head(body[:16], body[16] + 1) + body[17:])
+        """As they are one hop further.
+
+        Raises LocalProtocolError when they may not go that far, RemoteProtocolError when they are none.
+        """
+        guid, hops = Hits.head(body)
+        return Frame(FrameKind.HITS, _pack_head(guid, hops + 1) + body[_HEAD.size :])
 
     @classmethod
     def pack(cls, guid: bytes, hops: int, found: Iterable[Found]) -> Iterator[Self]:

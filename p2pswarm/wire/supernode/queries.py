@@ -29,8 +29,7 @@ _REST = Struct(">BBBQQH")
 _START = _HEAD.size + _REST.size
 _KINDS = (Kind.ANY, Kind.AUDIO, Kind.VIDEO, Kind.IMAGE, Kind.DOCUMENT, Kind.ARCHIVE, Kind.SOFTWARE)
 _DIGESTS = (("", 0), ("sha1", 20), ("tth", 24), ("btih", 20))
-_WORD = rf"[^\s]{{1,{MAX_WORD}}}"
-_WORDS = re.compile(rf"(?:{_WORD}(?: {_WORD}){{0,{MAX_WORDS - 1}}})?")
+_WORDS = re.compile(rf"(?:\S{{1,{MAX_WORD}}}+(?: \S{{1,{MAX_WORD}}}+){{0,{MAX_WORDS - 1}}}+)?")
 
 
 class Head(NamedTuple):
@@ -115,12 +114,11 @@ class Query:
     def hopped(body: bytes, ttl: int | None = None) -> Frame:
         """As it is one hop further, with what is left of its TTL, or of `ttl`, where it said too much.
 
-        Raises LocalProtocolError when it may not go that far.
+        Raises LocalProtocolError when it may not go that far, RemoteProtocolError when it is none.
         """
-        left = (body[16] if ttl is None else ttl) - 1
-        if left < 0:
-            raise LocalProtocolError("a query that may go no further")
-        return Frame(FrameKind.QUERY, _pack_head(body[:16], left, body[17] + 1) + body[18:])
+        guid, told, hops = Query.head(body)
+        left = (told if ttl is None else ttl) - 1
+        return Frame(FrameKind.QUERY, _pack_head(guid, left, hops + 1) + body[_HEAD.size :])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from p2pswarm.formats.urns import base32
 from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.files import asking, pushed, pushes
 from p2pswarm.overlay.files.sources import Source
-from p2pswarm.wire.gnutella.push import Push
 from tests.support.servent import PORT, Servent, dial, listening, value
 from tests.support.world import World, simulate
 
@@ -49,7 +48,7 @@ def test_from_a_servent_behind_a_firewall(tmp_path: Path, share: Path) -> None:
             link = Address("10.0.0.99", 1)
 
             def way(servent: bytes, index: int, here: Address) -> bool:
-                return giver.pushed.heard(Push(servent, index, here), link)
+                return giver.pushed.heard(servent, index, here, link)
 
             taker.way = way
             del asyncio.get_running_loop().listeners[giver.address]  # type: ignore[attr-defined]
@@ -68,7 +67,7 @@ def test_what_is_said_to_who_asked(tmp_path: Path, share: Path) -> None:
         ):
             file = await giver.the_file()
             giver.hits.add(file.id)
-            assert giver.pushed.heard(Push(giver.guid, file.id, address), Address("10.0.0.99", 1))
+            assert giver.pushed.heard(giver.guid, file.id, address, Address("10.0.0.99", 1))
             asker = await came.get()
             assert await asker.line() == f"GIV {file.id}:{giver.guid.hex()}/file"
             assert (await asker.ask(N2R, "Range: bytes=5-9"))[1] == DATA[5:10]
@@ -90,20 +89,20 @@ def test_who_fetched_by_a_push_may_push_again_when_the_connection_breaks(
             listening(world) as (other, _),
         ):
             file = await giver.the_file()
-            link, push = Address("10.0.0.99", 1), Push(giver.guid, 0xFFFFFFFF, address)
-            assert not giver.pushed.heard(push, link)
+            link, push = Address("10.0.0.99", 1), (giver.guid, 0xFFFFFFFF, address)
+            assert not giver.pushed.heard(*push, link)
             giver.hits.add(0)
             for _ in range(3):
-                assert giver.pushed.heard(push, link)
+                assert giver.pushed.heard(*push, link)
                 asker = await came.get()
                 assert "GIV " in await asker.line()
                 assert (await asker.ask(N2R, "Range: bytes=5-9"))[1] == DATA[5:10]
                 asker.hang_up()
                 giver.hits.clear()  # that was long ago by now
                 await asyncio.sleep(pushed.GUEST_TIME - 10)
-            assert not giver.pushed.heard(Push(giver.guid, file.id, other), link)
+            assert not giver.pushed.heard(giver.guid, file.id, other, link)
             await asyncio.sleep(pushed.GUEST_TIME)
-            assert not giver.pushed.heard(push, link)
+            assert not giver.pushed.heard(*push, link)
             for number in range(2 * pushed.MOST_GUESTS):
                 giver.pushed._had(str(number))
             assert len(giver.pushed._guests) == pushed.MOST_GUESTS
@@ -190,7 +189,7 @@ def test_by_a_push_proxy(tmp_path: Path, share: Path) -> None:
             link = proxy.address
 
             def carry(servent: bytes, address: Address) -> bool:
-                return giver.pushed.heard(Push(servent, 0, address), link)
+                return giver.pushed.heard(servent, 0, address, link)
 
             proxy.uploads._proxy = carry
             nobody = Address("10.0.0.250", PORT)
@@ -212,7 +211,7 @@ def test_an_address_that_never_answers_is_dialed_once(tmp_path: Path, share: Pat
         ):
             giver.hits.add(1)
             for number in range(8):
-                giver.pushed.heard(Push(giver.guid, 1, victim), Address(f"10.0.1.{number}", 1))
+                giver.pushed.heard(giver.guid, 1, victim, Address(f"10.0.1.{number}", 1))
                 await asyncio.sleep(30)
             assert came.qsize() == 1
             assert (await came.get()).over  # it was given 20 s to ask for something
@@ -228,11 +227,11 @@ def test_what_a_push_has_to_be(tmp_path: Path, share: Path) -> None:
         ):
             link, far = Address("10.0.0.99", 1), Address("8.8.8.8", 1)
             giver.hits.add(1)
-            assert not giver.pushed.heard(Push(bytes(16), 1, victim), link)
-            assert not giver.pushed.heard(Push(giver.guid, 2, victim), link)
-            giver.pushed.heard(Push(giver.guid, 1, victim), far)  # we are nearer than that
-            giver.pushed.heard(Push(giver.guid, 1, Address("127.0.0.1", 80)), link)
-            giver.pushed.heard(Push(giver.guid, 1, Address(victim.host, 0)), link)
+            assert not giver.pushed.heard(bytes(16), 1, victim, link)
+            assert not giver.pushed.heard(giver.guid, 2, victim, link)
+            giver.pushed.heard(giver.guid, 1, victim, far)  # we are nearer than that
+            giver.pushed.heard(giver.guid, 1, Address("127.0.0.1", 80), link)
+            giver.pushed.heard(giver.guid, 1, Address(victim.host, 0), link)
             await asyncio.sleep(30)
             assert came.empty()
 
@@ -243,12 +242,12 @@ def test_a_neighbour_brings_so_many_in_a_minute(tmp_path: Path, share: Path) -> 
     async def story(world: World) -> None:
         async with Servent.here(world, share) as giver:
             giver.hits.add(1)
-            push, link = Push(giver.guid, 1, Address("127.0.0.1", 80)), Address("10.0.0.99", 1)
-            taken = [giver.pushed.heard(push, link) for _ in range(50)]
+            push, link = (giver.guid, 1, Address("127.0.0.1", 80)), Address("10.0.0.99", 1)
+            taken = [giver.pushed.heard(*push, link) for _ in range(50)]
             assert taken.count(True) == pushed.MOST_OF_LINK
-            assert giver.pushed.heard(push, Address("10.0.0.98", 1))
+            assert giver.pushed.heard(*push, Address("10.0.0.98", 1))
             await asyncio.sleep(61)
-            assert giver.pushed.heard(push, link)
+            assert giver.pushed.heard(*push, link)
             await asyncio.sleep(1)
 
     simulate(tmp_path, story)

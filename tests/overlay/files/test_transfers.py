@@ -1,86 +1,28 @@
 """Files that move, without a network around them: what is known of hosts, and what is done for strangers."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import NetworkError, RefusedError
-from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
 from p2pswarm.net.port import Port
-from p2pswarm.net.rate import Limiter
-from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.files.sources import Source
 from p2pswarm.overlay.files.transfers import MOST_FILES, MOST_OTHERS, Transfers
 from p2pswarm.overlay.query import Hit
-from p2pswarm.overlay.tables import Shared
-from p2pswarm.overlay.tools import Tools
-from p2pswarm.wire.gnutella.push import Push
+from tests.support.moving import SHA1, Begun, Place, exchanging, nobody
 from tests.support.servent import PORT, dial, listening, value
 from tests.support.world import World, simulate
 
-SHA1 = b"\x11" * 20
-
-
-class Place:
-    """Somewhere in a local network; it remembers the pushes."""
-
-    guid = b"\x22" * 16
-    zone = Zone.LOCAL_NETWORK
-
-    def __init__(self, host: str) -> None:
-        self.address: Address | None = Address(host, PORT)
-        self.pushes: list[Push] = []
-        self.budget = DialBudget()
-        self.told = {7}
-
-    def answered(self, index: int) -> bool:
-        return index in self.told
-
-    def send_push(self, push: Push) -> bool:
-        push.encode()
-        self.pushes.append(push)
-        return True
-
-    def pass_push(self, servent: bytes, address: Address) -> bool:
-        return False
-
-    def listing(self, files: Sequence[Shared]) -> bytes:
-        return b""
-
-
-class Begun:
-    sha1, size = SHA1, 1000
-
-    def ranges(self) -> Sequence[tuple[int, int]]:
-        return [(0, 10)]
-
-    async def read(self, at: int, buffer: memoryview) -> None:
-        buffer[:] = b"x" * len(buffer)
-
 
 async def moving(world: World) -> tuple[Transfers, Place, Port]:
-    loop = asyncio.get_running_loop()
-    port = Port(world.host(10e6).name, PORT)
-    await port.open()
-
-    async def seed(info_hash: InfoHash, asker: str) -> None:
-        raise AssertionError
-
-    async def seek(source: Source) -> None:
-        raise AssertionError
-
-    up = Limiter(0, loop.time, loop.call_later)
-    place = Place(port.host)
-    transfers = Transfers(
-        Tools(port, DiskPool(threads=0), up, Random(1), seed, 4), place, seek, network="gnutella"
-    )
+    exchange = await exchanging(world)
+    place = Place(exchange.port.host)
+    transfers = Transfers(exchange, place, nobody, network="gnutella")
     transfers.open()
-    return transfers, place, port
+    return transfers, place, exchange.port
 
 
 def hit(**more: object) -> Hit:
@@ -147,7 +89,7 @@ def test_a_hit_with_an_impossible_number_is_no_bug(tmp_path: Path) -> None:
 def test_what_is_lent_is_given_until_it_is_taken_back(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         transfers, _, port = await moving(world)
-        life = asyncio.ensure_future(transfers.run())
+        life = asyncio.ensure_future(transfers._exchange.run())
         await asyncio.sleep(0.1)
         end = transfers.lend(Begun())
         guest = await dial(world, Address(port.host, PORT))
@@ -176,7 +118,7 @@ def test_a_push_is_obeyed_for_what_was_told(tmp_path: Path, index: int, comes: b
         life = asyncio.ensure_future(transfers.run())
         await asyncio.sleep(0.1)
         async with listening(world) as (address, came):
-            transfers.pushed(Push(place.guid, index, address), address)
+            transfers.pushed(place.guid, index, address, address)
             await asyncio.sleep(1)
             assert came.empty() is not comes
             if comes:
