@@ -158,6 +158,8 @@ class Index(Generic[Owner]):
         self._most, self._most_of_owner = most, most_of_owner
         self._collections: dict[Owner, _Collection] = {}  # whoever is looked at next comes first
         self.files = 0
+        self.looks = 0
+        """How often a search looked whether a file has a word: the work of all of them."""
         self._keys = 0
 
     def __contains__(self, owner: Owner) -> bool:
@@ -231,6 +233,7 @@ class Index(Generic[Owner]):
             if used:
                 looked.append(owner)
                 work -= used
+                self.looks += used
             if files:
                 results.append((owner, files))
                 limit -= len(files)

@@ -435,6 +435,24 @@ def test_a_child_is_answered_while_a_link_floods() -> None:
     node.flood.check()
 
 
+@pytest.mark.parametrize("role", [Role.LINK, Role.VISITOR])
+def test_who_makes_us_look_long_may_ask_less(role: Role) -> None:
+    node, child, _, _ = linked()
+    bad = [node.join(public(100 + number), role) for number in range(2)]
+    for number in range(5):
+        node.join(public(200 + number), Role.CHILD, *["moon"] * 4000)
+    asked = 0
+    for second in range(5):
+        node.net.now, before = float(second), node.index.looks
+        for turn in range(15):
+            asked += 1
+            heavy = Query(guid(1000 + asked), 7, 0, ("moon",), min_size=1 << 40)
+            node.got(bad[turn % 2], heavy)
+        node.got(child, question(asked))
+        assert len(child.found()) == 5 * OF_HOST
+        assert 0 < node.index.looks - before < 10 * 20_000
+
+
 def test_of_one_link_come_so_many_hits_a_second() -> None:
     node, child, one, _ = linked()
     node.got(child, question(1))
