@@ -17,7 +17,6 @@ from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.overlay.supernode.member import Member
 from p2pswarm.overlay.supernode.options import Options, Wish
 from p2pswarm.overlay.supernode.us import Us
-from p2pswarm.wire.supernode.pushing import Push
 from p2pswarm.wire.supernode.shares import SharedFile
 from tests.support.world import World
 
@@ -38,7 +37,7 @@ class Someone:
         self.host, self.port = host, Port(host.name, PORT)
         self.address = Address(host.name, PORT)
         self.free = 100  # percent of its CPU
-        self.pushes: list[tuple[Push, Address]] = []
+        self.pushes: list[Any] = []  # who shall dial whom, and who brought that
         us = Us(dice.randbytes(16), self.port, options, lambda: self.free)
         known = Known(Hosts("supernode"), DialBudget(), options, dice, loop.time)
         up = Limiter(0, loop.time, loop.call_later)
