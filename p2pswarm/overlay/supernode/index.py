@@ -9,9 +9,9 @@ more. When it ends early, whoever was looked at goes behind the others, so that 
 first who were left out; nobody keeps the others from being found by sharing what everybody asks for.
 
 A file costs about 600 bytes, as measured with 100 000 made-up names like those of music in folders, of eight
-words each, and a SHA-1: half of it is the file itself, the rest are three keys that no other of its owner's files has. A
-stranger can make up new words only, so keys are bounded as files are. A query costs 50 microseconds among a
-hundred owners, and 10 milliseconds at worst.
+words each, and a SHA-1: half of it is the file itself, the rest are three keys that no other of its owner's
+files has. A stranger can make up new words only, so keys are bounded as files are. A query costs 50
+microseconds among a hundred owners, and 10 milliseconds at worst.
 """
 
 from collections.abc import Hashable, Iterable
