@@ -30,7 +30,7 @@ from p2pswarm.wire.supernode.keeping import Pong
 from p2pswarm.wire.supernode.pushing import Push
 from p2pswarm.wire.supernode.queries import Query, Stop
 from p2pswarm.wire.supernode.shares import Share, SharedFile, Unshare
-from p2pswarm.wire.supernode.testing import Invite
+from p2pswarm.wire.supernode.testing import Invite, Verdict
 
 __all__ = ["Ordinary"]
 
@@ -144,6 +144,11 @@ class Ordinary:
     def stop(self, guid: bytes) -> None:
         if self.parent is not None:
             self.parent.send(Stop(guid).encode().encode())
+
+    def failed_tests(self) -> None:
+        """We are no super node, whoever invited us."""
+        if self.parent is not None:
+            self.parent.send(Verdict(False, 0).encode().encode())
 
     def tick(self, now: float) -> None:
         if self.parent is not None:

@@ -36,7 +36,8 @@ FULL_PAUSE = 30.0  # seconds
 MOST_FULL = 500
 MOST_OF_TELLER = 5  # hosts of one refusal that are tried in the same round
 DICE = 40.0  # points of load within which nobody is better
-SILENT = 1000.0  # points: after everybody who answered
+FULL = 300.0  # points: after everybody who has room
+SILENT = 1000.0  # after everybody who answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +121,12 @@ class Seeking:
         self._asked.pop(address, None)
         self._ready.pop(address, None)
         self._known.answered(address)
+        points = load + 100 * min(rtt, 1.0) + self._dice.uniform(0, DICE)
         if room > 0:
             self._full.pop(address, None)
-            self._ready[address] = load + 100 * min(rtt, 1.0) + self._dice.uniform(0, DICE)
-        else:
-            self._note_full(address, now)
+        else:  # it refuses us, and names others
+            points += FULL
+        self._ready[address] = points
 
     def refused(
         self, address: Address, now: float, *, full: bool, hosts: Iterable[Entry] = ()

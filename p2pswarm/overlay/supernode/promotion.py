@@ -202,6 +202,11 @@ class Ambition:
         self._round.bad += not good
         return self._heard(tester, now)
 
+    @property
+    def tested(self) -> bool:
+        """Whether a round of tests is under way."""
+        return self._round is not None
+
     def unheard(self, tester: Address, now: float) -> Move | None:
         """It gave no verdict; that says nothing about us, but nobody is promoted by it."""
         if self._round is None or tester not in self._round.waiting:
