@@ -29,6 +29,7 @@ TIMES = 10  # as many as before want in
 CALM = 300.0  # seconds in which the first ones come, one after the other
 RAIN = 60.0  # seconds in which all others do
 AFTER = 300.0  # seconds at most until everybody is in
+SETTLED = 15.0  # seconds after which it is asked what can be found
 PROMOTE_AFTER = 60.0  # seconds; ten minutes by default, which the laboratory need not wait
 KNOWN = 5  # super nodes that a newcomer has heard of
 QUERIES = 20
@@ -93,6 +94,7 @@ class _Storm:
             await asyncio.sleep(PROMOTE_AFTER)
             await self._come(self._nodes - self._story.calm, RAIN)
             await self.town.until(self._all_in, AFTER)
+            await asyncio.sleep(SETTLED)
             watching.cancel()
         await self._search()
         return self._story

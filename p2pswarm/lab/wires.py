@@ -80,8 +80,8 @@ class Transport(asyncio.Transport):
         self._net, self._here, self._there = net, here, there
         self._protocol = protocol
         self._waiting: deque[memoryview] | None = None  # for the uplink; most never need one
-        self.arriving: list[bytes] = []
-        """On the way to us."""
+        self.arriving: list[bytes | Exception] = []
+        """On the way to us; in the end, that there will be no more."""
         self._size = 0
         self._paused = False
         self._dead = False
@@ -165,6 +165,9 @@ class Transport(asyncio.Transport):
             self._net.call_later(AGAIN, self.deliver)
             return
         data = self.arriving.pop(0)
+        if isinstance(data, Exception):
+            self.lose(data)
+            return
         while data and not self._dead:
             buffer = self._protocol.get_buffer(-1)
             n = min(len(data), len(buffer))
@@ -180,7 +183,8 @@ class Transport(asyncio.Transport):
     def close(self) -> None:
         if not self._dead:
             self.lose(None)
-            self._net.call_later(self._here.delay, self.other.lose, ConnectionResetError("reset"))
+            self.other.arriving.append(ConnectionResetError("reset"))
+            self._net.deliver_later(self._here.delay, self.other)
 
     def lose(self, why: Exception | None) -> None:
         """The connection is no more."""
