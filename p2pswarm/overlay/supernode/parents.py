@@ -20,6 +20,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.known import Known
+from p2pswarm.wire.supernode.hello import Reason
 from p2pswarm.wire.supernode.hosts import Entry
 
 __all__ = ["DIAL_TIME", "Moves", "Seeking"]
@@ -35,7 +36,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # after a round that failed, doubled eac
 FULL_PAUSE = 30.0  # seconds
 MOST_FULL = 500
 MOST_OF_TELLER = 5  # hosts of one refusal that are tried in the same round
-DICE = 40.0  # points of load within which nobody is better
+DICE = 60.0  # points of load within which nobody is better
 SILENT = 1000.0  # points: after everybody who answered
 
 
@@ -83,7 +84,7 @@ class Seeking:
             self._tried.add(parent.normal)
 
     def found(self) -> tuple[Address, ...]:
-        """There is a parent. Returns whose dials are to be given up."""
+        """There is a parent, or none is needed. Returns whose dials are to be given up."""
         given_up = tuple(self._dialing)
         self._end_round(None)
         return given_up
@@ -121,25 +122,40 @@ class Seeking:
         self._ready.pop(address, None)
         self._known.answered(address)
         if room > 0:
-            self._full.pop(address, None)
             self._ready[address] = load + 100 * min(rtt, 1.0) + self._dice.uniform(0, DICE)
         else:
             self._note_full(address, now)
 
     def refused(
-        self, address: Address, now: float, *, full: bool, hosts: Iterable[Entry] = ()
+        self, address: Address, reason: Reason, now: float, hosts: Iterable[Entry] = ()
     ) -> None:
-        """It is a super node, but not our parent; it names others, who are tried next.
+        """It is a node of ours, but not our parent; it names others, who are tried next.
 
         What it names is for the host cache, too, which the owner tells.
         """
         address = address.normal
         if self._dialing.pop(address, None) is None:
             return
-        self._known.answered(address)
-        if full:
-            self._note_full(address, now)
         self._next_dial = now
+        if reason is Reason.NOT_SUPER:
+            self._known.ordinary(address)
+        elif reason is Reason.SELF:
+            self._known.ourselves(address)
+        else:
+            self._known.answered(address)
+        if reason is Reason.FULL:
+            self._note_full(address, now)
+        self._learn(address, hosts, now)
+
+    def failed(self, address: Address, now: float) -> None:
+        """It did not answer within `DIAL_TIME`, or is no node of ours."""
+        if self._dialing.pop(address.normal, None) is not None:
+            self._known.failed(address)
+            self._next_dial = now
+
+    # How it goes on
+
+    def _learn(self, address: Address, hosts: Iterable[Entry], now: float) -> None:
         near = zone_of(address.host)
         told = {each.address.normal: each.load for each in hosts if _may_be_there(each, near)}
         fresh = [each for each in told if each not in self._tried and self._has_room(each, now)]
@@ -148,14 +164,6 @@ class Seeking:
         for each in fresh[: max(most, 0)]:
             self._tried.add(each)
             self._ready[each] = told[each] + self._dice.uniform(0, DICE)
-
-    def failed(self, address: Address, now: float) -> None:
-        """It did not answer within `DIAL_TIME`, or is no super node."""
-        if self._dialing.pop(address.normal, None) is not None:
-            self._known.failed(address)
-            self._next_dial = now
-
-    # How it goes on
 
     def _give_up_waiting(self, now: float) -> None:
         """Who is silent comes after all who answered; whoever hangs has failed."""
