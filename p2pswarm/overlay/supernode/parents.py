@@ -8,7 +8,8 @@ half a second each and not their timeout.
 The one hard thing: a thousand children may lose one parent in the same moment. So each waits up to a second,
 asks a few candidates of its own, and throws dice where the difference is small.
 
-A host that was full is not dialed again for a while, unless it says by pong that it has room. Sans-IO.
+Who is full is dialed when nobody has room, as it tells of others, but then not again for a while, unless it
+says by pong that it has room. Sans-IO.
 """
 
 from collections import OrderedDict
@@ -37,7 +38,8 @@ FULL_PAUSE = 30.0  # seconds
 MOST_FULL = 500
 MOST_OF_TELLER = 5  # hosts of one refusal that are tried in the same round
 DICE = 60.0  # points of load within which nobody is better
-SILENT = 1000.0  # points: after everybody who answered
+FULL = 500.0  # points: after everybody who has room
+SILENT = 1000.0  # and after everybody who answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +123,13 @@ class Seeking:
         self._asked.pop(address, None)
         self._ready.pop(address, None)
         self._known.answered(address)
+        points = load + 100 * min(rtt, 1.0) + self._dice.uniform(0, DICE)
         if room > 0:
-            self._ready[address] = load + 100 * min(rtt, 1.0) + self._dice.uniform(0, DICE)
-        else:
-            self._note_full(address, now)
+            self._ready[address] = points
+        elif self._has_room(address, now):
+            self._ready[address] = (
+                FULL + points
+            )  # it may know where else to go, or want to promote us
 
     def refused(
         self, address: Address, reason: Reason, now: float, hosts: Iterable[Entry] = ()
@@ -176,8 +181,8 @@ class Seeking:
             self.failed(address, now)
 
     def _ping(self, now: float) -> tuple[Address, ...]:
-        """The next few, unless somebody who answered is to be dialed or has just been."""
-        answered = any(points < SILENT for points in self._ready.values())
+        """The next few, unless somebody with room is to be dialed or somebody has just been."""
+        answered = any(points < FULL for points in self._ready.values())
         if answered or not self._may_ask or (self._dialing and now < self._next_dial):
             return ()
         n = min(PINGED, MOST_ASKED - len(self._tried))

@@ -200,10 +200,11 @@ def test_with_anybody_live_and_with_room_a_parent_is_there_in_time(
     assert child.parent is not None
 
 
-def test_referrals_of_a_full_one_lead_to_a_parent() -> None:
+@pytest.mark.parametrize("udp", [True, False])
+def test_referrals_of_a_full_one_lead_to_a_parent(udp: bool) -> None:
     """None of those with room was known, and the full one names dead ones as well."""
     dead = [sn(n) for n in range(100, 104)]
-    supers = {sn(0): Super(room=0, udp=False, tells=[*dead, sn(1)]), sn(1): Super(udp=False)}
+    supers = {sn(0): Super(room=0, udp=udp, tells=[*dead, sn(1)]), sn(1): Super(udp=False)}
     for seed in range(20):
         street, child = Street(supers), Child(seed, [sn(0)])
         street.lost(child)
@@ -221,12 +222,21 @@ def test_a_full_one_is_not_dialed_again_for_a_while() -> None:
     assert 2 <= len(child.dials) <= 6
 
 
+def test_a_full_one_is_not_dialed_while_others_have_room() -> None:
+    for seed in range(20):
+        supers = {sn(n): Super(room=n // 7, load=0 if n < 7 else 99) for n in range(8)}
+        street, child = Street(supers), Child(seed, supers)
+        street.lost(child)
+        street.run(5)
+        assert child.dials[0][1] == child.parent == sn(7)
+
+
 def test_a_pong_with_room_ends_that() -> None:
     supers = {sn(0): Super(room=0)}
     street, child = Street(supers), Child(1, [], Options(connect=(sn(0),)))
     street.lost(child)
     street.run(4)
-    assert not child.dials
+    assert len(child.dials) == 1
     supers[sn(0)].room = 1
     street.run(5)
     assert child.parent == sn(0)
