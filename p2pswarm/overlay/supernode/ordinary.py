@@ -102,11 +102,10 @@ class Ordinary:
             await self._tell(link)
 
     def _refused(self, address: Address, refusal: Refuse) -> None:
-        full = refusal.reason is Reason.FULL
         if refusal.reason is Reason.SELF:
             self._home.ourselves(address)
         self._home.told(refusal.hosts, address)
-        self._seeking.refused(address, self._clock(), full=full, hosts=refusal.hosts)
+        self._seeking.refused(address, refusal.reason, self._clock(), refusal.hosts)
         if refusal.invited:
             self._home.invited()
         self._bell.set()

@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds
 HOSTS_EVERY = 7200.0  # seconds between lists of hosts, as with FastTrack
+NEWS_TIME = 5.0  # seconds until our neighbours hear of a new one, with others that come meanwhile
 MOST_VISITORS = 100  # at a time: each asks one thing, and goes
 PING_EVERY = 10.0  # seconds between questions to links, how full they are
 ROOMY = 80  # percent: who is fuller is no help to who is full
@@ -226,6 +227,8 @@ class Serving:
     def _confirm(self, link: Link) -> None:
         if self._trust.trusted(link):
             self.flood.confirmed(link)
+            # Who joined before knows one super node less, and perhaps us alone, who may die.
+            self._next_hosts = min(self._next_hosts, self._clock() + NEWS_TIME)
 
     # What they say
 

@@ -181,7 +181,7 @@ def test_who_opted_out_is_never_promoted(options: Options) -> None:
     rooms = ambition(options)
     rooms.invited()
     assert all(
-        step(rooms, now, nobody=nobody) is None for now in range(10_000) for nobody in (0, 1)
+        step(rooms, now, nobody=nobody) is None for now in range(10_000) for nobody in (False, True)
     )
 
 
