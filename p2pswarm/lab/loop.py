@@ -52,7 +52,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.listeners: dict[Name, Callable[[], asyncio.BaseProtocol]] = {}
         self.ears: dict[Name, DatagramTransport] = {}
         self.dice = Random(1)  # for what is lost
-        self.ports = itertools.count(50_000)
+        self.ports = itertools.cycle(range(32_768, 61_000))  # as Linux has them
         self.transports: WeakSet[Transport] = WeakSet()
         self.complaints: list[dict[str, Any]] = []
         self._moments: dict[float, list[Transport]] = {}  # who hears something then, in order

@@ -262,7 +262,7 @@ class Member:
         self._known.ourselves(address)
 
     def invited(self) -> None:
-        self._ambition.invited()
+        self._ambition.invited(self._clock())
 
     def hits(self, body: bytes, teller: Link) -> None:
         """Raises RemoteProtocolError."""
