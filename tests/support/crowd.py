@@ -88,6 +88,21 @@ class Someone:
                 transport.abort()
         life.cancel()
 
+    async def rest(self) -> None:
+        """It leaves the network; its port stays open."""
+        life, self._life = self._life, None
+        assert life is not None
+        life.cancel()
+        await asyncio.wait([life])
+
+    def again(self) -> None:
+        self._life = asyncio.ensure_future(self.member.run())
+
+    async def hide(self) -> None:
+        """Nobody can dial it any more."""
+        loop: Any = asyncio.get_running_loop()
+        loop.listeners.pop((self.host.name, PORT), None)
+
     # What it knows as a super node
 
     @property

@@ -190,6 +190,7 @@ class Member:
             self._follow(self._ambition.unheard(tester, self._clock()))
         else:
             log.debug("supernode: %s says of us: %s", tester, verdict)
+            self._known.answered(tester)
             reachable, rate = verdict.reachable, verdict.rate
             self._follow(
                 self._ambition.verdict(tester, self._clock(), reachable=reachable, rate=rate)
