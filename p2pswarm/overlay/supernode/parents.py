@@ -85,8 +85,10 @@ class Seeking:
             self._known.failed(parent)
             self._tried.add(parent.normal)
 
-    def found(self) -> tuple[Address, ...]:
-        """There is a parent, or none is needed. Returns whose dials are to be given up."""
+    def found(self, parent: Address | None = None) -> tuple[Address, ...]:
+        """There is a parent, or none is wanted. Returns whose dials are to be given up."""
+        if parent is not None:
+            self._known.answered(parent)
         given_up = tuple(self._dialing)
         self._end_round(None)
         return given_up
@@ -125,11 +127,11 @@ class Seeking:
         self._known.answered(address)
         points = load + 100 * min(rtt, 1.0) + self._dice.uniform(0, DICE)
         if room > 0:
+            self._full.pop(address, None)
             self._ready[address] = points
-        elif self._has_room(address, now):
-            self._ready[address] = (
-                FULL + points
-            )  # it may know where else to go, or want to promote us
+        elif self._has_room(address, now):  # it may say where else to go, or want to promote us
+            self._note_full(address, now)
+            self._ready[address] = FULL + points
 
     def refused(
         self, address: Address, reason: Reason, now: float, hosts: Iterable[Entry] = ()

@@ -9,13 +9,13 @@ until our own test of it, and a visitor gets one answer.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from p2pswarm.errors import BusyError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
-from p2pswarm.overlay.supernode.asking import OURS, Heard, Role, Us as Owner
+from p2pswarm.overlay.supernode.asking import OF_HOST, OURS, Heard, Role, Us as Owner
 from p2pswarm.overlay.supernode.family import Family
 from p2pswarm.overlay.supernode.flooding import Flood
 from p2pswarm.overlay.supernode.greeting import TurnedDownError, greet
@@ -68,18 +68,23 @@ class Serving:
         self._linking: Linking[Link] = Linking(home.us.node, known, options, dice)
         self._trust: Trust[Link] = Trust(options, dice)
         self.links: dict[Link, int] = {}  # and how full each is, in percent
+        self._believed: set[Link] = set()
+        self._named: dict[Link, bytes] = {}  # hosts that one named before we believed it
         self._visitors: dict[Link, float] = {}  # and until when
         self._next_hosts, self._next_ping = now + HOSTS_EVERY, now
         self._tasks: asyncio.TaskGroup | None = None
+        self.closed = False
+        """It takes nobody in any more."""
 
     async def run(self) -> None:
+        self.closed = False
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 while True:
                     self._tick(self._clock())
                     await asyncio.sleep(TICK)
         finally:
-            self._tasks = None
+            self._tasks, self.closed = None, True
             self._leave()
 
     def _tick(self, now: float) -> None:
@@ -225,10 +230,20 @@ class Serving:
             link.listen(self)
 
     def _confirm(self, link: Link) -> None:
-        if self._trust.trusted(link):
-            self.flood.confirmed(link)
-            # Who joined before knows one super node less, and perhaps us alone, who may die.
-            self._next_hosts = min(self._next_hosts, self._clock() + NEWS_TIME)
+        """Children hear of it at once: when we are gone they need somebody to go to."""
+        if not self._trust.trusted(link) or link in self._believed:
+            return
+        alone = not self._believed
+        self._believed.add(link)
+        self.flood.confirmed(link)
+        named = self._named.pop(link, None)
+        if named is not None:
+            self._home.told(Hosts.read(named).entries, link.remote)
+        news = Hosts(tuple(self._linked_hosts([link]))).encode().encode()
+        for child in list(self.family.children):
+            child.send(news)
+        if alone:  # what we asked before went nowhere
+            self._home.moved()
 
     # What they say
 
@@ -247,8 +262,8 @@ class Serving:
                 self.family.got(link, frame, now)
             case FrameKind.VERDICT if link.place is Place.CHILD:
                 self.family.failed(link, now)
-            case FrameKind.HOSTS if self._trust.trusted(link):
-                self._home.told(Hosts.read(frame.body).entries, link.remote)
+            case FrameKind.HOSTS if link.place is Place.LINK:
+                self._got_hosts(link, frame.body)
             case FrameKind.INVITE if link.place is Place.LINK:
                 nonce = self._nonces.give(now)
                 link.send(Test(self._us.port, nonce).encode().encode())
@@ -258,6 +273,14 @@ class Serving:
                 link.close(NetworkError(f"it says: {Bye.read(frame.body).text}"))
             case _:
                 pass
+
+    def _got_hosts(self, link: Link, body: bytes) -> None:
+        """The first list comes before the other side was tested, and then waits for that."""
+        hosts = Hosts.read(body)
+        if self._trust.trusted(link):
+            self._home.told(hosts.entries, link.remote)
+        else:
+            self._named[link] = body
 
     def _got_pong(self, link: Link, pong: Pong) -> None:
         if link in self.links:
@@ -296,6 +319,8 @@ class Serving:
         self.family.left(link)
         if link in self.links:
             del self.links[link]
+            self._named.pop(link, None)
+            self._believed.discard(link)
             self._linking.unlinked(link)
             self._trust.left(link)
         self._visitors.pop(link, None)
@@ -308,6 +333,12 @@ class Serving:
         before = sent["query"]
         self.flood.ask(query, self._clock(), heard)
         return sent["query"] - before
+
+    def here(self, query: Query) -> list[Found]:
+        """What our children have."""
+        owners = self.index.search(query, query.want, OF_HOST, OURS)
+        told = (self.tell(owner, tuple(files)) for owner, files in owners)
+        return [found for found in told if found is not None]
 
     def stop(self, guid: bytes) -> None:
         self.flood.stop(guid)
@@ -335,14 +366,14 @@ class Serving:
 
     def hosts(self) -> tuple[Entry, ...]:
         """Super nodes to go to: those we are linked to, and others that answered us lately."""
-        linked = [
-            Entry(link.address, 0, load)
-            for link, load in self.links.items()
-            if link.address is not None and self._trust.trusted(link)
-        ]
+        linked = self._linked_hosts(self._believed)
         have = {entry.address for entry in linked}
         lately = [Entry(each, 1, 0) for each in self._known.lately() if each not in have]
         return tuple((linked + lately)[:HOSTS_MOST])
+
+    def _linked_hosts(self, links: Iterable[Link]) -> list[Entry]:
+        at = ((link.address, self.links[link]) for link in links)
+        return [Entry(address, 0, load) for address, load in at if address is not None]
 
     def _leave(self) -> None:
         bye = Bye("I serve no longer", self.hosts()).encode().encode()
