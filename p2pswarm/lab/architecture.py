@@ -11,7 +11,18 @@ from typing import Protocol
 
 __all__ = ["Architecture", "Outcome", "Question", "Thing", "names_of", "questions", "scatter"]
 
-_FIRST = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "harbor", "indigo", "jasper")
+_FIRST = (
+    "amber",
+    "birch",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "harbor",
+    "indigo",
+    "jasper",
+)
 _SECOND = ("river", "signal", "meadow", "canyon", "lantern", "orbit", "winter", "mosaic", "summit")
 
 
