@@ -21,7 +21,7 @@ from p2pswarm.lab.results import Chart, Line, Result, Table
 from p2pswarm.lab.topologies import CRAWLS, Graph, load
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL
 
-__all__ = ["REFERENCE", "Reach", "coverage", "floods", "saturation"]
+__all__ = ["REFERENCE", "Reach", "coverage", "flood_from", "floods", "saturation"]
 
 WORDS = "amber river"
 
@@ -53,12 +53,13 @@ def floods(graph: Graph, origins: Sequence[int], dice: Random) -> list[Reach]:
     async def story(loop: VirtualLoop) -> list[Reach]:
         network = Network(loop, graph, dice, routing=False)
         await network.build([()] * graph.nodes, table_of([WORDS]))
-        return [await _flood(network, origin) for origin in origins]
+        return [await flood_from(network, origin) for origin in origins]
 
     return play(story)
 
 
-async def _flood(network: Network, origin: int) -> Reach:
+async def flood_from(network: Network, origin: int) -> Reach:
+    """With a TTL of 7."""
     network.watch.begin()
     await network.flood(origin, WORDS, FLAT_TTL)
     messages = network.watch.queries()

@@ -69,8 +69,8 @@ class Graph:
 
     def largest(self) -> "Graph":
         """Its largest component, numbered anew."""
-        parts: list[list[int]] = list(self.components())
-        return self.only(sorted(max(parts, key=len)))
+        _, part = max((len(part), part) for part in self.components())
+        return self.only(sorted(part))
 
     def only(self, kept: Iterable[int]) -> "Graph":
         """These nodes and the edges among them, numbered anew in this order."""

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from p2pswarm.lab.architecture import Outcome, Question, Thing
-from p2pswarm.lab.coverage import WORDS, Reach, floods, saturation
+from p2pswarm.lab.coverage import WORDS, flood_from, floods, saturation
 from p2pswarm.lab.gnutella.architectures import Flood
 from p2pswarm.lab.gnutella.network import Network
 from p2pswarm.lab.gnutella.servents import table_of
@@ -27,44 +27,44 @@ def counted(graph: Graph, origin: int, ttl: int) -> tuple[int, int]:
     return sum(sent), sum(0 < hops <= ttl for hops in far.values())
 
 
-def separate(graph: Graph, origin: int, ttls: Sequence[int]) -> list[tuple[int, int]]:
-    """A flood for each TTL."""
+def told_and_done(graph: Graph, origin: int) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Messages and nodes by TTL: of a flood for each, and as the last one tells them."""
 
-    async def story(loop: VirtualLoop) -> list[tuple[int, int]]:
+    async def story(loop: VirtualLoop) -> tuple[list[int], list[int], list[int], list[int]]:
         network = Network(loop, graph, Random(1), routing=False)
         await network.build([()] * graph.nodes, table_of([WORDS]))
-        found = []
-        for ttl in ttls:
+        messages, nodes = [], []
+        for ttl in range(1, 8):
             network.watch.begin()
             await network.flood(origin, WORDS, ttl)
-            watch = network.watch
-            found.append((sum(watch.queries()), sum(watch.reach.values())))
-        return found
+            messages.append(sum(network.watch.queries()))
+            nodes.append(sum(network.watch.reach.values()))
+        told = await flood_from(network, origin)
+        return messages, nodes, list(told.messages), list(told.nodes)
 
     return play(story)
 
 
-def one_flood(reach: Reach) -> list[tuple[int, int]]:
-    return list(zip(reach.messages, reach.nodes, strict=True))
+def check(graph: Graph, origin: int) -> list[int]:
+    messages, nodes, told_messages, told_nodes = told_and_done(graph, origin)
+    assert messages == told_messages
+    assert nodes == told_nodes
+    assert list(zip(messages, nodes, strict=True)) == [
+        counted(graph, origin, ttl) for ttl in range(1, 8)
+    ]
+    return messages
 
 
 @pytest.mark.parametrize("origin", [0, 77])
 def test_one_flood_tells_what_every_smaller_one_does(origin: int) -> None:
-    (reach,) = floods(GRAPH, [origin], Random(1))
-    expected = [counted(GRAPH, origin, ttl) for ttl in range(1, 8)]
-    assert one_flood(reach) == separate(GRAPH, origin, range(1, 8)) == expected
+    assert check(GRAPH, origin)[-1] == saturation(GRAPH)
 
 
 @pytest.mark.timeout(120)
 def test_it_does_so_on_a_crawl_and_saturates_it_exactly() -> None:
     """Node 0 of the crawl is at most six hops from everybody, so that a TTL of seven is enough."""
     graph = load("p2p-Gnutella08").largest()
-    (reach,) = floods(graph, [0], Random(1))
-    assert reach.messages[-1] == saturation(graph) == 35254
-    assert reach.nodes[-1] == graph.nodes - 1
-    expected = [counted(graph, 0, ttl) for ttl in range(1, 8)]
-    assert one_flood(reach) == expected
-    assert separate(graph, 0, range(1, 8)) == expected
+    assert check(graph, 0)[-1] == saturation(graph) == 35254
 
 
 def test_the_product_floods_the_same_way() -> None:
@@ -107,7 +107,7 @@ def test_hits_come_back_over_as_many_hops() -> None:
 @pytest.mark.parametrize("ttl", [1, 2, 3])
 def test_only_who_is_near_enough_is_found(ttl: int) -> None:
     far = GRAPH.distances(0)
-    outcome, _ = asked(GRAPH, [node for node in range(1, 120)], ttl)
+    outcome, _ = asked(GRAPH, range(1, 120), ttl)
     assert outcome.found == sum(hops <= ttl for hops in far.values()) - 1
     assert outcome.messages["query"] == counted(GRAPH, 0, ttl)[0]
 
