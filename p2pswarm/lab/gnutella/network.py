@@ -84,7 +84,7 @@ class Network:
         """The watch then knows what it did. A leaf has its ultrapeer ask."""
         asker = self.above(origin)
         asker.router.flood(Query(words), new_guid(self._dice), ttl)
-        await self.settle(ttl)
+        await self.settle(ttl + 1)  # and to leaves
 
     async def settle(self, hops: int) -> None:
         """Until queries have gone so far, and hits come back."""

@@ -6,7 +6,7 @@ import pytest
 
 from p2pswarm.lab.architecture import Outcome, Question, Thing, names_of
 from p2pswarm.lab.gnutella.walking import Walkers
-from p2pswarm.lab.loop import VirtualLoop, play
+from p2pswarm.lab.loop import VirtualLoop, play, virtual_loop
 from p2pswarm.lab.topologies import Graph, random_graph
 
 GRAPH = random_graph(100, 6, Random(5))
@@ -70,5 +70,5 @@ def test_a_seed_is_a_walk() -> None:
 
 
 def test_a_ttl_says_no_more_steps() -> None:
-    with pytest.raises(ValueError, match="256 steps"):
-        Walkers(VirtualLoop(), GRAPH, 1, 256, Random(1))
+    with virtual_loop() as loop, pytest.raises(ValueError, match="256 steps"):
+        Walkers(loop, GRAPH, 1, 256, Random(1))
