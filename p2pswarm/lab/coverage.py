@@ -4,7 +4,8 @@ Every host is equally far from every other, so that a query comes to everybody o
 TTL 7 therefore tells what every smaller TTL does: its messages that had made fewer hops, and the nodes that
 those reached (tests/lab/gnutella compare it with separate floods).
 
-All nodes may have what is asked for, by their tables, and none has it: each first copy is seen, no hit goes back.
+All nodes may have what is asked for, by their tables, and none has it: each first copy is seen, and no hit
+goes back.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from p2pswarm.lab.results import Chart, Line, Result, Table
 from p2pswarm.lab.topologies import CRAWLS, Graph, load
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL
 
-__all__ = ["REFERENCE", "Reach", "coverage", "floods", "saturation"]
+__all__ = ["REFERENCE", "Reach", "coverage", "flood_from", "floods", "saturation"]
 
 WORDS = "amber river"
 
@@ -52,12 +53,13 @@ def floods(graph: Graph, origins: Sequence[int], dice: Random) -> list[Reach]:
     async def story(loop: VirtualLoop) -> list[Reach]:
         network = Network(loop, graph, dice, routing=False)
         await network.build([()] * graph.nodes, table_of([WORDS]))
-        return [await _flood(network, origin) for origin in origins]
+        return [await flood_from(network, origin) for origin in origins]
 
     return play(story)
 
 
-async def _flood(network: Network, origin: int) -> Reach:
+async def flood_from(network: Network, origin: int) -> Reach:
+    """With a TTL of 7."""
     network.watch.begin()
     await network.flood(origin, WORDS, FLAT_TTL)
     messages = network.watch.queries()
@@ -74,7 +76,8 @@ def saturation(graph: Graph) -> int:
 
 def coverage(topologies: Sequence[str] = CRAWLS, origins: int = 20, seed: int = 1) -> Result:
     """`origins` nodes of each topology flood, drawn evenly, and one from where TTL 7 reaches everybody."""
-    tables, lines, facts = [], [], {"seed": seed, "origins of each": origins}
+    facts: dict[str, object] = {"seed": seed, "origins of each": origins}
+    tables, lines = [], []
     for name in topologies:
         dice, graph = Random(seed), load(name)
         found = floods(graph, [dice.randrange(graph.nodes) for _ in range(origins)], dice)
@@ -82,7 +85,13 @@ def coverage(topologies: Sequence[str] = CRAWLS, origins: int = 20, seed: int = 
         lines.append(_line(name, graph, found))
         facts[f"{name}: nodes, edges"] = f"{graph.nodes}, {len(graph.edges)}"
         facts[f"{name}: saturating flood"] = _saturated(graph, dice)
-    chart = Chart("Coverage against cost", "queries of one flood", "nodes reached (%)", tuple(lines), log_x=True)
+    chart = Chart(
+        "Coverage against cost",
+        "queries of one flood",
+        "nodes reached (%)",
+        tuple(lines),
+        log_x=True,
+    )
     return Result(
         "coverage",
         "How many nodes does a flood reach, and how many queries does it take?",
@@ -122,8 +131,8 @@ def _table(name: str, graph: Graph, found: Sequence[Reach]) -> Table:
         "TTL", "coverage %", "± s.e.", "queries", "± s.e.", "reference coverage %", "reference queries"
     )  # fmt: skip
     note = (
-        f"Means over {len(found)} origins drawn evenly, with the standard error of the mean; the asker counts "
-        "as reached. Reference: an exact count on the same graph, over more origins."
+        f"Means over {len(found)} origins drawn evenly, with the standard error of the mean; the asker "
+        "counts as reached. Reference: an exact count on the same graph, over more origins."
     )
     return Table(f"Floods on {name}", columns, tuple(rows), note)
 

@@ -45,12 +45,6 @@ class Graph:
             found[other].append(one)
         return tuple(map(tuple, found))
 
-    def role(self, node: int) -> str:
-        """In a graph of one tier all are peers."""
-        if self.supers == self.nodes:
-            return "peer"
-        return "super node" if node < self.supers else "leaf"
-
     def distances(self, origin: int) -> dict[int, int]:
         """Hops from there to everybody who can be reached."""
         far = {origin: 0}
@@ -75,7 +69,8 @@ class Graph:
 
     def largest(self) -> "Graph":
         """Its largest component, numbered anew."""
-        return self.only(sorted(max(self.components(), key=len)))
+        _, part = max((len(part), part) for part in self.components())
+        return self.only(sorted(part))
 
     def only(self, kept: Iterable[int]) -> "Graph":
         """These nodes and the edges among them, numbered anew in this order."""
