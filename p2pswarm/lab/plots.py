@@ -5,14 +5,14 @@ is drawn; without it that is a `HostError` of one line, and tables and the page 
 hold for one drawing only, so that a program that draws itself keeps its own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p2pswarm.errors import HostError
-from p2pswarm.lab import colours
+from p2pswarm.lab import colours, labels
 from p2pswarm.lab.results import Chart, Line, Result
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ _SETTINGS: dict[Any, Any] = {
     "legend.frameon": False,
 }
 _MARKS = "os^Dv"
+_LETTER = 5.2  # points, of DejaVu Sans at 9
 _BARS = 0.8  # of the way from one group to the next
 
 Places = Mapping[str, int]
@@ -151,22 +152,37 @@ def _bars(axes: "Axes", chart: Chart, shades: Mapping[str, str]) -> None:
 
 
 def _dots(axes: "Axes", chart: Chart, shades: Mapping[str, str]) -> None:
-    """Each dot with its name beside it: a legend would send the eye to and fro."""
-    ordered = sorted(
-        (line for line in chart.lines if line.points), key=lambda line: line.points[-1]
-    )
-    for number, line in enumerate(ordered):
+    """Each dot with its name near it: a legend would send the eye to and fro."""
+    for number, line in enumerate(chart.lines):
         mark = _MARKS[number % len(_MARKS)]
         xs, ys = _coordinates(line)
         axes.scatter(xs, ys, s=42, color=shades[line.label], marker=mark, zorder=3)
+    axes.margins(x=0.08, y=0.12)
+    _names(axes, [line for line in chart.lines if line.points], shades)
+
+
+def _names(axes: "Axes", lines: Sequence[Line], shades: Mapping[str, str]) -> None:
+    """Names take no part in the layout, which is settled before they find their places."""
+    figure = axes.get_figure(root=True)
+    assert figure
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    points = 72 / figure.dpi  # in a pixel
+    dots = [tuple(axes.transData.transform(line.points[0]) * points) for line in lines]
+    frame = axes.get_window_extent()
+    area = labels.Box(*(edge * points for edge in frame.extents))
+    widths = [len(line.label) * _LETTER for line in lines]
+    for line, (x, y), box in zip(lines, dots, labels.placed(dots, widths, 12, area), strict=True):
         axes.annotate(
             line.label,
-            line.points[-1],
-            xytext=(6, -13 if number % 2 else 6),  # neighbours keep out of each other's way
+            line.points[0],
+            xytext=((box.left + box.right) / 2 - x, (box.bottom + box.top) / 2 - y),
             textcoords="offset points",
+            ha="center",
+            va="center",
             color=shades[line.label],
+            arrowprops={"arrowstyle": "-", "color": shades[line.label], "lw": 0.6, "shrinkB": 5},
         )
-    axes.margins(x=0.18, y=0.12)
 
 
 def _coordinates(line: Line) -> tuple[list[float], list[float]]:

@@ -138,29 +138,48 @@ class Picture {
       .flatMap((line) => this.visible(line).map(([x, y], index) => ({ line, x, y, first: !index })))
       .sort((a, b) => a.x - b.x);
     const taken = this.dots.map(({ x, y }) => box(this.spot(x, y), 7));
+    const named = [];
     for (const { line, x, y, first } of this.dots) {
+      if (first) this.name(line, this.spot(x, y), taken, named);
+    }
+    for (const { line, x, y } of this.dots) {
       const [cx, cy] = this.spot(x, y);
       this.svg.append(shape("circle", { cx, cy, r: 6, class: `spot ${this.colour(line)}` }));
-      if (first) this.name(line, [cx, cy], taken);
     }
     this.stops = this.dots.map((_, index) => index);
   }
 
-  // Beside its dot, where it covers nothing.
-  name(line, [x, y], taken) {
-    const wide = line.label.length * LETTER + 4;
-    const spots = [
-      [x + 10, y + 4], [x - 10 - wide, y + 4], [x - wide / 2, y - 12], [x - wide / 2, y + 22],
-      [x + 8, y - 10], [x + 8, y + 20], [x - 8 - wide, y - 10], [x - 8 - wide, y + 20],
-    ];
-    const free = ([left, base]) => {
-      const own = { left, right: left + wide, top: base - 11, bottom: base + 3 };
-      const inside = left >= this.area.left && own.right <= this.area.right + 8 && own.top >= 14 && own.bottom < this.area.bottom;
-      return inside && !taken.some((other) => overlap(own, other));
+  // Beside its dot, or near it with a line to it, where it covers nothing (p2pswarm/lab/labels.py).
+  name(line, [x, y], taken, named) {
+    const wide = line.label.length * LETTER + 6;
+    const spots = [[x + 10, y + 4], [x - 10 - wide, y + 4]];
+    for (let level = 1; level < 14; level += 1) {
+      for (const base of [y + 4 + level * 17, y + 4 - level * 17]) {
+        for (const left of [x - wide / 2, x + 2, x - wide - 2]) spots.push([left, base]);
+      }
+    }
+    const around = ([left, base]) => ({ left, right: left + wide, top: base - 12, bottom: base + 4 });
+    const between = (own) => {
+      const end = Math.max(own.left, Math.min(own.right, x));
+      const sides = { left: Math.min(x, end) - 1, right: Math.max(x, end) + 1 };
+      return { ...sides, top: Math.min(y, own.bottom), bottom: Math.max(y, own.top) };
     };
-    const [left, base] = spots.find(free) ?? spots[0];
-    taken.push({ left, right: left + wide, top: base - 11, bottom: base + 3 });
-    this.text(line.label, left + 2, base, "start", `label ${this.colour(line)}`);
+    const free = (spot) => {
+      const own = around(spot);
+      if (named.some((other) => overlap(between(own), other))) return false;
+      const inside = own.left >= this.area.left && own.right <= this.area.right + 10;
+      const fits = inside && own.top >= 16 && own.bottom < this.area.bottom;
+      return fits && !taken.some((other) => overlap(own, other));
+    };
+    const spot = spots.find(free) ?? spots[0];
+    const own = around(spot);
+    named.push(own);
+    taken.push(own, between(own));
+    if (Math.abs(spot[1] - 4 - y) > 20) {
+      const end = { x2: Math.max(own.left, Math.min(own.right, x)), y2: spot[1] > y ? own.top : own.bottom };
+      this.svg.append(shape("line", { x1: x, y1: y, ...end, class: `leader ${this.colour(line)}` }));
+    }
+    this.text(line.label, spot[0] + 3, spot[1], "start", `label ${this.colour(line)}`);
   }
 
   point(event) {

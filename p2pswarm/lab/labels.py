@@ -1,0 +1,80 @@
+"""Where the names of dots go: each beside its dot, or near it with a line to it, and none over another.
+
+Architectures that find everything stand in one row at the top of a chart of cost against recall, and their
+names are longer than the ways between them. `page/charts.js` does the same on the page.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Box", "placed"]
+
+_GAP = 9.0  # between a dot and its name
+_LEVELS = 12
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle; y grows upwards."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    def meets(self, other: "Box") -> bool:
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.bottom < other.top
+            and other.bottom < self.top
+        )
+
+    def holds(self, other: "Box") -> bool:
+        return (
+            self.left <= other.left
+            and other.right <= self.right
+            and self.bottom <= other.bottom
+            and other.top <= self.top
+        )
+
+
+def placed(
+    dots: Sequence[tuple[float, float]], widths: Sequence[float], height: float, area: Box
+) -> list[Box]:
+    """A box for each dot's name, so wide and high. Without room, the first place is as good as another."""
+    taken = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in dots]
+    found: list[Box] = []
+    for dot, width in zip(dots, widths, strict=True):
+        every = list(_places(dot, width, height))
+        free = (
+            box
+            for box in every
+            if area.holds(box)
+            and not any(box.meets(other) for other in taken)
+            and not any(_line(dot, box).meets(name) for name in found)
+        )
+        chosen = next(free, every[0])
+        found.append(chosen)
+        taken += [chosen, _line(dot, chosen)]
+    return found
+
+
+def _line(dot: tuple[float, float], name: Box) -> Box:
+    """What lies between a dot and its name."""
+    x, y = dot
+    end = min(max(x, name.left), name.right)
+    left, right = sorted((x, end))
+    return Box(left - 1, min(y, name.top), right + 1, max(y, name.bottom))
+
+
+def _places(dot: tuple[float, float], width: float, height: float) -> Iterator[Box]:
+    """At the right, at the left, then below and above, farther and farther away."""
+    x, y = dot
+    beside = y - height / 2
+    yield Box(x + _GAP, beside, x + _GAP + width, beside + height)
+    yield Box(x - _GAP - width, beside, x - _GAP, beside + height)
+    for level in range(1, _LEVELS):
+        for bottom in (beside - level * height * 1.15, beside + level * height * 1.15):
+            for left in (x - width / 2, x + 2, x - width - 2):
+                yield Box(left, bottom, left + width, bottom + height)
