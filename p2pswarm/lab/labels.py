@@ -42,22 +42,26 @@ class Box:
 def placed(
     dots: Sequence[tuple[float, float]], widths: Sequence[float], height: float, area: Box
 ) -> list[Box]:
-    """A box for each dot's name, so wide and high. Without room, the first place is as good as another."""
+    """A box for each dot's name, so wide and high; best one whose line to its dot crosses no other name.
+
+    Without room, the first place is as good as another.
+    """
     taken = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in dots]
-    found: list[Box] = []
+    names: list[Box] = []
+    lines: list[Box] = []
     for dot, width in zip(dots, widths, strict=True):
         every = list(_places(dot, width, height))
-        free = (
+        free = [box for box in every if area.holds(box) and not any(map(box.meets, taken))]
+        clear = (
             box
-            for box in every
-            if area.holds(box)
-            and not any(box.meets(other) for other in taken)
-            and not any(_line(dot, box).meets(name) for name in found)
+            for box in free
+            if not any(map(box.meets, lines)) and not any(map(_line(dot, box).meets, names))
         )
-        chosen = next(free, every[0])
-        found.append(chosen)
-        taken += [chosen, _line(dot, chosen)]
-    return found
+        chosen = next(clear, (free or every)[0])
+        names.append(chosen)
+        lines.append(_line(dot, chosen))
+        taken.append(chosen)
+    return names
 
 
 def _line(dot: tuple[float, float], name: Box) -> Box:

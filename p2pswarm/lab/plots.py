@@ -181,8 +181,24 @@ def _names(axes: "Axes", lines: Sequence[Line], shades: Mapping[str, str]) -> No
             ha="center",
             va="center",
             color=shades[line.label],
-            arrowprops={"arrowstyle": "-", "color": shades[line.label], "lw": 0.6, "shrinkB": 5},
+            arrowprops=_leader(shades[line.label], x, y, box),
         )
+
+
+def _leader(shade: str, x: float, y: float, box: labels.Box) -> dict[str, Any] | None:
+    """The line from a dot to the nearest point of its name, where one is needed."""
+    if box.bottom - 12 < y < box.top + 12:
+        return None
+    across = min(1.0, max(0.0, (x - box.left) / (box.right - box.left)))
+    start = (across, 1.0 if box.top < y else 0.0)
+    return {
+        "arrowstyle": "-",
+        "color": shade,
+        "lw": 0.6,
+        "shrinkA": 1,
+        "shrinkB": 4,
+        "relpos": start,
+    }
 
 
 def _coordinates(line: Line) -> tuple[list[float], list[float]]:

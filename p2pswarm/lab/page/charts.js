@@ -137,10 +137,9 @@ class Picture {
     this.dots = this.lines
       .flatMap((line) => this.visible(line).map(([x, y], index) => ({ line, x, y, first: !index })))
       .sort((a, b) => a.x - b.x);
-    const taken = this.dots.map(({ x, y }) => box(this.spot(x, y), 7));
-    const named = [];
+    const room = { taken: this.dots.map(({ x, y }) => box(this.spot(x, y), 7)), named: [], lines: [] };
     for (const { line, x, y, first } of this.dots) {
-      if (first) this.name(line, this.spot(x, y), taken, named);
+      if (first) this.name(line, this.spot(x, y), room);
     }
     for (const { line, x, y } of this.dots) {
       const [cx, cy] = this.spot(x, y);
@@ -150,7 +149,7 @@ class Picture {
   }
 
   // Beside its dot, or near it with a line to it, where it covers nothing (p2pswarm/lab/labels.py).
-  name(line, [x, y], taken, named) {
+  name(line, [x, y], { taken, named, lines }) {
     const wide = line.label.length * LETTER + 6;
     const spots = [[x + 10, y + 4], [x - 10 - wide, y + 4]];
     for (let level = 1; level < 14; level += 1) {
@@ -166,15 +165,20 @@ class Picture {
     };
     const free = (spot) => {
       const own = around(spot);
-      if (named.some((other) => overlap(between(own), other))) return false;
       const inside = own.left >= this.area.left && own.right <= this.area.right + 10;
       const fits = inside && own.top >= 16 && own.bottom < this.area.bottom;
       return fits && !taken.some((other) => overlap(own, other));
     };
-    const spot = spots.find(free) ?? spots[0];
+    const clear = (spot) => {
+      const own = around(spot);
+      return ![...named.map((other) => [between(own), other]), ...lines.map((other) => [own, other])].some((pair) => overlap(...pair));
+    };
+    const open = spots.filter(free);
+    const spot = open.find(clear) ?? open[0] ?? spots[0];
     const own = around(spot);
     named.push(own);
-    taken.push(own, between(own));
+    lines.push(between(own));
+    taken.push(own);
     if (Math.abs(spot[1] - 4 - y) > 20) {
       const end = { x2: Math.max(own.left, Math.min(own.right, x)), y2: spot[1] > y ? own.top : own.bottom };
       this.svg.append(shape("line", { x1: x, y1: y, ...end, class: `leader ${this.colour(line)}` }));
