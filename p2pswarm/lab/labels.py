@@ -40,13 +40,17 @@ class Box:
 
 
 def placed(
-    dots: Sequence[tuple[float, float]], widths: Sequence[float], height: float, area: Box
+    dots: Sequence[tuple[float, float]],
+    widths: Sequence[float],
+    height: float,
+    area: Box,
+    others: Sequence[tuple[float, float]] = (),
 ) -> list[Box]:
     """A box for each dot's name, so wide and high; best one whose line to its dot crosses no other name.
 
-    Without room, the first place is as good as another.
+    `others` are dots without a name. Without room, the first place is as good as another.
     """
-    taken = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in dots]
+    taken = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in (*dots, *others)]
     names: list[Box] = []
     lines: list[Box] = []
     for dot, width in zip(dots, widths, strict=True):
@@ -80,5 +84,6 @@ def _places(dot: tuple[float, float], width: float, height: float) -> Iterator[B
     yield Box(x - _GAP - width, beside, x - _GAP, beside + height)
     for level in range(1, _LEVELS):
         for bottom in (beside - level * height * 1.15, beside + level * height * 1.15):
-            for left in (x - width / 2, x + 2, x - width - 2):
+            for part in (0.5, 0.0, 1.0, -0.4, 1.4):
+                left = x - part * width
                 yield Box(left, bottom, left + width, bottom + height)
