@@ -21,6 +21,7 @@ from p2pswarm.formats.ids import Address
 
 __all__ = [
     "ADDRESS",
+    "BOUNDS",
     "DURATION",
     "FLAG",
     "HOST",
@@ -29,6 +30,7 @@ __all__ = [
     "PATH",
     "PORT",
     "ROLES",
+    "SUPERNODE_ROLES",
     "TEXT",
     "NetworkSettings",
     "Settings",
@@ -50,11 +52,14 @@ __all__ = [
 
 ROLES = ("auto", "leaf", "ultrapeer")
 """What a Gnutella node may be to others; `auto` is settled with them."""
-NETWORKS = ("gnutella", "napster")
+SUPERNODE_ROLES = ("auto", "ordinary", "super")
+"""What a node may be in the supernode network; `auto` is settled by what it can do and what is needed."""
+NETWORKS = ("gnutella", "napster", "supernode")
 """Where files can be searched and offered."""
 
 _MAX_TEXT = 40  # characters of a number; 2**63 has 19 digits
 _MAX_SIZE = 1 << 63
+_MOST_NEIGHBOURS = 10_000
 _MAX_DURATION = 100 * 365 * 86400  # seconds; a hundred years is "for ever"
 _SIZE = re.compile(r"([0-9]+)(\.[0-9]+)?\s*(?:([kmgtpe]?)(i?)(b?))", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[dhms])+", re.ASCII | re.IGNORECASE)
@@ -229,6 +234,30 @@ def _parse_role(text: str) -> str:
     return text
 
 
+def _parse_supernode_role(text: str) -> str:
+    if text not in SUPERNODE_ROLES:
+        raise ValueError(f"{text[:_MAX_TEXT]!r} is not a role: {', '.join(SUPERNODE_ROLES)}")
+    return text
+
+
+def _parse_bounds(text: str) -> tuple[int, int]:
+    low, dash, high = text.partition("-")
+    try:
+        bounds = parse_count(low), parse_count(high if dash else low)
+    except ValueError as error:
+        raise ValueError(f"{text[:_MAX_TEXT]!r} is not a range such as 60-150") from error
+    return bounds
+
+
+def _check_bounds(value: object) -> None:
+    match value:
+        case (int(low), int(high)) if 1 <= low <= high <= _MOST_NEIGHBOURS:
+            return
+    raise ValueError(
+        f"{value!r} is not a range from 1 to {_MOST_NEIGHBOURS}, the smaller one first"
+    )
+
+
 _bytes = count(0, _MAX_SIZE - 1).check
 
 TEXT = Unit("TEXT", str)
@@ -241,6 +270,7 @@ WORD = Unit("TEXT", _parse_word, str, lambda value: _parse_word(str(value)))
 SECRET = Unit("TEXT", _parse_secret)
 HOST = Unit("HOST", _parse_host, str, lambda value: _parse_host(str(value)))
 PATH = Unit("PATH", _parse_path, str, _check_path)
+BOUNDS = Unit("LOW-HIGH", _parse_bounds, lambda bounds: f"{bounds[0]}-{bounds[1]}", _check_bounds)
 
 
 def about(unit: Unit, help_text: str, **more: Any) -> dict[str, Any]:
@@ -342,7 +372,8 @@ class NetworkSettings:
         default=(),
         metadata=about(
             ADDRESS,
-            "a host of the Gnutella network to begin with; may be repeated",
+            "a host to begin with: of the Gnutella network, or of the one that --on or --via names; "
+            "may be repeated",
             repeat=True,
             shown="hosts remembered from before",
         ),
@@ -364,7 +395,9 @@ class NetworkSettings:
     wait: float = field(
         default=10.0,
         metadata=about(
-            DURATION, "end a Gnutella search after this long without a new hit", shown="10s"
+            DURATION,
+            "end a search without a server after this long without a new hit",
+            shown="10s",
         ),
     )
     firewalled: bool = field(
@@ -372,8 +405,64 @@ class NetworkSettings:
         metadata=about(FLAG, "tell networks that nobody can connect to us; we connect instead"),
     )
 
+    supernode_role: str = field(
+        default="auto",
+        metadata=about(
+            Unit(
+                "ROLE", _parse_supernode_role, str, lambda value: _parse_supernode_role(str(value))
+            ),
+            "our part in the supernode network: ordinary (never anything else), super, or auto: "
+            "super when others need one and this machine is fit for it",
+        ),
+    )
+    supernodes: tuple[Address, ...] = field(
+        default=(),
+        metadata=about(
+            ADDRESS,
+            "the super nodes of a network with an operator: these serve and nobody else; with commas "
+            "between, or repeated",
+            repeat=True,
+            commas=True,
+            shown="whoever is fit for it",
+        ),
+    )
+    children: tuple[int, int] = field(
+        default=(60, 150),
+        metadata=about(
+            BOUNDS,
+            "as a super node: look for another one from so many children on, and take so many",
+        ),
+    )
+    links: tuple[int, int] = field(
+        default=(30, 50),
+        metadata=about(
+            BOUNDS, "as a super node: links to others that we look for, and that we take"
+        ),
+    )
+    rewire: float = field(
+        default=600.0,
+        metadata=about(
+            DURATION, "as a super node: replace one link by another this often", shown="10m"
+        ),
+    )
+    promote_after: float = field(
+        default=600.0,
+        metadata=about(
+            DURATION,
+            "be up for this long before we, or our children, become super nodes",
+            shown="10m",
+        ),
+    )
+
     def __post_init__(self) -> None:
         _parse_role(self.gnutella_role)
+        _parse_supernode_role(self.supernode_role)
+        if self.firewalled and self.supernode_role == "super":
+            raise ValueError("--firewalled: nobody could connect to such a super node")
+        _check_bounds(self.children)
+        _check_bounds(self.links)
+        if not self.rewire:
+            raise ValueError("--rewire: links have to last for some time")
         if self.flood and self.gnutella_role != "auto":
             raise ValueError("--flood: where every node is equal nobody has a --gnutella-role")
         if self.firewalled and self.gnutella_role == "ultrapeer":

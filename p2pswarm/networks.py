@@ -14,7 +14,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from p2pswarm.config import NETWORKS, NetworkSettings
 from p2pswarm.disk.pool import DiskPool
@@ -31,6 +31,9 @@ from p2pswarm.swarm.data import TorrentData
 from p2pswarm.swarm.events import Checking
 from p2pswarm.swarm.torrent import Torrent
 
+if TYPE_CHECKING:
+    from p2pswarm.overlay.files.exchange import Exchange
+
 __all__ = ["Adding", "Networks"]
 
 log = logging.getLogger(__name__)
@@ -39,6 +42,7 @@ MOST_SEEDED = 50  # files of the catalog that are seeded at a time
 MOST_READ = 4  # files of the catalog that are read at a time because their torrents were asked for,
 MOST_READ_FOR_ONE = 2  # and for one asker
 HOSTS, GUID = Path("gnutella", "hosts.json"), Path("gnutella", "guid")  # in the data folder
+SUPERNODES, NODE_ID = Path("supernode", "hosts.json"), Path("supernode", "id")
 SEED_TIME = 10.0  # seconds that whoever asks for a torrent waits until it is seeded
 
 
@@ -84,6 +88,7 @@ class Networks:
         self._index_threads = index_threads
         self._index: DiskPool | None = None
         self._joined: dict[str, FileNetwork] = {}
+        self._exchange: Exchange | None = None
         self._joining = asyncio.Lock()
         self._over = False
         self._held: list[Held] = []
@@ -100,14 +105,16 @@ class Networks:
         """The networks that can be joined with what we know. Raises HostError when there is none."""
         settings = self._settings
         hosts = settings.connect or (self._folder / HOSTS).exists()
+        supernodes = settings.supernodes or (self._folder / SUPERNODES).exists()
         names = [
             *(["gnutella"] if hosts else []),
             *(["napster"] if settings.napster_server else []),
+            *(["supernode"] if supernodes else []),
         ]
         if not names:
             raise HostError(
-                "no network is set up: name a Gnutella host with --connect, "
-                "or a Napster server with --napster-server"
+                "no network is set up: name a Gnutella host with --connect, a super node with "
+                "--via supernode --connect, or a Napster server with --napster-server"
             )
         return names
 
@@ -127,7 +134,11 @@ class Networks:
         await network.join()
 
     async def _made(self, name: str) -> FileNetwork:
-        makers = {"gnutella": self._gnutella, "napster": self._napster}
+        makers = {
+            "gnutella": self._gnutella,
+            "napster": self._napster,
+            "supernode": self._supernode,
+        }
         if name not in makers:
             raise HostError(f"{name} is not a network we know: {', '.join(NETWORKS)}")
         return await makers[name](self._tools(self._seed))
@@ -136,16 +147,19 @@ class Networks:
 
     async def _gnutella(self, tools: Tools) -> FileNetwork:
         from p2pswarm.overlay.gnutella.client import Gnutella
-        from p2pswarm.overlay.gnutella.place.identity import Identity
         from p2pswarm.overlay.gnutella.place.slots import Wish
+        from p2pswarm.overlay.identity import Identity
         from p2pswarm.wire.gnutella.descriptor import new_guid
 
         settings = self._settings
         wish = Wish.FLAT if settings.flood else Wish(settings.gnutella_role)
-        identity = await tools.disk.run(Identity.take, self._folder / GUID, new_guid(tools.dice))
+        identity = await tools.disk.run(
+            Identity.take, self._folder / GUID, new_guid(tools.dice), "Gnutella"
+        )
         self._held.append(identity)
         return Gnutella(
             tools,
+            self._moving(tools),
             self._folder / HOSTS,
             identity.guid,
             connect=settings.connect,
@@ -154,6 +168,50 @@ class Networks:
             wait=settings.wait,
             firewalled=settings.firewalled,
         )
+
+    async def _supernode(self, tools: Tools) -> FileNetwork:
+        from p2pswarm.discovery.places import places
+        from p2pswarm.overlay.identity import Identity
+        from p2pswarm.overlay.supernode.client import Supernode
+        from p2pswarm.overlay.supernode.options import Options, Wish
+        from p2pswarm.wire.gnutella.descriptor import new_guid
+
+        settings = self._settings
+        connect, supernodes = await asyncio.gather(
+            places(settings.connect), places(settings.supernodes)
+        )
+        if (settings.supernodes and not supernodes) or (settings.connect and not connect):
+            named = ", ".join(map(str, settings.supernodes or settings.connect))
+            raise NetworkError(f"{named} cannot be found: there is no such host")
+        options = Options(
+            Wish(settings.supernode_role),
+            settings.children,
+            settings.links,
+            settings.rewire,
+            settings.promote_after,
+            supernodes,
+            connect,
+            settings.firewalled,
+            settings.wait,
+        )
+        identity = await tools.disk.run(
+            Identity.take, self._folder / NODE_ID, new_guid(tools.dice), "the supernode network"
+        )
+        self._held.append(identity)
+        exchange, hosts = self._moving(tools), self._folder / SUPERNODES
+        return Supernode(tools, exchange, hosts, identity.guid, options)
+
+    def _moving(self, tools: Tools) -> "Exchange":
+        """One for all networks whose files move by HTTP, made with the first of them."""
+        from p2pswarm.overlay.files.exchange import Exchange
+
+        if self._exchange is None:
+            self._exchange = Exchange(tools)
+            if self.catalog is not None:
+                self._exchange.share(self.catalog)
+            if not self._over:
+                self._begin(self._exchange.run())
+        return self._exchange
 
     async def _napster(self, tools: Tools) -> FileNetwork:
         from p2pswarm.overlay.napster.client import Napster
@@ -222,6 +280,8 @@ class Networks:
             self._folder / "catalog" / name, folders, disk=disk, index=self._index
         )
         self._begin(self.catalog.run())
+        if self._exchange is not None:
+            self._exchange.share(self.catalog)
         for network in self._joined.values():
             network.share(self.catalog)
         return self.catalog

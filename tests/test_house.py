@@ -17,6 +17,8 @@ OWNERS = {
     "p2pswarm/swarm/torrent.py": "`Torrent.close` cancels the work that `spawn` began and waits for it",
     "p2pswarm/overlay/gnutella/client.py": "`leave` cancels what `join` started and waits for it",
     "p2pswarm/overlay/gnutella/search/searching.py": "`iterative` cancels the asking and waits for it",
+    "p2pswarm/overlay/supernode/client.py": "`leave` cancels what `join` started and waits for it",
+    "p2pswarm/overlay/supernode/searching.py": "`iterative` cancels the asking and waits for it",
     "p2pswarm/overlay/napster/client.py": "`leave` cancels what `join` started and waits for it",
     "p2pswarm/cli/following.py": "`telling` cancels its listener and waits for it",
     "p2pswarm/cli/health.py": "`beating` cancels its heartbeat and waits for it",

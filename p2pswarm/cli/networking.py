@@ -41,9 +41,11 @@ async def join(node: "Node", names: Sequence[str], report: Report, stop: Stop) -
 
 def visiting(networks: NetworkSettings) -> NetworkSettings:
     """The same for who comes for a moment: others should not rely on it."""
-    if networks.flood or networks.gnutella_role != "auto":
-        return networks
-    return replace(networks, gnutella_role="leaf")
+    if not networks.flood and networks.gnutella_role == "auto":
+        networks = replace(networks, gnutella_role="leaf")
+    if networks.supernode_role == "auto":
+        networks = replace(networks, supernode_role="ordinary")
+    return networks
 
 
 @asynccontextmanager

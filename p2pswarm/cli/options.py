@@ -273,7 +273,8 @@ class Looking:
         default=(),
         metadata=about(
             _NETWORK,
-            "search in this network: gnutella or napster, or both with a comma between; may be repeated",
+            "search in this network: gnutella, napster or supernode, or several with commas between; "
+            "may be repeated",
             repeat=True,
             commas=True,
             shown="all that are set up",
@@ -315,8 +316,8 @@ class Offering:
         default=(),
         metadata=about(
             _NETWORK,
-            "offer every file in this network, too: gnutella or napster, or both with a comma between; "
-            "may be repeated",
+            "offer every file in this network, too: gnutella, napster or supernode, or several with "
+            "commas between; may be repeated",
             repeat=True,
             commas=True,
         ),

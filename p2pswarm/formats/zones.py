@@ -4,7 +4,7 @@ from enum import IntEnum
 
 from p2pswarm.formats.ids import Address
 
-__all__ = ["Zone", "zone_of"]
+__all__ = ["Zone", "owner_of", "zone_of"]
 
 
 class Zone(IntEnum):
@@ -21,3 +21,11 @@ def zone_of(host: str) -> Zone:
     if ip is None or ip.is_global:
         return Zone.INTERNET
     return Zone.THIS_MACHINE if ip.is_loopback or ip.is_unspecified else Zone.LOCAL_NETWORK
+
+
+def owner_of(address: Address) -> str:
+    """Who has the same is probably one and the same: of a host on the Internet it is the host.
+
+    Nearer hosts are often several nodes (as in a laboratory), so there each address stands for itself.
+    """
+    return address.host if zone_of(address.host) is Zone.INTERNET else str(address)

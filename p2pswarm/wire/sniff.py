@@ -13,6 +13,8 @@ from typing_extensions import override
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.wire.framer import CuttingFramer
 from p2pswarm.wire.peer import HANDSHAKE
+from p2pswarm.wire.supernode.datagrams import MAGIC
+from p2pswarm.wire.supernode.frames import OPENING
 
 __all__ = ["DatagramGuest", "Guest", "SniffFramer", "sniff_datagram"]
 
@@ -24,6 +26,7 @@ class Guest(Enum):
     GNUTELLA = auto()  # wants to be a neighbour
     GIV = auto()  # was asked to come, and brings a Gnutella file
     HTTP = auto()  # wants a shared file
+    SUPERNODE = auto()  # a node of ours, for a parent, a link, a question or a test
 
 
 _OPENINGS = {
@@ -32,6 +35,7 @@ _OPENINGS = {
     b"GIV ": Guest.GIV,
     b"GET ": Guest.HTTP,
     b"HEAD ": Guest.HTTP,
+    OPENING: Guest.SUPERNODE,
 }
 _LONGEST = max(map(len, _OPENINGS))
 
@@ -60,6 +64,7 @@ class DatagramGuest(Enum):
     """Who may send a datagram to the port."""
 
     GNUTELLA = auto()
+    SUPERNODE = auto()
 
 
 _STUN_COOKIE = b"\x21\x12\xa4\x42"  # RFC 5389, bytes 4 to 7
@@ -70,12 +75,20 @@ _GNUTELLA_TYPES = frozenset((0x00, 0x01, 0x02, 0x30, 0x31, 0x32, 0x40, 0x80, 0x8
 
 def sniff_datagram(data: bytes) -> DatagramGuest | None:
     """Who sent it; None for nobody we know."""
-    if data[4:8] == _STUN_COOKIE or _is_bencode(data) or len(data) < _GNUTELLA.size:
+    if data[4:8] == _STUN_COOKIE or _is_bencode(data):
         return None
-    _, kind, _, _, length = _GNUTELLA.unpack_from(data)
-    if kind in _GNUTELLA_TYPES and length == len(data) - _GNUTELLA.size:
+    # First, because the GUID of a query of 80.50.83.78 that wants its hits by UDP begins as ours do. Ours
+    # never look like Gnutella's: they are too short, or have zeros where the length would be.
+    if _is_gnutella(data):
         return DatagramGuest.GNUTELLA
-    return None
+    return DatagramGuest.SUPERNODE if data.startswith(MAGIC) else None
+
+
+def _is_gnutella(data: bytes) -> bool:
+    if len(data) < _GNUTELLA.size:
+        return False
+    _, kind, _, _, length = _GNUTELLA.unpack_from(data)
+    return kind in _GNUTELLA_TYPES and length == len(data) - _GNUTELLA.size
 
 
 def _is_bencode(data: bytes) -> bool:

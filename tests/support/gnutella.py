@@ -15,12 +15,12 @@ from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.gnutella.links.agreement import Agreement, Role, Standing
 from p2pswarm.overlay.gnutella.links.connecting import dial
 from p2pswarm.overlay.gnutella.links.link import Link
-from p2pswarm.overlay.gnutella.place.hosts import Hosts
 from p2pswarm.overlay.gnutella.place.neighbours import Neighbours
 from p2pswarm.overlay.gnutella.place.prospects import Prospects
 from p2pswarm.overlay.gnutella.place.slots import Slots, Wish
 from p2pswarm.overlay.gnutella.routing.interests import Interests
 from p2pswarm.overlay.gnutella.routing.router import Router
+from p2pswarm.overlay.hosts.hosts import Hosts
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
@@ -50,7 +50,7 @@ class Servent:
         self.pushes: list[Push] = []
         self.vendors: list[object] = []
         self.port = Port(host.name, PORT)
-        self.hosts = Hosts()
+        self.hosts = Hosts("gnutella")
         self.life: asyncio.Task[None] | None = None
 
     async def open(

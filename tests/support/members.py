@@ -7,13 +7,14 @@ from typing import Any
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
+from p2pswarm.overlay.files.exchange import Exchange
 from p2pswarm.overlay.gnutella.client import Gnutella
 from p2pswarm.overlay.query import Query
 from p2pswarm.overlay.search import Find
 from tests.support.servent import UPLINK
 from tests.support.world import Host, World
 
-__all__ = ["address_of", "finds", "gnutella_of", "member", "put"]
+__all__ = ["address_of", "exchange_of", "finds", "gnutella_of", "member", "put"]
 
 PORT = 46881
 
@@ -60,6 +61,12 @@ def gnutella_of(node: Node) -> Gnutella:
     network = node.networks._joined["gnutella"]
     assert isinstance(network, Gnutella)
     return network
+
+
+def exchange_of(node: Node) -> Exchange:
+    exchange = node.networks._exchange
+    assert exchange is not None
+    return exchange
 
 
 async def finds(node: Node, text: str, **query: Any) -> list[Find]:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha1
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from typing_extensions import override
@@ -23,17 +24,16 @@ from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.dialing import Dialing
-from p2pswarm.overlay.gnutella.files.downloads import Downloads
-from p2pswarm.overlay.gnutella.files.mesh import Mesh
-from p2pswarm.overlay.gnutella.files.pushed import Pushed
-from p2pswarm.overlay.gnutella.files.pushes import Pushes
-from p2pswarm.overlay.gnutella.files.queue import UploadSlots
-from p2pswarm.overlay.gnutella.files.serving import Hits, Serving
-from p2pswarm.overlay.gnutella.files.sources import Source
-from p2pswarm.overlay.gnutella.files.uploads import Uploads
+from p2pswarm.overlay.files.downloads import Downloads
+from p2pswarm.overlay.files.exchange import Exchange
+from p2pswarm.overlay.files.pushed import Pushed
+from p2pswarm.overlay.files.pushes import Pushes
+from p2pswarm.overlay.files.sources import Source
 from p2pswarm.overlay.tables import Shared
+from p2pswarm.overlay.talk import Talk
+from p2pswarm.overlay.tools import Tools
 from p2pswarm.wire.framer import CuttingFramer
-from p2pswarm.wire.sniff import Guest
+from p2pswarm.wire.http.giv import Giv
 from tests.support.world import World
 
 __all__ = ["PORT", "UPLINK", "Servent", "Stranger", "dial", "listening", "value"]
@@ -47,29 +47,19 @@ class Servent:
 
     def __init__(self, port: Port, catalog: Catalog, disk: DiskPool, **options: Any) -> None:
         loop = asyncio.get_running_loop()
-        hits: Hits | None = options.get("hits")
+        self.listing = options.get("hits")
         self.port, self.catalog = port, catalog
         self.address = Address(port.host, port.number)
         self.seeded: list[tuple[InfoHash, str]] = []
         self.proxied: list[tuple[bytes, Address]] = []
         self.leaves: set[bytes] = set()
         self.tasks: set[asyncio.Task[None]] = set()
-        self.mesh = Mesh()
-        self.slots = UploadSlots(options.get("slots", 4))
         self.up = Limiter(options.get("up", 0), loop.time, loop.call_later)
-        serving = Serving(disk, self.mesh, seed=self._seed, hits=hits)
-        serving.share(catalog)
-        self.uploads = Uploads(
-            port,
-            serving,
-            self.mesh,
-            self.slots,
-            self.up,
-            spawn=self.spawn,
-            proxy=self._proxy,
-            found=lambda *told: self.told.append(told),
-        )
-        port.route(Guest.HTTP, self.uploads.came)
+        tools = Tools(port, disk, self.up, Random(1), self._seed, options.get("slots", 4))
+        self.exchange = Exchange(tools)
+        self.exchange._tasks = self  # type: ignore[assignment] # they are looked at
+        self.exchange.share(catalog)
+        self.mesh, self.uploads = self.exchange.mesh, self.exchange._uploads
         self.guid = sha1(port.host.encode()).digest()[:16]
         self.firewalled = False
         self.too_much = False  # to seed anything more
@@ -85,19 +75,25 @@ class Servent:
             node=self._node,
             send=lambda *push: self.way(*push),
             seek=self._seek,
-            spawn=self.spawn,
+            network="gnutella",
         )
         self.pushed = Pushed(
             self.guid,
             dialing,
-            self.uploads.serve,
+            self.exchange.serve,
+            network="gnutella",
             answered=self.hits.__contains__,
-            spawn=self.spawn,
+            spawn=self.create_task,
         )
         self.downloads = Downloads(
-            dialing, self.pushes, self.mesh, node=self._node, found=self.sources.append
+            dialing,
+            self.pushes,
+            self.mesh,
+            node=self._node,
+            found=self.sources.append,
+            network="gnutella",
         )
-        port.route(Guest.GIV, self.pushes.came)
+        self.exchange.enter(self)
 
     @classmethod
     @asynccontextmanager
@@ -132,7 +128,7 @@ class Servent:
             for pool in (catalog, index, disk):
                 await pool.aclose()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def create_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -155,9 +151,18 @@ class Servent:
             raise BusyError("too much at the moment")
         self.seeded.append((info_hash, asker))
 
-    def _proxy(self, servent: bytes, address: Address) -> bool:
+    # What its exchange asks
+
+    def pass_push(self, servent: bytes, address: Address) -> bool:
         self.proxied.append((servent, address))
         return servent in self.leaves
+
+    def takes(self, giv: Giv, talk: Talk) -> bool:
+        return self.pushes.takes(giv, talk)
+
+    def heard(self, sha1: bytes, host: Address, teller: Address) -> bool:
+        self.told.append((sha1, host, teller))
+        return True
 
     async def _seek(self, source: Source) -> None:
         self.sought.append(source)

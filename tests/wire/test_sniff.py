@@ -4,6 +4,8 @@ from hypothesis import given, strategies as st
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.wire.peer import HANDSHAKE
 from p2pswarm.wire.sniff import DatagramGuest, Guest, SniffFramer, sniff_datagram
+from p2pswarm.wire.supernode.datagrams import UdpPing, UdpPong
+from p2pswarm.wire.supernode.frames import OPENING
 from tests.support.feeding import chunkings, feed, feed_until_error
 
 OPENINGS = {
@@ -12,6 +14,7 @@ OPENINGS = {
     b"GIV ": Guest.GIV,
     b"GET ": Guest.HTTP,
     b"HEAD ": Guest.HTTP,
+    OPENING: Guest.SUPERNODE,
 }
 openings = st.sampled_from(list(OPENINGS))
 
@@ -53,7 +56,8 @@ def test_every_byte_is_left_for_the_next_framer(opening: bytes, rest: bytes) -> 
         (b"", b"POST / HTTP/1.1"),
         (b"", b"\0"),
         (b"\x13BitTorrent ", b"Protocol"),  # the name is written small
-        (b"", b"\x12BitTorrent protocol"),
+        (b"\x12", b"BitTorrent protocol"),
+        (b"\x12p2pswarm super", b" node"),
         (b"", b"BitTorrent protocol"),
         (b"", b"\x16\x03\x01"),
         (b"", b" GET /"),
@@ -118,7 +122,26 @@ def test_a_guid_that_holds_an_address_may_begin_with_a_d() -> None:
     assert sniff_datagram(gnutella(bytes((100, 64, 0, 1)) + bytes(12))) is DatagramGuest.GNUTELLA
 
 
-@given(st.binary(max_size=100))
+def test_a_gnutella_guid_that_holds_an_address_may_begin_as_ours_do() -> None:
+    data = gnutella(bytes((80, 50, 83, 78)) + bytes(12), 0x80, b"anything")
+    assert data.startswith(b"P2SN")
+    assert sniff_datagram(data) is DatagramGuest.GNUTELLA
+    assert sniff_datagram(data + b"x") is DatagramGuest.SUPERNODE
+
+
+@given(st.binary(min_size=8, max_size=8))
+def test_ours_are_never_taken_for_gnutella(token: bytes) -> None:
+    assert sniff_datagram(UdpPing(token).encode()) is DatagramGuest.SUPERNODE
+    pong = UdpPong(token, 100, True, 65535, 65535, 65535)
+    assert sniff_datagram(pong.encode()) is DatagramGuest.SUPERNODE
+
+
+@given(st.binary(max_size=100) | st.binary(max_size=40).map(b"P2SN".__add__))
 def test_any_datagram_is_of_somebody_or_nobody(data: bytes) -> None:
-    guest = sniff_datagram(data)
-    assert guest is None or int.from_bytes(data[19:23], "little") == len(data) - 23
+    match sniff_datagram(data):
+        case DatagramGuest.GNUTELLA:
+            assert int.from_bytes(data[19:23], "little") == len(data) - 23
+        case DatagramGuest.SUPERNODE:
+            assert data.startswith(b"P2SN")
+        case None:
+            assert data[4:8] == b"\x21\x12\xa4\x42" or not data.startswith(b"P2SN")

@@ -11,12 +11,13 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.thex import TigerTree
 from p2pswarm.formats.words import words_of
 from p2pswarm.overlay.catalog import Catalog
-from p2pswarm.overlay.gnutella.files.sources import Source
-from p2pswarm.overlay.gnutella.links.limits import Tokens
+from p2pswarm.overlay.files.exchange import Exchange
+from p2pswarm.overlay.files.sources import Source
+from p2pswarm.overlay.files.transfers import Transfers
 from p2pswarm.overlay.gnutella.place.slots import Wish
 from p2pswarm.overlay.gnutella.search.results import NAME
 from p2pswarm.overlay.gnutella.servent import Servent
-from p2pswarm.overlay.gnutella.transfers import Transfers
+from p2pswarm.overlay.limits import Tokens
 from p2pswarm.overlay.network import Cost, NetworkStatus, Part
 from p2pswarm.overlay.query import Digest, Hit, Query
 from p2pswarm.overlay.talk import Sink
@@ -40,6 +41,7 @@ class Gnutella:
     def __init__(
         self,
         tools: Tools,
+        exchange: Exchange,
         host_file: Path,
         guid: bytes,
         *,
@@ -59,7 +61,13 @@ class Gnutella:
             wait=wait,
             firewalled=firewalled,
         )
-        self._transfers = Transfers(tools, self._servent, self._seek)
+        self._transfers = Transfers(
+            exchange,
+            self._servent,
+            self._seek,
+            network=NAME,
+            listing=self._servent.listing,
+        )
         self._seeks = Tokens(*SEEKS, asyncio.get_running_loop().time())
         self._servent.serve(self._transfers)
         self._life: asyncio.Task[None] | None = None
@@ -89,12 +97,12 @@ class Gnutella:
         life, self._life = self._life, None
         if life is not None:
             life.cancel()
+            self._transfers.close()
             await asyncio.wait([life])
 
     def share(self, catalog: Catalog) -> None:
         """Once. Raises InvalidStateError the second time."""
         self._servent.share(catalog)
-        self._transfers.share(catalog)
 
     def status(self) -> NetworkStatus:
         """How it stands."""

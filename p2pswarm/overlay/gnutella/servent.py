@@ -19,9 +19,7 @@ from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.gnutella.links.link import NOWHERE, Link
-from p2pswarm.overlay.gnutella.place.cache import HostFile
 from p2pswarm.overlay.gnutella.place.connect_back import ConnectBack
-from p2pswarm.overlay.gnutella.place.hosts import Hosts
 from p2pswarm.overlay.gnutella.place.neighbours import Neighbours
 from p2pswarm.overlay.gnutella.place.prospects import Prospects
 from p2pswarm.overlay.gnutella.place.slots import Slots, Wish
@@ -31,6 +29,8 @@ from p2pswarm.overlay.gnutella.search.answering import Answering, Asked, Presenc
 from p2pswarm.overlay.gnutella.search.results import NAME
 from p2pswarm.overlay.gnutella.search.searching import Searching
 from p2pswarm.overlay.gnutella.udp.joined import Udp
+from p2pswarm.overlay.hosts.cache import HostFile
+from p2pswarm.overlay.hosts.hosts import Hosts
 from p2pswarm.overlay.network import Cost, NetworkStatus
 from p2pswarm.overlay.query import Hit, Lookup, Query as Wanted
 from p2pswarm.overlay.tables import Shared
@@ -60,7 +60,7 @@ class Files(Protocol):
     def busy(self) -> bool:
         """Whether who asks for a file now would have to wait."""
 
-    def pushed(self, push: Push, link: Address) -> None:
+    def pushed(self, servent: bytes, index: int, address: Address, link: Address) -> None:
         """A neighbour brings somebody's wish that we dial it."""
 
 
@@ -84,7 +84,7 @@ class Servent:
         clock, dice, port = asyncio.get_running_loop().time, tools.dice, tools.port
         self.guid = guid
         self.firewalled = firewalled
-        self.hosts = Hosts()
+        self.hosts = Hosts(NAME)
         self._interests = Interests(dice)
         self.router = Router(self.guid, wish.role, self, self._interests, clock, dice)
         slots = Slots(self.router, wish, clock(), firewalled=firewalled, legacy=legacy, guess=True)
@@ -222,7 +222,8 @@ class Servent:
     def answered(self, index: int) -> bool:
         return self.answering.told(index)
 
-    def send_push(self, push: Push) -> bool:
+    def send_push(self, servent: bytes, index: int, address: Address) -> bool:
+        push = Push(servent, index, address)
         return self.router.send_push(push) or self._udp.send_push(push)
 
     def pass_push(self, servent: bytes, address: Address) -> bool:
@@ -259,7 +260,8 @@ class Servent:
         self._udp.guessing.found_elsewhere(head.guid, new)
 
     def pushed(self, push: Push, teller: Link | Address) -> None:
-        self._files.pushed(push, teller.remote if isinstance(teller, Link) else teller)
+        link = teller.remote if isinstance(teller, Link) else teller
+        self._files.pushed(push.servent, push.index, push.address, link)
 
     def vendor(self, head: Descriptor, message: VendorMessage | Vendor, link: Link) -> None:
         if isinstance(message, TcpConnectBack):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
-from p2pswarm.wire.gnutella.numbers import pack_text, read_text
+from p2pswarm.wire.text import pack_text, read_text
 
 __all__ = ["Bye"]
 

@@ -1,8 +1,8 @@
-"""Numbers and text as extensions and names have them: as few bytes as it takes, of no stated encoding."""
+"""Numbers as extensions have them: as few bytes as it takes."""
 
 from p2pswarm.errors import LocalProtocolError
 
-__all__ = ["pack_number", "pack_text", "read_number", "read_text"]
+__all__ = ["pack_number", "read_number"]
 
 
 def pack_number(number: int) -> bytes:
@@ -15,22 +15,3 @@ def pack_number(number: int) -> bytes:
 def read_number(data: bytes) -> int:
     """Bytes beyond 64 bits are ignored."""
     return int.from_bytes(data[:8], "little")
-
-
-def read_text(data: bytes) -> str:
-    """UTF-8; what is none is taken for Latin-1, as the specification guesses (2.2.7.3)."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
-
-
-def pack_text(text: str) -> bytes:
-    """As UTF-8. Raises LocalProtocolError for a NUL, which ends text, and for what is no text."""
-    try:
-        data = text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise LocalProtocolError(f"{text!r} is no text") from error
-    if 0 in data:
-        raise LocalProtocolError(f"{text!r} has a NUL in it")
-    return data

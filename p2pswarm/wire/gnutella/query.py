@@ -11,7 +11,7 @@ from typing import Self
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.wire.gnutella.ggep import MAGIC, Ggep, ggep_at, write_ggep
 from p2pswarm.wire.gnutella.hashes import hashes_of
-from p2pswarm.wire.gnutella.numbers import pack_text, read_text
+from p2pswarm.wire.text import pack_text, read_text
 
 __all__ = ["MAX_QUERY", "MAX_URNS", "MAX_WORDS", "Query", "QueryFlags", "without_oob"]
 

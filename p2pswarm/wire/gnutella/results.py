@@ -13,7 +13,8 @@ from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.formats.urns import sha1_urn
 from p2pswarm.wire.gnutella.ggep import MAGIC, Ggep, ggep_at, write_ggep
 from p2pswarm.wire.gnutella.hashes import Hashes, hashes_of
-from p2pswarm.wire.gnutella.numbers import pack_number, pack_text, read_number, read_text
+from p2pswarm.wire.gnutella.numbers import pack_number, read_number
+from p2pswarm.wire.text import pack_text, read_text
 
 __all__ = ["Result", "read_result", "skip_result"]
 

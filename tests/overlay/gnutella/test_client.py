@@ -17,7 +17,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.urns import sha1_urn
 from p2pswarm.net.port import Port
 from p2pswarm.node import Node
-from p2pswarm.overlay.gnutella.files.serving import Offer
+from p2pswarm.overlay.files.serving import Offer
 from p2pswarm.overlay.gnutella.links.agreement import Role
 from p2pswarm.overlay.gnutella.udp.claims import asking_for_offers
 from p2pswarm.overlay.network import Cost
@@ -48,7 +48,7 @@ from p2pswarm.wire.gnutella.vendor import (
 from p2pswarm.wire.sniff import DatagramGuest
 from tests.support.feeding import feed
 from tests.support.gnutella import Stranger
-from tests.support.members import address_of, finds, gnutella_of, member, put
+from tests.support.members import address_of, exchange_of, finds, gnutella_of, member, put
 from tests.support.servent import PORT, dial, listening, value
 from tests.support.world import World, simulate
 
@@ -501,7 +501,7 @@ def test_a_file_is_found_by_its_hash(tmp_path: Path, digest: str) -> None:
 
 def lie(node: Node) -> None:
     """Of what it gives of its files, what is far from the beginning is wrong."""
-    serving = gnutella_of(node)._transfers._serving
+    serving = exchange_of(node)._serving
     honest = serving._file
 
     async def file(*asked: Any) -> Offer:
@@ -535,7 +535,7 @@ def test_who_changes_a_byte_is_found_out_by_the_tree_and_not_told_of(
         got = await taker.download(loose(find.hits), save_to=world.folder / "got")
         await seeding(world, got)
         assert (world.folder / "got" / "blue moon.ogg").read_bytes() == LONG
-        mesh, now = gnutella_of(taker)._transfers._mesh, asyncio.get_running_loop().time()
+        mesh, now = exchange_of(taker).mesh, asyncio.get_running_loop().time()
         assert mesh.good(sha1(LONG).digest(), now) == [address_of(honest)]
         assert mesh.bad(sha1(LONG).digest(), now) == [address_of(liar)]
 

@@ -76,7 +76,7 @@ async def test_we_fetch_from_it_with_its_tree(street: Street, closed: bool) -> N
 async def test_who_has_not_heard_yet_that_it_can_be_dialed_is_dialed(
     street: Street, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("p2pswarm.overlay.gnutella.files.pushes.PUSH_TIME", 0.5)
+    monkeypatch.setattr("p2pswarm.overlay.files.pushes.PUSH_TIME", 0.5)
     _, above = await street.node("ultrapeer")
     gtk = await street.enter(Giver(street.host(), TALE))
     gtk.unsure = True

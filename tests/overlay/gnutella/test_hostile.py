@@ -128,7 +128,7 @@ def test_ten_thousand_guids_and_servents_are_not_kept() -> None:
                 honest = other.ask("green cheese")
         servent.router._routes.check()
         assert len(servent.router._routes) <= 50_000
-        assert servent.router._routes.back(honest) is not None
+        assert servent.router._routes.back(honest, Kind.QUERY) is not None
         assert len(servent.router.links) == 2
 
     play(story)

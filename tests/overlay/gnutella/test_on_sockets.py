@@ -11,8 +11,7 @@ import pytest
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
 from p2pswarm.net.port import Port
-from p2pswarm.overlay.gnutella.files.sources import Source
-from p2pswarm.wire.gnutella.push import Push
+from p2pswarm.overlay.files.sources import Source
 from tests.support.servent import Servent
 
 DATA = Random(4).randbytes(5_000_000)
@@ -40,7 +39,7 @@ async def test_a_file_goes_from_one_to_the_other(tmp_path: Path, push: bool) -> 
 
     async with pair(tmp_path) as (giver, taker):
         giver.hits.add((await giver.the_file()).id)
-        taker.way = lambda *push: giver.pushed.heard(Push(*push), taker.address)
+        taker.way = lambda *push: giver.pushed.heard(*push, taker.address)
         source = await giver.source(push=push)
         assert await taker.downloads.fetch(source, 0, sink) == len(DATA)
     assert got == DATA

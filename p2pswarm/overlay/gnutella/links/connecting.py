@@ -14,7 +14,7 @@ from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.gnutella.links.agreement import Agreement, RefusedGreetingError, Standing
 from p2pswarm.overlay.gnutella.links.greeting import Answerer, Dialer
-from p2pswarm.wire.gnutella.heads import ConnectHead, HeadFramer, StatusHead
+from p2pswarm.wire.http.heads import ConnectHead, HeadFramer, StatusHead
 
 __all__ = ["LINGER", "Made", "accept", "dial", "leave"]
 

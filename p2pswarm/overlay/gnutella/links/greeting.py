@@ -31,8 +31,8 @@ from p2pswarm.overlay.gnutella.links.told import (
     read_role,
     read_tries,
 )
-from p2pswarm.wire.gnutella.addresses import read_addresses, write_addresses
-from p2pswarm.wire.gnutella.heads import (
+from p2pswarm.wire.http.addresses import read_addresses, write_addresses
+from p2pswarm.wire.http.heads import (
     AGENT,
     ConnectHead,
     Headers,

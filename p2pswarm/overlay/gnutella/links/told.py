@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from p2pswarm.overlay.gnutella.links.agreement import Role, Tries
-from p2pswarm.wire.gnutella.addresses import read_addresses
+from p2pswarm.wire.http.addresses import read_addresses
 
 __all__ = ["MOST_TRIES", "not_needed", "read_guid", "read_number", "read_role", "read_tries"]
 

@@ -29,11 +29,11 @@ from p2pswarm.overlay.gnutella.links.agreement import (
 )
 from p2pswarm.overlay.gnutella.links.connecting import accept, dial
 from p2pswarm.overlay.gnutella.links.greeting import MYSELF
-from p2pswarm.overlay.gnutella.links.limits import Knocks
 from p2pswarm.overlay.gnutella.links.link import Link
 from p2pswarm.overlay.gnutella.place.prospects import Prospects
 from p2pswarm.overlay.gnutella.place.slots import Slots
 from p2pswarm.overlay.gnutella.routing.router import Router
+from p2pswarm.overlay.limits import Knocks
 from p2pswarm.wire.gnutella.pings import Pong
 
 __all__ = ["Neighbours", "Status"]
@@ -236,9 +236,7 @@ class Neighbours:
     def _tell(self, address: Address, teller: Address, *, ultrapeer: bool) -> None:
         if address.port and address.host:
             zone = zone_of(teller.host)
-            self._prospects.hosts.tell(
-                address, teller.host, self._wall(), zone=zone, ultrapeer=ultrapeer
-            )
+            self._prospects.hosts.tell(address, teller.host, self._wall(), zone=zone, hub=ultrapeer)
 
 
 async def _look_up(address: Address) -> Address:

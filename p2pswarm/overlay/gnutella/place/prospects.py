@@ -13,7 +13,7 @@ from random import Random
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.budget import DialBudget
-from p2pswarm.overlay.gnutella.place.hosts import Hosts
+from p2pswarm.overlay.hosts.hosts import Hosts
 
 __all__ = ["Prospects"]
 
@@ -113,7 +113,7 @@ class Prospects:
         return proven or self._budget.may_dial(address, Zone.THIS_MACHINE, now)
 
     def _answered(self, address: Address, wall: float, *, ultrapeer: bool | None = None) -> None:
-        self.hosts.connected(address, wall, ultrapeer=ultrapeer)
+        self.hosts.connected(address, wall, hub=ultrapeer)
         self._budget.answered(address)
 
     def _pause(self, failures: int) -> float:

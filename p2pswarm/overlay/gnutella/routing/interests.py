@@ -17,8 +17,8 @@ from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.urns import btih_urn, read_urn, sha1_urn
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.gnutella.links.agreement import Role
-from p2pswarm.overlay.gnutella.links.limits import Tokens
 from p2pswarm.overlay.gnutella.links.link import Link
+from p2pswarm.overlay.limits import Tokens
 from p2pswarm.overlay.tables import Shared
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.qrp import (

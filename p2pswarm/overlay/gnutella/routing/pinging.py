@@ -16,9 +16,9 @@ from p2pswarm.overlay.gnutella.links.limits import clamp
 from p2pswarm.overlay.gnutella.links.link import Link
 from p2pswarm.overlay.gnutella.routing.pongs import Pongs
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
-from p2pswarm.wire.gnutella.heads import AGENT
 from p2pswarm.wire.gnutella.hit import OUR_VENDOR
 from p2pswarm.wire.gnutella.pings import Pong, pong_ggep
+from p2pswarm.wire.http.heads import AGENT
 
 __all__ = ["Pinging", "Self"]
 

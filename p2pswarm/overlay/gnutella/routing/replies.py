@@ -13,9 +13,10 @@ from typing import Protocol, TypeAlias
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.gnutella.links.agreement import Role
-from p2pswarm.overlay.gnutella.links.limits import Aims, clamp
+from p2pswarm.overlay.gnutella.links.limits import clamp
 from p2pswarm.overlay.gnutella.links.link import NOWHERE, Link
-from p2pswarm.overlay.gnutella.routing.routes import Routes
+from p2pswarm.overlay.limits import Aims
+from p2pswarm.overlay.routes import Routes
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Guid, Kind
 from p2pswarm.wire.gnutella.hit import Glance, QueryHit
 from p2pswarm.wire.gnutella.push import Push
@@ -95,7 +96,7 @@ class Replies:
 
     def hit(self, link: Link, head: Descriptor) -> None:
         """Only at the end of its way a hit is read: what is in it may be much."""
-        place, back = clamp(head.ttl, head.hops), self._routes.back(head.guid)
+        place, back = clamp(head.ttl, head.hops), self._routes.back(head.guid, Kind.QUERY)
         passes = isinstance(back, Link) and self._us.role is Role.LEAF  # which a leaf never does
         if back is None or back is link or passes:
             self._us.dropped["no way"] += 1

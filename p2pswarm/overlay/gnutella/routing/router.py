@@ -27,8 +27,8 @@ from p2pswarm.overlay.gnutella.routing.replies import (
     Visitors,
     Ways,
 )
-from p2pswarm.overlay.gnutella.routing.routes import Routes
 from p2pswarm.overlay.gnutella.routing.spreading import Asked, Spreading
+from p2pswarm.overlay.routes import Routes
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
@@ -179,7 +179,7 @@ class Router:
 
     def answer(self, head: Descriptor, hit: QueryHit) -> bool:
         """Send our hit back to who asked; False when the way is gone. Raises LocalProtocolError."""
-        asker = self._routes.back(head.guid)
+        asker = self._routes.back(head.guid, Kind.QUERY)
         if asker is None or isinstance(asker, Ours):
             return False
         self._questions.answered(head.guid, len(hit.results))

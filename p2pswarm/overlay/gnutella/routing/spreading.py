@@ -13,12 +13,13 @@ from dataclasses import replace
 from typing import Protocol
 
 from p2pswarm.overlay.gnutella.links.agreement import Role
-from p2pswarm.overlay.gnutella.links.limits import QueryBudget, clamp
+from p2pswarm.overlay.gnutella.links.limits import clamp
 from p2pswarm.overlay.gnutella.links.link import Link
 from p2pswarm.overlay.gnutella.routing.dynamic import PROBES
 from p2pswarm.overlay.gnutella.routing.interests import Interests, Words
 from p2pswarm.overlay.gnutella.routing.questions import Questions
 from p2pswarm.overlay.gnutella.routing.replies import Visitors, Ways
+from p2pswarm.overlay.limits import QueryBudget
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, oob_address
 from p2pswarm.wire.gnutella.query import Query, QueryFlags, without_oob
 

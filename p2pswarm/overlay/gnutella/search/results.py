@@ -1,12 +1,9 @@
 """What a query hit says, as hits of the common door.
 
-The one hard thing: whoever answers says what it likes, as often as it likes. So of one servent so many
-results of a search count, each file once, and what comes from all servents together is bounded, too. Where
-it says it is counts only when that is not nearer to us than whoever brought the hit; otherwise a push has to
-find it.
+The one hard thing: whoever answers says what it likes. Where it says it is counts only when that is not
+nearer to us than whoever brought the hit; otherwise a push has to find it.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 
 from p2pswarm.formats.ids import InfoHash
@@ -15,32 +12,14 @@ from p2pswarm.overlay.query import Hit
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.results import Result
 
-__all__ = ["NAME", "Results"]
+__all__ = ["NAME", "hits_of"]
 
 NAME = "gnutella"
-MOST_OF_ONE = 200  # results of one servent, and of one address: GUIDs are made up at no cost
-MOST = 10_000  # results of one search
 
 
-class Results:
-    """Of one search."""
-
-    def __init__(self) -> None:
-        self._seen: set[tuple[bytes, object]] = set()
-        self._of: Counter[object] = Counter()
-
-    def hits(self, hit: QueryHit, teller: Zone) -> Iterator[Hit]:
-        """Those that are new, of a hit that somebody there brought."""
-        for result in hit.results:
-            host = hit.address.host
-            key = hit.servent, result.sha1 or (result.name, result.size)
-            if key in self._seen or len(self._seen) >= MOST:
-                continue
-            if max(self._of[hit.servent], self._of[host]) >= MOST_OF_ONE:
-                return
-            self._seen.add(key)
-            self._of.update((hit.servent, host))
-            yield _hit(hit, result, teller)
+def hits_of(hit: QueryHit, teller: Zone) -> Iterator[Hit]:
+    """Its results, as somebody there brought them."""
+    return (_hit(hit, result, teller) for result in hit.results)
 
 
 def _hit(hit: QueryHit, result: Result, teller: Zone) -> Hit:

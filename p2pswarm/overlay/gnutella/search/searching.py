@@ -5,8 +5,7 @@ while, and one for a hash sooner: who has that exact file says so at once, or do
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Protocol
 
@@ -16,17 +15,17 @@ from p2pswarm.formats.urns import btih_urn, sha1_urn
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.gnutella.routing.dynamic import LIFETIME
 from p2pswarm.overlay.gnutella.routing.questions import Question
-from p2pswarm.overlay.gnutella.search.results import Results
+from p2pswarm.overlay.gnutella.search.results import hits_of
 from p2pswarm.overlay.gnutella.udp.guessing import Cost as Spent, Guessing
+from p2pswarm.overlay.inbox import Inbox
 from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Digest, Hit, Query as Asked
 from p2pswarm.wire.gnutella.descriptor import HEADER_SIZE, Descriptor
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
 
-__all__ = ["Asking", "Inbox", "Marking", "Searching", "question_for"]
+__all__ = ["Asking", "Marking", "Searching", "question_for"]
 
-MOST_WAITING = 1000  # hits that wait for whoever reads them; more are dropped
 # Of a question; gtk-gnutella sends none of more than 256 on, and we may add some to what is asked.
 MOST_BYTES = 220
 AFTER_HASH = 3.0  # seconds that a search for a hash goes on after its last hit
@@ -85,47 +84,6 @@ def _urn(digest: Digest) -> str:
             raise NetworkError(f"Gnutella cannot be asked by {other}")
 
 
-class Inbox:
-    """The answers to one question, and what they cost."""
-
-    def __init__(self, cost: Cost) -> None:
-        self.cost = cost
-        self._results = Results()
-        self._hits: deque[Hit] = deque()
-        self._bell = asyncio.Event()
-        self._over = False
-
-    def put(self, hit: QueryHit, hops: int, teller: Zone) -> int:
-        """A hit that came so far, from somebody there; how many of its results are new."""
-        self.cost.hops = max(self.cost.hops, hops)
-        new = list(self._results.hits(hit, teller))[: MOST_WAITING - len(self._hits)]
-        if new:  # who repeats itself must not keep a search going
-            self._hits.extend(new)
-            self._bell.set()
-        return len(new)
-
-    def end(self) -> None:
-        """No more will come."""
-        self._over = True
-        self._bell.set()
-
-    async def hits(
-        self, patience: Callable[[], float | None] = lambda: None
-    ) -> AsyncGenerator[Hit, None]:
-        """As they come, until none has come for that long, or none will."""
-        while True:
-            while self._hits:
-                yield self._hits.popleft()
-            if self._over:
-                return
-            self._bell.clear()
-            try:
-                async with asyncio.timeout(patience()):
-                    await self._bell.wait()
-            except TimeoutError:
-                return
-
-
 class Searching:
     """`wait` is how many seconds a search goes on without a new hit."""
 
@@ -149,7 +107,7 @@ class Searching:
             return 0
         inbox.cost.messages += 1
         inbox.cost.bytes += HEADER_SIZE + len(head.payload)
-        return inbox.put(hit, head.hops + 1, teller)
+        return inbox.put(hits_of(hit, teller), hit.address.host, head.hops + 1)
 
     async def recursive(self, asked: Asked, cost: Cost) -> AsyncGenerator[Hit, None]:
         """The network asks on. Raises NetworkError."""
@@ -179,7 +137,7 @@ class Searching:
 
             def found(head: Descriptor, hit: QueryHit, sender: Address) -> None:
                 self._marking.came(head, hit, sender)
-                inbox.put(hit, head.hops + 1, zone_of(sender.host))
+                inbox.put(hits_of(hit, zone_of(sender.host)), hit.address.host, head.hops + 1)
 
             spent = Spent()
             asking = asyncio.ensure_future(

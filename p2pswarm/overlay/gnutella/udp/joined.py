@@ -16,7 +16,6 @@ from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.gnutella.links.agreement import Role
 from p2pswarm.overlay.gnutella.links.link import Link
-from p2pswarm.overlay.gnutella.place.hosts import Hosts
 from p2pswarm.overlay.gnutella.routing.router import Router
 from p2pswarm.overlay.gnutella.udp.claims import Claims, asking_for_offers
 from p2pswarm.overlay.gnutella.udp.datagrams import Datagrams
@@ -28,6 +27,7 @@ from p2pswarm.overlay.gnutella.udp.offers import Offers
 from p2pswarm.overlay.gnutella.udp.out_of_band import OutOfBand
 from p2pswarm.overlay.gnutella.udp.probing import Probing
 from p2pswarm.overlay.gnutella.udp.proxies import Proxies
+from p2pswarm.overlay.hosts.hosts import Hosts
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
@@ -238,7 +238,7 @@ class Udp:
     def told(self, address: Address, teller: Address, *, guess: bool) -> None:
         """`teller` says that an ultrapeer is there, and (`guess`) that it answers queries by UDP."""
         zone = zone_of(teller.host)
-        self._hosts.tell(address, teller.host, time.time(), zone=zone, ultrapeer=True)
+        self._hosts.tell(address, teller.host, time.time(), zone=zone, hub=True)
         if guess:
             self._guesses.told(address, teller.host)
 

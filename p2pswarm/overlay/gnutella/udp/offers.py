@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone
 from p2pswarm.overlay.budget import DialBudget
-from p2pswarm.overlay.gnutella.links.limits import Tokens
 from p2pswarm.overlay.gnutella.udp.parcels import parcels
+from p2pswarm.overlay.limits import Tokens
 from p2pswarm.wire.gnutella.descriptor import HEADER_SIZE, Descriptor, Guid, Kind, oob_address
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.query import Query, QueryFlags

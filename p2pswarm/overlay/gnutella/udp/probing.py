@@ -14,9 +14,9 @@ from typing import Protocol
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
-from p2pswarm.overlay.gnutella.links.limits import Tokens
 from p2pswarm.overlay.gnutella.udp.datagrams import Datagrams, Heard
 from p2pswarm.overlay.gnutella.udp.keys import Keys
+from p2pswarm.overlay.limits import Tokens
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Guid, Kind, new_guid
 from p2pswarm.wire.gnutella.pings import Ping, Pong, pong_ggep

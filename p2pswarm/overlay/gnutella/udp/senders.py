@@ -15,7 +15,7 @@ from collections import OrderedDict
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
-from p2pswarm.overlay.gnutella.links.limits import Tokens
+from p2pswarm.overlay.limits import Tokens
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.wire.gnutella.descriptor import Kind
 

@@ -17,7 +17,7 @@ from p2pswarm.overlay.gnutella.links.agreement import (
     Tries,
 )
 from p2pswarm.overlay.gnutella.links.greeting import MYSELF, Answerer, Dialer
-from p2pswarm.wire.gnutella.heads import ConnectHead, Headers, HeadFramer, StatusHead
+from p2pswarm.wire.http.heads import ConnectHead, Headers, HeadFramer, StatusHead
 from tests.support.feeding import feed
 
 LEAF, ULTRAPEER, PEER = Role.LEAF, Role.ULTRAPEER, Role.PEER

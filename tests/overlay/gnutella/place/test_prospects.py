@@ -7,8 +7,8 @@ import pytest
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.budget import DialBudget
-from p2pswarm.overlay.gnutella.place.hosts import Hosts
 from p2pswarm.overlay.gnutella.place.prospects import Prospects
+from p2pswarm.overlay.hosts.hosts import Hosts
 
 HOST = Address("10.0.0.1", 6346)
 Told = Callable[[Prospects, float], None]
@@ -39,7 +39,7 @@ def failed(prospects: Prospects, now: float) -> None:
 
 
 def dials(told: Told, seconds: float, seed: int = 1) -> list[float]:
-    prospects = Prospects([HOST], Hosts(), DialBudget(), Random(seed))
+    prospects = Prospects([HOST], Hosts("gnutella"), DialBudget(), Random(seed))
     times, now = list[float](), 1000.0
     while now < 1000.0 + seconds:
         if prospects.next(1, (), now, now):

@@ -10,7 +10,7 @@ from p2pswarm.overlay.gnutella.links.agreement import Role
 from p2pswarm.overlay.gnutella.place.slots import Wish
 from p2pswarm.overlay.gnutella.routing.interests import Words
 from p2pswarm.overlay.gnutella.routing.replies import Visitors
-from p2pswarm.overlay.gnutella.routing.routes import MOST_SEEN
+from p2pswarm.overlay.routes import MOST_SEEN
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind, new_guid, oob_guid
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
@@ -683,7 +683,7 @@ def test_many_visitors_flush_only_each_other(monkeypatch: pytest.MonkeyPatch) ->
         ]
         assert all(servent.router.visit(head, query, visitor) for head in heads)
         (link,) = servent.router.links
-        assert [servent.router._routes.back(guid) for guid in asked] == [link] * 10
+        assert [servent.router._routes.back(guid, Kind.QUERY) for guid in asked] == [link] * 10
         result = Result(1, 1000, "green cheese.txt")
         ours = QueryHit(servent.address, 1000, (result,), servent.guid)
         assert not servent.router.answer(heads[-101], ours)

@@ -4,7 +4,7 @@ import pytest
 
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.zones import Zone
-from p2pswarm.overlay.gnutella.search.results import MOST_OF_ONE, Results
+from p2pswarm.overlay.gnutella.search.results import hits_of
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.results import Result
 
@@ -18,7 +18,7 @@ def hit_of(*results: Result, servent: int = 1, address: Address = HERE, **more: 
 
 def test_a_result_is_told_with_all_that_is_known() -> None:
     proxies = bytes([192, 0, 2, 9]) + (6346).to_bytes(2, "little")
-    (hit,) = Results().hits(hit_of(SONG, ggep={"PUSH": proxies}), Zone.LOCAL_NETWORK)
+    (hit,) = hits_of(hit_of(SONG, ggep={"PUSH": proxies}), Zone.LOCAL_NETWORK)
     assert (hit.name, hit.size, hit.index) == ("blue moon.mp3", 1000, 4)
     assert (hit.network, hit.nick, hit.host) == ("gnutella", "01" * 16, HERE)
     assert (hit.sha1, hit.tth, hit.info_hash) == (SONG.sha1, SONG.tth, InfoHash(b"\x22" * 20))
@@ -28,42 +28,22 @@ def test_a_result_is_told_with_all_that_is_known() -> None:
 
 @pytest.mark.parametrize(("address", "more"), [(HERE, {"push": True}), (HERE._replace(port=0), {})])
 def test_who_cannot_be_dialed_is_no_peer(address: Address, more: dict[str, bool]) -> None:
-    (hit,) = Results().hits(hit_of(SONG, address=address, **more), Zone.LOCAL_NETWORK)
+    (hit,) = hits_of(hit_of(SONG, address=address, **more), Zone.LOCAL_NETWORK)
     assert (hit.peer, hit.firewalled) == (None, True)
 
 
 def test_a_folder_is_part_of_the_name_and_never_of_the_filename() -> None:
     odd = replace(SONG, ggep={"PATH": b"../../etc/"})
-    (hit,) = Results().hits(hit_of(odd), Zone.LOCAL_NETWORK)
+    (hit,) = hits_of(hit_of(odd), Zone.LOCAL_NETWORK)
     assert hit.name == "../../etc/blue moon.mp3"
     assert hit.filename == "blue moon.mp3"
-
-
-def test_a_file_of_one_servent_counts_once() -> None:
-    results = Results()
-    assert (
-        len(list(results.hits(hit_of(SONG, replace(SONG, name="other.mp3")), Zone.LOCAL_NETWORK)))
-        == 1
-    )
-    assert list(results.hits(hit_of(SONG), Zone.LOCAL_NETWORK)) == []
-    assert len(list(results.hits(hit_of(SONG, servent=2), Zone.LOCAL_NETWORK))) == 1
-
-
-def test_neither_a_servent_nor_an_address_floods_a_search() -> None:
-    results, count = Results(), 0
-    for number in range(2 * MOST_OF_ONE):
-        spam = replace(SONG, sha1=number.to_bytes(20, "big"))
-        count += len(list(results.hits(hit_of(spam, servent=number % 256), Zone.LOCAL_NETWORK)))
-    assert count == MOST_OF_ONE
-    elsewhere = hit_of(SONG, servent=3, address=Address("192.0.2.8", 1))
-    assert len(list(results.hits(elsewhere, Zone.LOCAL_NETWORK))) == 1
 
 
 def test_a_host_nearer_than_who_told_of_it_has_to_be_asked_by_a_push() -> None:
     proxies = bytes([192, 168, 0, 9, 202, 24, 9, 9, 9, 9, 202, 24])
     told = hit_of(SONG, ggep={"PUSH": proxies})
-    (near,) = Results().hits(told, Zone.LOCAL_NETWORK)
+    (near,) = hits_of(told, Zone.LOCAL_NETWORK)
     assert (near.host, near.peer, near.firewalled, len(near.proxies)) == (HERE, HERE, False, 2)
-    (hit,) = Results().hits(told, Zone.INTERNET)
+    (hit,) = hits_of(told, Zone.INTERNET)
     assert (hit.host, hit.peer, hit.firewalled) == (None, None, True)
     assert hit.proxies == (Address("9.9.9.9", 6346),)

@@ -1,0 +1,38 @@
+"""Hosts that a user named, as addresses: names are looked up, and for a while again when that fails, as
+whoever starts beside us may not have a name yet.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from p2pswarm.discovery.names import SystemNames
+from p2pswarm.formats.ids import Address
+
+__all__ = ["places"]
+
+log = logging.getLogger(__name__)
+
+TRIES = 10
+AGAIN = 1.0  # seconds
+
+
+async def places(named: Sequence[Address]) -> tuple[Address, ...]:
+    """Each once, in order; what has no address after some seconds is left out."""
+    found = await asyncio.gather(*map(_place, named))
+    return tuple(dict.fromkeys(address for each in found for address in each))
+
+
+async def _place(named: Address) -> list[Address]:
+    if named.ip is not None:
+        return [named.normal]
+    for _ in range(TRIES):
+        try:
+            results = await SystemNames().resolve(named.host, named.port)
+        except (OSError, UnicodeError) as error:
+            log.debug("%s has no address yet: %s", named.host, error)
+            await asyncio.sleep(AGAIN)
+        else:
+            return [Address(result["host"], named.port).normal for result in results]
+    log.warning("%s has no address", named.host)
+    return []

@@ -1,0 +1,1 @@
+"""Whom we know of a network, from one session to the next."""

@@ -1,0 +1,1 @@
+"""The supernode network: two tiers, as in KaZaA."""

@@ -1,0 +1,139 @@
+"""Who asks a super node, how much he may, and which of his questions are open.
+
+The one hard thing: anybody can send hits. So they are relayed only for a question that is open, only from a
+link it was sent to, and only as many as were wanted, so many of one host. A link that was confirmed later
+than a question was sent has a larger number than the question has: that tells them apart without a list.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field, replace
+from enum import Enum, StrEnum
+from typing import Protocol
+
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.overlay.limits import Tokens
+from p2pswarm.wire.supernode.hits import Found, Hits
+from p2pswarm.wire.supernode.queries import MAX_WANT
+
+__all__ = ["OF_HOST", "OURS", "Asker", "Heard", "Link", "Question", "Role", "Us"]
+
+OF_HOST = 20  # files of one host among the results of a question
+
+_HITS = (100.0, 2000.0)  # a second, and saved up, over one link
+_QUERIES = (
+    1.0,
+    30.0,
+)  # a person asks twice a minute; a program looks for sources of all its downloads
+
+Heard = Callable[[Hits], None]
+
+
+class Us(Enum):
+    """Ourselves, among those who ask and those who share."""
+
+    OURS = "ours"
+
+
+OURS = Us.OURS
+
+
+class Link(Hashable, Protocol):
+    """A neighbour."""
+
+    @property
+    def remote(self) -> Address:
+        """The other end of the connection."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether it reads more slowly than it is written to."""
+
+    def send(self, *data: bytes) -> bool:
+        """Whether these encoded frames will leave."""
+
+
+class Role(StrEnum):
+    """What somebody is to a super node."""
+
+    CHILD = "child"
+    LINK = "link"
+    VISITOR = "visitor"
+    SELF = "self"
+
+
+# Questions of one that are open at a time; the oldest is closed. A link passes on what dozens of super nodes
+# ask, and answers come within seconds.
+_OPEN = {Role.CHILD: 100, Role.LINK: 1000, Role.VISITOR: 1, Role.SELF: 1000}
+
+
+@dataclass(slots=True)
+class Question:
+    """What may still be relayed for it, and who was asked: links up to this number, but these."""
+
+    left: int
+    asked: int = 0
+    passed_over: frozenset[Hashable] = frozenset()
+    heard: Heard | None = None
+    hosts: dict[Hashable, int] = field(default_factory=dict)
+
+    def take(self, found: Iterable[Found]) -> tuple[Found, ...]:
+        """As much of it as is still wanted."""
+        return tuple(kept for one in found if (kept := self._take(one)) is not None)
+
+    def _take(self, one: Found) -> Found | None:
+        host = _counted(one.host)
+        had = self.hosts.get(host, 0)
+        files = one.files[: max(0, min(self.left, OF_HOST - had))]
+        if not files:
+            return None
+        self.left -= len(files)
+        self.hosts[host] = had + len(files)
+        return one if len(files) == len(one.files) else replace(one, files=files)
+
+
+def _counted(address: Address) -> Hashable:
+    """What counts as one host: nearby, where many share an address, its port too."""
+    return address.host if zone_of(address.host) is Zone.INTERNET else address
+
+
+class Asker:
+    """A child, a link, a visitor, or ourselves. Invariant: so many questions are open and no more."""
+
+    __slots__ = ("_hits", "_queries", "number", "open", "owes", "role", "zone")
+
+    def __init__(self, role: Role, host: str, now: float) -> None:
+        self.role = role
+        self.zone = zone_of(host)
+        self.number = 0
+        """Of a confirmed link: how many were before it, and itself."""
+        self.owes = 0
+        """Looks into the index that its questions took, and that are not paid for."""
+        self.open: OrderedDict[bytes, Question] = OrderedDict()
+        self._queries = Tokens(*_QUERIES, now)
+        self._hits = Tokens(*_HITS, now)
+
+    def may_ask(self, now: float) -> bool:
+        """One more query of it; what links may ask is shared among them elsewhere."""
+        return self.role is Role.LINK or self._queries.take(now)
+
+    def may_answer(self, now: float) -> bool:
+        """One more frame of hits."""
+        return self._hits.take(now)
+
+    def was_sent(self, question: Question, link: Hashable) -> bool:
+        """Whether this one, which is the link, was sent the question."""
+        return 0 < self.number <= question.asked and link not in question.passed_over
+
+    def ask(self, guid: bytes, question: Question) -> None:
+        self.open[guid] = question
+        if len(self.open) > _OPEN[self.role]:
+            self.open.popitem(last=False)
+
+    def check(self) -> None:
+        assert len(self.open) <= _OPEN[self.role]
+        for question in self.open.values():
+            assert 0 <= question.left <= MAX_WANT
+            assert sum(question.hosts.values()) <= MAX_WANT
+            assert all(0 < count <= OF_HOST for count in question.hosts.values())

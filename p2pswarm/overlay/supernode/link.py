@@ -1,0 +1,243 @@
+"""One neighbour in the supernode network: frames in, frames out, and an end that is told.
+
+What is sent during one turn of the event loop leaves in one write. A neighbour that does not read, or says
+nothing for long though it was asked, is cut; what it may say and how often is up to whoever hears it.
+
+The one hard thing: a word before the end (why we refuse, where else to go) is worth nothing when the
+connection is torn down over it. So a link that says goodbye gives nothing more, and closes when that has
+left, or a moment later.
+"""
+
+import asyncio
+from collections import deque
+from enum import StrEnum
+from typing import Protocol
+
+from typing_extensions import override
+
+from p2pswarm.errors import NetworkError, RemoteProtocolError
+from p2pswarm.formats.ids import Address
+from p2pswarm.net.stream import Conversation, Stream
+from p2pswarm.overlay.limits import Tokens
+from p2pswarm.wire.framer import Scratch
+from p2pswarm.wire.supernode.frames import Frame, FrameFramer
+from p2pswarm.wire.supernode.keeping import Ping
+
+__all__ = ["CONGESTED", "Hearer", "Link", "Place"]
+
+
+SILENCE = 30.0  # seconds without a word after which a neighbour is asked whether it is there
+PATIENCE = 15.0  # seconds it then has
+CONGESTED = 64 << 10  # bytes that wait: who has so many is sent no queries
+BATCH = 32 << 10  # bytes given to the kernel at a time, so that a slow line shows that it moves
+MOST_WAITING = 1 << 20  # bytes; a full list of files is as long, in frames of 32 KiB
+STUCK = 30.0  # seconds in which not one byte of what waits could be sent
+MOST_UNHEARD = 32  # frames while nobody listens
+LINGER = 2.0  # seconds for the last words to leave
+FRAMES = (200.0, 2000.0)  # a second, and saved up, of any kind; finer limits are up to the hearer
+
+
+class Place(StrEnum):
+    """What the other side is to us."""
+
+    STRANGER = "stranger"
+    PARENT = "parent"
+    CHILD = "child"
+    LINK = "link"
+    VISITOR = "visitor"
+    HOST = "host"  # whom we visit
+
+
+class Hearer(Protocol):
+    """Whoever answers for a link."""
+
+    def got(self, link: "Link", frame: Frame) -> None:
+        """Raises RemoteError to have it cut."""
+
+    def left(self, link: "Link", reason: Exception) -> None:
+        """It is no more; called once, and last."""
+
+
+class Link:
+    """A conversation. `tick` now and then; `part` or `close` at the end."""
+
+    def __init__(self, hearer: Hearer | None = None, stream: Stream | None = None) -> None:
+        self.place = Place.STRANGER
+        self.node = b""
+        """Who it is, once it was greeted."""
+        self.address: Address | None = None
+        """Where it listens, as far as that was told or dialed."""
+        self.reason: Exception | None = None
+        """Why it is over; None while it is not."""
+        self._hearer = hearer
+        self._unheard: deque[Frame] = deque()  # while nobody listens
+        self._spoke = asyncio.Event()
+        self._stream = stream
+        self._loop = asyncio.get_running_loop()
+        self.since = self._heard = self._moved = self._loop.time()
+        self._frames = Tokens(*FRAMES, self.since)
+        self._asked = False  # whether it is there
+        self._waiting: deque[bytes] = deque()
+        self._size = 0  # of what waits
+        self._room = True  # the kernel has all that was given to it
+        self._rung = False  # what was put leaves at the end of this turn
+        self._relaxed = asyncio.Event()
+        self._relaxed.set()
+
+    # Who it is
+
+    def opened(self, stream: Stream) -> None:
+        """We dialed, and it is there."""
+        self._stream = stream
+
+    async def first(self) -> Frame:
+        """The next frame that came while nobody listened. Raises NetworkError when it is over."""
+        while not self._unheard:
+            if self.reason is not None:
+                raise NetworkError(f"{self.remote} hung up: {self.reason}") from self.reason
+            self._spoke.clear()
+            await self._spoke.wait()
+        return self._unheard.popleft()
+
+    def listen(self, hearer: Hearer) -> None:
+        """From now on this one hears it, also what came meanwhile. Raises RemoteError."""
+        self._hearer = hearer
+        while self._unheard and not self.over:
+            hearer.got(self, self._unheard.popleft())
+        if self.reason is not None:
+            hearer.left(self, self.reason)
+
+    @property
+    def stream(self) -> Stream:
+        assert self._stream is not None
+        return self._stream
+
+    @property
+    def remote(self) -> Address:
+        """The other end of the connection."""
+        return self.stream.remote
+
+    @property
+    def over(self) -> bool:
+        return self.reason is not None
+
+    @property
+    def congested(self) -> bool:
+        """Whether it reads more slowly than it is written to."""
+        return self._size > CONGESTED
+
+    # What a hearer may do
+
+    def send(self, *data: bytes) -> bool:
+        """Whether these encoded frames will leave, if it goes on reading."""
+        if self.over:
+            return False
+        if self._room and not self._waiting:
+            self._moved = self._loop.time()
+        self._waiting.extend(data)
+        self._size += sum(map(len, data))
+        if self._size > MOST_WAITING:
+            self.close(NetworkError(f"{self.remote} does not read what it is sent"))
+            return False
+        if self.congested:
+            self._relaxed.clear()
+        if not self._rung:
+            self._rung = True
+            self._loop.call_soon(self._pump)
+        return True
+
+    def hand_over(self, conversation: Conversation, scratch: Scratch) -> None:
+        """Somebody else talks from here on, and we hear nothing more of it."""
+        framer = FrameFramer(scratch)
+        framer.opened = True
+        self.reason = NetworkError("handed over")
+        self.stream.switch(framer, conversation)
+
+    async def relaxed(self) -> None:
+        """Until it is not congested, or over: for who has much to say."""
+        await self._relaxed.wait()
+
+    def part(self, last_word: bytes, why: str) -> None:
+        """Say this, and close."""
+        if self.send(last_word):
+            self.reason = NetworkError(why)
+            self.stream.pause()
+            self._loop.call_later(LINGER, self.close)
+
+    def close(self, reason: Exception | None = None) -> None:
+        """At once."""
+        if self.reason is None:
+            self.reason = reason or NetworkError("closed")
+        self._waiting.clear()
+        if self._stream is not None:
+            self._stream.close(self.reason)
+
+    def tick(self, now: float) -> None:
+        """Ask a silent neighbour whether it is there; leave one that is not, or does not read."""
+        quiet = now - self._heard
+        if quiet > SILENCE + PATIENCE:
+            self.close(NetworkError(f"{self.remote} says nothing"))
+        elif not self._room and now - self._moved > STUCK:
+            self.close(NetworkError(f"{self.remote} reads nothing"))
+        elif quiet > SILENCE and not self._asked:
+            self._asked = True
+            self.send(Ping().encode().encode())
+
+    # What the stream tells
+
+    def got(self, message: object) -> None:
+        """Raises RemoteError."""
+        if self.over:
+            return
+        assert isinstance(message, Frame)
+        if self._stream is None:
+            raise RemoteProtocolError("it speaks before it was spoken to")
+        self._heard, self._asked = self._loop.time(), False
+        if not self._frames.take(self._heard):
+            raise RemoteProtocolError("it says too much")
+        if self._hearer is not None:
+            self._hearer.got(self, message)
+        elif len(self._unheard) < MOST_UNHEARD:
+            self._unheard.append(message)
+            self._spoke.set()
+        else:
+            raise RemoteProtocolError("it says too much before it is answered")
+
+    def caught_up(self) -> None:
+        if self._rung:
+            self._pump()
+
+    def drained(self) -> None:
+        self._room, self._moved = True, self._loop.time()
+        self._pump()
+
+    def closed(self, reason: Exception | None) -> None:
+        if self.reason is None:
+            self.reason = reason or NetworkError("hung up")
+        self._waiting.clear()
+        self._relaxed.set()
+        self._spoke.set()
+        if self._hearer is not None:
+            self._hearer.left(self, self.reason)
+
+    def _pump(self) -> None:
+        self._rung = False
+        while self._room and self._waiting and not self.stream.over:
+            self._room = self.stream.send(*self._batch())
+        if self.over and self._room and not self._waiting:
+            self.close()
+
+    def _batch(self) -> list[bytes]:
+        batch: list[bytes] = []
+        left = BATCH
+        while self._waiting and left > 0:
+            batch.append(self._waiting.popleft())
+            left -= len(batch[-1])
+        self._size -= sum(map(len, batch))
+        if not self.congested:
+            self._relaxed.set()
+        return batch
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Link {self.remote if self._stream else '?'} {self.place.value}>"

@@ -1,0 +1,328 @@
+"""One node of the supernode network: ordinary or super, and how it turns from one into the other.
+
+Whoever comes is let in here and handed to the role; what either role hears for the node is heard here.
+Nothing here touches a disk: the laboratory runs thousands of members in one process.
+
+The one hard thing: a role ends while others talk to it. Its task is cancelled and waited for, it says
+goodbye, and only then the other role begins; questions that are open are asked anew.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
+from contextlib import aclosing
+from random import Random
+
+from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.net.port import Port
+from p2pswarm.net.rate import Limiter
+from p2pswarm.net.stream import Stream
+from p2pswarm.overlay.limits import Knocks
+from p2pswarm.overlay.network import Cost, NetworkStatus
+from p2pswarm.overlay.query import Hit, Lookup, Query as Wanted
+from p2pswarm.overlay.supernode.known import Known
+from p2pswarm.overlay.supernode.link import Link
+from p2pswarm.overlay.supernode.ordinary import Ordinary
+from p2pswarm.overlay.supernode.parents import Seeking
+from p2pswarm.overlay.supernode.pinging import Pinging
+from p2pswarm.overlay.supernode.promotion import Ambition, Move
+from p2pswarm.overlay.supernode.results import NAME
+from p2pswarm.overlay.supernode.searching import Searching, Spent
+from p2pswarm.overlay.supernode.serving import Serving
+from p2pswarm.overlay.supernode.testing import Nonces, Probed, Tester, ask
+from p2pswarm.overlay.supernode.us import Us
+from p2pswarm.wire.http.heads import AGENT
+from p2pswarm.wire.sniff import Guest
+from p2pswarm.wire.supernode.datagrams import UdpPong
+from p2pswarm.wire.supernode.frames import HEAD_SIZE, OPENING, Frame, FrameFramer, FrameKind
+from p2pswarm.wire.supernode.hello import Hello, Reason, Refuse, Want, Welcome
+from p2pswarm.wire.supernode.hits import Hits
+from p2pswarm.wire.supernode.hosts import HOSTS_MOST, Entry
+from p2pswarm.wire.supernode.pushing import Push
+from p2pswarm.wire.supernode.queries import Query
+from p2pswarm.wire.supernode.shares import SharedFile
+
+__all__ = ["Member"]
+
+log = logging.getLogger(__name__)
+
+TICK = 1.0  # seconds
+MOST_TESTERS = 20
+PATIENCE = 12.0  # seconds until one of the hosts we know should have taken us in
+
+Pushed = Callable[[Push, Address], None]
+"""Somebody wants us to dial him; the second is our parent, who brings it."""
+
+
+class Member:
+    """`await open()`, `run` in a task of the owner's, which ends by being cancelled."""
+
+    def __init__(
+        self,
+        port: Port,
+        dice: Random,
+        us: Us,
+        known: Known,
+        up: Limiter,
+        pushed: Pushed = lambda push, parent: None,
+    ) -> None:
+        self.us, self._port, self._dice, self._known = us, port, dice, known
+        self._up, self._push = up, pushed
+        self._clock = asyncio.get_running_loop().time
+        self._nonces = Nonces(dice.randbytes)
+        self._tester = Tester(port, us.node, AGENT, self._clock)
+        self._knocks = Knocks()
+        self._pinging = Pinging(port, dice, self._state, self._ponged)
+        self._ambition = Ambition(us.options, dice, self._clock())
+        self._role: Ordinary | Serving = self._ordinary()
+        self._turned = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._counts: Counter[str] = Counter()
+        self.searching = Searching(self, port, us, known, dice)
+
+    async def open(self) -> None:
+        """Raises PortTakenError."""
+        await self._pinging.open()
+        self._port.route(Guest.SUPERNODE, self._came)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as self._tasks:
+            self._tick()
+            self._tasks.create_task(self._watch())
+            while True:
+                self._turned.clear()
+                if self._ambition.serving is not self.serves:
+                    self._role = self._serving() if self._ambition.serving else self._ordinary()
+                role = self._tasks.create_task(self._role.run())
+                self.moved()
+                await self._turned.wait()
+                role.cancel()
+                await asyncio.wait([role])
+
+    def _ordinary(self) -> Ordinary:
+        seeking = Seeking(self._known, self._dice)
+        return Ordinary(self, self._port, seeking, self._pinging.ping)
+
+    def _serving(self) -> Serving:
+        return Serving(self, self._port, self._known, self._dice, self._nonces, self._tester)
+
+    # What we are
+
+    @property
+    def serves(self) -> bool:
+        return isinstance(self._role, Serving)
+
+    @property
+    def parent(self) -> Link | None:
+        return self._role.parent if isinstance(self._role, Ordinary) else None
+
+    @property
+    def neighbours(self) -> Collection[Link]:
+        """Our parent, or children and links."""
+        if isinstance(self._role, Serving):
+            return self._role.neighbours
+        return [self._role.parent] if self._role.parent is not None else []
+
+    @property
+    def trouble(self) -> str:
+        """Why nobody takes us in."""
+        trouble = self._role.trouble if isinstance(self._role, Ordinary) else ""
+        if trouble:
+            return trouble
+        known = self._known.candidates(5)
+        return f"none of {', '.join(map(str, known)) or 'those that we know'} answers"
+
+    async def settled(self) -> None:
+        """Until we have a parent or serve. Raises TimeoutError when that takes too long."""
+        async with asyncio.timeout(PATIENCE):
+            while not self.serves and self.parent is None:
+                self._moved.clear()
+                await self._moved.wait()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self._tick()
+
+    def _tick(self) -> None:
+        now = self._clock()
+        if isinstance(self._role, Ordinary):
+            self._role.tick(now)
+        self._ambition.spare(self.us.spare(), now)
+        move = self._ambition.step(now, ours=self.us.addresses, nobody=self._known.nobody)
+        self._follow(move)
+
+    def _follow(self, move: Move | None) -> None:
+        match move:
+            case Move.BE_TESTED:
+                for tester in self._ambition.begin(self._testers(), self._clock()):
+                    assert self._tasks is not None
+                    self._tasks.create_task(self._be_tested(tester))
+            case Move.SERVE | Move.STEP_DOWN:
+                log.info("supernode: we %s", "serve" if move is Move.SERVE else "step down")
+                self._turned.set()
+            case None:
+                pass
+
+    def _testers(self) -> Sequence[Address]:
+        """Super nodes that could test us."""
+        return self._known.candidates(MOST_TESTERS, self.us.addresses)
+
+    async def _be_tested(self, tester: Address) -> None:
+        nonce = self._nonces.give(self._clock())
+        try:
+            if not self._known.may_dial(tester, self._clock()):
+                raise NetworkError(f"{tester} is not dialed now")
+            verdict = await ask(self._port, tester, self.us.hello(Want.VISIT), nonce)
+        except RemoteError as error:
+            log.debug("supernode: %s does not test us: %s", tester, error)
+            self._follow(self._ambition.unheard(tester, self._clock()))
+        else:
+            log.debug("supernode: %s says of us: %s", tester, verdict)
+            reachable, rate = verdict.reachable, verdict.rate
+            self._follow(
+                self._ambition.verdict(tester, self._clock(), reachable=reachable, rate=rate)
+            )
+
+    # Who comes
+
+    def _came(self, stream: Stream) -> None:
+        """A guest that speaks our protocol; the door's clock runs until it has said HELLO."""
+        link = Link(self, stream)
+        stream.switch(FrameFramer(self._port.scratch), link)
+
+    def got(self, link: Link, frame: Frame) -> None:
+        """The first word of a stranger. Raises RemoteError."""
+        if frame.kind != FrameKind.HELLO:
+            raise RemoteProtocolError("it does not greet")
+        hello = Hello.read(frame.body)
+        self._port.admitted(link.stream)
+        link.node = hello.node
+        self.us.seen(hello.node, link.stream.local.host)
+        if hello.want is Want.TEST and self._nonces.take(hello.nonce, self._clock()):
+            self._tested(link)
+        elif hello.node == self.us.node:
+            self._refuse(link, Reason.SELF, "you are me")
+        elif not self._knocks.may_enter(link.remote.host, self._clock()):
+            self._refuse(link, Reason.TOO_OFTEN, "you come too often")
+        elif isinstance(self._role, Serving) and hello.want is not Want.TEST:
+            link.listen(self._role)
+            self._role.welcome(link, hello)
+        else:
+            self._refuse(link, Reason.NOT_SUPER, "I am no super node")
+
+    def left(self, link: Link, reason: Exception) -> None:
+        """A stranger that said nothing."""
+        self._port.admitted(link.stream)
+
+    def _tested(self, link: Link) -> None:
+        """A tester that we asked for."""
+        us = self.us
+        welcome = Welcome(us.node, us.port, AGENT, link.remote, self.serves, 0, 0, 0)
+        link.stream.send(OPENING + welcome.encode().encode())
+        link.hand_over(Probed(self._port, link.stream, self._up), self._port.scratch)
+
+    def _refuse(self, link: Link, reason: Reason, text: str) -> None:
+        if isinstance(self._role, Serving):
+            self._role.refuse(link, reason, text)
+            return
+        hosts = tuple(Entry(address, 0, 0) for address in self._known.lately())[:HOSTS_MOST]
+        link.part(OPENING + Refuse(reason, text, hosts).encode().encode(), text)
+
+    def _state(self, token: bytes) -> UdpPong:
+        if isinstance(self._role, Serving):
+            return self._role.state(token)
+        return UdpPong(token, 0, False, 0, 0, 0)
+
+    def _ponged(self, address: Address, pong: UdpPong, rtt: float) -> None:
+        if isinstance(self._role, Ordinary):
+            self._role.pong(address, pong, rtt)
+
+    # What our role hears
+
+    def told(self, hosts: Iterable[Entry], teller: Address) -> None:
+        """Somebody names super nodes."""
+        zone, ours = zone_of(teller.host), self.us.addresses
+        for entry in hosts:
+            if entry.address.normal not in ours:
+                self._known.told(entry.address, teller.host, zone)
+
+    def ourselves(self, address: Address) -> None:
+        self._known.ourselves(address)
+
+    def invited(self) -> None:
+        self._ambition.invited()
+
+    def hits(self, body: bytes, teller: Link) -> None:
+        """Raises RemoteProtocolError."""
+        hits, zone = Hits.read(body), zone_of(teller.remote.host)
+        self.searching.hits(hits, hits.hops + 1, zone, len(body) + HEAD_SIZE)
+
+    def pushed(self, push: Push, teller: Link) -> None:
+        self._push(push, teller.remote)
+
+    def moved(self) -> None:
+        self._moved.set()
+        self.searching.moved()
+
+    # What we share and ask
+
+    def share(self, files: Sequence[SharedFile]) -> None:
+        """From now on; one of a known number takes the place of the old one."""
+        self.us.files.update((file.number, file) for file in files)
+        self._role.shared(files)
+
+    def unshare(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            self.us.files.pop(number, None)
+        self._role.withdrawn(numbers)
+
+    async def search(self, wanted: Wanted, cost: Cost) -> AsyncGenerator[Hit, None]:
+        """Raises NetworkError."""
+        iterative = wanted.lookup is Lookup.ITERATIVE
+        ask = self.searching.iterative if iterative else self.searching.recursive
+        async with aclosing(ask(wanted, cost)) as hits:
+            async for hit in hits:
+                yield hit
+
+    def ask(self, query: Query) -> Spent:
+        """A question of ours leaves."""
+        if isinstance(self._role, Ordinary):
+            size = self._role.ask(query)
+            return Spent(int(size > 0), size)
+        messages = self._role.ask(query, self._found)
+        return Spent(messages, messages * (len(query.encode().body) + HEAD_SIZE))
+
+    def stop(self, guid: bytes) -> None:
+        self._role.stop(guid)
+
+    def _found(self, hits: Hits) -> None:
+        """For a question of ours, as a super node; who told it was looked at already."""
+        self.searching.hits(hits, hits.hops, Zone.THIS_MACHINE)
+
+    def push(self, node: bytes, number: int, address: Address) -> bool:
+        """Tell a child of ours to dial somebody; False when it is none, or that is too much."""
+        serving = self._role if isinstance(self._role, Serving) else None
+        return serving is not None and serving.family.push(node, number, address, self._clock())
+
+    def status(self) -> NetworkStatus:
+        role = self._role
+        if isinstance(role, Serving):
+            counts = role.flood.counts
+            return NetworkStatus(
+                NAME,
+                role="super",
+                links=len(role.links),
+                leaves=len(role.family),
+                known=len(self._known.hosts),
+                sent=dict(counts.sent),
+                received=dict(counts.received),
+                dropped=dict(counts.dropped),
+            )
+        links = int(role.parent is not None)
+        return NetworkStatus(NAME, role="ordinary", links=links, known=len(self._known.hosts))

@@ -1,0 +1,74 @@
+"""What the user decides about this node's part in the supernode network. Checked once, here.
+
+The figures are those every description of FastTrack gives: 60 to 150 children and 30 to 50 links of a super
+node (OVERLAYS.md, 3.3).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from p2pswarm.formats.ids import Address
+
+__all__ = ["Options", "Wish"]
+
+MOST_CHILDREN = 10_000
+MOST_LINKS = 1000
+
+
+class Wish(StrEnum):
+    """What this node would like to be; what it becomes, others have a say in."""
+
+    AUTO = "auto"
+    ORDINARY = "ordinary"
+    SUPER = "super"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Of children and links: how many are enough, and how many are the most.
+
+    With `supernodes` the operator decides: only those serve and are believed. Raises ValueError.
+    """
+
+    wish: Wish = Wish.AUTO
+    children: tuple[int, int] = (60, 150)
+    links: tuple[int, int] = (30, 50)
+    rewire: float = 600.0
+    promote_after: float = 600.0
+    supernodes: tuple[Address, ...] = ()
+    connect: tuple[Address, ...] = ()
+    firewalled: bool = False
+    wait: float = 10.0
+
+    def __post_init__(self) -> None:
+        _check_bounds("children", self.children, MOST_CHILDREN)
+        _check_bounds("links", self.links, MOST_LINKS)
+        for name in ("rewire", "wait"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be a number of seconds above 0")
+        if not 0 <= self.promote_after < float("inf"):
+            raise ValueError("promote_after must be a number of seconds, 0 or more")
+        if self.firewalled and self.wish is Wish.SUPER:
+            raise ValueError("a firewalled node cannot be a super node: nobody can dial it")
+        for address in (*self.supernodes, *self.connect):
+            if not address.dialable:
+                raise ValueError(f"nobody can be dialed at {address}")
+
+    @property
+    def willing(self) -> bool:
+        """Whether this node may ever be promoted. Opting out is final."""
+        return self.wish is not Wish.ORDINARY and not self.firewalled
+
+    def listed(self, address: Address) -> bool:
+        """Whether the operator's list names it."""
+        return address.normal in {named.normal for named in self.supernodes}
+
+
+def _check_bounds(name: str, bounds: tuple[int, int], most: int) -> None:
+    low, high = bounds
+    if low < 1 or high < 1:
+        raise ValueError(f"{name} must be at least 1, not {low}-{high}")
+    if low > high:
+        raise ValueError(f"{name}: the lower bound {low} is above the upper one {high}")
+    if high > most:
+        raise ValueError(f"{name}: at most {most}, not {high}")

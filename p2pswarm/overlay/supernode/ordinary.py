@@ -1,0 +1,186 @@
+"""An ordinary node: one parent at a time, which knows our files as long as it is there.
+
+`parents` says whom to ping and dial; here it is done. What the parent says is heard: hits for our questions,
+other super nodes to know, an invitation to become one, and whom a firewalled node shall dial.
+
+The one hard thing: dials overlap, so that dead hosts cost little time, and still there is one parent. The
+first that welcomes us is it; whoever does so later is left at once, before it heard of a file.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import islice
+from math import isinf
+
+from p2pswarm.errors import NetworkError
+from p2pswarm.formats.ids import Address
+from p2pswarm.net.port import Port
+from p2pswarm.overlay.supernode.greeting import TurnedDownError, greet
+from p2pswarm.overlay.supernode.home import Home
+from p2pswarm.overlay.supernode.link import Link, Place
+from p2pswarm.overlay.supernode.parents import Seeking
+from p2pswarm.overlay.supernode.us import MOST_SHARED
+from p2pswarm.wire.supernode.datagrams import UdpPong
+from p2pswarm.wire.supernode.frames import Frame, FrameKind
+from p2pswarm.wire.supernode.hello import Bye, Reason, Refuse, Want
+from p2pswarm.wire.supernode.hosts import Hosts
+from p2pswarm.wire.supernode.keeping import Pong
+from p2pswarm.wire.supernode.pushing import Push
+from p2pswarm.wire.supernode.queries import Query, Stop
+from p2pswarm.wire.supernode.shares import Share, SharedFile, Unshare
+from p2pswarm.wire.supernode.testing import Invite
+
+__all__ = ["Ordinary"]
+
+log = logging.getLogger(__name__)
+
+
+class Ordinary:
+    """`run` until cancelled; `pong` for each answer to a ping."""
+
+    def __init__(
+        self, home: Home, port: Port, seeking: Seeking, ping: Callable[[Address], None]
+    ) -> None:
+        self._home, self._us, self._port = home, home.us, port
+        self._seeking, self._ping = seeking, ping
+        self._clock = asyncio.get_running_loop().time
+        self._bell = asyncio.Event()
+        self.parent: Link | None = None
+        self.trouble = ""
+        """Why the last one whom we dialed is not our parent."""
+
+    async def run(self) -> None:
+        self._seeking.lost(self._clock())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    moves = self._seeking.step(self._clock())
+                    for address in moves.ping:
+                        self._ping(address)
+                    for address in moves.dial:
+                        tasks.create_task(self._dial(address))
+                    await self._rest()
+        finally:
+            self._seeking.found()
+            self._leave()
+
+    async def _rest(self) -> None:
+        """Until something happens, or it is time for the next step."""
+        due = self._seeking.due
+        self._bell.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if isinf(due) else max(due - self._clock(), 0.0)):
+                await self._bell.wait()
+
+    def pong(self, address: Address, pong: UdpPong, rtt: float) -> None:
+        if pong.supernode:
+            self._seeking.pong(address, pong.load, pong.room, rtt, self._clock())
+            self._bell.set()
+
+    # Getting a parent
+
+    async def _dial(self, address: Address) -> None:
+        """And then it is told our files, as long as it is our parent."""
+        try:
+            link, welcome = await greet(self._port, address, self._us.hello(Want.PARENT))
+        except TurnedDownError as error:
+            self.trouble = str(error)
+            self._refused(address, error.refusal)
+        except NetworkError as error:
+            log.debug("supernode: %s", error)
+            self.trouble = str(error)
+            self._seeking.failed(address, self._clock())
+            self._bell.set()
+        else:
+            self._us.seen(welcome.node, welcome.you.host)
+            if self.parent is not None or not self._seeking.seeks:
+                link.close()
+                return
+            self._adopt(link)
+            await self._tell(link)
+
+    def _refused(self, address: Address, refusal: Refuse) -> None:
+        full = refusal.reason is Reason.FULL
+        if refusal.reason is Reason.SELF:
+            self._home.ourselves(address)
+        self._home.told(refusal.hosts, address)
+        self._seeking.refused(address, self._clock(), full=full, hosts=refusal.hosts)
+        if refusal.invited:
+            self._home.invited()
+        self._bell.set()
+
+    def _adopt(self, link: Link) -> None:
+        self.parent, link.place = link, Place.PARENT
+        self._seeking.found()
+        log.debug("supernode: %s is our parent", link.remote)
+        link.listen(self)
+        self._home.moved()
+
+    async def _tell(self, link: Link) -> None:
+        """Our files, as fast as it reads."""
+        files = self._us.files
+        shared = (files[number] for number in list(islice(files, MOST_SHARED)) if number in files)
+        for share in Share.pack(shared):
+            await link.relaxed()
+            if not link.send(share.encode().encode()):
+                return
+
+    def shared(self, files: Sequence[SharedFile]) -> None:
+        """These are new."""
+        if self.parent is not None and len(self._us.files) <= MOST_SHARED:
+            self.parent.send(*(share.encode().encode() for share in Share.pack(files)))
+
+    def withdrawn(self, numbers: Sequence[int]) -> None:
+        if self.parent is not None:
+            self.parent.send(*(gone.encode().encode() for gone in Unshare.pack(numbers)))
+
+    def ask(self, query: Query) -> int:
+        """How many bytes went to our parent; 0 when there is none."""
+        data = query.encode().encode()
+        return len(data) if self.parent is not None and self.parent.send(data) else 0
+
+    def stop(self, guid: bytes) -> None:
+        if self.parent is not None:
+            self.parent.send(Stop(guid).encode().encode())
+
+    def tick(self, now: float) -> None:
+        if self.parent is not None:
+            self.parent.tick(now)
+
+    # What the parent says
+
+    def got(self, link: Link, frame: Frame) -> None:
+        """Raises RemoteProtocolError."""
+        match frame.kind:
+            case FrameKind.HITS:
+                self._home.hits(frame.body, link)
+            case FrameKind.PING:
+                link.send(Pong(0, 0, 0, self._us.spare()).encode().encode())
+            case FrameKind.HOSTS:
+                self._home.told(Hosts.read(frame.body).entries, link.remote)
+            case FrameKind.INVITE:
+                self._home.told(Invite.read(frame.body).hosts, link.remote)
+                self._home.invited()
+            case FrameKind.PUSH:
+                self._home.pushed(Push.read(frame.body), link)
+            case FrameKind.BYE:
+                bye = Bye.read(frame.body)
+                self._home.told(bye.hosts, link.remote)
+                link.close(NetworkError(f"it says: {bye.text}"))
+            case _:
+                pass
+
+    def left(self, link: Link, reason: Exception) -> None:
+        if link is self.parent:
+            log.debug("supernode: our parent %s is gone: %s", link.remote, reason)
+            self.parent = None
+            self._seeking.lost(self._clock(), link.address)
+            self._bell.set()
+            self._home.moved()
+
+    def _leave(self) -> None:
+        parent, self.parent = self.parent, None
+        if parent is not None:
+            parent.part(Bye("I leave").encode().encode(), "we left it")

@@ -1,0 +1,248 @@
+"""Who becomes a super node, and who stays one.
+
+`Grooming` is of a super node that needs more of them and invites its best child. `Ambition` is of a node
+that may become one: two others dial it and measure what it can give; it serves when both are content, and
+steps down when it fails later. Nobody believes it that it is one: see `trust`.
+
+The one hard thing: whoever tests may lie. A liar can keep a node from being promoted by it, but two rounds
+in a row, each of two testers drawn by dice, must fail entirely before a node steps down. Sans-IO.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from random import Random
+from typing import Generic, TypeVar
+
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import owner_of
+from p2pswarm.overlay.remembering import remember
+from p2pswarm.overlay.supernode.options import Options, Wish
+
+__all__ = ["LEAST_RATE", "Ambition", "Grooming", "Move"]
+
+LEAST_RATE = 20_000  # bytes per second upwards: 160 kbit/s
+LEAST_SPARE = 50  # percent of CPU that must be free before promotion
+KEPT_SPARE = 20  # and below which a super node steps down: serving costs something, too
+FILLED = 0.8  # share of the upper bound of children above which others are wanted
+INVITED_AGAIN = 1800.0  # seconds until a child that failed is invited again
+INVITATION = 120.0  # seconds in which an invited child is tested and leaves
+REFUSED_LATELY = 60.0
+MOST_REMEMBERED = 1000
+TESTERS = 2
+RETEST_EVERY = 1800.0
+MOST_FAILURES = 2  # rounds in a row
+BUSY_TIME = 300.0  # seconds of too little CPU after which a super node steps down
+TRY_AGAIN = 300.0  # seconds after a round in which nobody gave a verdict
+
+C = TypeVar("C", bound=Hashable)
+
+
+# At a super node: whom to invite
+
+
+@dataclass(slots=True)
+class _Child:
+    node: bytes
+    able: bool  # willing, and not firewalled
+    since: float
+    spare: int = 0
+
+
+class Grooming(Generic[C]):
+    """`joined`, `pong` and `left` for each child, `refused` when we were full; `invite` says whom."""
+
+    def __init__(self, options: Options) -> None:
+        self._least, self._most = options.children
+        self._after = options.promote_after
+        self._operated = bool(options.supernodes)
+        self._children: dict[C, _Child] = {}
+        self._failed: OrderedDict[bytes, float] = (
+            OrderedDict()
+        )  # node -> when it may be invited again
+        self._invited: tuple[C, float] | None = None  # and until when
+        self._refused = float("-inf")
+
+    def joined(self, child: C, node: bytes, now: float, *, willing: bool, firewalled: bool) -> None:
+        self._children[child] = _Child(node, willing and not firewalled, now)
+
+    def left(self, child: C) -> None:
+        """It is gone; perhaps because it serves by now."""
+        self._children.pop(child, None)
+        if self._invited is not None and self._invited[0] == child:
+            self._invited = None
+
+    def pong(self, child: C, spare: int) -> None:
+        """It says how much of its CPU is free."""
+        if child in self._children:
+            self._children[child].spare = spare
+
+    def refused(self, now: float) -> None:
+        """We had no place for somebody."""
+        self._refused = now
+
+    def failed(self, child: C, now: float) -> None:
+        """It was invited and did not pass, as far as we hear of it."""
+        if self._invited is not None and self._invited[0] == child:
+            self._give_up(now)
+
+    def invite(self, now: float) -> C | None:
+        """Whom to invite now, if anybody; it then counts as invited."""
+        if self._invited is not None:
+            if now < self._invited[1]:
+                return None
+            self._give_up(now)
+        able = [child for child in self._children if self._may_be_invited(child, now)]
+        if not able or not self._wants_others(now):
+            return None
+        best = min(able, key=lambda child: self._children[child].since)
+        self._invited = best, now + INVITATION
+        return best
+
+    def _wants_others(self, now: float) -> bool:
+        if self._operated:
+            return False
+        count = len(self._children)
+        return (count > self._least and count > FILLED * self._most) or (
+            now - self._refused <= REFUSED_LATELY
+        )
+
+    def _may_be_invited(self, child: C, now: float) -> bool:
+        known = self._children[child]
+        proven = now - known.since >= self._after and known.spare >= LEAST_SPARE
+        return known.able and proven and self._failed.get(known.node, now) <= now
+
+    def _give_up(self, now: float) -> None:
+        assert self._invited is not None
+        (child, _), self._invited = self._invited, None
+        node = self._children[child].node
+        remember(self._failed, node, now + INVITED_AGAIN, MOST_REMEMBERED)
+
+
+# At the node itself: whether it serves
+
+
+class Move(Enum):
+    """What a node is to do about its role."""
+
+    BE_TESTED = auto()
+    SERVE = auto()
+    STEP_DOWN = auto()
+
+
+@dataclass(slots=True)
+class _Round:
+    """One round of tests."""
+
+    wanted: int  # good verdicts, unless we serve already
+    waiting: set[Address]
+    good: int = 0
+    bad: int = 0
+
+
+class Ambition:
+    """`step` now and then, `begin` a round when it says so, `verdict` or `unheard` for each tester of it."""
+
+    def __init__(self, options: Options, dice: Random, started: float) -> None:
+        self._options, self._dice, self._started = options, dice, started
+        self.serving = False
+        self._invited = False
+        self._round: _Round | None = None
+        self._next = 0.0  # when the next round may begin
+        self._failures = 0
+        self._spare = 100
+        self._busy_since: float | None = None
+
+    def invited(self) -> None:
+        """Our parent wants us to be a super node."""
+        self._invited = True
+
+    def spare(self, percent: int, now: float) -> None:
+        """So much of our CPU is free."""
+        self._spare = percent
+        if percent >= KEPT_SPARE:
+            self._busy_since = None
+        elif self._busy_since is None:
+            self._busy_since = now
+
+    def step(self, now: float, *, ours: Iterable[Address], nobody: bool) -> Move | None:
+        """`ours` is where we can be dialed, as far as we know; `nobody`, that we know no other node."""
+        if self._options.supernodes:  # the operator decides, and nothing else
+            listed = any(map(self._options.listed, ours))
+            return None if listed is self.serving else self._turn(serve=listed)
+        if self.serving:
+            return self._keep(now, nobody=nobody)
+        if not self._options.willing or self._round is not None:
+            return None
+        if (nobody or self._options.wish is Wish.SUPER) and now >= self._next:
+            self._next = now + RETEST_EVERY
+            return self._turn(serve=True)
+        return Move.BE_TESTED if self._may_be_tested(now) else None
+
+    def begin(self, known: Iterable[Address], now: float) -> tuple[Address, ...]:
+        """A round begins: who is to test us. With fewer than two others, as many as there are."""
+        self._invited = False
+        places: dict[str, list[Address]] = {}
+        for address in known:
+            places.setdefault(owner_of(address), []).append(address)
+        chosen = self._dice.sample(sorted(places), min(TESTERS, len(places)))
+        testers = tuple(self._dice.choice(places[place]) for place in chosen)
+        if testers:
+            self._round = _Round(len(testers), set(testers))
+        self._next = now + (RETEST_EVERY if testers else TRY_AGAIN)
+        return testers
+
+    def verdict(self, tester: Address, now: float, *, reachable: bool, rate: int) -> Move | None:
+        """What a tester says. The last verdict of a round ends it."""
+        if self._round is None or tester not in self._round.waiting:
+            return None
+        good = reachable and rate >= LEAST_RATE
+        self._round.good += good
+        self._round.bad += not good
+        return self._heard(tester, now)
+
+    def unheard(self, tester: Address, now: float) -> Move | None:
+        """It gave no verdict; that says nothing about us, but nobody is promoted by it."""
+        if self._round is None or tester not in self._round.waiting:
+            return None
+        return self._heard(tester, now)
+
+    def _may_be_tested(self, now: float) -> bool:
+        if now < self._next or self._spare < LEAST_SPARE:
+            return False
+        return self._invited and now - self._started >= self._options.promote_after
+
+    def _keep(self, now: float, *, nobody: bool) -> Move | None:
+        if self._busy_since is not None and now - self._busy_since >= BUSY_TIME:
+            self._next = now + RETEST_EVERY
+            return self._turn(serve=False)
+        due = self._round is None and not nobody and now >= self._next
+        return Move.BE_TESTED if due else None
+
+    def _heard(self, tester: Address, now: float) -> Move | None:
+        ended = self._round
+        assert ended is not None
+        ended.waiting.discard(tester)
+        if ended.waiting:
+            return None
+        self._round = None
+        return self._retested(ended, now) if self.serving else self._tested(ended, now)
+
+    def _tested(self, ended: _Round, now: float) -> Move | None:
+        if ended.good >= ended.wanted and self._spare >= LEAST_SPARE:
+            return self._turn(serve=True)
+        if not ended.bad:
+            self._next = now + TRY_AGAIN
+        return None
+
+    def _retested(self, ended: _Round, now: float) -> Move | None:
+        if not (ended.good or ended.bad):
+            self._next = now + TRY_AGAIN
+            return None
+        self._failures = 0 if ended.good else self._failures + 1
+        return self._turn(serve=False) if self._failures >= MOST_FAILURES else None
+
+    def _turn(self, *, serve: bool) -> Move:
+        self.serving, self._failures, self._round = serve, 0, None
+        return Move.SERVE if serve else Move.STEP_DOWN

@@ -1,0 +1,190 @@
+"""Can it be dialed, and how fast does it give? One super node's test of somebody, both sides of it.
+
+Whoever wants to be tested gives out a nonce (`Nonces`) and `ask`s. The tester (`Tester`) dials it back, at
+the host where the question came from and nowhere else, shows the nonce, and is given 64 KiB as fast as the
+upload limit lets them go (`Probed`). The time of all but the first bytes is the measure.
+
+The one hard thing: a test is a lever. A stranger makes us dial and receive, so it is bounded in time, bytes,
+number and targets; and makes the tested node send, which it does once for each nonce that it gave out
+itself.
+"""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+
+from p2pswarm.errors import BusyError, NetworkError, RefusedError, RemoteError, RemoteProtocolError
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import zone_of
+from p2pswarm.net.port import Port
+from p2pswarm.net.rate import Limiter
+from p2pswarm.net.stream import Stream
+from p2pswarm.overlay.budget import DialBudget
+from p2pswarm.overlay.remembering import remember
+from p2pswarm.overlay.supernode.meeting import Meeting
+from p2pswarm.wire.supernode.frames import Frame, FrameKind
+from p2pswarm.wire.supernode.hello import NONCE_SIZE, Hello, Refuse, Want
+from p2pswarm.wire.supernode.testing import Data, Probe, Test, Verdict
+
+__all__ = ["Nonces", "Probed", "Tester", "ask"]
+
+PROBE_SIZE = 64 << 10  # bytes
+TEST_TIME = 10.0  # seconds for a test, all in all
+FIRST_BYTES = 16 << 10  # which are not measured
+SPARE_BYTES = 8 << 10  # that may come besides
+CHUNK = 8 << 10  # bytes of one frame of data
+LEAST_CHUNK = 1 << 10
+VERDICT_TIME = 30.0
+NONCE_TIME = 60.0
+MOST_NONCES = 100
+MOST_TESTS = (
+    4  # that run at a time: each takes a share of our line, and the last one of four is slow
+)
+
+
+class Nonces:
+    """What we gave out so that somebody tests us: good once, and not for long."""
+
+    def __init__(self, noise: Callable[[int], bytes] = secrets.token_bytes) -> None:
+        self._noise = noise
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+
+    def give(self, now: float) -> bytes:
+        nonce = self._noise(NONCE_SIZE)
+        remember(self._until, nonce, now + NONCE_TIME, MOST_NONCES)
+        return nonce
+
+    def take(self, nonce: bytes, now: float) -> bool:
+        """Whether whoever shows it comes to test us; nobody can show it again."""
+        return self._until.pop(nonce, float("-inf")) > now
+
+
+# The side that tests
+
+
+class Tester:
+    """`test` whoever asks for it, or whom we link to. It has a budget of dials of its own."""
+
+    def __init__(self, port: Port, node: bytes, agent: str, clock: Callable[[], float]) -> None:
+        self._port, self._node, self._agent, self._clock = port, node, agent, clock
+        self._budget = DialBudget()
+        self._running = 0
+
+    async def test(self, asker: Address, number: int, nonce: bytes, node: bytes) -> Verdict:
+        """Dial `node` at the host that asks (`asker` is the other end of that connection) and this port.
+
+        Raises BusyError when we do not test it now, which says nothing about it.
+        """
+        target = Address(asker.host, number).normal
+        if self._running >= MOST_TESTS:
+            raise BusyError("too many tests at a time")
+        if not self._budget.may_dial(target, zone_of(target.host), self._clock()):
+            raise BusyError(f"{target} was tested a moment ago, or cannot be dialed")
+        self._running += 1
+        try:
+            async with asyncio.timeout(TEST_TIME):
+                return await self._test(target, nonce, node)
+        except TimeoutError:
+            return Verdict(False, 0, f"{PROBE_SIZE} bytes took more than {TEST_TIME:.0f} s")
+        except RemoteError as error:
+            return Verdict(False, 0, str(error)[:200])
+        finally:
+            self._running -= 1
+
+    async def _test(self, target: Address, nonce: bytes, node: bytes) -> Verdict:
+        most = PROBE_SIZE + SPARE_BYTES
+        meeting = await Meeting.dial(self._port, target, patience=TEST_TIME, most=most)
+        try:
+            hello = Hello(
+                self._node, self._port.number, Want.TEST, self._agent, False, False, nonce
+            )
+            welcome = await meeting.greet(hello, TEST_TIME)
+            if isinstance(welcome, Refuse):
+                raise RefusedError(f"{target} refuses to be tested: {welcome.text}")
+            if welcome.node != node:
+                raise RemoteProtocolError(f"another node answers at {target}")
+            self._budget.answered(target)
+            return Verdict(True, await self._measure(meeting), "")
+        finally:
+            meeting.close()
+
+    async def _measure(self, meeting: Meeting) -> int:
+        """Bytes per second, after the first ones: the way there is behind them, and what a limit saved up."""
+        meeting.say(Probe(PROBE_SIZE))
+        came, first, begun = 0, 0, 0.0
+        while came < PROBE_SIZE:
+            frame = await meeting.hear(FrameKind.DATA, patience=TEST_TIME)
+            came += len(frame.body)
+            if came <= FIRST_BYTES or not first:
+                first, begun = came, self._clock()
+        return int((came - first) / max(self._clock() - begun, 0.001))
+
+
+# The side that is tested
+
+
+async def ask(port: Port, address: Address, hello: Hello, nonce: bytes) -> Verdict:
+    """Visit a super node (`hello` wants that) and have it test us. Raises RemoteError without a verdict."""
+    meeting = await Meeting.dial(port, address, patience=TEST_TIME, most=SPARE_BYTES)
+    try:
+        welcome = await meeting.greet(hello, TEST_TIME)
+        if isinstance(welcome, Refuse):
+            raise RefusedError(f"{address} does not test us: {welcome.text}")
+        if not welcome.supernode:
+            raise NetworkError(f"{address} is no super node")
+        meeting.say(Test(port.number, nonce))
+        kinds = (FrameKind.VERDICT, FrameKind.REFUSE)
+        frame = await meeting.hear(*kinds, patience=VERDICT_TIME)
+        if frame.kind == FrameKind.REFUSE:
+            raise RefusedError(f"{address} does not test us: {Refuse.read(frame.body).text}")
+        return Verdict.read(frame.body)
+    finally:
+        meeting.close()
+
+
+class Probed:
+    """The conversation with a tester that showed a good nonce: it is given what it asks for, once.
+
+    `stream.switch(framer, Probed(...))` after it was welcomed.
+    """
+
+    def __init__(self, port: Port, stream: Stream, up: Limiter) -> None:
+        self._port, self._stream, self._up = port, stream, up
+        self._left: int | None = None  # bytes; None before it has asked
+        late = RemoteProtocolError(f"a test that takes more than {TEST_TIME:.0f} s")
+        loop = asyncio.get_running_loop()
+        self._end = loop.call_later(TEST_TIME, stream.close, late)
+
+    def got(self, message: object) -> None:
+        """Raises RemoteProtocolError."""
+        assert isinstance(message, Frame)
+        if message.kind != FrameKind.PROBE:
+            return
+        if self._left is not None:
+            raise RemoteProtocolError("a second probe")
+        self._left = min(Probe.read(message.body).size, PROBE_SIZE)
+        self._give()
+
+    def _give(self) -> None:
+        """As much as the limit and the line let go; then `drained` or the limiter calls again."""
+        while self._left and self._stream.idle:
+            want = min(self._left, CHUNK)
+            granted = self._up.take(want, min(want, LEAST_CHUNK), self._give)
+            if not granted:
+                return
+            self._left -= granted
+            # Noise, as some lines compress; not of our dice, which so many bytes would betray.
+            self._stream.send(Data(secrets.token_bytes(granted)).encode().encode())
+
+    def caught_up(self) -> None:
+        """Answers are given at once."""
+
+    def drained(self) -> None:
+        self._give()
+
+    def closed(self, reason: Exception | None) -> None:
+        self._left = 0
+        self._end.cancel()
+        self._up.forget(self._give)
+        self._port.admitted(self._stream)
