@@ -30,7 +30,8 @@ function tableOf(title, heads, rows, words = 0) {
 // 31,000 and 0.982: as the tables of the page have it.
 function number(value) {
   if (Number.isInteger(value)) return value.toLocaleString("en");
-  return value.toLocaleString("en", { maximumSignificantDigits: Math.abs(value) >= 100 ? 6 : 3 });
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en");
+  return value.toLocaleString("en", { maximumSignificantDigits: 3 });
 }
 
 // A tip beside a point of its box, within it.
