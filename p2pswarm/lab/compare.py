@@ -11,14 +11,18 @@ from statistics import fmean, quantiles
 from typing import TypeAlias
 
 from p2pswarm.lab.architecture import Architecture, Outcome, Question, names_of, questions, scatter
+from p2pswarm.lab.central import Central
+from p2pswarm.lab.experiments import Progress, quietly
 from p2pswarm.lab.gnutella.architectures import Dynamic, Flood
 from p2pswarm.lab.gnutella.walking import MOST_STEPS, Walkers
+from p2pswarm.lab.graphs import named
 from p2pswarm.lab.loop import VirtualLoop, play
 from p2pswarm.lab.results import Chart, Line, Result, Table
-from p2pswarm.lab.topologies import Graph, load, two_tier
+from p2pswarm.lab.spreading import spreads
+from p2pswarm.lab.topologies import Graph, two_tier
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL
 
-__all__ = ["GNUTELLA", "Maker", "Tried", "compare", "tiers", "tried"]
+__all__ = ["ALL", "GNUTELLA", "Maker", "Tried", "compare", "tiers", "tried"]
 
 Maker: TypeAlias = Callable[[VirtualLoop, Graph, Random], Architecture]
 """Makes an architecture for the peers of a flat graph, with their edges or with others."""
@@ -91,6 +95,13 @@ GNUTELLA: tuple[Maker, ...] = (
 """Flat, with last-hop tables, walking, and with ultrapeers."""
 
 
+def _central(loop: VirtualLoop, graph: Graph, _: Random) -> Architecture:
+    return Central(loop, graph.nodes)
+
+
+ALL: tuple[Maker, ...] = (*GNUTELLA, _central)
+
+
 def tried(
     maker: Maker,
     graph: Graph,
@@ -117,18 +128,24 @@ def tried(
 
 
 def compare(
-    makers: Sequence[Maker] = GNUTELLA,
+    makers: Sequence[Maker] = ALL,
     topology: str = "p2p-Gnutella08",
     things: int = 20,
     replication: float = 0.002,
     seed: int = 1,
+    progress: Progress = quietly,
+    nodes: int | None = None,
 ) -> Result:
     """So many things are asked for once each; `replication` is the share of the peers that have each."""
-    graph, dice = load(topology), Random(seed)
+    dice = Random(seed)
+    graph = named(topology, nodes, dice)
     copies = max(round(replication * graph.nodes), 1)
     scattered = scatter(graph.nodes, things, copies, dice)
     shelves, asked = names_of(graph.nodes, scattered), questions(graph.nodes, scattered, dice)
-    found = [tried(maker, graph, shelves, asked, seed) for maker in makers]
+    found = []
+    for number, maker in enumerate(makers, 1):
+        progress(f"compare: {number} of {len(makers)} architectures, {things} questions each")
+        found.append(tried(maker, graph, shelves, asked, seed))
     facts = {
         "topology": topology,
         "peers": graph.nodes,
@@ -142,6 +159,7 @@ def compare(
         facts,
         (_costs(found), _loads(found)),
         (_recall_chart(found), _load_chart(found)),
+        spreads(seed),
     )
 
 

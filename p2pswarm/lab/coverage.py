@@ -8,17 +8,19 @@ All nodes may have what is asked for, by their tables, and none has it: each fir
 goes back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 from statistics import fmean, stdev
 
+from p2pswarm.lab.experiments import Progress, quietly
 from p2pswarm.lab.gnutella.network import Network
 from p2pswarm.lab.gnutella.servents import table_of
+from p2pswarm.lab.graphs import named
 from p2pswarm.lab.loop import VirtualLoop, play
 from p2pswarm.lab.results import Chart, Line, Result, Table
-from p2pswarm.lab.topologies import CRAWLS, Graph, load
+from p2pswarm.lab.topologies import CRAWLS, Graph
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL
 
 __all__ = ["REFERENCE", "Reach", "coverage", "flood_from", "floods", "saturation"]
@@ -47,7 +49,7 @@ class Reach:
     nodes: tuple[int, ...]
 
 
-def floods(graph: Graph, origins: Sequence[int], dice: Random) -> list[Reach]:
+def floods(graph: Graph, origins: Iterable[int], dice: Random) -> list[Reach]:
     """From each of these nodes."""
 
     async def story(loop: VirtualLoop) -> list[Reach]:
@@ -74,13 +76,22 @@ def saturation(graph: Graph) -> int:
     return 2 * len(graph.edges) - graph.nodes + 1
 
 
-def coverage(topologies: Sequence[str] = CRAWLS, origins: int = 20, seed: int = 1) -> Result:
+def coverage(
+    topologies: Sequence[str] = CRAWLS,
+    origins: int = 20,
+    seed: int = 1,
+    progress: Progress = quietly,
+    nodes: int | None = None,
+) -> Result:
     """`origins` nodes of each topology flood, drawn evenly, and one from where TTL 7 reaches everybody."""
     facts: dict[str, object] = {"seed": seed, "origins of each": origins}
     tables, lines = [], []
     for name in topologies:
-        dice, graph = Random(seed), load(name)
-        found = floods(graph, [dice.randrange(graph.nodes) for _ in range(origins)], dice)
+        dice = Random(seed)
+        graph = named(name, nodes, dice)
+        drawn = [dice.randrange(graph.nodes) for _ in range(origins)]
+        progress(f"coverage: {name}, {graph.nodes} nodes")
+        found = floods(graph, _telling(drawn, name, progress), dice)
         tables.append(_table(name, graph, found))
         lines.append(_line(name, graph, found))
         facts[f"{name}: nodes, edges"] = f"{graph.nodes}, {len(graph.edges)}"
@@ -99,6 +110,12 @@ def coverage(topologies: Sequence[str] = CRAWLS, origins: int = 20, seed: int = 
         tuple(tables),
         (chart,),
     )
+
+
+def _telling(origins: Sequence[int], name: str, progress: Progress) -> Iterator[int]:
+    for number, origin in enumerate(origins, 1):
+        progress(f"coverage: {name}, flood {number} of {len(origins)}")
+        yield origin
 
 
 def _saturated(graph: Graph, dice: Random) -> str:

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from p2pswarm.lab.architecture import names_of, questions, scatter
-from p2pswarm.lab.compare import GNUTELLA, compare, tiers
+from p2pswarm.lab.compare import ALL, GNUTELLA, compare, tiers
 from p2pswarm.lab.coverage import coverage
 from p2pswarm.lab.results import from_json, to_json
 from p2pswarm.lab.spreading import spreads
@@ -48,7 +48,7 @@ def test_coverage(small: str) -> None:
 def test_compare(small: str) -> None:
     result = compare(topology=small, things=3, replication=0.05)
     costs = {row[0]: row for row in result.tables[0].rows}
-    assert len(costs) == len(GNUTELLA)
+    assert len(costs) == len(ALL)
     recall, queries = ({name: row[column] for name, row in costs.items()} for column in (5, 1))
     assert recall["flood TTL 7"] == 1
     assert queries["flood TTL 7"] == 2 * 240 - 120 + 1
@@ -56,7 +56,8 @@ def test_compare(small: str) -> None:
     assert recall["flood TTL 5 + QRP"] == recall["flood TTL 5"]
     assert queries["flood TTL 5 + QRP"] < queries["flood TTL 5"]
     assert queries["32 walkers x 64 steps"] == 32 * 64
-    assert len({name for name, *_ in result.tables[1].rows}) == len(GNUTELLA)
+    assert (queries["central index"], recall["central index"]) == (1, 1)
+    assert len({name for name, *_ in result.tables[1].rows}) == len(ALL)
     assert from_json(to_json(result)) == result
     some = GNUTELLA[2:3]
     assert compare(some, small, 3, 0.05) == compare(some, small, 3, 0.05)
