@@ -12,11 +12,11 @@ from typing import TypeAlias
 
 from p2pswarm.lab.architecture import Architecture, Outcome, Question, names_of, questions, scatter
 from p2pswarm.lab.central import Central
-from p2pswarm.lab.experiments import Progress, quietly
 from p2pswarm.lab.gnutella.architectures import Dynamic, Flood
 from p2pswarm.lab.gnutella.walking import MOST_STEPS, Walkers
 from p2pswarm.lab.graphs import named
 from p2pswarm.lab.loop import VirtualLoop, play
+from p2pswarm.lab.progress import Progress, quietly
 from p2pswarm.lab.results import Chart, Line, Result, Table
 from p2pswarm.lab.spreading import spreads
 from p2pswarm.lab.topologies import Graph, two_tier

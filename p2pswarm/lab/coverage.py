@@ -14,11 +14,11 @@ from itertools import accumulate
 from random import Random
 from statistics import fmean, stdev
 
-from p2pswarm.lab.experiments import Progress, quietly
 from p2pswarm.lab.gnutella.network import Network
 from p2pswarm.lab.gnutella.servents import table_of
 from p2pswarm.lab.graphs import named
 from p2pswarm.lab.loop import VirtualLoop, play
+from p2pswarm.lab.progress import Progress, quietly
 from p2pswarm.lab.results import Chart, Line, Result, Table
 from p2pswarm.lab.topologies import CRAWLS, Graph
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL

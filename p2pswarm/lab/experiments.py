@@ -7,9 +7,10 @@ Left alone it ends in about a minute on two cores: few questions, and no floods 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from p2pswarm.lab.progress import Progress
 from p2pswarm.lab.results import Result
 
-__all__ = ["EXPERIMENTS", "Experiment", "Progress", "Settings", "quietly"]
+__all__ = ["EXPERIMENTS", "Experiment", "Settings"]
 
 _SMALL = "p2p-Gnutella08"
 _FEW_ORIGINS, _FEW_QUERIES = 10, 3
@@ -29,14 +30,7 @@ class Settings:
     seed: int = 1
 
 
-Progress = Callable[[str], None]
-"""Is told how far the work is, as often as one likes."""
-
 Experiment = Callable[[Settings, Progress], Result]
-
-
-def quietly(_: str) -> None:
-    """A `Progress` for nobody."""
 
 
 def _coverage(settings: Settings, progress: Progress) -> Result:

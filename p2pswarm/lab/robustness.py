@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
-from p2pswarm.lab.experiments import Progress, quietly
 from p2pswarm.lab.graphs import NAMES, named
+from p2pswarm.lab.progress import Progress, quietly
 from p2pswarm.lab.results import Chart, Line, Result, Table
 from p2pswarm.lab.topologies import Graph
 
