@@ -113,10 +113,16 @@ def _saturated(graph: Graph, dice: Random) -> str:
 
 
 def _middle(graph: Graph, tries: int = 200) -> int | None:
-    """Of the nodes with most neighbours one whose flood ends within TTL 7: all are at most 6 hops away."""
+    """Of the nodes with most neighbours one whose flood of TTL 7 leaves nobody with something to send on."""
     hubs = sorted(range(graph.nodes), key=lambda node: len(graph.neighbours[node]), reverse=True)
-    near = (hub for hub in hubs[:tries] if max(graph.distances(hub).values()) < FLAT_TTL)
-    return next(near, None)
+    return next((hub for hub in hubs[:tries] if _is_enough(graph, hub)), None)
+
+
+def _is_enough(graph: Graph, origin: int) -> bool:
+    """Whoever is seven hops away would send to all but one: there is nobody else to send to."""
+    far = graph.distances(origin)
+    edge = [node for node, hops in far.items() if hops >= FLAT_TTL]
+    return all(len(graph.neighbours[node]) == 1 for node in edge)
 
 
 def _table(name: str, graph: Graph, found: Sequence[Reach]) -> Table:
