@@ -8,6 +8,7 @@ All nodes may have what is asked for, by their tables, and none has it: each fir
 goes back.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -20,6 +21,7 @@ from p2pswarm.lab.loop import VirtualLoop, play
 from p2pswarm.lab.results import Chart, Line, Result, Table
 from p2pswarm.lab.topologies import CRAWLS, Graph, load
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL
+from p2pswarm.overlay.routes import AGE
 
 __all__ = ["REFERENCE", "Reach", "coverage", "flood_from", "floods", "saturation"]
 
@@ -59,7 +61,8 @@ def floods(graph: Graph, origins: Sequence[int], dice: Random) -> list[Reach]:
 
 
 async def flood_from(network: Network, origin: int) -> Reach:
-    """With a TTL of 7."""
+    """With a TTL of 7, when all have forgotten the one before: else memory would grow with each."""
+    await asyncio.sleep(AGE)
     network.watch.begin()
     await network.flood(origin, WORDS, FLAT_TTL)
     messages = network.watch.queries()
