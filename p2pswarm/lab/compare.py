@@ -184,7 +184,7 @@ def _cost(each: Tried) -> tuple[object, ...]:
         each.name,
         round(queries, 1),
         round(hits, 1),
-        round(each.total - queries - hits, 1),
+        round(abs(each.total - queries - hits), 1),  # never -0.0
         round(each.total, 1),
         round(each.recall, 3),
         round(fmean(firsts), 1) if firsts else None,

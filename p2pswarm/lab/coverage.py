@@ -8,6 +8,7 @@ All nodes may have what is asked for, by their tables, and none has it: each fir
 goes back.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -22,6 +23,7 @@ from p2pswarm.lab.progress import Progress, quietly
 from p2pswarm.lab.results import Chart, Line, Result, Table
 from p2pswarm.lab.topologies import CRAWLS, Graph
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL
+from p2pswarm.overlay.routes import AGE
 
 __all__ = ["REFERENCE", "Reach", "coverage", "flood_from", "floods", "saturation"]
 
@@ -61,7 +63,8 @@ def floods(graph: Graph, origins: Iterable[int], dice: Random) -> list[Reach]:
 
 
 async def flood_from(network: Network, origin: int) -> Reach:
-    """With a TTL of 7."""
+    """With a TTL of 7, when all have forgotten the one before: else memory would grow with each."""
+    await asyncio.sleep(AGE)
     network.watch.begin()
     await network.flood(origin, WORDS, FLAT_TTL)
     messages = network.watch.queries()
@@ -130,10 +133,16 @@ def _saturated(graph: Graph, dice: Random) -> str:
 
 
 def _middle(graph: Graph, tries: int = 200) -> int | None:
-    """Of the nodes with most neighbours one whose flood ends within TTL 7: all are at most 6 hops away."""
+    """Of the nodes with most neighbours one whose flood of TTL 7 leaves nobody with something to send on."""
     hubs = sorted(range(graph.nodes), key=lambda node: len(graph.neighbours[node]), reverse=True)
-    near = (hub for hub in hubs[:tries] if max(graph.distances(hub).values()) < FLAT_TTL)
-    return next(near, None)
+    return next((hub for hub in hubs[:tries] if _is_enough(graph, hub)), None)
+
+
+def _is_enough(graph: Graph, origin: int) -> bool:
+    """Whoever is seven hops away would send to all but one: there is nobody else to send to."""
+    far = graph.distances(origin)
+    edge = [node for node, hops in far.items() if hops >= FLAT_TTL]
+    return all(len(graph.neighbours[node]) == 1 for node in edge)
 
 
 def _table(name: str, graph: Graph, found: Sequence[Reach]) -> Table:

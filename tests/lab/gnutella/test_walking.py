@@ -64,6 +64,12 @@ def test_a_walker_in_a_dead_end_turns_back() -> None:
     assert found.messages["hit"] == 60
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_nobody_is_sent_the_same_query_twice_while_there_are_others(seed: int) -> None:
+    star = Graph(100, tuple((0, node) for node in range(1, 100)), 100)
+    assert walk(COMMON, 99, 1, graph=star, seed=seed).recall == 1
+
+
 def test_a_seed_is_a_walk() -> None:
     assert walk(RARE, 8, 20, seed=1) == walk(RARE, 8, 20, seed=1)
     assert walk(COMMON, 8, 20, seed=1) != walk(COMMON, 8, 20, seed=2)
