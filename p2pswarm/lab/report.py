@@ -155,9 +155,8 @@ def _table(table: Table) -> str:
     )
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     head = f"<thead><tr>{heads}</tr></thead>"
-    return (
-        f'<div class="scroll" tabindex="0"><table>{head}<tbody>{rows}</tbody></table></div>{note}'
-    )
+    frame = f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title)}">'
+    return f"{frame}<table>{head}<tbody>{rows}</tbody></table></div>{note}"
 
 
 def _td(kind: str, cell: str) -> str:

@@ -11,6 +11,7 @@ class Picture {
   constructor(host, chart, places) {
     Object.assign(this, { host, chart, places, hidden: new Set(), chosen: -1 });
     this.tip = make("div", { className: "tip", hidden: true });
+    this.tip.setAttribute("role", "status");
     this.plot = make("div", { className: "plot", tabIndex: 0 });
     this.plot.setAttribute("role", "group");
     this.plot.setAttribute("aria-label", `${chart.title}. Arrow keys read the values; the table below has them all.`);

@@ -24,7 +24,10 @@ function tableOf(title, heads, rows, words = 0) {
   const head = row("th", heads, words);
   for (const cell of head.children) cell.scope = "col";
   const table = make("table", {}, make("caption", {}, title), make("thead", {}, head), make("tbody", {}, ...rows));
-  return make("div", { className: "scroll", tabIndex: 0 }, table);
+  const frame = make("div", { className: "scroll", tabIndex: 0 }, table);
+  frame.setAttribute("role", "region");
+  frame.setAttribute("aria-label", title);
+  return frame;
 }
 
 // 31,000 and 0.982: as the tables of the page have it.
