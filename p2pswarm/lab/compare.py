@@ -184,13 +184,17 @@ def _cost(each: Tried) -> tuple[object, ...]:
         each.name,
         round(queries, 1),
         round(hits, 1),
-        round(abs(each.total - queries - hits), 1),  # never -0.0
+        round(fmean(map(_others, each.outcomes)), 1),
         round(each.total, 1),
         round(each.recall, 3),
         round(fmean(firsts), 1) if firsts else None,
         round(fmean(hops), 2) if hops else None,
         len(each.outcomes) - len(hops),
     )
+
+
+def _others(outcome: Outcome) -> int:
+    return outcome.total - outcome.messages.get("query", 0) - outcome.messages.get("hit", 0)
 
 
 def _loads(found: Sequence[Tried]) -> Table:
