@@ -40,6 +40,10 @@ def _coverage(settings: Settings, progress: Progress) -> Result:
 
     few = (_SMALL,) if settings.origins is None else CRAWLS
     topologies = few if settings.topology is None else (settings.topology,)
+    if settings.origins is None:
+        progress(
+            f"coverage: a quick run, {_FEW_ORIGINS} floods on {topologies[0]}; --origins asks more"
+        )
     origins = settings.origins or _FEW_ORIGINS
     return coverage(topologies, origins, settings.seed, progress, settings.nodes)
 
@@ -47,6 +51,8 @@ def _coverage(settings: Settings, progress: Progress) -> Result:
 def _compare(settings: Settings, progress: Progress) -> Result:
     from p2pswarm.lab.compare import compare
 
+    if settings.queries is None:
+        progress(f"compare: a quick run, {_FEW_QUERIES} questions; --queries asks more")
     return compare(
         topology=settings.topology or _SMALL,
         things=settings.queries or _FEW_QUERIES,

@@ -64,6 +64,13 @@ def test_all_of_them(command: Command) -> None:
     assert facts["coverage"]["origins of each"] == 2
     assert (facts["compare"]["questions"], facts["compare"]["peers"]) == (1, 60)
     assert "coverage: ring.txt, 60 nodes" in ran.err
+    assert "a quick run" not in ran.err
+
+
+def test_a_quick_run_says_that_it_is_one(command: Command) -> None:
+    Path("ring.txt").write_text("\n".join(f"{node} {(node + 1) % 60}" for node in range(60)))
+    ran = command("lab", "coverage", "--topology", "ring.txt")
+    assert "p2pswarm: coverage: a quick run, 10 floods on ring.txt; --origins asks more" in ran.err
 
 
 @pytest.mark.parametrize(
