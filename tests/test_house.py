@@ -38,6 +38,7 @@ MAY_SLEEP = {
 }
 VIRTUAL = (
     "tests.support.crowd",
+    "p2pswarm.lab.loop",
     "tests.support.world",
     "tests.support.gnutella",
     "tests.discovery.virtual",

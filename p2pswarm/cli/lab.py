@@ -16,7 +16,7 @@ from p2pswarm.cli.exits import Exit, UsageError, words_of
 from p2pswarm.cli.options import Argument, Laboratory, Listing
 from p2pswarm.cli.text import say, tell_result
 from p2pswarm.errors import FormatError
-from p2pswarm.lab.experiments import EXPERIMENTS, Settings, experiment
+from p2pswarm.lab.experiments import EXPERIMENTS, Settings
 from p2pswarm.lab.results import Result, to_json
 
 __all__ = ["ExperimentArgument", "lab"]
@@ -87,7 +87,7 @@ def _ending_at_once() -> Iterator[None]:
 
 def _run(name: str, settings: Settings) -> Result:
     began = time.monotonic()
-    result = experiment(name)(settings, _Voice().say)
+    result = EXPERIMENTS[name](settings, _Voice().say)
     say(f"{name}: done in {time.monotonic() - began:.0f} s")
     return result
 

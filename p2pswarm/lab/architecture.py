@@ -82,6 +82,9 @@ class Architecture(Protocol):
     async def ask(self, question: Question) -> Outcome:
         """Until nothing more happens."""
 
+    async def close(self) -> None:
+        """Whatever goes on by itself ends. May be called twice."""
+
     def loads(self) -> Mapping[str, Sequence[int]]:
         """Messages that each node sent or received for questions since it was built, by role."""
 

@@ -86,7 +86,7 @@ class Central:
         self._asked[question.origin] += took
         found &= question.thing.holders
         return Outcome(
-            messages={"query": 1, "hit": took - 1},
+            messages={"query": 1, "hit": took - 2, "end": 1},
             found=len(found),
             copies=len(question.thing.holders),
             hops=1 if found else None,
@@ -95,7 +95,7 @@ class Central:
 
     def loads(self) -> Mapping[str, Sequence[int]]:
         """All that anybody says is said to the server, or by it."""
-        return {"server": [sum(self._asked)], "client": self._asked}
+        return {"server": [sum(self._asked)], "client": list(self._asked)}
 
     async def _come(self, peer: int, names: Sequence[str]) -> None:
         port = Port(f"10.{peer >> 16}.{peer >> 8 & 255}.{peer & 255}", None, self._scratch)

@@ -4,10 +4,12 @@ Every host is equally far from every other, so that a query comes to everybody o
 TTL 7 therefore tells what every smaller TTL does: its messages that had made fewer hops, and the nodes that
 those reached (tests/lab/gnutella compare it with separate floods).
 
-All nodes may have what is asked for, by their tables, and none has it: each first copy is seen, no hit goes back.
+All nodes may have what is asked for, by their tables, and none has it: each first copy is seen, and no hit
+goes back.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
@@ -15,12 +17,15 @@ from statistics import fmean, stdev
 
 from p2pswarm.lab.gnutella.network import Network
 from p2pswarm.lab.gnutella.servents import table_of
+from p2pswarm.lab.graphs import named
 from p2pswarm.lab.loop import VirtualLoop, play
+from p2pswarm.lab.progress import Progress, quietly
 from p2pswarm.lab.results import Chart, Line, Result, Table
-from p2pswarm.lab.topologies import CRAWLS, Graph, load
+from p2pswarm.lab.topologies import CRAWLS, Graph
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL
+from p2pswarm.overlay.routes import AGE
 
-__all__ = ["REFERENCE", "Reach", "coverage", "floods", "saturation"]
+__all__ = ["REFERENCE", "Reach", "coverage", "flood_from", "floods", "saturation"]
 
 WORDS = "amber river"
 
@@ -46,18 +51,20 @@ class Reach:
     nodes: tuple[int, ...]
 
 
-def floods(graph: Graph, origins: Sequence[int], dice: Random) -> list[Reach]:
+def floods(graph: Graph, origins: Iterable[int], dice: Random) -> list[Reach]:
     """From each of these nodes."""
 
     async def story(loop: VirtualLoop) -> list[Reach]:
         network = Network(loop, graph, dice, routing=False)
         await network.build([()] * graph.nodes, table_of([WORDS]))
-        return [await _flood(network, origin) for origin in origins]
+        return [await flood_from(network, origin) for origin in origins]
 
     return play(story)
 
 
-async def _flood(network: Network, origin: int) -> Reach:
+async def flood_from(network: Network, origin: int) -> Reach:
+    """With a TTL of 7, when all have forgotten the one before: else memory would grow with each."""
+    await asyncio.sleep(AGE)
     network.watch.begin()
     await network.flood(origin, WORDS, FLAT_TTL)
     messages = network.watch.queries()
@@ -72,17 +79,33 @@ def saturation(graph: Graph) -> int:
     return 2 * len(graph.edges) - graph.nodes + 1
 
 
-def coverage(topologies: Sequence[str] = CRAWLS, origins: int = 20, seed: int = 1) -> Result:
+def coverage(
+    topologies: Sequence[str] = CRAWLS,
+    origins: int = 20,
+    seed: int = 1,
+    progress: Progress = quietly,
+    nodes: int | None = None,
+) -> Result:
     """`origins` nodes of each topology flood, drawn evenly, and one from where TTL 7 reaches everybody."""
-    tables, lines, facts = [], [], {"seed": seed, "origins of each": origins}
+    facts: dict[str, object] = {"seed": seed, "origins of each": origins}
+    tables, lines = [], []
     for name in topologies:
-        dice, graph = Random(seed), load(name)
-        found = floods(graph, [dice.randrange(graph.nodes) for _ in range(origins)], dice)
+        dice = Random(seed)
+        graph = named(name, nodes, dice)
+        drawn = [dice.randrange(graph.nodes) for _ in range(origins)]
+        progress(f"coverage: {name}, {graph.nodes} nodes")
+        found = floods(graph, _telling(drawn, name, progress), dice)
         tables.append(_table(name, graph, found))
         lines.append(_line(name, graph, found))
         facts[f"{name}: nodes, edges"] = f"{graph.nodes}, {len(graph.edges)}"
         facts[f"{name}: saturating flood"] = _saturated(graph, dice)
-    chart = Chart("Coverage against cost", "queries of one flood", "nodes reached (%)", tuple(lines), log_x=True)
+    chart = Chart(
+        "Coverage against cost",
+        "queries of one flood",
+        "nodes reached (%)",
+        tuple(lines),
+        log_x=True,
+    )
     return Result(
         "coverage",
         "How many nodes does a flood reach, and how many queries does it take?",
@@ -90,6 +113,12 @@ def coverage(topologies: Sequence[str] = CRAWLS, origins: int = 20, seed: int = 
         tuple(tables),
         (chart,),
     )
+
+
+def _telling(origins: Sequence[int], name: str, progress: Progress) -> Iterator[int]:
+    for number, origin in enumerate(origins, 1):
+        progress(f"coverage: {name}, flood {number} of {len(origins)}")
+        yield origin
 
 
 def _saturated(graph: Graph, dice: Random) -> str:
@@ -104,10 +133,16 @@ def _saturated(graph: Graph, dice: Random) -> str:
 
 
 def _middle(graph: Graph, tries: int = 200) -> int | None:
-    """Of the nodes with most neighbours one whose flood ends within TTL 7: all are at most 6 hops away."""
+    """Of the nodes with most neighbours one whose flood of TTL 7 leaves nobody with something to send on."""
     hubs = sorted(range(graph.nodes), key=lambda node: len(graph.neighbours[node]), reverse=True)
-    near = (hub for hub in hubs[:tries] if max(graph.distances(hub).values()) < FLAT_TTL)
-    return next(near, None)
+    return next((hub for hub in hubs[:tries] if _is_enough(graph, hub)), None)
+
+
+def _is_enough(graph: Graph, origin: int) -> bool:
+    """Whoever is seven hops away would send to all but one: there is nobody else to send to."""
+    far = graph.distances(origin)
+    edge = [node for node, hops in far.items() if hops >= FLAT_TTL]
+    return all(len(graph.neighbours[node]) == 1 for node in edge)
 
 
 def _table(name: str, graph: Graph, found: Sequence[Reach]) -> Table:
@@ -122,8 +157,8 @@ def _table(name: str, graph: Graph, found: Sequence[Reach]) -> Table:
         "TTL", "coverage %", "± s.e.", "queries", "± s.e.", "reference coverage %", "reference queries"
     )  # fmt: skip
     note = (
-        f"Means over {len(found)} origins drawn evenly, with the standard error of the mean; the asker counts "
-        "as reached. Reference: an exact count on the same graph, over more origins."
+        f"Means over {len(found)} origins drawn evenly, with the standard error of the mean; the asker "
+        "counts as reached. Reference: an exact count on the same graph, over more origins."
     )
     return Table(f"Floods on {name}", columns, tuple(rows), note)
 

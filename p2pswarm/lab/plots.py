@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p2pswarm.errors import HostError
-from p2pswarm.lab import colours
-from p2pswarm.lab.results import Chart, Line, Result
+from p2pswarm.lab import colours, drawing
+from p2pswarm.lab.results import Chart, Result
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 __all__ = ["as_png", "as_svg", "write"]
@@ -38,8 +36,6 @@ _SETTINGS: dict[Any, Any] = {
     "grid.color": "#e3e7ec",
     "legend.frameon": False,
 }
-_MARKS = "os^Dv"
-_BARS = 0.8  # of the way from one group to the next
 
 Places = Mapping[str, int]
 
@@ -83,96 +79,10 @@ def _drawn(chart: Chart, places: Places | None) -> Iterator["Figure"]:
             "pictures are drawn by matplotlib, which is missing: pip install 'p2pswarm[lab]'"
         ) from error
     with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS}):
-        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-        axes = figure.subplots()
-        _axes(axes, chart)
-        draw = {"line": _lines, "bar": _bars, "scatter": _dots}[chart.kind]
-        draw(axes, chart, _shades(places or colours.chosen([chart])))
-        for axis in (axes.xaxis, axes.yaxis):
-            _plain_numbers(axis)
+        figure = Figure(layout="constrained")
+        drawing.draw(figure, chart, _shades(places or colours.chosen([chart])))
         yield figure
-
-
-def _plain_numbers(axis: "Axis") -> None:
-    """1,000 rather than a power; within one decade the steps between are numbered, too."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
-
-    if axis.get_scale() == "log":
-        low, high = axis.get_view_interval()
-        plain = FuncFormatter(lambda value, _: f"{value:,.10g}")
-        axis.set_major_formatter(plain)
-        axis.set_minor_formatter(plain if high < 10 * low else NullFormatter())
 
 
 def _shades(places: Places) -> dict[str, str]:
     return {label: colours.PALETTE[place][0] for label, place in places.items()}
-
-
-def _axes(axes: "Axes", chart: Chart) -> None:
-    axes.set_title(chart.title, loc="left")
-    axes.set_xlabel(chart.x)
-    axes.set_ylabel(chart.y)
-    axes.set_xscale("log" if chart.log_x else "linear")
-    axes.set_yscale("log" if chart.log_y else "linear")
-    if chart.ticks:
-        axes.set_xticks(range(len(chart.ticks)), chart.ticks)
-
-
-def _lines(axes: "Axes", chart: Chart, shades: Mapping[str, str]) -> None:
-    for number, line in enumerate(chart.lines):
-        mark = _MARKS[number % len(_MARKS)]
-        axes.plot(
-            *_coordinates(line),
-            color=shades[line.label],
-            label=line.label,
-            marker=mark,
-            markersize=4,
-            linewidth=1.8,
-        )
-    _legend(axes, chart)
-    if not chart.log_y:
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-
-
-def _bars(axes: "Axes", chart: Chart, shades: Mapping[str, str]) -> None:
-    width = _BARS / max(1, len(chart.lines))
-    for number, line in enumerate(chart.lines):
-        xs, ys = _coordinates(line)
-        shift = (number + 0.5) * width - _BARS / 2
-        axes.bar(
-            [x + shift for x in xs],
-            ys,
-            width * 0.94,
-            color=shades[line.label],
-            label=line.label,
-        )
-    axes.grid(visible=False, axis="x")
-    _legend(axes, chart)
-
-
-def _dots(axes: "Axes", chart: Chart, shades: Mapping[str, str]) -> None:
-    """Each dot with its name beside it: a legend would send the eye to and fro."""
-    ordered = sorted(
-        (line for line in chart.lines if line.points), key=lambda line: line.points[-1]
-    )
-    for number, line in enumerate(ordered):
-        mark = _MARKS[number % len(_MARKS)]
-        xs, ys = _coordinates(line)
-        axes.scatter(xs, ys, s=42, color=shades[line.label], marker=mark, zorder=3)
-        axes.annotate(
-            line.label,
-            line.points[-1],
-            xytext=(6, -13 if number % 2 else 6),  # neighbours keep out of each other's way
-            textcoords="offset points",
-            color=shades[line.label],
-        )
-    axes.margins(x=0.18, y=0.12)
-
-
-def _coordinates(line: Line) -> tuple[list[float], list[float]]:
-    return [x for x, _ in line.points], [y for _, y in line.points]
-
-
-def _legend(axes: "Axes", chart: Chart) -> None:
-    if len(chart.lines) > 1:
-        axes.legend()

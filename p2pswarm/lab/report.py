@@ -22,6 +22,7 @@ _SCRIPTS = (
     "d3-force.js",
     "elements.js",
     "axes.js",
+    "bars.js",
     "charts.js",
     "flow.js",
     "layout.js",
@@ -29,6 +30,8 @@ _SCRIPTS = (
     "player.js",
     "page.js",
 )
+
+_LETTERS = 60  # below bars
 
 
 def page(*results: Result) -> str:
@@ -122,9 +125,17 @@ def _spread(spread: Spread) -> str:
 
 def _chart(chart: Chart) -> str:
     figures = _table(tables.figures(chart))
+    kind = "card chart wide" if _is_wide(chart) else "card chart"
     return (
-        f'<figure class="card chart"><figcaption><h3>{escape(chart.title)}</h3></figcaption>'
+        f'<figure class="{kind}"><figcaption><h3>{escape(chart.title)}</h3></figcaption>'
         f'<div class="picture"></div><details><summary>Numbers</summary>{figures}</details></figure>'
+    )
+
+
+def _is_wide(chart: Chart) -> bool:
+    """Long names of bars and many named dots want the whole width of the page."""
+    return sum(map(len, chart.ticks)) > _LETTERS or (
+        chart.kind == "scatter" and len(chart.lines) > 5
     )
 
 
@@ -144,9 +155,8 @@ def _table(table: Table) -> str:
     )
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     head = f"<thead><tr>{heads}</tr></thead>"
-    return (
-        f'<div class="scroll" tabindex="0"><table>{head}<tbody>{rows}</tbody></table></div>{note}'
-    )
+    frame = f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title)}">'
+    return f"{frame}<table>{head}<tbody>{rows}</tbody></table></div>{note}"
 
 
 def _td(kind: str, cell: str) -> str:

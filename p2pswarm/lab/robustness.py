@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
-from p2pswarm.lab.experiments import Progress, Settings
 from p2pswarm.lab.graphs import NAMES, named
+from p2pswarm.lab.progress import Progress, quietly
 from p2pswarm.lab.results import Chart, Line, Result, Table
 from p2pswarm.lab.topologies import Graph
 
@@ -91,17 +91,22 @@ def by_degree(graph: Graph) -> list[int]:
     return sorted(range(graph.nodes), key=lambda node: -len(graph.neighbours[node]))
 
 
-def robustness(settings: Settings, progress: Progress) -> Result:
-    """Share of the survivors in the largest component, for every share of nodes removed."""
-    dice = Random(settings.seed)
+def robustness(
+    topology: str | None = None,
+    nodes: int | None = None,
+    seed: int = 1,
+    progress: Progress = quietly,
+) -> Result:
+    """Of one topology, or of all that have a name."""
+    dice = Random(seed)
     curves = []
-    for name in NAMES if settings.topology is None else (settings.topology,):
+    for name in NAMES if topology is None else (topology,):
         progress(f"robustness: {name}")
-        curves.append(_curve(name, named(name, settings.nodes, dice), dice))
+        curves.append(_curve(name, named(name, nodes, dice), dice))
     return Result(
         name="robustness",
         question="How many of the survivors still reach each other when nodes leave?",
-        facts={"seed": settings.seed, "graphs": ", ".join(curve.graph for curve in curves)},
+        facts={"seed": seed, "graphs": ", ".join(curve.graph for curve in curves)},
         tables=tuple(map(_table, curves)),
         charts=(
             _chart("Nodes leave by chance", [(each.graph, each.mean) for each in curves]),

@@ -1,30 +1,29 @@
 """A join storm: a settled network of super nodes, and ten times as many who want in within seconds.
 
 Nobody is told who serves: the first node does, and all others are promoted by the product's own rules, by
-tests that cost the time which their uplinks need. Some nodes are firewalled or have slow lines, as in any network.
-What is looked at is whether the bounds hold while it rains, how long who comes has no parent, and whether what is
-shared can be found afterwards.
+tests that cost the time which their uplinks need. Some nodes are firewalled or have slow lines, as in any
+network. What is looked at is whether the bounds hold while it rains, how long who comes has no parent, and
+whether what is shared can be found afterwards.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from random import Random
 from statistics import median, quantiles
 
-from p2pswarm.lab.experiments import Progress, Settings
 from p2pswarm.lab.loop import VirtualLoop, play
+from p2pswarm.lab.progress import Progress, quietly
 from p2pswarm.lab.results import Chart, Line, Result, Table
-from p2pswarm.lab.supernodes.members import Inhabitant, Town, address_of, files_of
+from p2pswarm.lab.supernodes.members import Inhabitant, Town, files_of
 from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Query
 from p2pswarm.overlay.supernode.options import Options, Wish
 
 __all__ = ["storm"]
 
-NODES = 5000
+NODES = 550
 TIMES = 10  # as many as before want in
 CALM = 300.0  # seconds in which the first ones come, one after the other
 RAIN = 60.0  # seconds in which all others do
@@ -35,7 +34,7 @@ KNOWN = 5  # super nodes that a newcomer has heard of
 QUERIES = 20
 FIREWALLED, SLOW = 0.3, 0.3  # shares of the nodes
 SLOW_LINE, LINE = 10_000.0, 1_000_000.0  # bytes per second upwards; 20 000 are needed to serve
-OPTIONS = {"promote_after": PROMOTE_AFTER, "wait": 2.0}
+WAIT = 2.0  # seconds without a new hit after which a search ends
 
 
 @dataclass
@@ -62,27 +61,27 @@ class _Story:
     calm: int = 0
 
 
-def storm(settings: Settings, progress: Progress) -> Result:
+def storm(
+    nodes: int = NODES, queries: int = QUERIES, seed: int = 1, progress: Progress = quietly
+) -> Result:
     """`nodes` is how many there are in the end."""
-    nodes = settings.nodes or NODES
 
     async def tell(loop: VirtualLoop) -> _Story:
-        storm = _Storm(loop, nodes, settings, progress)
+        storm = _Storm(loop, nodes, queries, seed, progress)
         try:
             return await storm.run()
         finally:
             await storm.town.aclose()
 
-    return _result(play(tell), nodes, settings)
+    return _result(play(tell), nodes, seed)
 
 
 class _Storm:
     def __init__(
-        self, loop: VirtualLoop, nodes: int, settings: Settings, progress: Progress
+        self, loop: VirtualLoop, nodes: int, queries: int, seed: int, progress: Progress
     ) -> None:
         self._loop, self._nodes, self._progress = loop, nodes, progress
-        self._dice = Random(settings.seed)
-        self._queries = settings.queries or QUERIES
+        self._dice, self._queries = Random(seed), queries
         self.town = Town(loop, self._dice)
         self._story = _Story(calm=max(nodes // (1 + TIMES), 2))
 
@@ -116,7 +115,8 @@ class _Storm:
             Wish.AUTO,
             connect=tuple(each.address for each in chosen),
             firewalled=firewalled,
-            **OPTIONS,
+            promote_after=PROMOTE_AFTER,
+            wait=WAIT,
         )
         files = files_of([_name(number)])
         return self.town.settle(options, files, up=SLOW_LINE if slow else LINE)
@@ -184,7 +184,7 @@ def _name(number: int) -> str:
     return f"storm song {number:06}.ogg"
 
 
-def _result(story: _Story, nodes: int, settings: Settings) -> Result:
+def _result(story: _Story, nodes: int, seed: int) -> Result:
     last = story.moments[-1]
     waits = sorted(story.waits)
     cuts = quantiles(waits, n=100)
@@ -203,7 +203,7 @@ def _result(story: _Story, nodes: int, settings: Settings) -> Result:
         ("queries among super nodes for one question", round(median(story.queries))),
     )
     facts = {
-        "seed": settings.seed,
+        "seed": seed,
         "storm": f"{nodes - story.calm} nodes within {RAIN:.0f} s",
         "firewalled": f"{FIREWALLED:.0%}",
         "too slow to serve": f"{SLOW:.0%}",

@@ -85,7 +85,8 @@ class Transport(asyncio.Transport):
         self._size = 0
         self._paused = False
         self._dead = False
-        self._deaf = False
+        self.deaf = False
+        """It reads nothing now."""
 
     @property
     def host(self) -> Host:
@@ -104,7 +105,7 @@ class Transport(asyncio.Transport):
         if self._dead or not len(data):
             return
         here, other = self._here, self.other
-        if here.up == inf and here.online and not self._size and not other._deaf:
+        if here.up == inf and here.online and not self._size and not other.deaf:
             here.sent += len(data)
             other.arriving.append(bytes(data))
             self._net.deliver_later(here.delay, other)
@@ -134,11 +135,11 @@ class Transport(asyncio.Transport):
     @override
     def pause_reading(self) -> None:
         """The window is closed: what the other side sends waits there."""
-        self._deaf = True
+        self.deaf = True
 
     @override
     def resume_reading(self) -> None:
-        self._deaf = False
+        self.deaf = False
         self.other.pump()
 
     def pump(self) -> None:
@@ -149,7 +150,7 @@ class Transport(asyncio.Transport):
 
     @property
     def can_send(self) -> bool:
-        return bool(self._size) and not self.other._deaf
+        return bool(self._size) and not self.other.deaf
 
     def drained(self) -> None:
         """The uplink is free again."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from p2pswarm.lab.experiments import EXPERIMENTS
 from p2pswarm.lab.results import from_json
 from tests.cli.conftest import Command
 from tests.support.processes import ROOT
@@ -51,11 +52,32 @@ def test_a_file_of_edges(command: Command) -> None:
     assert result["facts"]["graphs"] == "edges.txt"
 
 
+def test_all_of_them(command: Command) -> None:
+    """On a ring where everybody knows the next two."""
+    lines = [f"{node} {(node + step) % 60}" for node in range(60) for step in (1, 2)]
+    Path("ring.txt").write_text("\n".join(lines))
+    few = ("--origins", "2", "--queries", "1", "--topology", "ring.txt")
+    ran = command("lab", "all", *few, "--json")
+    results = json.loads(ran.out)["results"]
+    assert [result["name"] for result in results] == list(EXPERIMENTS)
+    facts = {result["name"]: result["facts"] for result in results}
+    assert facts["coverage"]["origins of each"] == 2
+    assert (facts["compare"]["questions"], facts["compare"]["peers"]) == (1, 60)
+    assert "coverage: ring.txt, 60 nodes" in ran.err
+    assert "a quick run" not in ran.err
+
+
+def test_a_quick_run_says_that_it_is_one(command: Command) -> None:
+    Path("ring.txt").write_text("\n".join(f"{node} {(node + 1) % 60}" for node in range(60)))
+    ran = command("lab", "coverage", "--topology", "ring.txt")
+    assert "p2pswarm: coverage: a quick run, 10 floods on ring.txt; --origins asks more" in ran.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ([], "Missing argument 'EXPERIMENT'. (see p2pswarm lab --help)"),
-        (["nosuch"], "'nosuch' is no experiment: robustness"),
+        (["nosuch"], "'nosuch' is no experiment: coverage, "),
         (["robustness", "--topology", "nosuch"], "--topology: nosuch: No such file or directory"),
         (["robustness", "--topology", "no.edges"], "--topology: no.edges is no list of edges"),
         (["robustness", "--topology", "."], "--topology: .: Is a directory"),

@@ -4,7 +4,7 @@ from random import Random
 
 from p2pswarm.lab.results import Chart, Kind, Line, Node, Result, Spread, Table
 
-__all__ = ["chart", "flat", "result", "two_tiers"]
+__all__ = ["chart", "flat", "many_bars", "result", "two_tiers"]
 
 Step = tuple[tuple[int, int], ...]
 
@@ -89,6 +89,20 @@ def chart(kind: Kind) -> Chart:
         Line("super nodes", tuple((ttl, min(1.0, 0.02 * 3.0**ttl)) for ttl in range(1, 8))),
     )
     return Chart("Coverage by TTL", "TTL", "share of nodes reached", lines)
+
+
+def many_bars() -> Chart:
+    """Names that do not fit below bars."""
+    ticks = tuple(
+        f"{each}: {role}"
+        for each in ("flat flood", "dynamic querying", "super nodes")
+        for role in ("ordinary node", "super node")
+    )
+    lines = (
+        Line("mean", tuple((x, 2.0 + x) for x in range(6))),
+        Line("max", ((0, 9.0), (5, 800.0))),
+    )
+    return Chart("Load", "", "messages", lines, "bar", log_y=True, ticks=ticks)
 
 
 def result(title: str = "Load of a query") -> Result:

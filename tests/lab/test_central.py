@@ -27,14 +27,16 @@ def test_one_question_finds_everybody_else_who_has_it() -> None:
         await architecture.build(shelves())
         assert central.server.report()["napster_users"] == PEERS
         assert central.server.report()["napster_files"] == PEERS - 1 + 3
+        before = architecture.loads()
         outcome = await architecture.ask(Question(9, MOON))
-        assert outcome.messages == {"query": 1, "hit": 4}, "three results and the end"
+        assert outcome.messages == {"query": 1, "hit": 3, "end": 1}
         assert (outcome.found, outcome.copies, outcome.recall) == (3, 3, 1.0)
         assert (outcome.hops, outcome.first) == (1, 2)
         assert (await architecture.ask(Question(70, MOON))).found == 2, "not our own"
         outcome = await architecture.ask(Question(70, NOTHING))
-        assert outcome.messages == {"query": 1, "hit": 1}
+        assert outcome.messages == {"query": 1, "hit": 0, "end": 1}
         assert (outcome.found, outcome.hops, outcome.first) == (0, None, None)
+        assert not any(sum(loads) for loads in before.values())
         loads = architecture.loads()
         assert list(loads["server"]) == [5 + 4 + 2]
         assert {peer: load for peer, load in enumerate(loads["client"]) if load} == {9: 5, 70: 6}

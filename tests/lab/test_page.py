@@ -44,7 +44,8 @@ def until(condition: str) -> str:
 async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
     page = tmp_path / "page.html"
     sample = samples.result(EVIL)
-    result = Result(EVIL, EVIL, {}, sample.tables, sample.charts, (SPREAD, *sample.spreads))
+    charts = (*sample.charts, samples.many_bars())
+    result = Result(EVIL, EVIL, {}, sample.tables, charts, (SPREAD, *sample.spreads))
     page.write_text(report.page(result), "utf-8")
     async with opened(page, tmp_path / "profile") as browser:
         await browser.run(until("document.querySelector('.play').player"))
@@ -89,7 +90,7 @@ async def test_less_motion_shows_whole_hops(browser: Browser) -> None:
 
 
 async def test_the_canvas_is_painted_and_charts_are_drawn(browser: Browser) -> None:
-    for number in range(3):
+    for number in range(4):
         await browser.run(f"document.querySelectorAll('.chart')[{number}].scrollIntoView()")
         svg = f"document.querySelectorAll('.picture')[{number}].querySelector('svg')"
         await browser.run(until(f"{svg}?.childElementCount > 12"))
@@ -99,6 +100,18 @@ async def test_the_canvas_is_painted_and_charts_are_drawn(browser: Browser) -> N
         " return new Set(new Uint32Array(d.buffer)).size; })()"
     )
     assert colours > 20
+
+
+async def test_the_arrow_keys_read_a_chart(browser: Browser) -> None:
+    plot = "document.querySelectorAll('.picture')[3].querySelector('.plot')"
+    await browser.run("document.querySelectorAll('.chart')[3].scrollIntoView()")
+    await browser.run(until(f"{plot}?.querySelector('svg')"))
+    for _ in range(2):
+        await browser.run(
+            f"{plot}.dispatchEvent(new KeyboardEvent('keydown', {{key: 'ArrowRight'}}))"
+        )
+    tip = await browser.run(f"{plot}.querySelector('.tip').innerText")
+    assert tip.split("\n") == ["flat flood: super node", "mean: 3"]
 
 
 async def test_no_text_runs_and_nothing_goes_wrong(browser: Browser) -> None:

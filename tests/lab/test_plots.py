@@ -42,6 +42,20 @@ def test_log_axes_have_plain_numbers() -> None:
     assert "mathdefault" not in svg
 
 
+def test_bars_with_long_names_lie_and_the_names_are_whole() -> None:
+    chart = samples.many_bars()
+    root = ET.fromstring(plots.as_svg(chart).decode())
+    said = [(text.text or "").strip() for text in root.iter() if "text" in text.tag]
+    assert set(chart.ticks) <= set(said)
+    assert {chart.y, "mean", "max"} <= set(said)
+
+
+def test_dots_of_one_name_are_named_once() -> None:
+    lines = (Line("walks", ((10, 0.1), (100, 0.4), (1000, 0.6))), Line("flood", ((900, 0.9),)))
+    svg = plots.as_svg(Chart("c", "x", "y", lines, "scatter", log_x=True)).decode()
+    assert svg.count(">walks</text>") == 1
+
+
 def test_nothing_of_the_day_or_the_machine_is_in_it() -> None:
     svg = plots.as_svg(samples.chart("line")).decode()
     assert "dc:date" not in svg

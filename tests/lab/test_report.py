@@ -51,12 +51,12 @@ class Parsed(HTMLParser):
         return [value for _, each in self.tags for name, value in each.items() if name in names]
 
 
-def evil() -> Result:
-    """Every text of it tries to break out."""
-    table = Table(EVIL, (EVIL,), ((EVIL,),), EVIL)
-    chart = Chart(EVIL, EVIL, EVIL, (Line(EVIL, ((0, 1),)),), "bar", ticks=(EVIL,))
-    spread = Spread(EVIL, (Node(EVIL), Node(EVIL, 0)), ((0, 1),), 0, (((0, 1),),), (1,))
-    return Result(EVIL, EVIL, {EVIL: EVIL, "seed": EVIL}, (table,), (chart,), (spread,))
+def saying(text: str) -> Result:
+    """Every text of it is this one."""
+    table = Table(text, (text,), ((text,),), text)
+    chart = Chart(text, text, text, (Line(text, ((0, 1),)),), "bar", ticks=(text,))
+    spread = Spread(text, (Node(text), Node(text, 0)), ((0, 1),), 0, (((0, 1),),), (1,))
+    return Result(text, text, {text: text, "seed": text}, (table,), (chart,), (spread,))
 
 
 def test_the_page_loads_nothing() -> None:
@@ -84,22 +84,20 @@ def test_the_policy_allows_the_one_script_and_the_one_style() -> None:
 
 
 def test_texts_stay_texts() -> None:
-    harmless = Parsed(report.page(replace(evil(), name="x")))
-    page = Parsed(report.page(evil()))
+    harmless, page = Parsed(report.page(saying("plain"))), Parsed(report.page(saying(EVIL)))
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in harmless.tags]
-    assert len(page.scripts) == 2
-    assert not [name for _, each in page.tags for name in each if name.startswith("on")]
-    assert page.words.count(EVIL) >= 8  # title, link, name, question, facts, tables
+    assert [set(each) for _, each in page.tags] == [set(each) for _, each in harmless.tags]
+    assert page.words.count(EVIL) == harmless.words.count("plain") >= 8
 
 
-@given(text=st.text())
+@given(text=st.text(min_size=1))
 @settings(max_examples=30)
-def test_whatever_a_title_is_the_page_has_the_same_tags(text: str) -> None:
-    plain, odd = (Parsed(report.page(samples.result(title))) for title in ("plain", text))
+def test_whatever_the_texts_are_the_page_has_the_same_tags(text: str) -> None:
+    plain, odd = (Parsed(report.page(saying(each))) for each in ("plain", text))
     assert [tag for tag, _ in odd.tags] == [tag for tag, _ in plain.tags]
 
 
-@pytest.mark.parametrize("result", [samples.result(), evil()], ids=["sample", "evil"])
+@pytest.mark.parametrize("result", [samples.result(), saying(EVIL)], ids=["sample", "evil"])
 def test_the_page_holds_the_result(result: Result) -> None:
     page = Parsed(report.page(result))
     assert from_json(page.scripts[0]) == result

@@ -23,8 +23,7 @@ from p2pswarm.wire.peer import (
     Reserved,
 )
 from tests.support.singly import Piece, SingleFramer
-from p2pswarm.lab.wires import Transport
-from tests.support.world import Host, World
+from tests.support.world import Host, Transport, World
 
 __all__ = ["PLAIN", "Stranger"]
 

@@ -18,11 +18,11 @@ from p2pswarm.disk.storage import Storage
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.metainfo import Metainfo, build
 from p2pswarm.lab.loop import VirtualLoop, virtual_loop
-from p2pswarm.lab.wires import Host, pump
+from p2pswarm.lab.wires import Host, Transport, pump
 from p2pswarm.node import Node
 from p2pswarm.swarm.torrent import Torrent
 
-__all__ = ["Host", "VirtualLoop", "World", "simulate", "virtual_loop"]
+__all__ = ["Host", "Transport", "VirtualLoop", "World", "simulate", "virtual_loop"]
 
 FAST = 1e300  # bytes per second: no limit, but what is sent is read only when the uplink gets to it
 

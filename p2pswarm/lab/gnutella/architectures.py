@@ -35,6 +35,9 @@ class Flood:
         await self._network.flood(question.origin, question.thing.words, self._ttl)
         return self._network.watch.outcome(question)
 
+    async def close(self) -> None:
+        """Nothing goes on by itself."""
+
     def loads(self) -> Mapping[str, Sequence[int]]:
         return self._network.loads()
 
@@ -60,6 +63,9 @@ class Dynamic:
         self._network.watch.begin()
         await self._network.ask(question.origin, question.thing.words, self._enough)
         return self._network.watch.outcome(question)
+
+    async def close(self) -> None:
+        """Nothing goes on by itself."""
 
     def loads(self) -> Mapping[str, Sequence[int]]:
         return self._network.loads()

@@ -33,10 +33,10 @@ class Network:
 
     def __init__(self, loop: VirtualLoop, graph: Graph, dice: Random, *, routing: bool) -> None:
         self.loop, self.graph = loop, graph
-        self.watch = Watch()
         self.servents: list[Servent] = []
         self._dice, self._routing = dice, routing
         self._hosts = hosts(loop, graph.nodes)
+        self.watch = Watch(loop.time, self._hosts)
         self._wiring = Wiring(loop, self._hosts)
 
     async def build(
@@ -58,11 +58,8 @@ class Network:
                     self._dice,
                 )
             )
-        below, above = [], []
-        for edge in self.graph.edges:
-            (above if max(edge) < self.graph.supers else below).append(edge)
-        await self._connect(below)
-        await self._connect(above)
+        await self._connect([edge for edge in self.graph.edges if max(edge) >= self.graph.supers])
+        await self._connect([edge for edge in self.graph.edges if max(edge) < self.graph.supers])
 
     async def _connect(self, edges: Sequence[Edge]) -> None:
         for one, other in edges:
@@ -87,7 +84,7 @@ class Network:
         """The watch then knows what it did. A leaf has its ultrapeer ask."""
         asker = self.above(origin)
         asker.router.flood(Query(words), new_guid(self._dice), ttl)
-        await self.settle(ttl)
+        await self.settle(ttl + 1)  # and to leaves
 
     async def settle(self, hops: int) -> None:
         """Until queries have gone so far, and hits come back."""
@@ -114,5 +111,5 @@ class Network:
     def loads(self) -> Mapping[str, Sequence[int]]:
         found: dict[str, list[int]] = defaultdict(list)
         for servent in self.servents:
-            found[self.graph.role(servent.number)].append(servent.handled)
+            found[self.role(servent.number).value].append(servent.handled)
         return found

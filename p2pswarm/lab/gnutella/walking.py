@@ -6,7 +6,7 @@ state keeping, as there: a node sends a query to another neighbour each time it 
 whoever brought the query first, which ends at the asker, as each of them had it earlier.
 
 With `check` a walker asks the asker every so many steps, directly, whether to go on. Such a check-back counts
-as one message and takes no time: it waits for nothing but its answer.
+as one message, and nothing is waited for.
 """
 
 import asyncio
@@ -39,7 +39,9 @@ class Walker:
         self.links: dict[Link, None] = {}
         self._here, self._guid = Address(host, PORT), number.to_bytes(16, "big")
         self._walks = walks
-        self._back: Link | None = None  # who brought the query first; None: nobody yet, or it is ours
+        self._back: Link | None = (
+            None  # who brought the query first; None: nobody yet, or it is ours
+        )
         self._tried: set[Link] = set()
 
     def joined(self, link: Link) -> None:
@@ -70,7 +72,9 @@ class Walker:
         elif self._walks.asker is self:
             self._walks.watch.found(self.number, head, QueryHit.read(head.payload))
         elif self._back is not None:
-            self._back.tell(Descriptor(head.guid, Kind.HIT, MOST_STEPS, head.hops + 1, head.payload))
+            self._back.tell(
+                Descriptor(head.guid, Kind.HIT, MOST_STEPS, head.hops + 1, head.payload)
+            )
 
     def left(self, link: Link, reason: Exception | None) -> None:
         self.links.pop(link, None)
@@ -83,7 +87,9 @@ class Walker:
             self._back = link
             self._answer(head)
         if head.ttl > 1 and self._walks.goes_on(head.hops + 1):
-            self._step(Descriptor(head.guid, Kind.QUERY, head.ttl - 1, head.hops + 1, head.payload), link)
+            self._step(
+                Descriptor(head.guid, Kind.QUERY, head.ttl - 1, head.hops + 1, head.payload), link
+            )
 
     def _answer(self, head: Descriptor) -> None:
         hit = answer_of(self.names, Query.read(head.payload), self._here, self._guid)
@@ -109,8 +115,10 @@ class Walkers:
     ) -> None:
         if not 0 < steps <= MOST_STEPS:
             raise ValueError(f"a walk of {steps} steps")
-        self.dice, self.watch = dice, Watch()
-        self._loop, self._graph = loop, graph
+        self.dice, self._graph = dice, graph
+        self._hosts = hosts(loop, graph.nodes)
+        self.watch = Watch(loop.time, self._hosts)
+        self._wiring = Wiring(loop, self._hosts)
         self._k, self._steps, self._check = k, steps, check
         self._checks = 0
         self._walkers: list[Walker] = []
@@ -121,15 +129,14 @@ class Walkers:
         return f"{self._k} walkers x {self._steps} steps{ending}"
 
     async def build(self, shelves: Sequence[Sequence[str]]) -> None:
-        machines = hosts(self._loop, self._graph.nodes)
-        wiring, agreed = Wiring(self._loop, machines), agreement(Role.PEER, Role.PEER, 0)
+        agreed = agreement(Role.PEER, Role.PEER, 0)
         self._walkers = [
-            Walker(number, machine.name, names, self)
-            for number, (machine, names) in enumerate(zip(machines, shelves, strict=True))
+            Walker(number, host.name, names, self)
+            for number, (host, names) in enumerate(zip(self._hosts, shelves, strict=True))
         ]
         for edge in self._graph.edges:
             one, other = (self._walkers[end] for end in edge)
-            wiring.connect(edge, (one, other), (agreed, agreed), (one.joined, other.joined))
+            self._wiring.connect(edge, (one, other), (agreed, agreed), (one.joined, other.joined))
 
     async def ask(self, question: Question) -> Outcome:
         self.watch.begin()
@@ -140,7 +147,7 @@ class Walkers:
         query, guid = Query(question.thing.words), new_guid(self.dice)
         for _ in range(self._k):
             self.asker.start(Descriptor(guid, Kind.QUERY, self._steps, 0, query.encode()))
-        await asyncio.sleep(self._steps * 2)
+        await asyncio.sleep((2 * self._steps + 1) * self._hosts[0].delay)
         return self.watch.outcome(question, check=self._checks)
 
     def goes_on(self, steps: int) -> bool:
@@ -149,6 +156,9 @@ class Walkers:
             return True
         self._checks += 1
         return not self.watch.hits
+
+    async def close(self) -> None:
+        """Nothing goes on by itself."""
 
     def loads(self) -> Mapping[str, Sequence[int]]:
         return {"peer": [walker.handled for walker in self._walkers]}

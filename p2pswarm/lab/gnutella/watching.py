@@ -1,27 +1,30 @@
 """What is written down while one question goes through the network."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 from p2pswarm.lab.architecture import Outcome, Question
 from p2pswarm.lab.gnutella.servents import ASKED
+from p2pswarm.lab.wires import Host
 from p2pswarm.overlay.gnutella.links.link import Link
 from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
 from p2pswarm.wire.gnutella.hit import QueryHit
 
 __all__ = ["Step", "Watch"]
 
-Step = tuple[int, int, int]
-"""From, to, and how many hops the query had made."""
+Step = tuple[float, int, int]
+"""When a query came, from whom and to whom."""
 
 
 class Watch:
     """An `Ear`. `begin` before each question."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float], hosts: Sequence[Host]) -> None:
+        self._clock, self._hosts = clock, hosts
         self.begin()
 
-    def begin(self, numbers: dict[str, int] | None = None) -> None:
-        """Everything is counted anew; with the numbers of all hosts, each step of queries is kept."""
+    def begin(self, *, steps: bool = False) -> None:
+        """Everything is counted anew; with `steps`, each query is written down."""
         self.tally: Counter[tuple[int, int]] = Counter()
         """Messages by kind and hops."""
         self.reach: Counter[int] = Counter()
@@ -31,12 +34,14 @@ class Watch:
         self.first: int | None = None
         """Messages until the first hit had come."""
         self.steps: list[Step] = []
-        self._numbers = numbers
+        self._numbers = {
+            host.name: number for number, host in enumerate(self._hosts if steps else ())
+        }
 
     def heard(self, node: int, link: Link, head: Descriptor) -> None:
         self.tally[head.kind, head.hops] += 1
-        if self._numbers is not None and head.kind == Kind.QUERY:
-            self.steps.append((self._numbers[link.remote.host], node, head.hops))
+        if self._numbers and head.kind == Kind.QUERY:
+            self.steps.append((self._clock(), self._numbers[link.remote.host], node))
 
     def reached(self, node: int, hops: int) -> None:
         self.reach[hops] += 1

@@ -1,14 +1,17 @@
 "use strict";
 // Charts in SVG, drawn for the width they have: lines, bars over named places, dots with their names.
-// The pointer and the arrow keys go from place to place; a click on a name hides its line.
+// The pointer and the arrow keys go from place to place; a click on a name hides its line. Dots of one
+// name hang together.
 
 const HEIGHT = 300;
 const LETTER = 6.4; // px, of a digit at 12 px
+const BOLD = 7.3;
 
 class Picture {
   constructor(host, chart, places) {
     Object.assign(this, { host, chart, places, hidden: new Set(), chosen: -1 });
     this.tip = make("div", { className: "tip", hidden: true });
+    this.tip.setAttribute("role", "status");
     this.plot = make("div", { className: "plot", tabIndex: 0 });
     this.plot.setAttribute("role", "group");
     this.plot.setAttribute("aria-label", `${chart.title}. Arrow keys read the values; the table below has them all.`);
@@ -43,20 +46,27 @@ class Picture {
     if (!width) return;
     const { chart } = this;
     this.lines = chart.lines.filter((line) => !this.hidden.has(line.label));
+    this.cursor = shape("g", {});
+    if (chart.kind === "bar" && lie(chart, width)) lyingBars(this, width);
+    else this.upright(width);
+    this.svg.append(this.cursor);
+    this.plot.replaceChildren(this.svg, this.tip);
+    this.choose(-1);
+  }
+
+  upright(width) {
+    const { chart } = this;
     const points = this.lines.flatMap((line) => line.points);
     const ys = points.map(([, y]) => y);
+    this.high = HEIGHT;
     const zero = chart.kind !== "scatter" || least(ys) >= 0;
     this.y = scale(ys, { log: chart.log_y, from: HEIGHT - 46, to: 30, zero });
     const left = 12 + LETTER * Math.max(...this.y.marks.map((mark) => short(mark).length));
     this.area = { left, right: width - 14, top: 30, bottom: HEIGHT - 46 };
     this.x = this.across(points.map(([x]) => x));
-    this.svg = shape("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, "aria-hidden": "true" });
+    this.svg = shape("svg", { width, height: HEIGHT, "aria-hidden": "true" });
     this.frame();
-    ({ line: () => this.drawLines(), bar: () => this.drawBars(), scatter: () => this.drawDots() })[chart.kind]();
-    this.cursor = shape("g", {});
-    this.svg.append(this.cursor);
-    this.plot.replaceChildren(this.svg, this.tip);
-    this.choose(-1);
+    ({ line: () => this.drawLines(), bar: () => standingBars(this), scatter: () => this.drawDots() })[chart.kind]();
   }
 
   across(xs) {
@@ -89,9 +99,7 @@ class Picture {
     }
     const room = (area.right - area.left) / this.x.marks.length;
     for (const mark of this.x.marks) {
-      const label = chart.ticks[mark] ?? short(mark);
-      const fits = Math.max(3, Math.floor(room / LETTER));
-      const shown = label.length > fits ? `${label.slice(0, fits - 1)}…` : label;
+      const shown = shortened(chart.ticks[mark] ?? short(mark), Math.floor(room / LETTER));
       this.text(shown, this.x.at(mark), area.bottom + 18, "middle", "mark");
     }
   }
@@ -116,71 +124,98 @@ class Picture {
       if (spots.length > 40) continue;
       for (const [cx, cy] of spots) this.svg.append(shape("circle", { cx, cy, r: 3, class: `spot ${this.colour(line)}` }));
     }
-    this.stops = [...new Set(this.lines.flatMap((line) => line.points.map(([x]) => x)))].sort((a, b) => a - b);
+    const stops = new Set(this.lines.flatMap((line) => line.points.map(([x]) => x)));
+    this.read([...stops].sort((a, b) => a - b), this.x.at);
   }
 
-  drawBars() {
-    const wide = Math.min(56, (this.x.wide * 0.78) / Math.max(1, this.lines.length));
-    this.lines.forEach((line, number) => {
-      const shift = (number - this.lines.length / 2) * wide;
-      for (const [x, y] of this.visible(line)) {
-        const top = this.y.at(y);
-        const bar = { x: this.x.at(x) + shift + 1, y: top, width: Math.max(1, wide - 2), rx: 2 };
-        const height = Math.max(1, this.area.bottom - top);
-        this.svg.append(shape("rect", { ...bar, height, class: `bar ${this.colour(line)}` }));
-      }
-    });
-    this.stops = this.x.marks;
+  // What the pointer and the arrow keys go over, one upright line after the other.
+  read(stops, at) {
+    const { top, bottom } = this.area;
+    this.stops = stops;
+    this.far = (index, x) => Math.abs(at(stops[index]) - x);
+    this.mark = (stop) => {
+      const x = at(stop);
+      this.cursor.append(shape("line", { x1: x, x2: x, y1: top, y2: bottom, class: "cursor" }));
+      return [x, top];
+    };
   }
 
   drawDots() {
     this.dots = this.lines
       .flatMap((line) => this.visible(line).map(([x, y], index) => ({ line, x, y, first: !index })))
       .sort((a, b) => a.x - b.x);
-    const taken = this.dots.map(({ x, y }) => box(this.spot(x, y), 7));
+    const room = { taken: this.dots.map(({ x, y }) => box(this.spot(x, y), 7)), named: [], lines: [] };
     for (const { line, x, y, first } of this.dots) {
+      if (first) this.name(line, this.spot(x, y), room);
+    }
+    for (const line of this.lines) {
+      const points = this.visible(line).map(([x, y]) => this.spot(x, y).join(","));
+      this.svg.append(shape("polyline", { points: points.join(" "), class: `path ${this.colour(line)}` }));
+    }
+    for (const { line, x, y } of this.dots) {
       const [cx, cy] = this.spot(x, y);
       this.svg.append(shape("circle", { cx, cy, r: 6, class: `spot ${this.colour(line)}` }));
-      if (first) this.name(line, [cx, cy], taken);
     }
-    this.stops = this.dots.map((_, index) => index);
+    this.stops = this.dots;
+    this.far = (index, x, y) => {
+      const [u, v] = this.spot(this.dots[index].x, this.dots[index].y);
+      return Math.hypot(u - x, v - y);
+    };
   }
 
-  // Beside its dot, where it covers nothing.
-  name(line, [x, y], taken) {
-    const wide = line.label.length * LETTER + 4;
-    const spots = [
-      [x + 10, y + 4], [x - 10 - wide, y + 4], [x - wide / 2, y - 12], [x - wide / 2, y + 22],
-      [x + 8, y - 10], [x + 8, y + 20], [x - 8 - wide, y - 10], [x - 8 - wide, y + 20],
-    ];
-    const free = ([left, base]) => {
-      const own = { left, right: left + wide, top: base - 11, bottom: base + 3 };
-      const inside = left >= this.area.left && own.right <= this.area.right + 8 && own.top >= 14 && own.bottom < this.area.bottom;
-      return inside && !taken.some((other) => overlap(own, other));
+  // Beside its dot, or near it with a line to it, where it covers nothing (p2pswarm/lab/labels.py).
+  name(line, [x, y], { taken, named, lines }) {
+    const wide = line.label.length * BOLD + 6;
+    const spots = [[x + 10, y + 4], [x - 10 - wide, y + 4]];
+    for (let level = 1; level < 14; level += 1) {
+      for (const base of [y + 4 + level * 17, y + 4 - level * 17]) {
+        for (const part of [0.5, 0, 1, -0.4, 1.4]) spots.push([x - part * wide, base]);
+      }
+    }
+    const around = ([left, base]) => ({ left, right: left + wide, top: base - 12, bottom: base + 4 });
+    const between = (own) => {
+      const end = Math.max(own.left, Math.min(own.right, x));
+      const sides = { left: Math.min(x, end) - 1, right: Math.max(x, end) + 1 };
+      return { ...sides, top: Math.min(y, own.bottom), bottom: Math.max(y, own.top) };
     };
-    const [left, base] = spots.find(free) ?? spots[0];
-    taken.push({ left, right: left + wide, top: base - 11, bottom: base + 3 });
-    this.text(line.label, left + 2, base, "start", `label ${this.colour(line)}`);
+    const free = (spot) => {
+      const own = around(spot);
+      const inside = own.left >= this.area.left && own.right <= this.area.right + 10;
+      const fits = inside && own.top >= 16 && own.bottom < this.area.bottom;
+      return fits && !taken.some((other) => overlap(own, other));
+    };
+    const clear = (spot) => {
+      const own = around(spot);
+      return ![...named.map((other) => [between(own), other]), ...lines.map((other) => [own, other])].some((pair) => overlap(...pair));
+    };
+    const open = spots.filter(free);
+    const spot = open.find(clear) ?? open[0] ?? spots[0];
+    const own = around(spot);
+    named.push(own);
+    lines.push(between(own));
+    taken.push(own);
+    const end = { x2: Math.max(own.left, Math.min(own.right, x)), y2: Math.max(own.top, Math.min(own.bottom, y)) };
+    if (Math.hypot(end.x2 - x, end.y2 - y) > 14) {
+      this.svg.append(shape("line", { x1: x, y1: y, ...end, class: `leader ${this.colour(line)}` }));
+    }
+    this.text(line.label, spot[0] + 3, spot[1], "start", `label ${this.colour(line)}`);
   }
 
   point(event) {
     const frame = this.plot.getBoundingClientRect();
     const [x, y] = [event.clientX - frame.left, event.clientY - frame.top];
-    const far = (stop) => {
-      if (this.chart.kind !== "scatter") return Math.abs(this.x.at(stop) - x);
-      const [u, v] = this.spot(this.dots[stop].x, this.dots[stop].y);
-      return Math.hypot(u - x, v - y);
-    };
-    const nearest = this.stops.reduce((best, stop, index) => (far(stop) < far(this.stops[best]) ? index : best), 0);
+    const far = (index) => this.far(index, x, y);
+    const nearest = this.stops.reduce((best, _, index) => (far(index) < far(best) ? index : best), 0);
     this.choose(this.stops.length ? nearest : -1);
   }
 
   key(event) {
-    const moves = { ArrowRight: 1, ArrowLeft: -1 };
+    const moves = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1 };
     if (event.key === "Escape") this.choose(-1);
-    if (!moves[event.key] || event.target !== this.plot) return;
+    if (!moves[event.key] || !this.stops.length) return;
     event.preventDefault();
-    this.choose((this.chosen + moves[event.key] + this.stops.length) % this.stops.length);
+    const count = this.stops.length;
+    this.choose(Math.max(0, Math.min(count - 1, this.chosen + moves[event.key])));
   }
 
   choose(index) {
@@ -188,8 +223,8 @@ class Picture {
     this.tip.hidden = index < 0;
     this.cursor?.replaceChildren();
     if (index < 0) return;
-    const [x, y] = this.chart.kind === "scatter" ? this.tell(this.dots[index]) : this.tellAll(this.stops[index]);
-    place(this.tip, [x, y], { width: this.plot.clientWidth, height: HEIGHT });
+    const [x, y] = this.chart.kind === "scatter" ? this.tell(this.stops[index]) : this.tellAll(this.stops[index]);
+    place(this.tip, [x, y], { width: this.plot.clientWidth, height: this.high });
   }
 
   tell({ line, x, y }) {
@@ -202,16 +237,14 @@ class Picture {
   }
 
   tellAll(stop) {
-    const { chart, area } = this;
+    const { chart } = this;
     const values = this.lines.flatMap((line) => {
       const point = line.points.find(([x]) => x === stop);
       return point ? [make("div", {}, make("i", { className: `dot ${this.colour(line)}` }), `${line.label}: ${number(point[1])}`)] : [];
     });
     const head = chart.ticks[stop] ?? `${chart.x} ${number(stop)}`;
     this.tip.replaceChildren(make("b", {}, head), ...values);
-    const x = this.x.at(stop);
-    this.cursor.append(shape("line", { x1: x, x2: x, y1: area.top, y2: area.bottom, class: "cursor" }));
-    return [x, area.top];
+    return this.mark(stop);
   }
 }
 

@@ -24,13 +24,17 @@ function tableOf(title, heads, rows, words = 0) {
   const head = row("th", heads, words);
   for (const cell of head.children) cell.scope = "col";
   const table = make("table", {}, make("caption", {}, title), make("thead", {}, head), make("tbody", {}, ...rows));
-  return make("div", { className: "scroll", tabIndex: 0 }, table);
+  const frame = make("div", { className: "scroll", tabIndex: 0 }, table);
+  frame.setAttribute("role", "region");
+  frame.setAttribute("aria-label", title);
+  return frame;
 }
 
 // 31,000 and 0.982: as the tables of the page have it.
 function number(value) {
   if (Number.isInteger(value)) return value.toLocaleString("en");
-  return value.toLocaleString("en", { maximumSignificantDigits: Math.abs(value) >= 100 ? 6 : 3 });
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en");
+  return value.toLocaleString("en", { maximumSignificantDigits: 3 });
 }
 
 // A tip beside a point of its box, within it.

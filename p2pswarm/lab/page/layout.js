@@ -6,6 +6,7 @@
 const MANY = 1200;
 const PETAL = 9;
 const RING = 14;
+const WIDE = 1.4; // as screens are
 
 function layOut(spread) {
   const petals = spread.nodes.map(() => []);
@@ -31,12 +32,12 @@ function forces(spread, upper, petals, places) {
     .force("link", d3.forceLink(links).distance(widest * 2.2).strength(0.6 / Math.sqrt(1 + links.length / nodes.length)))
     .force("charge", d3.forceManyBody().strength(-widest * 9).theta(1))
     .force("room", d3.forceCollide((node) => node.room + 3).iterations(2))
-    .force("x", d3.forceX().strength(0.035))
-    .force("y", d3.forceY().strength(0.16)) // wider than high, as screens are
+    .force("x", d3.forceX().strength(0.06))
+    .force("y", d3.forceY().strength(0.09))
     .stop()
     .tick(nodes.length < 400 ? 300 : 150);
   nodes.forEach((node, slot) => {
-    places[upper[slot]] = { x: node.x, y: node.y, room: node.room };
+    places[upper[slot]] = { x: node.x * WIDE, y: node.y };
   });
 }
 
@@ -51,7 +52,7 @@ function unfold(parent, petals, places) {
   petals[parent].forEach((child, number) => {
     const far = PETAL * (count > RING ? 1.15 + Math.sqrt(number + 0.6) : 1.5 + count / 9);
     const angle = parent + number * (count > RING ? Math.PI * (3 - Math.sqrt(5)) : (2 * Math.PI) / count);
-    places[child] = { x: x + far * Math.cos(angle), y: y + far * Math.sin(angle), room: 0 };
+    places[child] = { x: x + far * Math.cos(angle), y: y + far * Math.sin(angle) };
     unfold(child, petals, places);
   });
 }
@@ -69,7 +70,7 @@ function rings(spread, upper, places) {
       const angle = (2 * Math.PI * number) / here.length;
       const part = (number * 0.6180339887) % 1;
       const far = ring ? Math.sqrt(inside ** 2 + (outside ** 2 - inside ** 2) * (0.12 + 0.76 * part)) : 0;
-      places[index] = { x: far * Math.cos(angle), y: far * Math.sin(angle), room: PETAL, ring };
+      places[index] = { x: WIDE * far * Math.cos(angle), y: far * Math.sin(angle), ring };
       for (const other of spread.neighbours[index]) if (!turn[other]) turn[other] = angle || 1e-9;
     });
     inside = outside;

@@ -75,7 +75,7 @@ class Stage {
     const pen = picture.getContext("2d");
     pen.scale(this.size.dense, this.size.dense);
     const crowd = Math.min(1, 260 / this.edges.size);
-    this.strokes(pen, this.edges.values(), this.colours.line, 0.8, 0.25 + 0.75 * crowd);
+    this.strokes(pen, this.edges.values(), this.colours.line, 0.8, 0.07 + 0.93 * crowd);
     const arrived = this.flow.hops.slice(0, hop).flatMap((each) => each.fresh);
     this.strokes(pen, arrived, this.colours.fresh, arrived.length > 600 ? 0.8 : 1.5, 0.3 + 0.4 * crowd);
     this.spread.nodes.forEach((_, index) => this.dot(pen, index, hop));
@@ -113,25 +113,25 @@ class Stage {
     const step = this.flow.hops[hop];
     if (!step) return;
     const eased = part * part * (3 - 2 * part);
-    const small = step.fresh.length + step.duplicates.length > 1500;
-    this.flock(pen, step.duplicates, eased, this.colours.duplicate, small ? 1.1 : 2.6, true);
-    this.flock(pen, step.fresh, eased, this.colours.fresh, small ? 1.5 : 3.6, false);
+    const crowd = Math.min(1, 500 / (step.fresh.length + step.duplicates.length)); // of many, each says less
+    this.flock(pen, step.duplicates, eased, this.colours.duplicate, 1 + 1.6 * crowd, 0.25 + 0.65 * crowd, true);
+    this.flock(pen, step.fresh, eased, this.colours.fresh, 1.6 + 2 * crowd, 1, false);
   }
 
   // Duplicates are hollow: colour alone would not tell everybody.
-  flock(pen, messages, part, colour, radius, hollow) {
+  flock(pen, messages, part, colour, radius, alpha, hollow) {
     const tail = Math.max(0, part - 0.22);
     pen.strokeStyle = pen.fillStyle = colour;
     pen.lineWidth = hollow ? 1 : 1.6;
-    pen.globalAlpha = hollow ? 0.35 : 0.6;
+    pen.globalAlpha = alpha * alpha * (hollow ? 0.4 : 0.6);
     pen.beginPath();
     for (const [from, to] of messages) {
       pen.moveTo(...this.between(from, to, tail));
       pen.lineTo(...this.between(from, to, part));
     }
     pen.stroke();
-    pen.globalAlpha = hollow ? 0.9 : 1;
-    pen.lineWidth = 1.4;
+    pen.globalAlpha = alpha;
+    pen.lineWidth = Math.min(1.4, radius);
     pen.beginPath();
     for (const [from, to] of messages) {
       const [x, y] = this.between(from, to, part);
@@ -156,11 +156,14 @@ class Stage {
       const last = Math.floor(gone + 1e-9);
       const walked = path.slice(0, last + 1).map((node) => this.at[node]);
       if (last < path.length - 1) walked.push(this.between(path[last], path[last + 1], gone - last));
-      pen.strokeStyle = pen.fillStyle = this.colours.hit;
-      pen.lineWidth = 2.4;
       pen.beginPath();
       walked.forEach(([x, y], number) => (number ? pen.lineTo(x, y) : pen.moveTo(x, y)));
-      pen.stroke();
+      pen.fillStyle = this.colours.hit;
+      for (const [colour, width] of [[this.colours.card, 5], [this.colours.hit, 2.4]]) {
+        pen.strokeStyle = colour;
+        pen.lineWidth = width;
+        pen.stroke();
+      }
       pen.beginPath();
       pen.arc(...walked.at(-1), 4.4, 0, 7);
       pen.fill();

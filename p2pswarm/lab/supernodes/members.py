@@ -1,7 +1,7 @@
 """Members of a supernode network, thousands of them: the product's own, over real ports in a virtual network.
 
-Each has a host, a port and what a member needs; only what it shares is a list in memory, and nobody's host cache
-is written down. All ports of a loop receive into one buffer, as the connections of one node do.
+Each has a host, a port and what a member needs; only what it shares is a list in memory, and nobody's host
+cache is written down. All ports of a loop receive into one buffer, as the connections of one node do.
 """
 
 import asyncio
@@ -43,9 +43,7 @@ class Inhabitant:
         node = number.to_bytes(16, "big")
         us = Us(node, self.port, options)
         known = Known(Hosts("supernode"), DialBudget(), options, dice, loop.time)
-        self.member = Member(
-            self.port, dice, us, known, Limiter(0, loop.time, loop.call_later)
-        )
+        self.member = Member(self.port, dice, us, known, Limiter(0, loop.time, loop.call_later))
         self._life: asyncio.Task[None] | None = None
 
     @property
@@ -95,7 +93,9 @@ class Town:
         self.all.append(inhabitant)
         return inhabitant
 
-    async def until(self, condition: Callable[[], bool], seconds: float, every: float = 1.0) -> bool:
+    async def until(
+        self, condition: Callable[[], bool], seconds: float, every: float = 1.0
+    ) -> bool:
         """Whether it became true in that time."""
         end = self.loop.time() + seconds
         while not condition():

@@ -112,9 +112,7 @@ class Family:
         """It was invited, and others found that it cannot serve."""
         self._grooming.failed(link, now)
 
-    def tick(
-        self, now: float, hosts: Callable[[], tuple[Entry, ...]], *, relieved: bool
-    ) -> None:
+    def tick(self, now: float, hosts: Callable[[], tuple[Entry, ...]], *, relieved: bool) -> None:
         """Invite whom we need, unless others have room, and ask all how they are."""
         child = None if relieved else self._grooming.invite(now)
         if child is not None:

@@ -43,7 +43,6 @@ log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds
 HOSTS_EVERY = 7200.0  # seconds between lists of hosts, as with FastTrack
-NEWS_TIME = 5.0  # seconds until our neighbours hear of a new one, with others that come meanwhile
 MOST_VISITORS = 100  # at a time: each asks one thing, and goes
 PING_EVERY = 10.0  # seconds between questions to links, how full they are
 ROOMY = 80  # percent: who is fuller is no help to who is full
@@ -208,8 +207,8 @@ class Serving:
                 link.close()
                 self._linking.failed(address, self._clock())
             else:
-                full = 100 * welcome.children // max(welcome.children + welcome.room, 1)
-                self._linked(link, welcome.node, address, dialed=True, load=full)
+                load = 100 * welcome.children // max(welcome.children + welcome.room, 1)
+                self._linked(link, welcome.node, address, dialed=True, load=load)
 
     def _linked(
         self, link: Link, node: bytes, address: Address, *, dialed: bool, load: int = 100
