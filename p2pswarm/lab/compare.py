@@ -53,7 +53,7 @@ class Tried:
 def tiers(peers: int, dice: Random, supers: int = 200, links: int = 32) -> Graph:
     """So many peers in two tiers; fewer ultrapeers where there are not enough peers for a leaf each."""
     supers = min(supers, max(peers // 16 * 2, 4))
-    return two_tier(supers, min(links, supers - 2), peers - supers, dice)
+    return two_tier(supers, links, peers - supers, dice)
 
 
 def _flat(ttl: int) -> Maker:

@@ -76,7 +76,7 @@ class _Bench:
         self._loop, self._peers, self._things = loop, peers, things
         self._dice = Random(seed)
         supers = max(round(peers / (1 + CHILDREN)), 4)
-        graph = two_tier(supers, min(LINKS, supers - 1), peers - supers, self._dice)
+        graph = two_tier(supers, LINKS, peers - supers, self._dice)
         self.network = Supernodes(loop, graph, self._dice)
         self._supers = supers
         self._asked: list[tuple[str, tuple[Question, ...]]] = []

@@ -67,7 +67,7 @@ class Serving:
         self._linking: Linking[Link] = Linking(home.us.node, known, options, dice)
         self._trust: Trust[Link] = Trust(options, dice)
         self.links: dict[Link, int] = {}  # and how full each is, in percent
-        self._believed: set[Link] = set()
+        self._believed: dict[Link, None] = {}  # in an order that a laboratory can repeat
         self._named: dict[Link, bytes] = {}  # hosts that one named before we believed it
         self._visitors: dict[Link, float] = {}  # and until when
         self._next_hosts, self._next_ping = now + HOSTS_EVERY, now
@@ -233,7 +233,7 @@ class Serving:
         if not self._trust.trusted(link) or link in self._believed:
             return
         alone = not self._believed
-        self._believed.add(link)
+        self._believed[link] = None
         self.flood.confirmed(link)
         named = self._named.pop(link, None)
         if named is not None:
@@ -319,7 +319,7 @@ class Serving:
         if link in self.links:
             del self.links[link]
             self._named.pop(link, None)
-            self._believed.discard(link)
+            self._believed.pop(link, None)
             self._linking.unlinked(link)
             self._trust.left(link)
         self._visitors.pop(link, None)

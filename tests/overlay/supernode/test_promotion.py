@@ -298,7 +298,7 @@ def test_the_operator_decides_alone() -> None:
     listed.spare(0, 0)
     assert all(step(listed, now) is None for now in range(0, 10_000, 100))
     other = ambition(Options(supernodes=(at(1),), wish=Wish.SUPER))
-    other.invited()
+    other.invited(0)
     assert all(step(other, now, nobody=True) is None for now in range(0, 10_000, 100))
 
 
