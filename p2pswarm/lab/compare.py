@@ -166,13 +166,17 @@ def _cost(each: Tried) -> tuple[object, ...]:
         each.name,
         round(queries, 1),
         round(hits, 1),
-        round(each.total - queries - hits, 1),
+        round(fmean(sum(_others(outcome)) for outcome in each.outcomes), 1),
         round(each.total, 1),
         round(each.recall, 3),
         round(fmean(firsts), 1) if firsts else None,
         round(fmean(hops), 2) if hops else None,
         len(each.outcomes) - len(hops),
     )
+
+
+def _others(outcome: Outcome) -> list[int]:
+    return [count for kind, count in outcome.messages.items() if kind not in ("query", "hit")]
 
 
 def _loads(found: Sequence[Tried]) -> Table:
