@@ -102,7 +102,7 @@ def _central(loop: VirtualLoop, graph: Graph, _: Random) -> Architecture:
 
 def _supernodes(loop: VirtualLoop, graph: Graph, dice: Random) -> Architecture:
     return Supernodes(
-        loop, tiers(graph.nodes, dice, supers=round(graph.nodes / 101), links=40), dice
+        loop, tiers(graph.nodes, dice, supers=max(round(graph.nodes / 101), 3), links=40), dice
     )
 
 
