@@ -17,6 +17,7 @@ OWNERS = {
     "p2pswarm/swarm/torrent.py": "`Torrent.close` cancels the work that `spawn` began and waits for it",
     "p2pswarm/overlay/gnutella/client.py": "`leave` cancels what `join` started and waits for it",
     "p2pswarm/overlay/gnutella/search/searching.py": "`iterative` cancels the asking and waits for it",
+    "p2pswarm/lab/supernodes/members.py": "`stop` cancels what `start` began and waits for it",
     "p2pswarm/overlay/supernode/client.py": "`leave` cancels what `join` started and waits for it",
     "p2pswarm/overlay/supernode/searching.py": "`iterative` cancels the asking and waits for it",
     "p2pswarm/overlay/napster/client.py": "`leave` cancels what `join` started and waits for it",
@@ -36,7 +37,13 @@ MAY_SLEEP = {
     "tests/support/neighbour.py": "nothing tells it that a route table has come through; it asks again",
     "tests/discovery/test_fetch.py": "a server that drips: time is what it is about",
 }
-VIRTUAL = ("tests.support.world", "tests.support.gnutella", "tests.discovery.virtual")
+VIRTUAL = (
+    "tests.support.crowd",
+    "p2pswarm.lab.loop",
+    "tests.support.world",
+    "tests.support.gnutella",
+    "tests.discovery.virtual",
+)
 
 
 def name(path: Path) -> str:

@@ -101,15 +101,13 @@ def _counted(address: Address) -> Hashable:
 class Asker:
     """A child, a link, a visitor, or ourselves. Invariant: so many questions are open and no more."""
 
-    __slots__ = ("_hits", "_queries", "number", "open", "owes", "role", "zone")
+    __slots__ = ("_hits", "_queries", "number", "open", "role", "zone")
 
     def __init__(self, role: Role, host: str, now: float) -> None:
         self.role = role
         self.zone = zone_of(host)
         self.number = 0
         """Of a confirmed link: how many were before it, and itself."""
-        self.owes = 0
-        """Looks into the index that its questions took, and that are not paid for."""
         self.open: OrderedDict[bytes, Question] = OrderedDict()
         self._queries = Tokens(*_QUERIES, now)
         self._hits = Tokens(*_HITS, now)

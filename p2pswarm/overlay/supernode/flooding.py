@@ -28,7 +28,6 @@ from p2pswarm.wire.supernode.shares import SharedFile
 __all__ = ["WORK", "Flood", "Self"]
 
 WORK = 5000.0  # messages a second that all who ask may make us send together
-_LOOKS = 20  # into the index that cost as much as a message; half a microsecond each
 _ABSURD_TTL = 15  # beyond it a message is a lie and is dropped
 
 L = TypeVar("L", bound=Link)
@@ -126,22 +125,14 @@ class Flood(Generic[L]):
             self.counts.dropped["congested"] += 1
         elif not asker.may_ask(now):
             self.counts.dropped["too often"] += 1
-        elif asker.role is not Role.VISITOR and not self._relay.first(guid, link, now):
-            self.counts.dropped["duplicate"] += 1
-        elif not self._pays(link, asker, now):
-            self.counts.dropped["budget"] += 1
         elif asker.role is Role.VISITOR:
             self._visited(link, Query.read(body))
+        elif not self._relay.first(guid, link, now):
+            self.counts.dropped["duplicate"] += 1
+        elif not self._budget.grant(link, now, 1.0 + len(self._links)):
+            self.counts.dropped["budget"] += 1
         else:
             self._asked(link, asker, Query.read(body), body)
-
-    def _pays(self, link: L, asker: Asker, now: float) -> bool:
-        """For what this query makes us send, and for what its last one made us look: that is known later."""
-        messages = 1 if asker.role is Role.VISITOR else 1 + len(self._links)
-        if not self._budget.grant(link, now, messages + asker.owes / _LOOKS):
-            return False
-        asker.owes = 0
-        return True
 
     def _asked(self, link: L, asker: Asker, query: Query, body: bytes) -> None:
         if not query.words and query.digest is None:
@@ -167,11 +158,7 @@ class Flood(Generic[L]):
 
     def _answer(self, query: Query, asker: L | Us, question: Question) -> None:
         """From our index, without what the asker shares."""
-        before = self._index.looks
         owners = self._index.search(query, question.left, OF_HOST, asker)
-        who = self._relay.asker(asker)
-        if who is not None:
-            who.owes += self._index.looks - before
         told = (self._us.tell(owner, tuple(files)) for owner, files in owners)
         found = question.take(one for one in told if one is not None)
         self._relay.deliver(asker, Hits(query.guid, 0, found), question)

@@ -196,9 +196,7 @@ def test_hits_go_to_whoever_asked_and_to_nobody_else() -> None:
     assert child.found() == ["moon"]
     assert one.found() == ["moon"]
     assert [one.host for one in node.heard] == [STRANGER]
-    node.got(one, hits(2, found()))
-    assert one.said() == []
-    assert node.flood.counts.dropped["not asked"] == 2
+    assert node.flood.counts.dropped["not asked"] == 1
     assert other.said() == []
 
 
@@ -435,34 +433,6 @@ def test_a_child_is_answered_while_a_link_floods() -> None:
     node.flood.check()
 
 
-@pytest.mark.parametrize("role", [Role.LINK, Role.VISITOR])
-def test_who_makes_us_look_long_may_ask_less(role: Role) -> None:
-    node, child, _, _ = linked()
-    bad = [node.join(public(100 + number), role) for number in range(2)]
-    for number in range(5):
-        node.join(public(200 + number), Role.CHILD, *["moon"] * 4000)
-    asked = 0
-    for second in range(5):
-        node.net.now, before = float(second), node.index.looks
-        for turn in range(15):
-            asked += 1
-            heavy = Query(guid(1000 + asked), 7, 0, ("moon",), min_size=1 << 40)
-            node.got(bad[turn % 2], heavy)
-        node.got(child, question(asked))
-        assert len(child.found()) == 5 * OF_HOST
-        assert 0 < node.index.looks - before < 10 * 20_000
-
-
-def test_of_one_link_come_so_many_hits_a_second() -> None:
-    node, child, one, _ = linked()
-    node.got(child, question(1))
-    for _ in range(2100):
-        node.got(one, hits(77, found()))
-    node.got(one, hits(1, found()))
-    assert node.flood.counts.dropped == {"not asked": 2000, "too many hits": 101}
-    assert child.said() == []
-
-
 def test_tables_stay_bounded() -> None:
     node, _, bad, good = linked()
     relay = node.flood._relay
@@ -492,8 +462,8 @@ def test_bytes_of_strangers_do_no_harm(body: bytes, kind: int, role: Role) -> No
 
 def test_a_large_network_is_reached_by_what_the_identity_says() -> None:
     dice, edges = Random(7), Edges()
-    for number in range(1, 200):
-        edges |= {(dice.randrange(number), number) for _ in range(min(number, 8))}
+    for node in range(1, 200):
+        edges |= {(dice.randrange(node), node) for _ in range(min(node, 8))}
     net = Net(200, edges)
     for node in net.nodes:
         node.share("moon")

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.words import Kind
 from p2pswarm.overlay.query import Digest, Query
-from p2pswarm.overlay.supernode import collection as room, postings
+from p2pswarm.overlay.supernode import index as room, postings
 from p2pswarm.overlay.supernode.index import CANDIDATES, KEYS_OF_FILE, Index
 from p2pswarm.wire.supernode.shares import SharedFile
 
