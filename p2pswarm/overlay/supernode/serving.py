@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 TICK = 1.0  # seconds
 HOSTS_EVERY = 7200.0  # seconds between lists of hosts, as with FastTrack
 MOST_VISITORS = 100  # at a time: each asks one thing, and goes
+INVITED_EVERY = 10.0  # seconds: how often one link may test us
 VISIT_TIME = 45.0  # seconds, in which a test fits
 
 
@@ -65,7 +66,8 @@ class Serving:
         self._linking: Linking[Link] = Linking(home.us.node, known, options, dice)
         self._trust: Trust[Link] = Trust(options, dice)
         self.links: dict[Link, int] = {}  # and how full each is, in percent
-        self._believed: set[Link] = set()
+        self._believed: dict[Link, None] = {}
+        self._invited: dict[Link, float] = {}  # and when it may again
         self._named: dict[Link, bytes] = {}  # hosts that one named before we believed it
         self._visitors: dict[Link, float] = {}  # and until when
         self._next_hosts = now + HOSTS_EVERY
@@ -218,7 +220,7 @@ class Serving:
         if not self._trust.trusted(link) or link in self._believed:
             return
         alone = not self._believed
-        self._believed.add(link)
+        self._believed[link] = None
         self.flood.confirmed(link)
         named = self._named.pop(link, None)
         if named is not None:
@@ -247,8 +249,7 @@ class Serving:
             case FrameKind.HOSTS if link.place is Place.LINK:
                 self._got_hosts(link, frame.body)
             case FrameKind.INVITE if link.place is Place.LINK:
-                nonce = self._nonces.give(now)
-                link.send(Test(self._us.port, nonce).encode().encode())
+                self._got_invite(link, now)
             case FrameKind.TEST:
                 self._got_test(link, Test.read(frame.body))
             case FrameKind.BYE:
@@ -270,6 +271,12 @@ class Serving:
         else:
             self.family.pong(link, pong.spare)
 
+    def _got_invite(self, link: Link, now: float) -> None:
+        """It would test us. Nonces are few, and nobody may use up those that others have."""
+        if now >= self._invited.get(link, now):
+            self._invited[link] = now + INVITED_EVERY
+            link.send(Test(self._us.port, self._nonces.give(now)).encode().encode())
+
     def _got_test(self, link: Link, test: Test) -> None:
         """Somebody wants to be dialed back, at the host that it comes from."""
         expected = link.place is Place.VISITOR or self._trust.testing(link)
@@ -277,8 +284,10 @@ class Serving:
             self._tasks.create_task(self._test(link, test))
 
     async def _test(self, link: Link, test: Test) -> None:
+        # What a link passes is believed of its own address, and so it is tested there.
+        port = test.port if link.address is None else link.address.port
         try:
-            verdict = await self._tester.test(link.remote, test.port, test.nonce, link.node)
+            verdict = await self._tester.test(link.remote, port, test.nonce, link.node)
         except BusyError as error:
             self._trust.unheard(link, self._clock())
             if link.place is Place.VISITOR:
@@ -302,7 +311,8 @@ class Serving:
         if link in self.links:
             del self.links[link]
             self._named.pop(link, None)
-            self._believed.discard(link)
+            self._invited.pop(link, None)
+            self._believed.pop(link, None)
             self._linking.unlinked(link)
             self._trust.left(link)
         self._visitors.pop(link, None)
