@@ -114,7 +114,9 @@ class Ordinary:
         if refusal.reason is Reason.SELF:
             self._home.ourselves(address)
         self._home.told(refusal.hosts, address)
-        self._seeking.refused(address, self._clock(), full=full, hosts=refusal.hosts)
+        serves = refusal.reason is not Reason.NOT_SUPER
+        now = self._clock()
+        self._seeking.refused(address, now, full=full, serves=serves, hosts=refusal.hosts)
         if refusal.invited:
             self._home.invited()
         self._bell.set()
@@ -168,9 +170,9 @@ class Ordinary:
                 self._home.hits(frame.body, link)
             case FrameKind.PING:
                 link.send(Pong(0, 0, 0, self._us.spare()).encode().encode())
-            case FrameKind.HOSTS:
+            case FrameKind.HOSTS if link.may_name():
                 self._home.told(Hosts.read(frame.body).entries, link.remote)
-            case FrameKind.INVITE:
+            case FrameKind.INVITE if link.may_name():
                 self._home.told(Invite.read(frame.body).hosts, link.remote)
                 self._home.invited()
             case FrameKind.PUSH:

@@ -132,16 +132,25 @@ class Seeking:
             self._ready[address] = FULL + load + self._dice.uniform(0, DICE)
 
     def refused(
-        self, address: Address, now: float, *, full: bool, hosts: Iterable[Entry] = ()
+        self,
+        address: Address,
+        now: float,
+        *,
+        full: bool,
+        serves: bool = True,
+        hosts: Iterable[Entry] = (),
     ) -> None:
-        """It is a super node, but not our parent; it names others, who are tried next.
+        """It is a super node (or `serves` no longer), but not our parent; who it names is tried next.
 
         What it names is for the host cache, too, which the owner tells.
         """
         address = address.normal
         if self._dialing.pop(address, None) is None:
             return
-        self._known.answered(address)
+        if serves:
+            self._known.answered(address)
+        else:
+            self._known.failed(address)
         if full:
             self._note_full(address, now)
         self._next_dial = now

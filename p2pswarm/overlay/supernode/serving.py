@@ -67,6 +67,7 @@ class Serving:
         self._trust: Trust[Link] = Trust(options, dice)
         self.links: dict[Link, int] = {}  # and how full each is, in percent
         self._believed: dict[Link, None] = {}
+        self._tests: dict[Link, asyncio.Task[None]] = {}  # that run: one of each
         self._invited: dict[Link, float] = {}  # and when it may again
         self._named: dict[Link, bytes] = {}  # hosts that one named before we believed it
         self._visitors: dict[Link, float] = {}  # and until when
@@ -246,7 +247,7 @@ class Serving:
                 self._got_pong(link, Pong.read(frame.body))
             case FrameKind.SHARE | FrameKind.UNSHARE if link.place is Place.CHILD:
                 self.family.got(link, frame, now)
-            case FrameKind.HOSTS if link.place is Place.LINK:
+            case FrameKind.HOSTS if link.place is Place.LINK and link.may_name():
                 self._got_hosts(link, frame.body)
             case FrameKind.INVITE if link.place is Place.LINK:
                 self._got_invite(link, now)
@@ -280,8 +281,8 @@ class Serving:
     def _got_test(self, link: Link, test: Test) -> None:
         """Somebody wants to be dialed back, at the host that it comes from."""
         expected = link.place is Place.VISITOR or self._trust.testing(link)
-        if self._tasks is not None and expected:
-            self._tasks.create_task(self._test(link, test))
+        if self._tasks is not None and expected and link not in self._tests:
+            self._tests[link] = self._tasks.create_task(self._test(link, test))
 
     async def _test(self, link: Link, test: Test) -> None:
         # What a link passes is believed of its own address, and so it is tested there.
@@ -293,6 +294,8 @@ class Serving:
             if link.place is Place.VISITOR:
                 link.part(Refuse(Reason.TOO_OFTEN, str(error)).encode().encode(), str(error))
             return
+        finally:
+            self._tests.pop(link, None)
         link.send(verdict.encode().encode())
         if link.place is Place.LINK:
             self._judge(link, verdict)
