@@ -172,9 +172,9 @@ class Ordinary:
                 self._home.hits(frame.body, link)
             case FrameKind.PING:
                 link.send(Pong(0, 0, 0, self._us.spare()).encode().encode())
-            case FrameKind.HOSTS:
+            case FrameKind.HOSTS if link.may_name():
                 self._home.told(Hosts.read(frame.body).entries, link.remote)
-            case FrameKind.INVITE:
+            case FrameKind.INVITE if link.may_name():
                 self._home.told(Invite.read(frame.body).hosts, link.remote)
                 self._home.invited()
             case FrameKind.PUSH:

@@ -46,6 +46,7 @@ HOSTS_EVERY = 7200.0  # seconds between lists of hosts, as with FastTrack
 MOST_VISITORS = 100  # at a time: each asks one thing, and goes
 PING_EVERY = 10.0  # seconds between questions to links, how full they are
 ROOMY = 80  # percent: who is fuller is no help to who is full
+INVITED_EVERY = 10.0  # seconds: how often one link may test us
 VISIT_TIME = 45.0  # seconds, in which a test fits
 
 
@@ -68,6 +69,8 @@ class Serving:
         self._trust: Trust[Link] = Trust(options, dice)
         self.links: dict[Link, int] = {}  # and how full each is, in percent
         self._believed: dict[Link, None] = {}  # in an order that a laboratory can repeat
+        self._tests: dict[Link, asyncio.Task[None]] = {}  # that run: one of each
+        self._invited: dict[Link, float] = {}  # and when it may again
         self._named: dict[Link, bytes] = {}  # hosts that one named before we believed it
         self._visitors: dict[Link, float] = {}  # and until when
         self._next_hosts, self._next_ping = now + HOSTS_EVERY, now
@@ -261,11 +264,10 @@ class Serving:
                 self.family.got(link, frame, now)
             case FrameKind.VERDICT if link.place is Place.CHILD:
                 self.family.failed(link, now)
-            case FrameKind.HOSTS if link.place is Place.LINK:
+            case FrameKind.HOSTS if link.place is Place.LINK and link.may_name():
                 self._got_hosts(link, frame.body)
             case FrameKind.INVITE if link.place is Place.LINK:
-                nonce = self._nonces.give(now)
-                link.send(Test(self._us.port, nonce).encode().encode())
+                self._got_invite(link, now)
             case FrameKind.TEST:
                 self._got_test(link, Test.read(frame.body))
             case FrameKind.BYE:
@@ -287,20 +289,30 @@ class Serving:
         else:
             self.family.pong(link, pong.spare)
 
+    def _got_invite(self, link: Link, now: float) -> None:
+        """It would test us. Nonces are few, and nobody may use up those that others have."""
+        if now >= self._invited.get(link, now):
+            self._invited[link] = now + INVITED_EVERY
+            link.send(Test(self._us.port, self._nonces.give(now)).encode().encode())
+
     def _got_test(self, link: Link, test: Test) -> None:
         """Somebody wants to be dialed back, at the host that it comes from."""
         expected = link.place is Place.VISITOR or self._trust.testing(link)
-        if self._tasks is not None and expected:
-            self._tasks.create_task(self._test(link, test))
+        if self._tasks is not None and expected and link not in self._tests:
+            self._tests[link] = self._tasks.create_task(self._test(link, test))
 
     async def _test(self, link: Link, test: Test) -> None:
+        # What a link passes is believed of its own address, and so it is tested there.
+        port = test.port if link.address is None else link.address.port
         try:
-            verdict = await self._tester.test(link.remote, test.port, test.nonce, link.node)
+            verdict = await self._tester.test(link.remote, port, test.nonce, link.node)
         except BusyError as error:
             self._trust.unheard(link, self._clock())
             if link.place is Place.VISITOR:
                 link.part(Refuse(Reason.TOO_OFTEN, str(error)).encode().encode(), str(error))
             return
+        finally:
+            self._tests.pop(link, None)
         link.send(verdict.encode().encode())
         if link.place is Place.LINK:
             self._judge(link, verdict)
@@ -319,6 +331,7 @@ class Serving:
         if link in self.links:
             del self.links[link]
             self._named.pop(link, None)
+            self._invited.pop(link, None)
             self._believed.pop(link, None)
             self._linking.unlinked(link)
             self._trust.left(link)
