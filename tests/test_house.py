@@ -36,7 +36,12 @@ MAY_SLEEP = {
     "tests/support/neighbour.py": "nothing tells it that a route table has come through; it asks again",
     "tests/discovery/test_fetch.py": "a server that drips: time is what it is about",
 }
-VIRTUAL = ("tests.support.world", "tests.support.gnutella", "tests.discovery.virtual")
+VIRTUAL = (
+    "tests.support.crowd",
+    "tests.support.world",
+    "tests.support.gnutella",
+    "tests.discovery.virtual",
+)
 
 
 def name(path: Path) -> str:

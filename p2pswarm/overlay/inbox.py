@@ -49,6 +49,10 @@ class Inbox:
             self._of.update((hit.nick, host))
             yield hit
 
+    def again(self) -> None:
+        """It was asked anew: whoever waits has patience again."""
+        self._bell.set()
+
     def end(self) -> None:
         """No more will come."""
         self._over = True

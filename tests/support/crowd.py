@@ -1,8 +1,9 @@
 """Members of a supernode network in a world: real ports and links, lists of files in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,17 +17,32 @@ from p2pswarm.overlay.query import Hit, Lookup, Query
 from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.overlay.supernode.member import Member
 from p2pswarm.overlay.supernode.options import Options, Wish
+from p2pswarm.overlay.supernode.serving import Serving
 from p2pswarm.overlay.supernode.us import Us
 from p2pswarm.wire.supernode.shares import SharedFile
-from tests.support.world import World
+from tests.support.world import World, simulate
 
-__all__ = ["PORT", "Crowd", "Someone", "file"]
+__all__ = ["PORT", "Crowd", "Someone", "file", "names", "play"]
 
 PORT = 46881
 
 
 def file(number: int, name: str, sha1: bytes | None = None) -> SharedFile:
     return SharedFile(number, 1000 + number, name, sha1 or number.to_bytes(20, "big"))
+
+
+def names(hits: Sequence[Hit]) -> list[str]:
+    return sorted(hit.name for hit in hits)
+
+
+def play(folder: Path, story: Callable[["Crowd"], Awaitable[None]], seed: int = 1) -> float:
+    """A story of a crowd in a world of its own."""
+
+    async def run(world: World) -> None:
+        async with Crowd.of(world) as crowd:
+            await story(crowd)
+
+    return simulate(folder, run, seed)
 
 
 class Someone:
@@ -39,7 +55,7 @@ class Someone:
         self.free = 100  # percent of its CPU
         self.pushes: list[Any] = []  # who shall dial whom, and who brought that
         us = Us(dice.randbytes(16), self.port, options, lambda: self.free)
-        known = Known(Hosts("supernode"), DialBudget(), options, dice, loop.time)
+        self.known = known = Known(Hosts("supernode"), DialBudget(), options, dice, loop.time)
         up = Limiter(0, loop.time, loop.call_later)
         self.member = Member(
             self.port, dice, us, known, up, lambda push, parent: self.pushes.append((push, parent))
@@ -59,6 +75,59 @@ class Someone:
             with suppress(asyncio.CancelledError):
                 await life
             await self.port.close()
+
+    def die(self) -> None:
+        """As SIGKILL does: nothing is said, and the kernel closes its sockets."""
+        life, self._life = self._life, None
+        assert life is not None
+        loop: Any = asyncio.get_running_loop()
+        loop.listeners.pop((self.host.name, PORT), None)
+        loop.ears[self.host.name, PORT].abort()
+        for transport in list(loop.transports):
+            if transport.host is self.host:
+                transport.abort()
+        life.cancel()
+
+    async def rest(self) -> None:
+        """It leaves the network; its port stays open."""
+        life, self._life = self._life, None
+        assert life is not None
+        life.cancel()
+        await asyncio.wait([life])
+
+    def again(self) -> None:
+        self._life = asyncio.ensure_future(self.member.run())
+
+    async def hide(self) -> None:
+        """Nobody can dial it any more."""
+        loop: Any = asyncio.get_running_loop()
+        loop.listeners.pop((self.host.name, PORT), None)
+
+    # What it knows as a super node
+
+    @property
+    def serving(self) -> Serving:
+        role = self.member._role
+        assert isinstance(role, Serving)
+        return role
+
+    @property
+    def believed(self) -> set[Address]:
+        """Whom it sends queries."""
+        links = self.serving.links
+        return {
+            link.address for link in links if self.serving._trust.trusted(link) and link.address
+        }
+
+    def knows(self, text: str) -> bool:
+        """Whether its index has files of such a name."""
+        return bool(self.serving.index.search(Query(tuple(text.split())), 1))
+
+    def counts(self, child: "Someone") -> int:
+        """Files in its index of that child."""
+        children = self.serving.family.children
+        here = [link for link in children if link.node == child.member.us.node]
+        return sum(map(self.serving.index.count, here))
 
     async def found(self, text: str, lookup: Lookup = Lookup.RECURSIVE) -> list[Hit]:
         hits, _ = await self.asked(text, lookup)
@@ -108,7 +177,7 @@ class Crowd:
         for _ in range(count):
             supers.append(await self.someone(*supers, wish=Wish.SUPER, **options))
         await self.world.until(
-            lambda: all(each.member.status().links == count - 1 for each in supers)
+            lambda: all(each.member.serves and len(each.believed) == count - 1 for each in supers)
         )
         return supers
 

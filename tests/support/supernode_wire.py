@@ -28,7 +28,9 @@ def _in_order(entries: list[Entry]) -> tuple[Entry, ...]:
     return tuple(sorted(entries, key=lambda entry: ":" in entry.address.host))
 
 
-_characters = st.characters(codec="utf-8", exclude_categories=["Cc"])
+_characters = st.characters(
+    codec="utf-8", exclude_categories=["Cc"], exclude_characters="\u2028\u2029"
+)
 guids = st.binary(min_size=16, max_size=16)
 hashes = st.binary(min_size=20, max_size=20)
 tiger_roots = st.binary(min_size=24, max_size=24)

@@ -1,7 +1,7 @@
 """Our catalog as it is told to super nodes: every file under its number, and again once it is hashed.
 
-The one hard thing: names of ours may be longer than a super node takes. Then folders are left out, the
-outermost first, and in the end the beginning of the name.
+The one hard thing: names of ours may be longer than a super node takes, or no text at all. Then folders are
+left out, the outermost first, and in the end the beginning of the name; what cannot be shown is a space.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ class Announcing:
     def __init__(self, member: Member) -> None:
         self._member = member
         self._listed = self._noted = 0  # numbers up to which files were told, and with their hashes
+        self._gone = set[int]()  # while a page was read
         self._catalog: asyncio.Future[Catalog] = asyncio.get_running_loop().create_future()
 
     def share(self, catalog: Catalog) -> None:
@@ -42,6 +43,8 @@ class Announcing:
 
     async def run(self) -> None:
         catalog = await asyncio.shield(self._catalog)
+        self._member.unshare(list(self._member.us.files))  # what of it is gone, nobody told us
+        self._listed = self._noted = 0
         stop = catalog.watch(self._withdraw)
         try:
             while True:
@@ -52,6 +55,7 @@ class Announcing:
     async def _follow(self, catalog: Catalog) -> None:
         """The next page, or what comes."""
         version = catalog.version
+        self._gone.clear()
         try:
             named = await catalog.listed(self._listed, PAGE)
             noted = await catalog.noted(self._noted, PAGE)
@@ -61,12 +65,15 @@ class Announcing:
             return
         self._listed = named[-1].id if named else self._listed
         self._noted = noted[-1].id if noted else self._noted
-        self._member.share(list(_files([*named, *noted])))
+        there = [shared for shared in (*named, *noted) if shared.id not in self._gone]
+        self._member.share(list(_files(there)))
         if not named and not noted:
             await catalog.newer_than(version)
 
     def _withdraw(self, files: Sequence[Shared]) -> None:
-        self._member.unshare([shared.id for shared in files])
+        numbers = [shared.id for shared in files]
+        self._gone.update(numbers)
+        self._member.unshare(numbers)
 
 
 def _files(shared: Iterable[Shared]) -> Iterable[SharedFile]:
@@ -77,6 +84,8 @@ def _files(shared: Iterable[Shared]) -> Iterable[SharedFile]:
 
 
 def _short(name: str) -> str:
+    """One line of UTF-8, which not every name in a file system is."""
+    name = "".join(char if char.isprintable() else " " for char in name)
     while len(name.encode()) > MAX_NAME and "/" in name:
         name = name.partition("/")[2]
     return name.encode()[-MAX_NAME:].decode(errors="ignore")

@@ -7,6 +7,7 @@ for it. What it shared is forgotten the moment it leaves.
 from collections import OrderedDict
 from collections.abc import Callable
 
+from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.limits import Aims, Tokens
 from p2pswarm.overlay.remembering import remember
@@ -26,8 +27,7 @@ from p2pswarm.wire.supernode.testing import Invite
 
 __all__ = ["Family"]
 
-# Frames of files, a second and saved up: a full list is some forty of them, and changes are few.
-SHARES = (1.0, 100.0)
+SHARES = (2.0, 240.0)  # frames of files, a second and saved up: twice of what a child says at most
 PUSHES = (1 / 6, 10.0)  # to one child
 HIT_TIME = 600.0  # seconds after a hit of a child in which it can be pushed to
 MOST_TOLD = 10_000
@@ -67,7 +67,9 @@ class Family:
         twin = self._nodes.get(hello.node)
         if twin is not None and twin.remote.host == link.remote.host:
             twin.close()
-        if not self.room or hello.node in self._nodes:
+        if hello.node in self._nodes:
+            return False
+        if not self.room:
             self._grooming.refused(now)
             return False
         self.children[link], self._nodes[hello.node], link.node = hello, link, hello.node
@@ -88,8 +90,12 @@ class Family:
 
     def got(self, link: Link, frame: Frame, now: float) -> None:
         """What it shares, or no longer. Raises RemoteProtocolError."""
-        if link not in self.children or not self._shares[link].take(now):
+        if link not in self.children:
             return
+        if not self._shares[link].take(
+            now
+        ):  # passed over, a file would be missed, or found for ever
+            raise RemoteProtocolError("it tells too often what it shares")
         if frame.kind == FrameKind.SHARE:
             self._index.add(link, Share.read(frame.body).files)
             return
@@ -109,7 +115,7 @@ class Family:
             child.send(Invite(hosts()).encode().encode())
         if now >= self._next_ping:
             self._next_ping = now + PING_EVERY
-            for link in self.children:
+            for link in list(self.children):  # one that does not read may leave over it
                 link.send(Ping().encode().encode())
 
     def tell(

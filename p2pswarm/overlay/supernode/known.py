@@ -19,6 +19,7 @@ from p2pswarm.overlay.supernode.options import Options
 __all__ = ["Known"]
 
 MOST_LIVE = 200  # who answered lately, which is as many as one list of hosts holds
+MOST_LOST = 20  # who did so and then failed; they come after all others
 MOST_OURS = 10  # addresses under which we met ourselves
 
 
@@ -42,6 +43,9 @@ class Known:
         self._named = [address.normal for address in options.connect]
         self._listed = [address.normal for address in options.supernodes]
         self._live: OrderedDict[Address, None] = OrderedDict()  # who answered us last, newest last
+        self._lost: OrderedDict[Address, None] = (
+            OrderedDict()
+        )  # and then did not: or was it our line?
         self._ours: OrderedDict[Address, None] = OrderedDict()
 
     def candidates(self, n: int, busy: Iterable[Address] = ()) -> list[Address]:
@@ -55,6 +59,7 @@ class Known:
         chosen: dict[Address, None] = {}
         for place in range(max(map(len, rows), default=0)):
             chosen.update(dict.fromkeys(row[place] for row in rows if place < len(row)))
+        chosen.update(dict.fromkeys(self._shuffled(self._lost)))
         return [address for address in chosen if address not in left_out][:n]
 
     def may_dial(self, address: Address, now: float) -> bool:
@@ -74,16 +79,19 @@ class Known:
         address = address.normal
         self._budget.answered(address)
         self.hosts.connected(address, self._wall())
+        self._lost.pop(address, None)
         remember(self._live, address, None, MOST_LIVE)
 
     def failed(self, address: Address) -> None:
         """We dialed it, and it did not answer."""
-        self._live.pop(address.normal, None)
+        if address.normal in self._live:
+            del self._live[address.normal]
+            remember(self._lost, address.normal, None, MOST_LOST)
 
     def ourselves(self, address: Address) -> None:
         """That was us."""
         self.hosts.forget(address)
-        self.failed(address)
+        self._live.pop(address.normal, None)
         remember(self._ours, address.normal, None, MOST_OURS)
 
     def lately(self) -> list[Address]:
@@ -98,7 +106,7 @@ class Known:
     @property
     def nobody(self) -> bool:
         """Whether we know no other node at all, so that ours may be the first of the network."""
-        told = self._named or self._listed or self._live
+        told = self._named or self._listed or self._live or self._lost
         return not len(self.hosts) and not set(told) - self._ours.keys()
 
     def _shuffled(self, addresses: Collection[Address]) -> list[Address]:

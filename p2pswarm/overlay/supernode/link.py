@@ -15,7 +15,7 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from p2pswarm.errors import NetworkError, RemoteProtocolError
+from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.overlay.limits import Tokens
@@ -76,7 +76,9 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self.since = self._heard = self._moved = self._loop.time()
         self._frames = Tokens(*FRAMES, self.since)
-        self._asked = False  # whether it is there
+        self._asked: float | None = None  # whether it is there, and when that left
+        self._ended = False  # the stream is closed
+        self._told = False  # that to the hearer
         self._waiting: deque[bytes] = deque()
         self._size = 0  # of what waits
         self._room = True  # the kernel has all that was given to it
@@ -100,12 +102,15 @@ class Link:
         return self._unheard.popleft()
 
     def listen(self, hearer: Hearer) -> None:
-        """From now on this one hears it, also what came meanwhile. Raises RemoteError."""
+        """From now on this one hears it, also what came meanwhile, and its end if that came, too."""
         self._hearer = hearer
-        while self._unheard and not self.over:
-            hearer.got(self, self._unheard.popleft())
-        if self.reason is not None:
-            hearer.left(self, self.reason)
+        try:
+            while self._unheard and not self.over:
+                hearer.got(self, self._unheard.popleft())
+        except RemoteError as error:  # as the stream does with what comes later
+            self.close(error)
+        if self._ended:
+            self._tell_end()
 
     @property
     def stream(self) -> Stream:
@@ -120,6 +125,11 @@ class Link:
     @property
     def over(self) -> bool:
         return self.reason is not None
+
+    @property
+    def heard(self) -> float:
+        """When it last said something."""
+        return self._heard
 
     @property
     def congested(self) -> bool:
@@ -174,14 +184,16 @@ class Link:
 
     def tick(self, now: float) -> None:
         """Ask a silent neighbour whether it is there; leave one that is not, or does not read."""
-        quiet = now - self._heard
-        if quiet > SILENCE + PATIENCE:
-            self.close(NetworkError(f"{self.remote} says nothing"))
-        elif not self._room and now - self._moved > STUCK:
+        if not self._room and now - self._moved > STUCK:
             self.close(NetworkError(f"{self.remote} reads nothing"))
-        elif quiet > SILENCE and not self._asked:
-            self._asked = True
-            self.send(Ping().encode().encode())
+        elif self._asked is None:
+            if now - self._heard > SILENCE:
+                self._asked = now
+                self.send(Ping().encode().encode())
+        elif not self._room:  # the question stands behind all that we say on a slow line
+            self._asked = now
+        elif now - self._asked > PATIENCE:
+            self.close(NetworkError(f"{self.remote} says nothing"))
 
     # What the stream tells
 
@@ -192,7 +204,7 @@ class Link:
         assert isinstance(message, Frame)
         if self._stream is None:
             raise RemoteProtocolError("it speaks before it was spoken to")
-        self._heard, self._asked = self._loop.time(), False
+        self._heard, self._asked = self._loop.time(), None
         if not self._frames.take(self._heard):
             raise RemoteProtocolError("it says too much")
         if self._hearer is not None:
@@ -214,10 +226,16 @@ class Link:
     def closed(self, reason: Exception | None) -> None:
         if self.reason is None:
             self.reason = reason or NetworkError("hung up")
+        self._ended = True
         self._waiting.clear()
         self._relaxed.set()
         self._spoke.set()
-        if self._hearer is not None:
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        if self._hearer is not None and not self._told:
+            assert self.reason is not None
+            self._told = True
             self._hearer.left(self, self.reason)
 
     def _pump(self) -> None:

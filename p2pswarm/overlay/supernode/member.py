@@ -39,7 +39,7 @@ from p2pswarm.wire.sniff import Guest
 from p2pswarm.wire.supernode.datagrams import UdpPong
 from p2pswarm.wire.supernode.frames import HEAD_SIZE, OPENING, Frame, FrameFramer, FrameKind
 from p2pswarm.wire.supernode.hello import Hello, Reason, Refuse, Want, Welcome
-from p2pswarm.wire.supernode.hits import Hits
+from p2pswarm.wire.supernode.hits import Found, Hits
 from p2pswarm.wire.supernode.hosts import HOSTS_MOST, Entry
 from p2pswarm.wire.supernode.pushing import Push
 from p2pswarm.wire.supernode.queries import Query
@@ -118,6 +118,12 @@ class Member:
         return isinstance(self._role, Serving)
 
     @property
+    def _open(self) -> Serving | None:
+        """Our role, if it takes in who comes; at its end nobody would look after them."""
+        role = self._role
+        return role if isinstance(role, Serving) and not role.closed else None
+
+    @property
     def parent(self) -> Link | None:
         return self._role.parent if isinstance(self._role, Ordinary) else None
 
@@ -184,6 +190,7 @@ class Member:
             self._follow(self._ambition.unheard(tester, self._clock()))
         else:
             log.debug("supernode: %s says of us: %s", tester, verdict)
+            self._known.answered(tester)
             reachable, rate = verdict.reachable, verdict.rate
             self._follow(
                 self._ambition.verdict(tester, self._clock(), reachable=reachable, rate=rate)
@@ -210,9 +217,9 @@ class Member:
             self._refuse(link, Reason.SELF, "you are me")
         elif not self._knocks.may_enter(link.remote.host, self._clock()):
             self._refuse(link, Reason.TOO_OFTEN, "you come too often")
-        elif isinstance(self._role, Serving) and hello.want is not Want.TEST:
-            link.listen(self._role)
-            self._role.welcome(link, hello)
+        elif self._open is not None and hello.want is not Want.TEST:
+            link.listen(self._open)
+            self._open.welcome(link, hello)
         else:
             self._refuse(link, Reason.NOT_SUPER, "I am no super node")
 
@@ -228,15 +235,15 @@ class Member:
         link.hand_over(Probed(self._port, link.stream, self._up), self._port.scratch)
 
     def _refuse(self, link: Link, reason: Reason, text: str) -> None:
-        if isinstance(self._role, Serving):
-            self._role.refuse(link, reason, text)
+        if self._open is not None:
+            self._open.refuse(link, reason, text)
             return
         hosts = tuple(Entry(address, 0, 0) for address in self._known.lately())[:HOSTS_MOST]
         link.part(OPENING + Refuse(reason, text, hosts).encode().encode(), text)
 
     def _state(self, token: bytes) -> UdpPong:
-        if isinstance(self._role, Serving):
-            return self._role.state(token)
+        if self._open is not None:
+            return self._open.state(token)
         return UdpPong(token, 0, False, 0, 0, 0)
 
     def _ponged(self, address: Address, pong: UdpPong, rtt: float) -> None:
@@ -300,6 +307,10 @@ class Member:
 
     def stop(self, guid: bytes) -> None:
         self._role.stop(guid)
+
+    def here(self, query: Query) -> Sequence[Found]:
+        """What we know without asking anybody: our children's."""
+        return self._role.here(query) if isinstance(self._role, Serving) else ()
 
     def _found(self, hits: Hits) -> None:
         """For a question of ours, as a super node; who told it was looked at already."""

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import islice
 from math import isinf
 
 from p2pswarm.errors import NetworkError
@@ -21,7 +20,7 @@ from p2pswarm.overlay.supernode.greeting import TurnedDownError, greet
 from p2pswarm.overlay.supernode.home import Home
 from p2pswarm.overlay.supernode.link import Link, Place
 from p2pswarm.overlay.supernode.parents import Seeking
-from p2pswarm.overlay.supernode.us import MOST_SHARED
+from p2pswarm.overlay.supernode.telling import Telling
 from p2pswarm.wire.supernode.datagrams import UdpPong
 from p2pswarm.wire.supernode.frames import Frame, FrameKind
 from p2pswarm.wire.supernode.hello import Bye, Reason, Refuse, Want
@@ -29,12 +28,17 @@ from p2pswarm.wire.supernode.hosts import Hosts
 from p2pswarm.wire.supernode.keeping import Pong
 from p2pswarm.wire.supernode.pushing import Push
 from p2pswarm.wire.supernode.queries import Query, Stop
-from p2pswarm.wire.supernode.shares import Share, SharedFile, Unshare
+from p2pswarm.wire.supernode.shares import SharedFile
 from p2pswarm.wire.supernode.testing import Invite
 
 __all__ = ["Ordinary"]
 
 log = logging.getLogger(__name__)
+
+# A parent that a power cut takes says nothing. Whom UDP reaches is asked by it, as no long list of files of
+# ours stands before the question there; within ten seconds in all, another parent is to be found.
+QUIET = 2.5  # seconds without a word of our parent after which it is pinged, once a second
+GONE = 6.0  # and after which it is left, if it ever answered a ping
 
 
 class Ordinary:
@@ -48,6 +52,8 @@ class Ordinary:
         self._clock = asyncio.get_running_loop().time
         self._bell = asyncio.Event()
         self.parent: Link | None = None
+        self._telling: Telling | None = None  # it
+        self._ponged: float | None = None  # when it last answered by UDP
         self.trouble = ""
         """Why the last one whom we dialed is not our parent."""
 
@@ -75,7 +81,10 @@ class Ordinary:
                 await self._bell.wait()
 
     def pong(self, address: Address, pong: UdpPong, rtt: float) -> None:
-        if pong.supernode:
+        parent = self.parent
+        if parent is not None and parent.address is not None and parent.address.normal == address:
+            self._ponged = self._clock()
+        elif pong.supernode:
             self._seeking.pong(address, pong.load, pong.room, rtt, self._clock())
             self._bell.set()
 
@@ -98,8 +107,7 @@ class Ordinary:
             if self.parent is not None or not self._seeking.seeks:
                 link.close()
                 return
-            self._adopt(link)
-            await self._tell(link)
+            await self._adopt(link).run()
 
     def _refused(self, address: Address, refusal: Refuse) -> None:
         full = refusal.reason is Reason.FULL
@@ -111,30 +119,24 @@ class Ordinary:
             self._home.invited()
         self._bell.set()
 
-    def _adopt(self, link: Link) -> None:
+    def _adopt(self, link: Link) -> Telling:
         self.parent, link.place = link, Place.PARENT
-        self._seeking.found()
+        self._ponged = None
+        self._seeking.found(link.address)
+        telling = self._telling = Telling(link, self._us.files)
         log.debug("supernode: %s is our parent", link.remote)
         link.listen(self)
         self._home.moved()
-
-    async def _tell(self, link: Link) -> None:
-        """Our files, as fast as it reads."""
-        files = self._us.files
-        shared = (files[number] for number in list(islice(files, MOST_SHARED)) if number in files)
-        for share in Share.pack(shared):
-            await link.relaxed()
-            if not link.send(share.encode().encode()):
-                return
+        return telling
 
     def shared(self, files: Sequence[SharedFile]) -> None:
         """These are new."""
-        if self.parent is not None and len(self._us.files) <= MOST_SHARED:
-            self.parent.send(*(share.encode().encode() for share in Share.pack(files)))
+        if self._telling is not None:
+            self._telling.changed(file.number for file in files)
 
     def withdrawn(self, numbers: Sequence[int]) -> None:
-        if self.parent is not None:
-            self.parent.send(*(gone.encode().encode() for gone in Unshare.pack(numbers)))
+        if self._telling is not None:
+            self._telling.changed(numbers)
 
     def ask(self, query: Query) -> int:
         """How many bytes went to our parent; 0 when there is none."""
@@ -146,8 +148,16 @@ class Ordinary:
             self.parent.send(Stop(guid).encode().encode())
 
     def tick(self, now: float) -> None:
-        if self.parent is not None:
-            self.parent.tick(now)
+        """Whether our parent is there still."""
+        parent = self.parent
+        if parent is None or parent.address is None:
+            return
+        parent.tick(now)
+        quiet = now - max(parent.heard, self._ponged or 0.0)
+        if quiet > QUIET:
+            self._ping(parent.address)
+        if self._ponged is not None and quiet > GONE:
+            parent.close(NetworkError("it says nothing any more"))
 
     # What the parent says
 
@@ -176,11 +186,18 @@ class Ordinary:
         if link is self.parent:
             log.debug("supernode: our parent %s is gone: %s", link.remote, reason)
             self.parent = None
+            self._end_telling()
             self._seeking.lost(self._clock(), link.address)
             self._bell.set()
             self._home.moved()
 
+    def _end_telling(self) -> None:
+        telling, self._telling = self._telling, None
+        if telling is not None:
+            telling.end()
+
     def _leave(self) -> None:
         parent, self.parent = self.parent, None
+        self._end_telling()
         if parent is not None:
             parent.part(Bye("I leave").encode().encode(), "we left it")

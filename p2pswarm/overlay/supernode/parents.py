@@ -8,7 +8,8 @@ half a second each and not their timeout.
 The one hard thing: a thousand children may lose one parent in the same moment. So each waits up to a second,
 asks a few candidates of its own, and throws dice where the difference is small.
 
-A host that was full is not dialed again for a while, unless it says by pong that it has room. Sans-IO.
+A host that was full is not dialed again for a while, unless it says by pong that it has room; who says so by
+pong the first time is dialed after the others, as it names others. Sans-IO.
 """
 
 from collections import OrderedDict
@@ -36,7 +37,8 @@ FULL_PAUSE = 30.0  # seconds
 MOST_FULL = 500
 MOST_OF_TELLER = 5  # hosts of one refusal that are tried in the same round
 DICE = 40.0  # points of load within which nobody is better
-SILENT = 1000.0  # points: after everybody who answered
+FULL = 500.0  # points: after everybody who has room
+SILENT = 1000.0  # and after everybody who answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,10 @@ class Seeking:
             self._known.failed(parent)
             self._tried.add(parent.normal)
 
-    def found(self) -> tuple[Address, ...]:
-        """There is a parent. Returns whose dials are to be given up."""
+    def found(self, parent: Address | None = None) -> tuple[Address, ...]:
+        """There is a parent, or none is wanted. Returns whose dials are to be given up."""
+        if parent is not None:
+            self._known.answered(parent)
         given_up = tuple(self._dialing)
         self._end_round(None)
         return given_up
@@ -123,8 +127,9 @@ class Seeking:
         if room > 0:
             self._full.pop(address, None)
             self._ready[address] = load + 100 * min(rtt, 1.0) + self._dice.uniform(0, DICE)
-        else:
+        elif self._has_room(address, now):  # as far as we knew: it may say where else to go
             self._note_full(address, now)
+            self._ready[address] = FULL + load + self._dice.uniform(0, DICE)
 
     def refused(
         self, address: Address, now: float, *, full: bool, hosts: Iterable[Entry] = ()

@@ -9,7 +9,7 @@ old one is known to the network.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from math import isinf
@@ -30,7 +30,8 @@ from p2pswarm.overlay.supernode.us import Us
 from p2pswarm.overlay.supernode.visits import MOST_VISITS, VISIT_TIME, Visits
 from p2pswarm.wire.supernode.frames import HEAD_SIZE, FrameKind
 from p2pswarm.wire.supernode.hello import Refuse, Want
-from p2pswarm.wire.supernode.hits import Hits
+from p2pswarm.wire.supernode.hits import Found, Hits
+from p2pswarm.wire.supernode.hosts import Entry
 from p2pswarm.wire.supernode.queries import End, Query
 
 __all__ = ["Asking", "Searching", "Spent"]
@@ -57,6 +58,9 @@ class Asking(Protocol):
 
     def stop(self, guid: bytes) -> None:
         """There is enough."""
+
+    def here(self, query: Query) -> Sequence[Found]:
+        """What we know ourselves, as a super node: our children's."""
 
 
 class _Open:
@@ -92,6 +96,7 @@ class Searching:
             waiting.query = replace(waiting.query, guid=self._dice.randbytes(16))
             self._open[waiting.query.guid] = waiting
             self._send(waiting)
+            waiting.inbox.again()
 
     def _send(self, waiting: _Open) -> None:
         spent = self._network.ask(waiting.query)
@@ -122,8 +127,10 @@ class Searching:
         """We ask each ourselves. Raises NetworkError when nobody could be asked."""
         query = replace(question_for(wanted, self._dice.randbytes(16)), ttl=1)
         inbox, visits = Inbox(cost), Visits(query.want)
-        for address in self._known.candidates(MOST_VISITS):
+        for address in self._known.candidates(MOST_VISITS, self._us.addresses):
             visits.know(address)
+        for found in self._network.here(query):
+            visits.results += inbox.put(hits_of(found, Zone.THIS_MACHINE), found.host.host, 0)
         going = asyncio.ensure_future(self._visit_all(query, visits, inbox))
         going.add_done_callback(lambda _: inbox.end())
         try:
@@ -180,6 +187,7 @@ class Searching:
         try:
             welcome = await meeting.greet(self._us.hello(Want.VISIT), VISIT_TIME)
             if isinstance(welcome, Refuse):
+                self._referred(welcome.hosts, address, visits)
                 return False
             self._known.answered(address)
             meeting.say(query)
@@ -190,7 +198,7 @@ class Searching:
                 inbox.cost.messages += 1
                 inbox.cost.bytes += len(frame.body) + HEAD_SIZE
                 if frame.kind == FrameKind.END:
-                    self._referred(End.read(frame.body), address, visits)
+                    self._referred(End.read(frame.body).hosts, address, visits)
                     return True
                 self._found(Hits.read(frame.body), address, visits, inbox)
         finally:
@@ -202,6 +210,8 @@ class Searching:
             kept = visits.got(address, len(told))
             inbox.put(told[:kept], found.host.host, 1)
 
-    def _referred(self, end: End, address: Address, visits: Visits) -> None:
-        for entry in end.hosts:
-            visits.learn(entry.address, address)
+    def _referred(self, hosts: Iterable[Entry], address: Address, visits: Visits) -> None:
+        ours = self._us.addresses
+        for entry in hosts:
+            if entry.address.normal not in ours:
+                visits.learn(entry.address, address)

@@ -9,13 +9,13 @@ until our own test of it, and a visitor gets one answer.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from p2pswarm.errors import BusyError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
-from p2pswarm.overlay.supernode.asking import OURS, Heard, Role, Us as Owner
+from p2pswarm.overlay.supernode.asking import OF_HOST, OURS, Heard, Role, Us as Owner
 from p2pswarm.overlay.supernode.family import Family
 from p2pswarm.overlay.supernode.flooding import Flood
 from p2pswarm.overlay.supernode.greeting import TurnedDownError, greet
@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 TICK = 1.0  # seconds
 HOSTS_EVERY = 7200.0  # seconds between lists of hosts, as with FastTrack
 MOST_VISITORS = 100  # at a time: each asks one thing, and goes
+INVITED_EVERY = 10.0  # seconds: how often one link may test us
 VISIT_TIME = 45.0  # seconds, in which a test fits
 
 
@@ -65,18 +66,24 @@ class Serving:
         self._linking: Linking[Link] = Linking(home.us.node, known, options, dice)
         self._trust: Trust[Link] = Trust(options, dice)
         self.links: dict[Link, int] = {}  # and how full each is, in percent
+        self._believed: dict[Link, None] = {}
+        self._invited: dict[Link, float] = {}  # and when it may again
+        self._named: dict[Link, bytes] = {}  # hosts that one named before we believed it
         self._visitors: dict[Link, float] = {}  # and until when
         self._next_hosts = now + HOSTS_EVERY
         self._tasks: asyncio.TaskGroup | None = None
+        self.closed = False
+        """It takes nobody in any more."""
 
     async def run(self) -> None:
+        self.closed = False
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 while True:
                     self._tick(self._clock())
                     await asyncio.sleep(TICK)
         finally:
-            self._tasks = None
+            self._tasks, self.closed = None, True
             self._leave()
 
     def _tick(self, now: float) -> None:
@@ -209,8 +216,20 @@ class Serving:
             link.listen(self)
 
     def _confirm(self, link: Link) -> None:
-        if self._trust.trusted(link):
-            self.flood.confirmed(link)
+        """Children hear of it at once: when we are gone they need somebody to go to."""
+        if not self._trust.trusted(link) or link in self._believed:
+            return
+        alone = not self._believed
+        self._believed[link] = None
+        self.flood.confirmed(link)
+        named = self._named.pop(link, None)
+        if named is not None:
+            self._home.told(Hosts.read(named).entries, link.remote)
+        news = Hosts(tuple(self._linked_hosts([link]))).encode().encode()
+        for child in list(self.family.children):
+            child.send(news)
+        if alone:  # what we asked before went nowhere
+            self._home.moved()
 
     # What they say
 
@@ -227,11 +246,10 @@ class Serving:
                 self._got_pong(link, Pong.read(frame.body))
             case FrameKind.SHARE | FrameKind.UNSHARE if link.place is Place.CHILD:
                 self.family.got(link, frame, now)
-            case FrameKind.HOSTS if self._trust.trusted(link):
-                self._home.told(Hosts.read(frame.body).entries, link.remote)
+            case FrameKind.HOSTS if link.place is Place.LINK:
+                self._got_hosts(link, frame.body)
             case FrameKind.INVITE if link.place is Place.LINK:
-                nonce = self._nonces.give(now)
-                link.send(Test(self._us.port, nonce).encode().encode())
+                self._got_invite(link, now)
             case FrameKind.TEST:
                 self._got_test(link, Test.read(frame.body))
             case FrameKind.BYE:
@@ -239,11 +257,25 @@ class Serving:
             case _:
                 pass
 
+    def _got_hosts(self, link: Link, body: bytes) -> None:
+        """The first list comes before the other side was tested, and then waits for that."""
+        hosts = Hosts.read(body)
+        if self._trust.trusted(link):
+            self._home.told(hosts.entries, link.remote)
+        else:
+            self._named[link] = body
+
     def _got_pong(self, link: Link, pong: Pong) -> None:
         if link in self.links:
             self.links[link] = pong.load
         else:
             self.family.pong(link, pong.spare)
+
+    def _got_invite(self, link: Link, now: float) -> None:
+        """It would test us. Nonces are few, and nobody may use up those that others have."""
+        if now >= self._invited.get(link, now):
+            self._invited[link] = now + INVITED_EVERY
+            link.send(Test(self._us.port, self._nonces.give(now)).encode().encode())
 
     def _got_test(self, link: Link, test: Test) -> None:
         """Somebody wants to be dialed back, at the host that it comes from."""
@@ -252,8 +284,10 @@ class Serving:
             self._tasks.create_task(self._test(link, test))
 
     async def _test(self, link: Link, test: Test) -> None:
+        # What a link passes is believed of its own address, and so it is tested there.
+        port = test.port if link.address is None else link.address.port
         try:
-            verdict = await self._tester.test(link.remote, test.port, test.nonce, link.node)
+            verdict = await self._tester.test(link.remote, port, test.nonce, link.node)
         except BusyError as error:
             self._trust.unheard(link, self._clock())
             if link.place is Place.VISITOR:
@@ -276,6 +310,9 @@ class Serving:
         self.family.left(link)
         if link in self.links:
             del self.links[link]
+            self._named.pop(link, None)
+            self._invited.pop(link, None)
+            self._believed.pop(link, None)
             self._linking.unlinked(link)
             self._trust.left(link)
         self._visitors.pop(link, None)
@@ -288,6 +325,12 @@ class Serving:
         before = sent["query"]
         self.flood.ask(query, self._clock(), heard)
         return sent["query"] - before
+
+    def here(self, query: Query) -> list[Found]:
+        """What our children have."""
+        owners = self.index.search(query, query.want, OF_HOST, OURS)
+        told = (self.tell(owner, tuple(files)) for owner, files in owners)
+        return [found for found in told if found is not None]
 
     def stop(self, guid: bytes) -> None:
         self.flood.stop(guid)
@@ -315,14 +358,14 @@ class Serving:
 
     def hosts(self) -> tuple[Entry, ...]:
         """Super nodes to go to: those we are linked to, and others that answered us lately."""
-        linked = [
-            Entry(link.address, 0, load)
-            for link, load in self.links.items()
-            if link.address is not None and self._trust.trusted(link)
-        ]
+        linked = self._linked_hosts(self._believed)
         have = {entry.address for entry in linked}
         lately = [Entry(each, 1, 0) for each in self._known.lately() if each not in have]
         return tuple((linked + lately)[:HOSTS_MOST])
+
+    def _linked_hosts(self, links: Iterable[Link]) -> list[Entry]:
+        at = ((link.address, self.links[link]) for link in links)
+        return [Entry(address, 0, load) for address, load in at if address is not None]
 
     def _leave(self) -> None:
         bye = Bye("I serve no longer", self.hosts()).encode().encode()

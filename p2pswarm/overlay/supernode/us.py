@@ -17,9 +17,8 @@ from p2pswarm.wire.supernode.hello import Hello, Want
 if TYPE_CHECKING:
     from p2pswarm.wire.supernode.shares import SharedFile
 
-__all__ = ["MOST_SHARED", "Us"]
+__all__ = ["Us"]
 
-MOST_SHARED = 10_000  # files that a super node takes from one child
 MOST_SEEN = 20  # last ones who told under which address they see us
 
 

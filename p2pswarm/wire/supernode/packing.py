@@ -22,7 +22,8 @@ NODE_SIZE = 16  # bytes of a node's name, and of a query's
 MAX_SIZE = (1 << 63) - 1  # what a database column holds; no file is larger
 ADDRESS_4, ADDRESS_6 = 6, 18  # bytes of an address with its port, as in BEP 23 and BEP 7
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # those that no public name of a file has
+# Controls of both halves, and the two separators that end a line.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def pack_address(address: Address) -> bytes:
@@ -35,11 +36,11 @@ def pack_address(address: Address) -> bytes:
 
 def read_address(data: bytes) -> Address:
     """Of six or eighteen bytes; an IPv4 address in the clothes of IPv6 is undressed."""
+    port = data[-2] << 8 | data[-1]
     if len(data) == ADDRESS_4:
-        a, b, c, d, high, low = data
-        return Address(f"{a}.{b}.{c}.{d}", high << 8 | low)
+        return Address("%d.%d.%d.%d" % tuple(data[:4]), port)  # noqa: UP031  a third of the time of format
     ip = IPv6Address(data[:16])
-    return Address(str(ip.ipv4_mapped or ip), int.from_bytes(data[16:], "big"))
+    return Address(str(ip.ipv4_mapped or ip), port)
 
 
 def pack_text(text: str, most: int) -> bytes:

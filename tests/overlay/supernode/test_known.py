@@ -52,12 +52,15 @@ def test_who_the_user_named_is_dialed_again() -> None:
     assert rooms.may_dial(at(1), 0)
 
 
-def test_who_failed_is_not_there_at_once_any_more() -> None:
-    rooms = known()
+def test_who_failed_comes_after_all_others() -> None:
+    """It is not forgotten: perhaps our own line was cut, and all of them failed."""
+    rooms = known([at(2), at(3)])
     rooms.answered(at(1))
     rooms.may_dial(at(1), 0)
     rooms.failed(at(1))
-    assert not rooms.candidates(5)
+    assert rooms.candidates(5)[2:] == [at(1)]
+    assert at(1) not in rooms.candidates(2)
+    assert at(1) not in rooms.lately()
 
 
 def test_the_operators_list_is_all_there_is() -> None:

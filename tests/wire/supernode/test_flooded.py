@@ -6,11 +6,9 @@ from hypothesis import given, strategies as st
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.words import Kind
-from p2pswarm.overlay.tables import public_name
 from p2pswarm.wire.supernode.frames import MOST, FrameKind
 from p2pswarm.wire.supernode.hits import Found, Hits
 from p2pswarm.wire.supernode.hosts import Entry, Hosts
-from p2pswarm.wire.supernode.packing import MAX_SIZE
 from p2pswarm.wire.supernode.queries import Query
 from p2pswarm.wire.supernode.shares import Share, SharedFile, Unshare
 from tests.support.supernode_wire import found as founds, queries, shared_files
@@ -93,10 +91,6 @@ def test_words_have_bounds(length: int) -> None:
     for rest in (b"x" * 65, b"x " * 64 + b"x", b"xy " * 400):
         with pytest.raises(RemoteProtocolError):
             Query.read(start + rest)
-    most = b" ".join([b"x" * 64] * 15 + [b"y" * (49 - length)])
-    assert len(Query.read(start + most).without) == 16
-    with pytest.raises(RemoteProtocolError):
-        Query.read(start + most + b"y")
     assert Query.read(start + b"x " * 63 + b"x").without == ("x",) * 64
 
 
@@ -276,7 +270,7 @@ def test_half_a_file(size: int) -> None:
         FILE._replace(name="n" * 256),
         FILE._replace(name="é" * 128),
         FILE._replace(name="a\nb"),
-        FILE._replace(name="a\x7fb"),
+        FILE._replace(name="a\u2028b"),
         FILE._replace(name="\udcff"),  # a name on a disk that is not UTF-8
         FILE._replace(sha1=b""),
         FILE._replace(sha1=bytes(19), tth=bytes(25)),
@@ -286,31 +280,6 @@ def test_half_a_file(size: int) -> None:
 def test_files_of_ours_that_cannot_be(file: SharedFile) -> None:
     with pytest.raises(LocalProtocolError):
         Share((file,)).encode()
-
-
-@pytest.mark.parametrize(
-    ("size", "flags", "length"), [(1 << 63, 0, 1), (MAX_SIZE, 8, 1), (MAX_SIZE, 0, 0)]
-)
-def test_files_that_cannot_be(size: int, flags: int, length: int) -> None:
-    body = bytes(4) + size.to_bytes(8, "big") + bytes((flags, length)) + b"n" * length
-    with pytest.raises(RemoteProtocolError):
-        Share.read(body)
-
-
-@given(st.text(st.characters(exclude_characters="/"), min_size=1, max_size=60))
-def test_every_name_on_a_disk_can_be_told_as_it_is_public(name: str) -> None:
-    file = FILE._replace(name=public_name(name))
-    assert Share.read(Share((file,)).encode().body).files == (file,)
-
-
-@pytest.mark.parametrize("odd", ["\udcff", "\x00", "\n", "\x7f", "\x9f", "\u2028", "\u202e"])
-def test_odd_names_too(odd: str) -> None:
-    assert Share((FILE._replace(name=public_name(odd)),)).encode()
-
-
-def test_the_largest_file() -> None:
-    largest = SharedFile(0xFFFFFFFF, MAX_SIZE, "é" * 127)
-    assert Share.read(Share((largest,)).encode().body).files == (largest,)
 
 
 def test_the_largest_share_is_a_bounded_number_of_files() -> None:
