@@ -184,11 +184,11 @@ def test_a_file_is_fetched_as_a_swarm_in_ranges_and_by_a_push(crowd: Mesh) -> No
     ]
     assert crowd.nodes[2].stop() == 0
     crowd.again(2, [1], "--firewalled")
-    crowd.until(lambda: children(crowd, [1]) == 1, "it is back, behind a firewall")
+    crowd.until(lambda: children(crowd, [0, 1]) == 1, "it is back, behind a firewall")
     crowd.until(lambda: crowd.search("blue moon")[0] != [], "and is found")
     ((hit,),) = hits_kept(crowd)
     assert hit["firewalled"]
-    assert hit["proxies"] == [[crowd.ip(1), PORT]]
+    assert hit["proxies"] in ([[crowd.ip(0), PORT]], [[crowd.ip(1), PORT]])  # its parent
     pushed = fetch(crowd, 1, "pushed")
     assert not events(pushed, "peer_joined")  # nobody can dial it, and so it gives in a row
 
