@@ -39,6 +39,7 @@ class Known:
     ) -> None:
         self.hosts = hosts
         self._budget, self._options = budget, options
+        self._pings = DialBudget()
         self._dice, self._wall = dice, wall
         self._named = [address.normal for address in options.connect]
         self._listed = [address.normal for address in options.supernodes]
@@ -74,6 +75,14 @@ class Known:
             return False
         self.hosts.dialed(address, self._wall())
         return True
+
+    def may_ping(self, address: Address, now: float) -> bool:
+        """Whether it may be asked by UDP; strangers as rarely as they are dialed."""
+        address = address.normal
+        met = address in self._live or address in self._lost or self.hosts.proven(address)
+        if met or address in self._listed or address in self._named:
+            return True
+        return self._pings.may_dial(address, Zone.THIS_MACHINE, now)
 
     def answered(self, address: Address) -> None:
         """We dialed it or pinged it, and a super node is there, whatever it said."""

@@ -20,7 +20,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.overlay.limits import Tokens
 from p2pswarm.wire.framer import Scratch
-from p2pswarm.wire.supernode.frames import Frame, FrameFramer
+from p2pswarm.wire.supernode.frames import MOST, Frame, FrameFramer
 from p2pswarm.wire.supernode.keeping import Ping
 
 __all__ = ["CONGESTED", "Hearer", "Link", "Place"]
@@ -35,6 +35,7 @@ STUCK = 30.0  # seconds in which not one byte of what waits could be sent
 MOST_UNHEARD = 32  # frames while nobody listens
 LINGER = 2.0  # seconds for the last words to leave
 FRAMES = (200.0, 2000.0)  # a second, and saved up, of any kind; finer limits are up to the hearer
+UNKNOWN = 1 << 10  # bytes of a kind that we do not know which count as a frame more
 NAMES = (0.2, 100.0)  # lists of hosts; a child is told of each new link of its parent
 
 
@@ -194,12 +195,17 @@ class Link:
             self.close(NetworkError(f"{self.remote} reads nothing"))
         elif self._asked is None:
             if now - self._heard > SILENCE:
-                self._asked = now
-                self.send(Ping().encode().encode())
+                self.ask(now)
         elif not self._room:  # the question stands behind all that we say on a slow line
             self._asked = now
         elif now - self._asked > PATIENCE:
             self.close(NetworkError(f"{self.remote} says nothing"))
+
+    def ask(self, now: float) -> None:
+        """Is it there? Once, until it has said something."""
+        if self._asked is None:
+            self._asked = now
+            self.send(Ping().encode().encode())
 
     # What the stream tells
 
@@ -211,7 +217,7 @@ class Link:
         if self._stream is None:
             raise RemoteProtocolError("it speaks before it was spoken to")
         self._heard, self._asked = self._loop.time(), None
-        if not self._frames.take(self._heard):
+        if not self._frames.take(self._heard, _cost(message)):
             raise RemoteProtocolError("it says too much")
         if self._hearer is not None:
             self._hearer.got(self, message)
@@ -265,3 +271,8 @@ class Link:
     @override
     def __repr__(self) -> str:
         return f"<Link {self.remote if self._stream else '?'} {self.place.value}>"
+
+
+def _cost(frame: Frame) -> float:
+    """Of what is passed over nothing else says how much may come."""
+    return 1.0 if frame.kind in MOST else 1.0 + len(frame.body) / UNKNOWN

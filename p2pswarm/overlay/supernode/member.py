@@ -216,7 +216,7 @@ class Member:
         hello = Hello.read(frame.body)
         self._port.admitted(link.stream)
         link.node = hello.node
-        self.us.seen(hello.node, link.stream.local.host)
+        self.us.here(link.stream.local.host)
         if hello.want is Want.TEST and self._nonces.take(hello.nonce, self._clock()):
             self._tested(link)
         elif hello.node == self.us.node:

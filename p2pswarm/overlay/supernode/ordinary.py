@@ -37,7 +37,9 @@ log = logging.getLogger(__name__)
 
 # A parent that a power cut takes says nothing. Whom UDP reaches is asked by it, as no long list of files of
 # ours stands before the question there; within ten seconds in all, another parent is to be found.
+# Datagrams alone do not end it: who floods a super node with pings would take all its children.
 QUIET = 2.5  # seconds without a word of our parent after which it is pinged, once a second
+INSIST = 3.5  # after which it is asked over the link as well
 GONE = 6.0  # and after which it is left, if it ever answered a ping
 
 
@@ -103,7 +105,7 @@ class Ordinary:
             self._seeking.failed(address, self._clock())
             self._bell.set()
         else:
-            self._us.seen(welcome.node, welcome.you.host)
+            self._us.seen(link.remote, welcome.you.host)
             if self.parent is not None or not self._seeking.seeks:
                 link.close()
                 return
@@ -160,6 +162,8 @@ class Ordinary:
         quiet = now - max(parent.heard, self._ponged or 0.0)
         if quiet > QUIET:
             self._ping(parent.address)
+        if quiet > INSIST:
+            parent.ask(now)
         if self._ponged is not None and quiet > GONE:
             parent.close(NetworkError("it says nothing any more"))
 

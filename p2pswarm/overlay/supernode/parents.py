@@ -192,7 +192,7 @@ class Seeking:
         self._asked = dict.fromkeys(chosen, now + PONG_TIME)
         self._tried.update(chosen)
         self._nobody_left = not chosen
-        return tuple(chosen)
+        return tuple(each for each in chosen if self._known.may_ping(each, now))
 
     def _dial(self, now: float) -> tuple[Address, ...]:
         """The best one, when it is time; while pongs may come, who answered waits for a better one."""

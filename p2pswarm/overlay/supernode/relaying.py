@@ -93,13 +93,15 @@ class Relay(Generic[L]):
         elif hops >= TTL:
             self._counts.dropped["too far"] += 1
         else:
-            self._relay(origin, question, Hits.read(body), asker)
+            self._relay(origin, question, Hits.read(body), link, asker)
 
-    def _relay(self, origin: L | Us, question: Question, hits: Hits, teller: Asker) -> None:
+    def _relay(
+        self, origin: L | Us, question: Question, hits: Hits, link: L, teller: Asker
+    ) -> None:
         believed = [one for one in hits.found if self._believed(one, teller)]
         if len(believed) < len(hits.found):
             self._counts.dropped["not believed"] += len(hits.found) - len(believed)
-        found = question.take(believed)
+        found = question.take(believed, link)
         self.deliver(origin, Hits(hits.guid, hits.hops + 1, found), question)
 
     def deliver(self, origin: L | Us, hits: Hits, question: Question) -> None:

@@ -99,6 +99,8 @@ class Serving:
                 self._tasks.create_task(self._dial(address))
         for link in self._trust.step(now):
             link.send(Invite().encode().encode())
+        for link in self._trust.silent(now):
+            link.part(Bye("you did not answer our test").encode().encode(), "it is not tested")
         self.family.tick(now, self.hosts, relieved=self._relieved())
         if now >= self._next_ping:
             self._next_ping = now + PING_EVERY
@@ -205,7 +207,7 @@ class Serving:
             log.debug("supernode: %s", error)
             self._linking.failed(address, self._clock())
         else:
-            self._us.seen(welcome.node, welcome.you.host)
+            self._us.seen(link.remote, welcome.you.host)
             if self._tasks is None or not welcome.supernode:
                 link.close()
                 self._linking.failed(address, self._clock())
@@ -320,6 +322,8 @@ class Serving:
     def _judge(self, link: Link, verdict: Verdict) -> None:
         reachable, rate = verdict.reachable, verdict.rate
         if self._trust.verdict(link, self._clock(), reachable=reachable, rate=rate):
+            if link.address is not None:  # where we dialed it, whoever dialed first
+                self._known.answered(link.address)
             self._confirm(link)
         else:
             log.debug("supernode: %s is no super node for us: %s", link.remote, verdict.text)
@@ -377,10 +381,14 @@ class Serving:
         return self.hosts()
 
     def hosts(self) -> tuple[Entry, ...]:
-        """Super nodes to go to: those we are linked to, and others that answered us lately."""
-        linked = self._linked_hosts(self._believed)
-        have = {entry.address for entry in linked}
-        lately = [Entry(each, 1, 0) for each in self._known.lately() if each not in have]
+        """Super nodes to go to: those we are linked to, and others that answered us lately.
+
+        Not who is to be tested yet, or failed: whoever is told goes there.
+        """
+        linked, now = self._linked_hosts(self._believed), self._clock()
+        have = {link.address.normal for link in self.links if link.address is not None}
+        others = [each for each in self._known.lately() if each not in have]
+        lately = [Entry(each, 1, 0) for each in others if self._trust.may_link(each, now)]
         return tuple((linked + lately)[:HOSTS_MOST])
 
     def _linked_hosts(self, links: Iterable[Link]) -> list[Entry]:
