@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from p2pswarm.cli.exits import Exit
+from tests.cli.conftest import Command
 from tests.support.mesh import PATIENCE, PORT, Mesh
 from tests.support.processes import Program
 
@@ -60,6 +62,39 @@ def settle(crowd: Mesh, supers: Sequence[int] = SUPERS, others: Sequence[int] = 
         return linked and children(crowd, supers) == len(others)
 
     crowd.until(have, "the super nodes are linked and have all the children")
+
+
+WRONG = {
+    "--supernode-role boss": "'boss' is not a role: auto, ordinary, super",
+    "--children 150-60": "150-60 is not a range from 1 to 10000, the smaller one first",
+    "--children 0-5": "0-5 is not a range from 1 to 10000, the smaller one first",
+    "--children many": "'many' is not a range such as 60-150",
+    "--links 5-5000": "5-5000 is not a range from 1 to 1000, the smaller one first",
+    "--rewire 0": "links have to last for some time",
+    "--promote-after soon": "'soon' is not a duration such as 30m, 1h30m or 90",
+    "--supernodes 127.0.0.1": "'127.0.0.1' is not HOST:PORT",
+    "--firewalled --supernode-role super": "nobody could connect to such a super node",
+}
+
+
+@pytest.mark.parametrize("options", WRONG)
+def test_wrong_usage_is_named_in_one_line(command: Command, options: str) -> None:
+    flag, *_ = options.split()
+    ran = command("share", ".", "--on", "supernode", *options.split())
+    assert (ran.code, ran.out) == (Exit.USAGE, "")
+    assert ran.err == f"p2pswarm: {flag}: {WRONG[options]}\n"
+
+
+@pytest.mark.parametrize("way", ["--connect", "--supernodes"])
+@pytest.mark.parametrize("doing", [("search", "x", "--via"), ("share", ".", "--on")], ids="".join)
+def test_hosts_where_nobody_can_be_end_the_command(
+    command: Command, doing: Sequence[str], way: str
+) -> None:
+    ran = command(*doing, "supernode", way, "0.0.0.0:4444", "--bind", "127.0.0.1", "--port", "0")
+    assert (ran.code, ran.out) == (Exit.NETWORK, "")
+    assert ran.err.startswith("p2pswarm: ")
+    assert ran.err.endswith("nobody can be dialed at 0.0.0.0:4444\n")
+    assert ran.err.count("\n") == 1
 
 
 def two_tiers(crowd: Mesh) -> None:
