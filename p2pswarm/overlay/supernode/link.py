@@ -35,6 +35,7 @@ STUCK = 30.0  # seconds in which not one byte of what waits could be sent
 MOST_UNHEARD = 32  # frames while nobody listens
 LINGER = 2.0  # seconds for the last words to leave
 FRAMES = (200.0, 2000.0)  # a second, and saved up, of any kind; finer limits are up to the hearer
+NAMES = (0.2, 100.0)  # lists of hosts; a child is told of each new link of its parent
 
 
 class Place(StrEnum):
@@ -76,6 +77,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self.since = self._heard = self._moved = self._loop.time()
         self._frames = Tokens(*FRAMES, self.since)
+        self._names = Tokens(*NAMES, self.since)
         self._asked: float | None = None  # whether it is there, and when that left
         self._ended = False  # the stream is closed
         self._told = False  # that to the hearer
@@ -155,6 +157,10 @@ class Link:
             self._rung = True
             self._loop.call_soon(self._pump)
         return True
+
+    def may_name(self) -> bool:
+        """Whether hosts that it names now are heard."""
+        return self._names.take(self._loop.time())
 
     def hand_over(self, conversation: Conversation, scratch: Scratch) -> None:
         """Somebody else talks from here on, and we hear nothing more of it."""

@@ -29,7 +29,7 @@ from p2pswarm.wire.supernode.keeping import Pong
 from p2pswarm.wire.supernode.pushing import Push
 from p2pswarm.wire.supernode.queries import Query, Stop
 from p2pswarm.wire.supernode.shares import SharedFile
-from p2pswarm.wire.supernode.testing import Invite
+from p2pswarm.wire.supernode.testing import Invite, Verdict
 
 __all__ = ["Ordinary"]
 
@@ -110,11 +110,10 @@ class Ordinary:
             await self._adopt(link).run()
 
     def _refused(self, address: Address, refusal: Refuse) -> None:
-        full = refusal.reason is Reason.FULL
         if refusal.reason is Reason.SELF:
             self._home.ourselves(address)
         self._home.told(refusal.hosts, address)
-        self._seeking.refused(address, self._clock(), full=full, hosts=refusal.hosts)
+        self._seeking.refused(address, refusal.reason, self._clock(), refusal.hosts)
         if refusal.invited:
             self._home.invited()
         self._bell.set()
@@ -147,6 +146,11 @@ class Ordinary:
         if self.parent is not None:
             self.parent.send(Stop(guid).encode().encode())
 
+    def failed_tests(self) -> None:
+        """We are no super node, whoever invited us."""
+        if self.parent is not None:
+            self.parent.send(Verdict(False, 0).encode().encode())
+
     def tick(self, now: float) -> None:
         """Whether our parent is there still."""
         parent = self.parent
@@ -168,9 +172,9 @@ class Ordinary:
                 self._home.hits(frame.body, link)
             case FrameKind.PING:
                 link.send(Pong(0, 0, 0, self._us.spare()).encode().encode())
-            case FrameKind.HOSTS:
+            case FrameKind.HOSTS if link.may_name():
                 self._home.told(Hosts.read(frame.body).entries, link.remote)
-            case FrameKind.INVITE:
+            case FrameKind.INVITE if link.may_name():
                 self._home.told(Invite.read(frame.body).hosts, link.remote)
                 self._home.invited()
             case FrameKind.PUSH:

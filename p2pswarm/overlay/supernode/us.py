@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import zone_of
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.options import Options
@@ -50,14 +51,12 @@ class Us:
 
     @property
     def address(self) -> Address | None:
-        """Where most see us; None while nobody has told."""
+        """Where most see us, of those that are farthest away; None while nobody has told."""
         host = self._port.bound
-        if host is None:
-            told = Counter(self._seen.values()).most_common(1)
-            if not told:
-                return None
-            host = told[0][0]
-        return Address(host, self._port.number)
+        if host is None and self._seen:
+            told = Counter(self._seen.values())
+            host = min(told, key=lambda each: (zone_of(each), -told[each]))
+        return None if host is None else Address(host, self._port.number)
 
     @property
     def addresses(self) -> set[Address]:
