@@ -65,6 +65,19 @@ def test_whose_parent_dies_has_another_within_ten_seconds(
     play(tmp_path, story)
 
 
+def test_a_child_hears_of_super_nodes_that_came_later(tmp_path: Path) -> None:
+    async def story(crowd: Crowd) -> None:
+        (first,) = await crowd.supers(1)
+        kid = await crowd.child(first)
+        second = await crowd.someone(first, wish=Wish.SUPER)
+        await crowd.world.until(lambda: first.believed and second.believed)
+        await asyncio.sleep(1)
+        first.die()
+        await settled_elsewhere(crowd, kid, first, 10)
+
+    play(tmp_path, story)
+
+
 def test_nothing_of_a_child_is_found_while_it_has_no_parent(tmp_path: Path) -> None:
     async def story(crowd: Crowd) -> None:
         first, second = await crowd.supers(2)
@@ -133,7 +146,7 @@ def test_an_open_question_is_asked_anew_and_finds(tmp_path: Path) -> None:
         await asyncio.sleep(5)
         crowd.world.unplug(second.host)  # who would have answered at once
         asking = asyncio.ensure_future(asker.asked("ocean"))
-        await asyncio.sleep(1)
+        await asyncio.sleep(2.9)  # its patience is at an end, and begins anew
         crowd.world.plug_in(second.host)
         first.die()
         hits, cost = await asking

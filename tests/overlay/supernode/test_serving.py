@@ -148,7 +148,11 @@ def test_dials_that_cross_leave_one_link(tmp_path: Path) -> None:
         await asyncio.sleep(3)
         for here, there in ((one, two), (two, one)):
             here.known.answered(there.address)
-        await crowd.world.until(lambda: one.believed and two.believed, 100)
+            (chosen,) = here.serving._linking._choose(1, 0.0)
+            assert chosen == there.address
+        await asyncio.gather(one.serving._dial(two.address), two.serving._dial(one.address))
+        for each in (one, two):
+            assert len([link for link in each.serving.links if not link.over]) == 1
         await asyncio.sleep(10)
         assert len(one.serving.links) == len(two.serving.links) == 1
 
