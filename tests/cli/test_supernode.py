@@ -98,6 +98,12 @@ def test_hosts_where_nobody_can_be_end_the_command(
     assert ran.err.count("\n") == 1
 
 
+def test_who_knows_nobody_is_told_so_at_once(command: Command) -> None:
+    ran = command("search", "x", "--via", "supernode", "--bind", "127.0.0.1", "--port", "0")
+    assert (ran.code, ran.out) == (Exit.ERROR, "")
+    assert ran.err == "p2pswarm: which super node? Name one with --connect\n"
+
+
 def two_tiers(crowd: Mesh) -> None:
     """Three super nodes, with three children each."""
     for number in SUPERS:

@@ -24,7 +24,7 @@ __all__ = ["Linking"]
 
 MOST_DIALS = 5  # at a time
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0  # for a host that failed, doubled each time
-ALONE_PAUSE = 15.0
+ALONE_PAUSE = 15.0  # for one without a place, while we are linked to nobody
 FULL_PAUSE = 300.0  # for one that has no place for us
 MOST_FAILED = 1000  # hosts remembered
 CROSSING = 10.0  # seconds within which two nodes may have dialed each other
