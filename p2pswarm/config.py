@@ -21,11 +21,12 @@ from p2pswarm.formats.ids import Address
 
 __all__ = [
     "ADDRESS",
-    "BOUNDS",
+    "CHILDREN",
     "DURATION",
     "FLAG",
     "HOST",
     "LIMIT",
+    "LINKS",
     "NETWORKS",
     "PATH",
     "PORT",
@@ -59,7 +60,7 @@ NETWORKS = ("gnutella", "napster", "supernode")
 
 _MAX_TEXT = 40  # characters of a number; 2**63 has 19 digits
 _MAX_SIZE = 1 << 63
-_MOST_NEIGHBOURS = 10_000
+_MOST_CHILDREN, _MOST_LINKS = 10_000, 1000  # as overlay/supernode/options.py has it
 _MAX_DURATION = 100 * 365 * 86400  # seconds; a hundred years is "for ever"
 _SIZE = re.compile(r"([0-9]+)(\.[0-9]+)?\s*(?:([kmgtpe]?)(i?)(b?))", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[dhms])+", re.ASCII | re.IGNORECASE)
@@ -249,13 +250,18 @@ def _parse_bounds(text: str) -> tuple[int, int]:
     return bounds
 
 
-def _check_bounds(value: object) -> None:
-    match value:
-        case (int(low), int(high)) if 1 <= low <= high <= _MOST_NEIGHBOURS:
-            return
-    raise ValueError(
-        f"{value!r} is not a range from 1 to {_MOST_NEIGHBOURS}, the smaller one first"
-    )
+def _bounds(most: int) -> Unit:
+    """Two numbers, as enough and as the most."""
+
+    def check(value: object) -> None:
+        match value:
+            case (int(low), int(high)) if 1 <= low <= high <= most:
+                return
+            case (low, high):
+                value = f"{low}-{high}"
+        raise ValueError(f"{value} is not a range from 1 to {most}, the smaller one first")
+
+    return Unit("LOW-HIGH", _parse_bounds, lambda bounds: f"{bounds[0]}-{bounds[1]}", check)
 
 
 _bytes = count(0, _MAX_SIZE - 1).check
@@ -270,7 +276,7 @@ WORD = Unit("TEXT", _parse_word, str, lambda value: _parse_word(str(value)))
 SECRET = Unit("TEXT", _parse_secret)
 HOST = Unit("HOST", _parse_host, str, lambda value: _parse_host(str(value)))
 PATH = Unit("PATH", _parse_path, str, _check_path)
-BOUNDS = Unit("LOW-HIGH", _parse_bounds, lambda bounds: f"{bounds[0]}-{bounds[1]}", _check_bounds)
+CHILDREN, LINKS = _bounds(_MOST_CHILDREN), _bounds(_MOST_LINKS)
 
 
 def about(unit: Unit, help_text: str, **more: Any) -> dict[str, Any]:
@@ -429,14 +435,14 @@ class NetworkSettings:
     children: tuple[int, int] = field(
         default=(60, 150),
         metadata=about(
-            BOUNDS,
+            CHILDREN,
             "as a super node: look for another one from so many children on, and take so many",
         ),
     )
     links: tuple[int, int] = field(
         default=(30, 50),
         metadata=about(
-            BOUNDS, "as a super node: links to others that we look for, and that we take"
+            LINKS, "as a super node: links to others that we look for, and that we take"
         ),
     )
     rewire: float = field(
@@ -459,8 +465,8 @@ class NetworkSettings:
         _parse_supernode_role(self.supernode_role)
         if self.firewalled and self.supernode_role == "super":
             raise ValueError("--firewalled: nobody could connect to such a super node")
-        _check_bounds(self.children)
-        _check_bounds(self.links)
+        CHILDREN.check(self.children)
+        LINKS.check(self.links)
         if not self.rewire:
             raise ValueError("--rewire: links have to last for some time")
         if self.flood and self.gnutella_role != "auto":

@@ -180,9 +180,9 @@ class Networks:
         connect, supernodes = await asyncio.gather(
             places(settings.connect), places(settings.supernodes)
         )
-        if (settings.supernodes and not supernodes) or (settings.connect and not connect):
-            named = ", ".join(map(str, settings.supernodes or settings.connect))
-            raise NetworkError(f"{named} cannot be found: there is no such host")
+        for named, found in ((settings.supernodes, supernodes), (settings.connect, connect)):
+            if named and not found:
+                raise NetworkError(f"nobody can be dialed at {', '.join(map(str, named))}")
         options = Options(
             Wish(settings.supernode_role),
             settings.children,

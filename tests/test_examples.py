@@ -51,6 +51,7 @@ def test_every_example_is_run_here_and_short() -> None:
         "download.py",
         "gnutella.py",
         "search.py",
+        "supernode.py",
         "two_nodes.py",
         "tracker_and_seed.py",
     }
@@ -113,5 +114,22 @@ async def test_gnutella(tmp_path: Path, file: Path) -> None:
     assert process.returncode == 0
     assert "recursive: 1 hits for 2 messages, 1 hops" in out.decode()
     assert "iterative: 1 hits for " in out.decode()
+    assert "file.bin: verified by the SHA-1 of every piece" in out.decode()
+    assert (tmp_path / "copy" / "file.bin").read_bytes() == CONTENT
+
+
+async def test_supernode(tmp_path: Path, file: Path) -> None:
+    settings = Settings(port=0, bind="127.0.0.2", data_dir=tmp_path / "home")
+    async with Node(settings) as node:
+        catalog = await node.networks.share([file.parent])
+        await node.networks.join("supernode")
+        await catalog.settled()
+        address = Address("127.0.0.2", node.port)
+        words = ("supernode.py", address, tmp_path / "copy", "file bin")
+        async with running(tmp_path, *words) as process:
+            out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "recursive: 1 hits for 2 messages, 1 hops" in out.decode()
+    assert "iterative: 1 hits for 3 messages, 1 hops" in out.decode()
     assert "file.bin: verified by the SHA-1 of every piece" in out.decode()
     assert (tmp_path / "copy" / "file.bin").read_bytes() == CONTENT

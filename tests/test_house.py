@@ -17,6 +17,7 @@ OWNERS = {
     "p2pswarm/swarm/torrent.py": "`Torrent.close` cancels the work that `spawn` began and waits for it",
     "p2pswarm/overlay/gnutella/client.py": "`leave` cancels what `join` started and waits for it",
     "p2pswarm/overlay/gnutella/search/searching.py": "`iterative` cancels the asking and waits for it",
+    "p2pswarm/lab/supernodes/members.py": "`stop` cancels what `start` began and waits for it",
     "p2pswarm/overlay/supernode/client.py": "`leave` cancels what `join` started and waits for it",
     "p2pswarm/overlay/supernode/searching.py": "`iterative` cancels the asking and waits for it",
     "p2pswarm/overlay/napster/client.py": "`leave` cancels what `join` started and waits for it",
@@ -38,6 +39,7 @@ MAY_SLEEP = {
 }
 VIRTUAL = (
     "tests.support.crowd",
+    "p2pswarm.lab.loop",
     "tests.support.world",
     "tests.support.gnutella",
     "tests.discovery.virtual",

@@ -68,6 +68,11 @@ _COMMANDS = {
         "Download a file that a search found, verified, from every host that has it.",
         "p2pswarm fetch 1 -o downloads",
     ),
+    "lab": _Known(
+        "lab",
+        "Measure search networks of thousands of real nodes in this process, on virtual time.",
+        "p2pswarm lab robustness --out pictures",
+    ),
     "health": _Known(
         "health",
         "Tell a node or tracker that works from one that hangs; made for containers.",

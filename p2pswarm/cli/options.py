@@ -40,6 +40,7 @@ __all__ = [
     "DataPath",
     "Download",
     "HitArgument",
+    "Laboratory",
     "Listing",
     "Looking",
     "Offering",
@@ -324,6 +325,49 @@ class Offering:
     )
 
 
+@dataclass(frozen=True)
+class Laboratory:
+    """What an experiment is made on, how much of it, and where its pictures go."""
+
+    topology: str | None = field(
+        default=None,
+        metadata=about(
+            TEXT,
+            "who is connected: p2p-Gnutella08, p2p-Gnutella31, random, two-tier, supernodes, "
+            "or a file of edges as SNAP publishes them",
+            shown="what the experiment is about",
+        ),
+    )
+    nodes: int | None = field(
+        default=None,
+        metadata=about(
+            count(500, 1_000_000), "nodes of a network that is made; a crawl has its own"
+        ),
+    )
+    origins: int | None = field(
+        default=None,
+        metadata=about(
+            count(1, 1_000_000), "nodes that ask, drawn by the dice", shown="few, for a quick run"
+        ),
+    )
+    queries: int | None = field(
+        default=None,
+        metadata=about(count(1, 1_000_000), "questions asked", shown="few, for a quick run"),
+    )
+    seed: int = field(
+        default=1, metadata=about(count(0, 1 << 32), "decides every throw of the dice")
+    )
+    out: Path | None = field(
+        default=None,
+        metadata=about(
+            PATH,
+            "write report.html, results.json and the plots into this folder",
+            short="-o",
+            shown="tables on stdout only",
+        ),
+    )
+
+
 TABLES = (
     Settings,
     NetworkSettings,
@@ -338,4 +382,5 @@ TABLES = (
     Download,
     Sharing,
     Checkup,
+    Laboratory,
 )

@@ -101,6 +101,8 @@ async def _offered(
         try:
             await stop.unless(node.networks.join(name))
         except NetworkError as error:
+            if not any(each.name == name for each in node.networks.status()):
+                raise  # it was not even set up, so there is nothing that could try again
             report.note(f"{name}: {error}; trying again")
         else:
             report.note(f"{name}: {_how_joined(name, path, node)}")

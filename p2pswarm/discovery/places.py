@@ -18,14 +18,21 @@ AGAIN = 1.0  # seconds
 
 
 async def places(named: Sequence[Address]) -> tuple[Address, ...]:
-    """Each once, in order; what has no address after some seconds is left out."""
+    """Each once, in order; what has no address after some seconds, or none to be dialed, is left out."""
     found = await asyncio.gather(*map(_place, named))
+    missing = [each for each, there in zip(named, found, strict=True) if not there]
+    if len(missing) < len(named):  # else the caller has more to say
+        for each in missing:
+            log.warning("nobody can be dialed at %s", each)
     return tuple(dict.fromkeys(address for each in found for address in each))
 
 
 async def _place(named: Address) -> list[Address]:
-    if named.ip is not None:
-        return [named.normal]
+    looked_up = [named] if named.ip is not None else await _look_up(named)
+    return [address.normal for address in looked_up if address.dialable]
+
+
+async def _look_up(named: Address) -> list[Address]:
     for _ in range(TRIES):
         try:
             results = await SystemNames().resolve(named.host, named.port)
@@ -33,6 +40,5 @@ async def _place(named: Address) -> list[Address]:
             log.debug("%s has no address yet: %s", named.host, error)
             await asyncio.sleep(AGAIN)
         else:
-            return [Address(result["host"], named.port).normal for result in results]
-    log.warning("%s has no address", named.host)
+            return [Address(result["host"], named.port) for result in results]
     return []

@@ -49,12 +49,15 @@ class _Expected:
 
 
 class Port:
-    """A listener and a dialer on one address. `open` before use, `close` at the end."""
+    """A listener and a dialer on one address. `open` before use, `close` at the end.
 
-    def __init__(self, host: str, port: int | None) -> None:
+    Ports of one event loop may share a scratch buffer.
+    """
+
+    def __init__(self, host: str, port: int | None, scratch: Scratch | None = None) -> None:
         self.host = host
         self.number = port or 0
-        self.scratch = Scratch()
+        self.scratch = scratch or Scratch()
         self._wish = port
         self._routes: dict[Guest, Callable[[Stream], None]] = {}
         self._at_door: dict[Stream, asyncio.TimerHandle] = {}

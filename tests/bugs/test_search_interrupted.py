@@ -12,7 +12,7 @@ import pytest
 from p2pswarm.cli.exits import Exit
 from p2pswarm.overlay.query import Query
 from p2pswarm.overlay.search import Search
-from tests.support.gnutella_nodes import Mesh
+from tests.support.mesh import Mesh
 
 
 async def test_what_is_raised_in_the_body_comes_out_as_it_is() -> None:

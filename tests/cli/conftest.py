@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.cli.app import run
-from tests.support.gnutella_nodes import Mesh
+from tests.support.mesh import Mesh
 
 
 @dataclass

@@ -117,7 +117,7 @@ def test_another_file(
         ("up_limt = 1", "there is no option 'up_limt', did you mean 'up_limit'?"),
         ("up-limit = 1", "did you mean 'up_limit'?"),
         ("xyzzy = 1", "there is no option 'xyzzy'"),
-        ("[seed]\nport = 1", "there is no option 'seed'"),
+        ("[get]\nport = 1", "there is no option 'get'"),
         ("port = 'eighty'", "port: 'eighty' is not a whole number"),
         ("port = 70000", "port: 70000 is not a whole number from 0 to 65535"),
         ("port = true", "port: write PORT as text or number"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gnutella_nodes import Mesh, count_of
+from tests.support.mesh import Mesh, count_of
 from tests.support.processes import Program
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.gnutella_nodes import PATIENCE, Mesh
+from tests.support.mesh import PATIENCE, Mesh
 from tests.support.processes import Program
 
 MIB = 1 << 20

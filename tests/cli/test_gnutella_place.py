@@ -14,7 +14,7 @@ from p2pswarm.wire.gnutella.endpoints import pack_endpoints
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.pings import Pong
 from p2pswarm.wire.gnutella.query import Query
-from tests.support.gnutella_nodes import PATIENCE, PORT, Mesh
+from tests.support.mesh import PATIENCE, PORT, Mesh
 
 ULTRAPEER = ("--gnutella-role", "ultrapeer")
 LEAF = ("--gnutella-role", "leaf")

@@ -13,7 +13,13 @@ from tests.containers.swarm import MIB, Container, Swarm, docker
 
 # Need a Docker daemon and images; scripts/test-containers makes both and says where they are.
 if "P2PSWARM_TEST_IMAGE" not in os.environ:
-    collect_ignore = ["test_gnutella.py", "test_image.py", "test_napster.py", "test_swarms.py"]
+    collect_ignore = [
+        "test_gnutella.py",
+        "test_image.py",
+        "test_napster.py",
+        "test_supernode.py",
+        "test_swarms.py",
+    ]
 
 Swarms = Callable[..., Swarm]
 Containers = Callable[..., Container]

@@ -21,7 +21,7 @@ __all__ = ["MIB", "Container", "Swarm", "docker", "until_all", "waits"]
 
 MIB = 1 << 20
 _SHARE = "share"  # the torrent's name, because the folder is /share inside
-_PROFILES = ("--profile", "napster", "--profile", "gnutella")
+_PROFILES = ("--profile", "napster", "--profile", "gnutella", "--profile", "supernode")
 
 
 def _run(

@@ -108,9 +108,13 @@ class Family:
     def pong(self, link: Link, spare: int) -> None:
         self._grooming.pong(link, spare)
 
-    def tick(self, now: float, hosts: Callable[[], tuple[Entry, ...]]) -> None:
-        """Invite whom we need, and ask all how they are."""
-        child = self._grooming.invite(now)
+    def failed(self, link: Link, now: float) -> None:
+        """It was invited, and others found that it cannot serve."""
+        self._grooming.failed(link, now)
+
+    def tick(self, now: float, hosts: Callable[[], tuple[Entry, ...]], *, relieved: bool) -> None:
+        """Invite whom we need, unless others have room, and ask all how they are."""
+        child = None if relieved else self._grooming.invite(now)
         if child is not None:
             child.send(Invite(hosts()).encode().encode())
         if now >= self._next_ping:

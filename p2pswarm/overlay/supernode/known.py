@@ -54,7 +54,8 @@ class Known:
         if self._listed:
             rows = [self._shuffled(self._listed)]
         else:
-            told = self.hosts.candidates(self._wall(), self._dice, n, busy=left_out)
+            others = left_out | self._live.keys() | set(self._named)
+            told = self.hosts.candidates(self._wall(), self._dice, n, busy=others)
             rows = [self._shuffled(self._live), self._shuffled(self._named), told]
         chosen: dict[Address, None] = {}
         for place in range(max(map(len, rows), default=0)):
@@ -67,7 +68,7 @@ class Known:
         address = address.normal
         if address in self._ours or (self._listed and address not in self._listed):
             return False
-        trusted = address in self._listed or address in self._named or address in self._live
+        trusted = address in self._listed or address in self._named
         # The cache believed nobody who is farther away than what he told, so the zone is settled.
         if not trusted and not self._budget.may_dial(address, Zone.THIS_MACHINE, now):
             return False
@@ -78,9 +79,15 @@ class Known:
         """We dialed it or pinged it, and a super node is there, whatever it said."""
         address = address.normal
         self._budget.answered(address)
-        self.hosts.connected(address, self._wall())
+        self.hosts.connected(address, self._wall(), hub=True)
         self._lost.pop(address, None)
         remember(self._live, address, None, MOST_LIVE)
+
+    def ordinary(self, address: Address) -> None:
+        """A node of ours is there, but no super node."""
+        self._budget.answered(address)
+        self.hosts.connected(address, self._wall(), hub=False)
+        self.failed(address)
 
     def failed(self, address: Address) -> None:
         """We dialed it, and it did not answer."""

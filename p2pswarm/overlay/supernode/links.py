@@ -23,7 +23,8 @@ from p2pswarm.wire.supernode.hello import Reason
 __all__ = ["Linking"]
 
 MOST_DIALS = 5  # at a time
-FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0  # for a host that failed, doubled each time
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0  # for a host that failed, doubled each time
+ALONE_PAUSE = 15.0  # for one without a place, while we are linked to nobody
 FULL_PAUSE = 300.0  # for one that has no place for us
 MOST_FAILED = 1000  # hosts remembered
 CROSSING = 10.0  # seconds within which two nodes may have dialed each other
@@ -129,7 +130,9 @@ class Linking(Generic[L]):
         if self._replacing == address:
             self._replacing = None
         times = self._failed.get(address, (0, 0.0))[0] + 1
-        pause = FULL_PAUSE if full else min(FIRST_PAUSE * 2 ** min(times - 1, 20), LONGEST_PAUSE)
+        pause = min(FIRST_PAUSE * 2 ** min(times - 1, 20), LONGEST_PAUSE)
+        if full:  # who is alone needs somebody, or at least somebody who names others
+            pause = FULL_PAUSE if self._links else ALONE_PAUSE
         until = now + pause * self._dice.uniform(0.75, 1.25)
         remember(self._failed, address, (times, until), MOST_FAILED)
         if full:

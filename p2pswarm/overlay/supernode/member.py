@@ -187,14 +187,20 @@ class Member:
             verdict = await ask(self._port, tester, self.us.hello(Want.VISIT), nonce)
         except RemoteError as error:
             log.debug("supernode: %s does not test us: %s", tester, error)
-            self._follow(self._ambition.unheard(tester, self._clock()))
+            self._judged(self._ambition.unheard(tester, self._clock()))
         else:
             log.debug("supernode: %s says of us: %s", tester, verdict)
             self._known.answered(tester)
             reachable, rate = verdict.reachable, verdict.rate
-            self._follow(
+            self._judged(
                 self._ambition.verdict(tester, self._clock(), reachable=reachable, rate=rate)
             )
+
+    def _judged(self, move: Move | None) -> None:
+        """A tester has spoken, or never will. Who invited us hears when it was in vain, and asks another."""
+        if move is None and not self._ambition.tested and isinstance(self._role, Ordinary):
+            self._role.failed_tests()
+        self._follow(move)
 
     # Who comes
 
@@ -263,7 +269,7 @@ class Member:
         self._known.ourselves(address)
 
     def invited(self) -> None:
-        self._ambition.invited()
+        self._ambition.invited(self._clock())
 
     def hits(self, body: bytes, teller: Link) -> None:
         """Raises RemoteProtocolError."""

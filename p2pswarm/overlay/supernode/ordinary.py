@@ -29,7 +29,7 @@ from p2pswarm.wire.supernode.keeping import Pong
 from p2pswarm.wire.supernode.pushing import Push
 from p2pswarm.wire.supernode.queries import Query, Stop
 from p2pswarm.wire.supernode.shares import SharedFile
-from p2pswarm.wire.supernode.testing import Invite
+from p2pswarm.wire.supernode.testing import Invite, Verdict
 
 __all__ = ["Ordinary"]
 
@@ -110,13 +110,10 @@ class Ordinary:
             await self._adopt(link).run()
 
     def _refused(self, address: Address, refusal: Refuse) -> None:
-        full = refusal.reason is Reason.FULL
         if refusal.reason is Reason.SELF:
             self._home.ourselves(address)
         self._home.told(refusal.hosts, address)
-        serves = refusal.reason is not Reason.NOT_SUPER
-        now = self._clock()
-        self._seeking.refused(address, now, full=full, serves=serves, hosts=refusal.hosts)
+        self._seeking.refused(address, refusal.reason, self._clock(), refusal.hosts)
         if refusal.invited:
             self._home.invited()
         self._bell.set()
@@ -148,6 +145,11 @@ class Ordinary:
     def stop(self, guid: bytes) -> None:
         if self.parent is not None:
             self.parent.send(Stop(guid).encode().encode())
+
+    def failed_tests(self) -> None:
+        """We are no super node, whoever invited us."""
+        if self.parent is not None:
+            self.parent.send(Verdict(False, 0).encode().encode())
 
     def tick(self, now: float) -> None:
         """Whether our parent is there still."""

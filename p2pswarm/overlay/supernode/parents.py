@@ -8,8 +8,8 @@ half a second each and not their timeout.
 The one hard thing: a thousand children may lose one parent in the same moment. So each waits up to a second,
 asks a few candidates of its own, and throws dice where the difference is small.
 
-A host that was full is not dialed again for a while, unless it says by pong that it has room; who says so by
-pong the first time is dialed after the others, as it names others. Sans-IO.
+Who is full is dialed when nobody has room, as it tells of others, but then not again for a while, unless it
+says by pong that it has room. Sans-IO.
 """
 
 from collections import OrderedDict
@@ -21,6 +21,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.known import Known
+from p2pswarm.wire.supernode.hello import Reason
 from p2pswarm.wire.supernode.hosts import Entry
 
 __all__ = ["DIAL_TIME", "Moves", "Seeking"]
@@ -36,7 +37,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # after a round that failed, doubled eac
 FULL_PAUSE = 30.0  # seconds
 MOST_FULL = 500
 MOST_OF_TELLER = 5  # hosts of one refusal that are tried in the same round
-DICE = 40.0  # points of load within which nobody is better
+DICE = 60.0  # points of load within which nobody is better
 FULL = 500.0  # points: after everybody who has room
 SILENT = 1000.0  # and after everybody who answered
 
@@ -124,36 +125,44 @@ class Seeking:
         self._asked.pop(address, None)
         self._ready.pop(address, None)
         self._known.answered(address)
+        points = load + 100 * min(rtt, 1.0) + self._dice.uniform(0, DICE)
         if room > 0:
             self._full.pop(address, None)
-            self._ready[address] = load + 100 * min(rtt, 1.0) + self._dice.uniform(0, DICE)
-        elif self._has_room(address, now):  # as far as we knew: it may say where else to go
+            self._ready[address] = points
+        elif self._has_room(address, now):  # it may say where else to go, or want to promote us
             self._note_full(address, now)
-            self._ready[address] = FULL + load + self._dice.uniform(0, DICE)
+            self._ready[address] = FULL + points
 
     def refused(
-        self,
-        address: Address,
-        now: float,
-        *,
-        full: bool,
-        serves: bool = True,
-        hosts: Iterable[Entry] = (),
+        self, address: Address, reason: Reason, now: float, hosts: Iterable[Entry] = ()
     ) -> None:
-        """It is a super node (or `serves` no longer), but not our parent; who it names is tried next.
+        """It is a node of ours, but not our parent; it names others, who are tried next.
 
         What it names is for the host cache, too, which the owner tells.
         """
         address = address.normal
         if self._dialing.pop(address, None) is None:
             return
-        if serves:
-            self._known.answered(address)
-        else:
-            self._known.failed(address)
-        if full:
-            self._note_full(address, now)
         self._next_dial = now
+        if reason is Reason.NOT_SUPER:
+            self._known.ordinary(address)
+        elif reason is Reason.SELF:
+            self._known.ourselves(address)
+        else:
+            self._known.answered(address)
+        if reason is Reason.FULL:
+            self._note_full(address, now)
+        self._learn(address, hosts, now)
+
+    def failed(self, address: Address, now: float) -> None:
+        """It did not answer within `DIAL_TIME`, or is no node of ours."""
+        if self._dialing.pop(address.normal, None) is not None:
+            self._known.failed(address)
+            self._next_dial = now
+
+    # How it goes on
+
+    def _learn(self, address: Address, hosts: Iterable[Entry], now: float) -> None:
         near = zone_of(address.host)
         told = {each.address.normal: each.load for each in hosts if _may_be_there(each, near)}
         fresh = [each for each in told if each not in self._tried and self._has_room(each, now)]
@@ -162,14 +171,6 @@ class Seeking:
         for each in fresh[: max(most, 0)]:
             self._tried.add(each)
             self._ready[each] = told[each] + self._dice.uniform(0, DICE)
-
-    def failed(self, address: Address, now: float) -> None:
-        """It did not answer within `DIAL_TIME`, or is no super node."""
-        if self._dialing.pop(address.normal, None) is not None:
-            self._known.failed(address)
-            self._next_dial = now
-
-    # How it goes on
 
     def _give_up_waiting(self, now: float) -> None:
         """Who is silent comes after all who answered; whoever hangs has failed."""
@@ -182,8 +183,8 @@ class Seeking:
             self.failed(address, now)
 
     def _ping(self, now: float) -> tuple[Address, ...]:
-        """The next few, unless somebody who answered is to be dialed or has just been."""
-        answered = any(points < SILENT for points in self._ready.values())
+        """The next few, unless somebody with room is to be dialed or somebody has just been."""
+        answered = any(points < FULL for points in self._ready.values())
         if answered or not self._may_ask or (self._dialing and now < self._next_dial):
             return ()
         n = min(PINGED, MOST_ASKED - len(self._tried))

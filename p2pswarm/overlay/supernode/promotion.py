@@ -27,6 +27,7 @@ LEAST_SPARE = 50  # percent of CPU that must be free before promotion
 KEPT_SPARE = 20  # and below which a super node steps down: serving costs something, too
 FILLED = 0.8  # share of the upper bound of children above which others are wanted
 INVITED_AGAIN = 1800.0  # seconds until a child that failed is invited again
+INVITED_FOR = 30.0  # seconds in which an invitation is followed, or not at all
 INVITATION = 120.0  # seconds in which an invited child is tested and leaves
 REFUSED_LATELY = 60.0
 MOST_REMEMBERED = 1000
@@ -147,16 +148,16 @@ class Ambition:
     def __init__(self, options: Options, dice: Random, started: float) -> None:
         self._options, self._dice, self._started = options, dice, started
         self.serving = False
-        self._invited = False
+        self._invited_until = float("-inf")
         self._round: _Round | None = None
         self._next = 0.0  # when the next round may begin
         self._failures = 0
         self._spare = 100
         self._busy_since: float | None = None
 
-    def invited(self) -> None:
-        """Our parent wants us to be a super node."""
-        self._invited = True
+    def invited(self, now: float) -> None:
+        """A super node needs another one now; later on it may not any more."""
+        self._invited_until = now + INVITED_FOR
 
     def spare(self, percent: int, now: float) -> None:
         """So much of our CPU is free."""
@@ -182,7 +183,7 @@ class Ambition:
 
     def begin(self, known: Iterable[Address], now: float) -> tuple[Address, ...]:
         """A round begins: who is to test us. With fewer than two others, as many as there are."""
-        self._invited = False
+        self._invited_until = float("-inf")
         places: dict[str, list[Address]] = {}
         for address in known:
             places.setdefault(owner_of(address), []).append(address)
@@ -202,6 +203,11 @@ class Ambition:
         self._round.bad += not good
         return self._heard(tester, now)
 
+    @property
+    def tested(self) -> bool:
+        """Whether a round of tests is under way."""
+        return self._round is not None
+
     def unheard(self, tester: Address, now: float) -> Move | None:
         """It gave no verdict; that says nothing about us, but nobody is promoted by it."""
         if self._round is None or tester not in self._round.waiting:
@@ -211,7 +217,7 @@ class Ambition:
     def _may_be_tested(self, now: float) -> bool:
         if now < self._next or self._spare < LEAST_SPARE:
             return False
-        return self._invited and now - self._started >= self._options.promote_after
+        return now <= self._invited_until and now - self._started >= self._options.promote_after
 
     def _keep(self, now: float, *, nobody: bool) -> Move | None:
         if self._busy_since is not None and now - self._busy_since >= BUSY_TIME:

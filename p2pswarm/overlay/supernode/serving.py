@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 TICK = 1.0  # seconds
 HOSTS_EVERY = 7200.0  # seconds between lists of hosts, as with FastTrack
 MOST_VISITORS = 100  # at a time: each asks one thing, and goes
+PING_EVERY = 10.0  # seconds between questions to links, how full they are
+ROOMY = 80  # percent: who is fuller is no help to who is full
 INVITED_EVERY = 10.0  # seconds: how often one link may test us
 VISIT_TIME = 45.0  # seconds, in which a test fits
 
@@ -66,12 +68,12 @@ class Serving:
         self._linking: Linking[Link] = Linking(home.us.node, known, options, dice)
         self._trust: Trust[Link] = Trust(options, dice)
         self.links: dict[Link, int] = {}  # and how full each is, in percent
-        self._believed: dict[Link, None] = {}
+        self._believed: dict[Link, None] = {}  # in an order that a laboratory can repeat
         self._tests: dict[Link, asyncio.Task[None]] = {}  # that run: one of each
         self._invited: dict[Link, float] = {}  # and when it may again
         self._named: dict[Link, bytes] = {}  # hosts that one named before we believed it
         self._visitors: dict[Link, float] = {}  # and until when
-        self._next_hosts = now + HOSTS_EVERY
+        self._next_hosts, self._next_ping = now + HOSTS_EVERY, now
         self._tasks: asyncio.TaskGroup | None = None
         self.closed = False
         """It takes nobody in any more."""
@@ -97,7 +99,11 @@ class Serving:
                 self._tasks.create_task(self._dial(address))
         for link in self._trust.step(now):
             link.send(Invite().encode().encode())
-        self.family.tick(now, self.hosts)
+        self.family.tick(now, self.hosts, relieved=self._relieved())
+        if now >= self._next_ping:
+            self._next_ping = now + PING_EVERY
+            for link in self.links:
+                link.send(Ping().encode().encode())
         if now >= self._next_hosts:
             self._next_hosts = now + HOSTS_EVERY
             for link in self.neighbours:
@@ -107,6 +113,11 @@ class Serving:
     def neighbours(self) -> list[Link]:
         """Children and links."""
         return [*self.family.children, *self.links]
+
+    def _relieved(self) -> bool:
+        """Whether a super node that we are linked to takes children that we cannot."""
+        loads = (load for link, load in self.links.items() if self._trust.trusted(link))
+        return min(loads, default=100) < ROOMY
 
     @property
     def load(self) -> int:
@@ -199,16 +210,20 @@ class Serving:
                 link.close()
                 self._linking.failed(address, self._clock())
             else:
-                self._linked(link, welcome.node, address, dialed=True)
+                load = 100 * welcome.children // max(welcome.children + welcome.room, 1)
+                self._linked(link, welcome.node, address, dialed=True, load=load)
 
-    def _linked(self, link: Link, node: bytes, address: Address, *, dialed: bool) -> None:
+    def _linked(
+        self, link: Link, node: bytes, address: Address, *, dialed: bool, load: int = 100
+    ) -> None:
         now, link.place, link.node = self._clock(), Place.LINK, node
         closing = self._linking.linked(link, node, address, now, dialed=dialed)
         for each in closing:
             each.part(Bye("another link takes the place").encode().encode(), "exchanged")
         if link in closing:
             return
-        self.links[link] = 0
+        self.links[link] = load
+        link.send(Ping().encode().encode())
         self.flood.joined(link, Role.LINK, now)
         self._trust.linked(link, node, address, now)
         self._confirm(link)
@@ -247,6 +262,8 @@ class Serving:
                 self._got_pong(link, Pong.read(frame.body))
             case FrameKind.SHARE | FrameKind.UNSHARE if link.place is Place.CHILD:
                 self.family.got(link, frame, now)
+            case FrameKind.VERDICT if link.place is Place.CHILD:
+                self.family.failed(link, now)
             case FrameKind.HOSTS if link.place is Place.LINK and link.may_name():
                 self._got_hosts(link, frame.body)
             case FrameKind.INVITE if link.place is Place.LINK:

@@ -131,17 +131,26 @@ def test_who_failed_waits_longer_each_time() -> None:
             rooms._known.answered(at(1))
         now += 5
     pauses = [after - before for before, after in pairwise(dials)]
-    assert 20 <= pauses[0] <= 45
+    assert 5 <= pauses[0] <= 10
     assert all(after > before for before, after in pairwise(pauses[:6]))
     assert max(pauses) <= 3600 * 1.25 + 5
 
 
 def test_a_full_one_is_let_alone_for_minutes() -> None:
-    rooms = linking([1], links=(1, 2))
+    rooms = linking([1], links=(2, 2))
+    rooms.linked(9, node(9), at(9), 0, dialed=False)
     (address,) = rooms.step(0)
     rooms.failed(address, 0, full=True)
     assert not any(rooms.step(now) for now in range(5, 220, 5))
     assert any(rooms.step(now) for now in range(220, 400, 5))
+
+
+def test_who_is_alone_asks_a_full_one_sooner_as_it_names_others() -> None:
+    rooms = linking([1], links=(1, 2))
+    (address,) = rooms.step(0)
+    rooms.failed(address, 0, full=True)
+    assert not any(rooms.step(now) for now in (5, 10))
+    assert any(rooms.step(now) for now in (15, 20))
 
 
 def test_a_lost_link_is_replaced_at_once() -> None:

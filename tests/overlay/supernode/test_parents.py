@@ -16,6 +16,7 @@ from p2pswarm.overlay.hosts.hosts import Hosts
 from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.overlay.supernode.options import Options
 from p2pswarm.overlay.supernode.parents import DIAL_TIME, Seeking
+from p2pswarm.wire.supernode.hello import Reason
 from p2pswarm.wire.supernode.hosts import Entry
 
 START = 1000.0
@@ -33,6 +34,8 @@ class Super:
     refuses_quickly: bool = False  # a dead one whose host says so
     udp: bool = True
     room: int = 100
+    reason: Reason = Reason.FULL
+    lies: bool = False  # its pongs say that it has room
     load: int = 10
     rtt: float = 0.1
     tells: list[Address] = field(default_factory=list)
@@ -104,7 +107,7 @@ class Street:
             self.later(one.rtt, lambda: self.pong(child, address, one))
 
     def pong(self, child: Child, address: Address, one: Super) -> None:
-        child.seeking.pong(address, one.load, one.room, one.rtt, self.now)
+        child.seeking.pong(address, one.load, one.room or one.lies, one.rtt, self.now)
         self.look(child)
 
     def dial(self, child: Child, address: Address) -> None:
@@ -126,7 +129,7 @@ class Street:
             child.seeking.found()
         else:
             told = [Entry(each, 0, 50) for each in one.tells]
-            child.seeking.refused(address, self.now, full=True, hosts=told)
+            child.seeking.refused(address, one.reason, self.now, told)
         self.look(child)
 
 
@@ -147,12 +150,12 @@ def test_a_parent_is_found_and_it_is_the_one_with_little_load() -> None:
 
 def test_the_near_one_of_equals_is_taken() -> None:
     supers = {sn(0): Super(rtt=0.45), sn(1): Super(rtt=0.01)}
-    found = Counter[Address | None]()
+    found = Counter[Address]()
     for seed in range(50):
         street, child = Street(supers), Child(seed, supers)
         street.lost(child)
         street.run(3)
-        found[child.parent] += 1
+        found[child.dials[0][1]] += 1
     assert found[sn(1)] > 45
 
 
@@ -166,7 +169,7 @@ def test_within_ten_seconds_though_many_are_dead(dead: int, udp: bool, quick: bo
         supers |= {sn(n): Super(udp=udp) for n in range(dead, dead + 1)}
         street, child = Street(supers), Child(seed, supers)
         street.lost(child)
-        street.run(10)
+        street.run(5 if quick else 10)
         assert child.parent == sn(dead)
 
 
@@ -197,10 +200,11 @@ def test_with_anybody_live_and_with_room_a_parent_is_there_in_time(
     assert child.parent is not None
 
 
-def test_referrals_of_a_full_one_lead_to_a_parent() -> None:
+@pytest.mark.parametrize("udp", [True, False])
+def test_referrals_of_a_full_one_lead_to_a_parent(udp: bool) -> None:
     """None of those with room was known, and the full one names dead ones as well."""
     dead = [sn(n) for n in range(100, 104)]
-    supers = {sn(0): Super(room=0, udp=False, tells=[*dead, sn(1)]), sn(1): Super(udp=False)}
+    supers = {sn(0): Super(room=0, udp=udp, tells=[*dead, sn(1)]), sn(1): Super(udp=False)}
     for seed in range(20):
         street, child = Street(supers), Child(seed, [sn(0)])
         street.lost(child)
@@ -216,6 +220,15 @@ def test_a_full_one_is_not_dialed_again_for_a_while() -> None:
     assert len(child.dials) == 1
     street.run(100)
     assert 2 <= len(child.dials) <= 6
+
+
+def test_a_full_one_is_not_dialed_while_others_have_room() -> None:
+    for seed in range(20):
+        supers = {sn(n): Super(room=n // 7, load=0 if n < 7 else 99) for n in range(8)}
+        street, child = Street(supers), Child(seed, supers)
+        street.lost(child)
+        street.run(5)
+        assert child.dials[0][1] == child.parent == sn(7)
 
 
 def test_a_pong_with_room_ends_that() -> None:
@@ -235,6 +248,16 @@ def test_the_lost_parent_is_asked_when_there_is_no_other() -> None:
     street.lost(child, sn(0))
     street.run(5)
     assert child.parent == sn(0)
+
+
+def test_the_lost_parent_is_left_out_while_there_are_others() -> None:
+    for seed in range(20):
+        supers = {sn(0): Super(udp=False), sn(1): Super(udp=False)}
+        street, child = Street(supers), Child(seed, [], Options(connect=(sn(0), sn(1))))
+        street.lost(child, sn(0))
+        street.run(5)
+        assert child.parent == sn(1)
+        assert not supers[sn(0)].attempts
 
 
 def test_who_answered_a_moment_ago_is_there_though_the_cache_would_wait() -> None:
@@ -278,7 +301,7 @@ def test_nobody_known_costs_nothing_and_a_new_host_is_found() -> None:
 
 def test_one_liar_with_a_thousand_dead_hosts_does_not_keep_us() -> None:
     liars = [sn(n) for n in range(100, 300)]
-    supers = {sn(0): Super(room=0, udp=False, load=0, tells=liars), sn(1): Super(udp=False)}
+    supers = {sn(0): Super(room=0, lies=True, tells=liars), sn(1): Super(udp=False)}
     for seed in range(20):
         street, child = Street(supers), Child(seed, [sn(0), sn(1)])
         for address in liars:
@@ -287,7 +310,7 @@ def test_one_liar_with_a_thousand_dead_hosts_does_not_keep_us() -> None:
         street.lost(child)
         street.run(10)
         assert child.parent == sn(1)
-        assert len(child.dials) <= 20
+        assert child.found_at < START + 6
 
 
 def test_nobody_far_away_sends_us_into_our_network() -> None:
@@ -297,6 +320,34 @@ def test_nobody_far_away_sends_us_into_our_network() -> None:
     street.lost(child)
     street.run(20)
     assert {address for _, address in child.dials} == {sn(0)}
+
+
+def test_who_is_no_super_node_is_not_the_first_to_be_asked_again() -> None:
+    supers = {sn(0): Super(room=0, udp=False, reason=Reason.NOT_SUPER)}
+    street, child = Street(supers), Child(1, [sn(0)])
+    street.lost(child)
+    street.run(25)
+    assert len(child.dials) == 1
+    assert sn(0) not in child.known.candidates(5)
+
+
+def test_when_it_was_us_nobody_is_dialed_again() -> None:
+    supers = {sn(0): Super(room=0, udp=False, reason=Reason.SELF)}
+    street, child = Street(supers), Child(1, [], Options(connect=(sn(0),)))
+    street.lost(child)
+    street.run(600)
+    assert len(child.dials) == 1
+    assert child.known.nobody
+
+
+def test_while_dials_hang_there_is_nothing_to_do() -> None:
+    supers = {sn(0): Super(alive=False)}
+    street, child = Street(supers), Child(1, [], Options(connect=(sn(0),)))
+    street.lost(child)
+    while not child.dials:
+        street.run(0.1)
+    street.run(1)
+    assert child.seeking.due == child.dials[0][0] + DIAL_TIME
 
 
 def test_found_gives_up_the_other_dials() -> None:
@@ -321,17 +372,17 @@ def test_the_operators_list_alone_counts() -> None:
     child.seeking.lost(street.now)
     told = [Entry(sn(1), 0, 0)]
     street.run(2)
-    child.seeking.refused(sn(2), street.now, full=True, hosts=told)
+    child.seeking.refused(sn(2), Reason.FULL, street.now, told)
     street.run(10)
     assert not supers[sn(1)].attempts
 
 
 @pytest.mark.parametrize("spread", [False, True])
 def test_a_thousand_children_that_lose_one_parent_spread(spread: bool) -> None:
-    """In no second anybody has more than a few times the mean; all have a parent within ten seconds."""
+    """In no second anybody has more than a few times the mean, though some are much emptier than others."""
     count = 20
     supers = {
-        sn(n): Super(room=80, load=5 + 4 * n if spread else 40, rtt=0.02 + 0.01 * n)
+        sn(n): Super(room=1000, load=5 + 4 * n if spread else 40, rtt=0.02 + 0.01 * n)
         for n in range(count)
     }
     supers[sn(900)] = Super(alive=False)
@@ -349,6 +400,8 @@ def test_a_thousand_children_that_lose_one_parent_spread(spread: bool) -> None:
         total.update(each)
     for second, number in total.items():
         mean = number / count
-        assert max(each[second] for each in attempts) <= 4 * mean + 5
+        most = 4 * mean + 12 if spread else 3 * mean
+        assert max(each[second] for each in attempts) <= most
     assert sum(total.values()) < 2000
-    assert max(one.children for one in living) <= 80
+    moments = Counter(int(10 * at) for one in living for at in one.attempts)
+    assert max(moments.values()) < 0.2 * sum(total.values())

@@ -142,7 +142,7 @@ GOOD, SLOW, CUT_OFF = (True, LEAST_RATE), (True, LEAST_RATE - 1), (False, 0)
 def test_two_good_verdicts_make_a_super_node() -> None:
     rooms = ambition()
     assert step(rooms, 5000) is None  # nobody has invited us
-    rooms.invited()
+    rooms.invited(5000)
     assert step(rooms, 5000) is Move.BE_TESTED
     assert judge(rooms, 5000, GOOD, GOOD) is Move.SERVE
     assert rooms.serving
@@ -151,21 +151,24 @@ def test_two_good_verdicts_make_a_super_node() -> None:
 @pytest.mark.parametrize("other", [SLOW, CUT_OFF, None])
 def test_one_is_not_enough(other: tuple[bool, int] | None) -> None:
     rooms = ambition()
-    rooms.invited()
+    rooms.invited(5000)
     assert judge(rooms, 5000, GOOD, other) is None
     assert not rooms.serving
 
 
-def test_invited_too_early_is_remembered() -> None:
+def test_an_invitation_is_of_its_time() -> None:
     rooms = ambition()
-    rooms.invited()
+    rooms.invited(580)
     assert step(rooms, 599) is None
     assert step(rooms, 600) is Move.BE_TESTED
+    rooms = ambition()
+    rooms.invited(560)
+    assert step(rooms, 600) is None  # by then others may serve
 
 
 def test_without_spare_cpu_nobody_is_tested_or_promoted() -> None:
     rooms = ambition()
-    rooms.invited()
+    rooms.invited(5000)
     rooms.spare(49, 5000)
     assert step(rooms, 5000) is None
     rooms.spare(50, 5001)
@@ -179,10 +182,10 @@ def test_without_spare_cpu_nobody_is_tested_or_promoted() -> None:
 @pytest.mark.parametrize("options", [Options(wish=Wish.ORDINARY), Options(firewalled=True)])
 def test_who_opted_out_is_never_promoted(options: Options) -> None:
     rooms = ambition(options)
-    rooms.invited()
-    assert all(
-        step(rooms, now, nobody=nobody) is None for now in range(10_000) for nobody in (0, 1)
-    )
+    for now in range(10_000):
+        rooms.invited(now)
+        assert step(rooms, now) is None
+        assert step(rooms, now, nobody=True) is None
 
 
 def test_the_first_node_of_a_network_serves_at_once() -> None:
@@ -194,7 +197,7 @@ def test_the_first_node_of_a_network_serves_at_once() -> None:
 
 def invited() -> Ambition:
     rooms = ambition(Options(promote_after=0))
-    rooms.invited()
+    rooms.invited(0)
     return rooms
 
 
@@ -207,19 +210,20 @@ def test_who_failed_waits_for_half_an_hour_and_another_invitation() -> None:
     rooms = invited()
     assert step(rooms, 1) is Move.BE_TESTED
     assert judge(rooms, 1, CUT_OFF, GOOD) is None
-    rooms.invited()
+    rooms.invited(1000)
     assert step(rooms, 1000) is None
+    rooms.invited(1801)
     assert step(rooms, 1801) is Move.BE_TESTED
 
 
 def test_after_a_round_without_verdicts_it_tries_again_soon() -> None:
     rooms = invited()
     assert judge(rooms, 1, None, GOOD) is None
-    rooms.invited()
+    rooms.invited(302)
     assert step(rooms, 302) is Move.BE_TESTED
     assert rooms.begin([], 302) == ()
-    rooms.invited()
-    assert step(rooms, 303) is None
+    rooms.invited(603)
+    assert step(rooms, 601) is None
     assert step(rooms, 603) is Move.BE_TESTED
 
 
@@ -294,7 +298,7 @@ def test_the_operator_decides_alone() -> None:
     listed.spare(0, 0)
     assert all(step(listed, now) is None for now in range(0, 10_000, 100))
     other = ambition(Options(supernodes=(at(1),), wish=Wish.SUPER))
-    other.invited()
+    other.invited(0)
     assert all(step(other, now, nobody=True) is None for now in range(0, 10_000, 100))
 
 

@@ -92,6 +92,7 @@ class Door:
 
     def greet(self, hello: Hello) -> None:
         person, self.guest = self.person, hello
+        person.port.admitted(self.stream)
         person.came.append(hello)
         now = asyncio.get_running_loop().time()
         good = hello.want is not Want.TEST or person.nonces.take(hello.nonce, now)
@@ -264,6 +265,37 @@ def test_a_tester_that_says_nothing_is_left(tmp_path: Path) -> None:
             await meeting.greet(hello, 5)
             with pytest.raises(NetworkError, match="hung up"):
                 await meeting.hear(FrameKind.DATA, patience=TEST_TIME + 1)
+
+    simulate(tmp_path, story)
+
+
+def test_a_line_that_takes_too_long_is_not_waited_for(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        tester, tested = Person(world.host(), A), Person(world.host(up=3000), B)
+        async with running(tester, tested):
+            begun = asyncio.get_running_loop().time()
+            verdict = await tester.tests(tested)
+            assert not verdict.rate
+            assert "more than 10 s" in verdict.text
+            assert asyncio.get_running_loop().time() - begun <= TEST_TIME + 0.1
+
+    simulate(tmp_path, story)
+
+
+def test_what_nobody_hears_is_not_read(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        stranger, tested = Person(world.host(), A), Person(world.host(up=1e6), B)
+        tested.probed = lambda stream: Flood(stream, Frame(0x99, b"x" * 1000).encode() * 16)
+        async with running(stranger, tested):
+            meeting = await Meeting.dial(stranger.port, tested.address, patience=5, most=1 << 30)
+            hello = Hello(A, PORT, Want.TEST, "test", False, False, tested.nonce())
+            await meeting.greet(hello, 5)
+            meeting.say(Probe(PROBE_SIZE))
+            await asyncio.sleep(30)
+            assert tested.host.sent < 4 * PROBE_SIZE
+            with pytest.raises(NetworkError, match="said nothing"):  # of what we wait for
+                await meeting.hear(FrameKind.DATA, patience=5)
+            assert tested.host.sent > 1e6
 
     simulate(tmp_path, story)
 

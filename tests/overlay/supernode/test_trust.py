@@ -106,6 +106,23 @@ def test_who_left_while_tested_is_forgotten() -> None:
     rooms.check()
 
 
+def test_a_test_that_came_to_nothing_says_nothing_and_others_come_first() -> None:
+    rooms = trust()
+    for number in range(MOST_TESTS + 1):
+        link(rooms, number)
+    first = rooms.step(0)
+    for number in first:
+        rooms.unheard(number, 1)
+        assert not rooms.testing(number)
+        assert rooms.may_link(at(number), 1)
+    (other,) = rooms.step(1)
+    assert other not in first
+    assert rooms.testing(other)
+    assert rooms.step(31) == first  # and it is not waited for for ever
+    assert not any(map(rooms.trusted, (*first, other)))
+    rooms.check()
+
+
 def test_the_operators_list_is_believed_and_nobody_else() -> None:
     rooms = trust(Options(supernodes=(at(1),)))
     assert rooms.may_link(at(1), 0)

@@ -59,11 +59,14 @@ class _Told:
 
 
 class Interests:
-    """`follow` a catalog in a task of the owner's, `tick` once a second."""
+    """`follow` a catalog in a task of the owner's, `tick` once a second.
 
-    def __init__(self, dice: Random) -> None:
+    Until then `own` is what we share: nothing, or the words of somebody who has no catalog.
+    """
+
+    def __init__(self, dice: Random, own: QueryTable | None = None) -> None:
         self._dice = dice
-        self._own: QueryTable | None = QueryTable()  # None: not known yet
+        self._own: QueryTable | None = own or QueryTable()  # None: not known yet
         self._version = 0  # of what neighbours are told
         self._readers: dict[Link, TableReader] = {}
         self._told: dict[Link, _Told] = {}

@@ -1,4 +1,4 @@
-"""A Gnutella network of processes on loopback: nodes that share, and visitors that search and fetch."""
+"""A network without a server, of processes on loopback: nodes that share, and visitors that search and fetch."""
 
 import itertools
 import os
@@ -21,8 +21,10 @@ _VISITOR = 200  # its number
 class Mesh:
     """Nodes, each a process with an address and a home of its own. `options` are for all."""
 
-    def __init__(self, folder: Path, stack: ExitStack, *options: object) -> None:
-        self.folder, self.stack = folder, stack
+    def __init__(
+        self, folder: Path, stack: ExitStack, *options: object, on: str = "gnutella"
+    ) -> None:
+        self.folder, self.stack, self.on = folder, stack, on
         self.options = options
         self.nodes: list[Program] = []
         # Other tests run beside this one, perhaps the same one.
@@ -51,7 +53,7 @@ class Mesh:
 
     def _start(self, number: int, connect: Sequence[int], *more: object) -> Program:
         folder, home = self.folder / f"share{number}", self.folder / f"home{number}"
-        options = ["--on", "gnutella", "--tracker-port", "0", *self._where(number, connect), *more]
+        options = ["--on", self.on, "--tracker-port", "0", *self._where(number, connect), *more]
         return self.stack.enter_context(program(home, "share", folder, *options))
 
     def again(self, number: int, connect: Sequence[int] = (), *more: object) -> Program:
@@ -82,7 +84,7 @@ class Mesh:
         self, words: str, *more: object, connect: Sequence[int] = (0,)
     ) -> tuple[list[dict[str, Any]], Program]:
         """What is found, and the command that found it."""
-        looking = ("search", *words.split(), "--via", "gnutella", "--wait", "2s", *more)
+        looking = ("search", *words.split(), "--via", self.on, "--wait", "2s", *more)
         with self.run(*looking, connect=connect) as searching:
             assert searching.wait(PATIENCE) == 0, searching.stderr
             rows = [event for event in searching.events if event["event"] == "result"]
@@ -117,6 +119,10 @@ class Mesh:
             return all(node.latest("network").get("links", 0) >= links for node in chosen)
 
         self.until(have, f"{len(chosen)} nodes have {links} neighbours")
+
+    def stands(self, number: int) -> dict[str, Any]:
+        """How that node last said that it is in the network; empty before it did."""
+        return self.nodes[number].latest("network")
 
     def sent(self, kind: str, *others: Program) -> int:
         """Messages of this kind that left all nodes and these."""

@@ -1,0 +1,1 @@
+"""Supernodes in the laboratory: the product's own members on hosts in virtual time."""
