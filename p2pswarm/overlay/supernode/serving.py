@@ -102,7 +102,7 @@ class Serving:
         self.family.tick(now, self.hosts, relieved=self._relieved())
         if now >= self._next_ping:
             self._next_ping = now + PING_EVERY
-            for link in self.links:
+            for link in list(self.links):  # one that does not read may leave over it
                 link.send(Ping().encode().encode())
         if now >= self._next_hosts:
             self._next_hosts = now + HOSTS_EVERY
