@@ -30,7 +30,9 @@ pytestmark = pytest.mark.timeout(120)
 @pytest.fixture
 def crowd(tmp_path: Path) -> Iterator[Mesh]:
     with ExitStack() as stack:
-        yield Mesh(tmp_path, stack, on="supernode")
+        mesh = Mesh(tmp_path, stack, on="supernode")
+        mesh.wait = "1s"  # what is not found then is looked for again
+        yield mesh
 
 
 def name_of(number: int) -> str:
@@ -131,14 +133,15 @@ def test_everything_is_found_both_ways_and_from_everywhere(crowd: Mesh) -> None:
         assert line.startswith(f"supernode: {costs[lookup]['messages']} messages, ")
         sys.stdout.write(f"{lookup}: {line}\n")
     assert {cost["hits"] for cost in costs.values()} == {12}
-    # One question to our parent, which asks the others: answers of three come, from two links away at most.
+    # One question to our parent, which asks the others, and answers of three come. While two of them have not
+    # tested each other yet, the third passes it on.
     assert costs["recursive"]["messages"] >= 1 + 3
-    assert costs["recursive"]["hops"] == 2
+    assert costs["recursive"]["hops"] in (2, 3)
     # Each of the three is asked by ourselves, answers, and ends.
     assert costs["iterative"]["messages"] >= 3 * 3
     assert costs["iterative"]["hops"] == 1
     for number in SUPERS[1:]:
-        rows, _ = crowd.search("common", connect=[number])
+        rows, _ = crowd.find("common", 12, connect=[number])
         assert names(rows) == everything
     assert {crowd.stands(number)["role"] for number in CHILDREN} == {"ordinary"}
 
@@ -209,7 +212,11 @@ def test_a_file_is_fetched_as_a_swarm_in_ranges_and_by_a_push(crowd: Mesh) -> No
     crowd.share({}, [0], *SUPER)
     crowd.share({"blue moon.mp3": SONG}, [1])
     (row,), _ = crowd.find("blue moon", 1)
-    crowd.until(lambda: "info_hash" in crowd.search("blue moon")[0][0], "it is hashed")
+
+    def hashed() -> bool:
+        return any("info_hash" in row for row in crowd.search("blue moon")[0])
+
+    crowd.until(hashed, "it is hashed")
     assert row["token"].startswith("supernode:btih:") or row["token"].startswith("supernode://")
     swarm = fetch(crowd, 1, "swarm")
     assert {event["address"] for event in events(swarm, "peer_joined")} == {crowd.host(2)}
