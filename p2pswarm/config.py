@@ -259,6 +259,8 @@ def _bounds(most: int) -> Unit:
                 return
             case (low, high):
                 value = f"{low}-{high}"
+            case _:
+                value = repr(value)
         raise ValueError(f"{value} is not a range from 1 to {most}, the smaller one first")
 
     return Unit("LOW-HIGH", _parse_bounds, lambda bounds: f"{bounds[0]}-{bounds[1]}", check)

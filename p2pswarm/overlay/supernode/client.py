@@ -3,22 +3,23 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
-from p2pswarm.formats.thex import TigerTree
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.files.exchange import Exchange
+from p2pswarm.overlay.files.moves import Moves
 from p2pswarm.overlay.files.sources import Source
 from p2pswarm.overlay.files.transfers import Transfers
 from p2pswarm.overlay.hosts.cache import HostFile
 from p2pswarm.overlay.hosts.hosts import Hosts
-from p2pswarm.overlay.network import Cost, NetworkStatus, Part
+from p2pswarm.overlay.living import Life
+from p2pswarm.overlay.network import Cost, NetworkStatus
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.supernode.announcing import Announcing
 from p2pswarm.overlay.supernode.known import Known
@@ -27,7 +28,6 @@ from p2pswarm.overlay.supernode.options import Options
 from p2pswarm.overlay.supernode.results import NAME
 from p2pswarm.overlay.supernode.spare import Spare
 from p2pswarm.overlay.supernode.us import Us
-from p2pswarm.overlay.talk import Sink
 from p2pswarm.overlay.tools import Tools
 from p2pswarm.wire.supernode.pushing import Push
 
@@ -39,7 +39,7 @@ SAVE_EVERY = 10.0  # seconds between looks whether the host cache is worth writi
 SAVE_AT_END = 0.5  # seconds; a node has three to end
 
 
-class Supernode:
+class Supernode(Moves):
     """A `FileNetwork`."""
 
     name = NAME
@@ -56,28 +56,23 @@ class Supernode:
         self._member = Member(tools.port, tools.dice, us, known, tools.up, self._pushed)
         self._announcing = Announcing(self._member)
         self._transfers = Transfers(exchange, self, self._seek, network=NAME)
-        self._life: asyncio.Task[None] | None = None
-        self._opening = asyncio.Lock()
-        self._left = 0  # times
+        self._life = Life("the supernode network")
 
     async def join(self) -> None:
         """Raises NetworkError when no super node takes us in; they go on being tried until `leave`."""
-        left = self._left
-        async with self._opening:
-            if self._life is None:
-                await self._file.load()
-                await self._member.open()
-                if self._left != left:
-                    raise NetworkError("we left the supernode network while we joined it")
-                self._transfers.open()
-                self._life = asyncio.create_task(self._live())
-                self._life.add_done_callback(_ended)
+        await self._life.begin(self._open, self._live)
         try:
             await self._member.settled()
         except TimeoutError as error:
             raise NetworkError(f"no super node takes us in: {self._member.trouble}") from error
 
+    async def _open(self) -> None:
+        """Raises PortTakenError."""
+        await self._file.load()
+        await self._member.open()
+
     async def _live(self) -> None:
+        self._transfers.open()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._transfers.run())
@@ -87,7 +82,6 @@ class Supernode:
                     await asyncio.sleep(SAVE_EVERY)
                     await self._file.save()
         finally:
-            self._transfers.close()
             await self._remember()
 
     async def _remember(self) -> None:
@@ -99,11 +93,7 @@ class Supernode:
             log.warning("super nodes are not remembered: the disk hangs")
 
     async def leave(self) -> None:
-        self._left += 1
-        life, self._life = self._life, None
-        if life is not None:
-            life.cancel()
-            await asyncio.wait([life])
+        await self._life.end(self._transfers.close)
 
     def share(self, catalog: Catalog) -> None:
         """Once. Raises InvalidStateError the second time."""
@@ -120,47 +110,6 @@ class Supernode:
         async with aclosing(self._member.search(query, cost)) as hits:
             async for hit in hits:
                 yield hit
-
-    # Getting them
-
-    async def fetch(
-        self, hit: Hit, offset: int, sink: Sink, gate: asyncio.Event | None = None
-    ) -> int:
-        """The bytes of a hit from `offset` on, read while the gate is open; returns how many.
-
-        Raises BusyError, NetworkError.
-        """
-        return await self._transfers.fetch(hit, offset, sink, gate)
-
-    async def torrent(self, hit: Hit) -> bytes:
-        """The .torrent of a hit with an info-hash, from its host, which is one of us.
-
-        Nothing says yet that it is what it should be. Raises BusyError, NetworkError.
-        """
-        return await self._transfers.torrent(hit)
-
-    async def tree(self, hit: Hit) -> TigerTree | None:
-        """The tiger tree of a hit from its host, with the root that the hit told; None when there is none.
-
-        Raises BusyError, NetworkError.
-        """
-        return await self._transfers.tree(hit)
-
-    def others(self, hit: Hit) -> Sequence[Hit]:
-        """Hosts that a host of this file has named meanwhile, each once."""
-        return self._transfers.others(hit)
-
-    def judge(self, hit: Hit, *, good: bool) -> None:
-        """What its host gave was what it should be, or was not: others hear of it."""
-        self._transfers.judge(hit, good=good)
-
-    def lend(self, part: Part) -> Callable[[], None]:
-        """Give others what we have of a download, until what is returned is called."""
-        return self._transfers.lend(part)
-
-    def answers(self, address: Address) -> bool:
-        """Whether a host of this network was found there when we dialed it. A hit alone is only a claim."""
-        return self._transfers.answers(address)
 
     # What files need of the network
 
@@ -193,8 +142,3 @@ class Supernode:
 
     async def _seek(self, source: Source) -> None:
         """A hit names the parent of who cannot be dialed; there is no other way to him."""
-
-
-def _ended(life: asyncio.Task[None]) -> None:
-    if not life.cancelled() and (error := life.exception()) is not None:
-        log.error("a bug in p2pswarm", exc_info=error)

@@ -72,7 +72,7 @@ class Member:
         self.us, self._port, self._dice, self._known = us, port, dice, known
         self._up, self._push = up, pushed
         self._clock = asyncio.get_running_loop().time
-        self._nonces = Nonces(dice.randbytes)
+        self._nonces = Nonces()
         self._tester = Tester(port, us.node, AGENT, self._clock)
         self._knocks = Knocks()
         self._pinging = Pinging(port, dice, self._state, self._ponged)
