@@ -238,6 +238,8 @@ class Serving:
         alone = not self._believed
         self._believed[link] = None
         self.flood.confirmed(link)
+        if link.address is not None:  # our test has dialed it there, if we have not
+            self._known.answered(link.address)
         named = self._named.pop(link, None)
         if named is not None:
             self._home.told(Hosts.read(named).entries, link.remote)
