@@ -20,10 +20,10 @@ from p2pswarm.lab.progress import Progress, quietly
 from p2pswarm.lab.results import Chart, Line, Result, Table
 from p2pswarm.lab.spreading import spreads
 from p2pswarm.lab.supernodes.architecture import Supernodes
-from p2pswarm.lab.topologies import Graph, two_tier
+from p2pswarm.lab.topologies import Graph, drawn_graph, random_graph, two_tier
 from p2pswarm.overlay.gnutella.links.agreement import FLAT_TTL
 
-__all__ = ["ALL", "GNUTELLA", "Maker", "Tried", "compare", "tiers", "tried"]
+__all__ = ["ALL", "GNUTELLA", "Maker", "Tried", "compare", "super_nodes", "tried", "ultrapeers"]
 
 Maker: TypeAlias = Callable[[VirtualLoop, Graph, Random], Architecture]
 """Makes an architecture for the peers of a flat graph, with their edges or with others."""
@@ -50,10 +50,23 @@ class Tried:
         return fmean(outcome.messages.get(kind, 0) for outcome in self.outcomes)
 
 
-def tiers(peers: int, dice: Random, supers: int = 200, links: int = 32) -> Graph:
-    """So many peers in two tiers; fewer ultrapeers where there are not enough peers for a leaf each."""
-    supers = min(supers, max(peers // 16 * 2, 4))
-    return two_tier(supers, links, peers - supers, dice)
+def ultrapeers(peers: int, dice: Random, *, exact: bool = False) -> Graph:
+    """200 with 32 links each; fewer of them where there are not enough peers."""
+    return _tiers(peers, min(200, max(peers // 16 * 2, 4)), 32, dice, exact=exact)
+
+
+def super_nodes(peers: int, dice: Random, *, exact: bool = False) -> Graph:
+    """One for a hundred children, with 40 links each."""
+    return _tiers(peers, max(round(peers / 101), 3), 40, dice, exact=exact)
+
+
+def _tiers(peers: int, supers: int, links: int, dice: Random, *, exact: bool) -> Graph:
+    """Of links that are drawn fewer are left; `exact`: all have as many, or there are too few others."""
+    if exact:
+        top = random_graph(supers, min(links, (supers - 1) // 2 * 2), dice)
+    else:
+        top = drawn_graph(supers, links, dice)
+    return two_tier(top, peers - supers)
 
 
 def _flat(ttl: int) -> Maker:
@@ -64,16 +77,20 @@ def _last_hop(ttl: int) -> Maker:
     return lambda loop, graph, dice: Flood(loop, graph, ttl, dice, routing=True)
 
 
-def _two_tier(ttl: int) -> Maker:
-    return lambda loop, graph, dice: Flood(loop, tiers(graph.nodes, dice), ttl, dice)
+def _two_tier(ttl: int, *, exact: bool = False) -> Maker:
+    return lambda loop, graph, dice: Flood(
+        loop, ultrapeers(graph.nodes, dice, exact=exact), ttl, dice
+    )
 
 
 def _two_tier_last_hop(ttl: int) -> Maker:
-    return lambda loop, graph, dice: Flood(loop, tiers(graph.nodes, dice), ttl, dice, routing=True)
+    return lambda loop, graph, dice: Flood(
+        loop, ultrapeers(graph.nodes, dice), ttl, dice, routing=True
+    )
 
 
 def _dynamic(enough: int) -> Maker:
-    return lambda loop, graph, dice: Dynamic(loop, tiers(graph.nodes, dice), enough, dice)
+    return lambda loop, graph, dice: Dynamic(loop, ultrapeers(graph.nodes, dice), enough, dice)
 
 
 def _walkers(k: int, steps: int, check: int = 0) -> Maker:
@@ -89,6 +106,7 @@ GNUTELLA: tuple[Maker, ...] = (
     _walkers(32, MOST_STEPS),
     _walkers(32, MOST_STEPS, check=4),
     _two_tier(3),
+    _two_tier(3, exact=True),
     _two_tier_last_hop(3),
     _dynamic(10),
     _dynamic(50),
@@ -100,13 +118,13 @@ def _central(loop: VirtualLoop, graph: Graph, _: Random) -> Architecture:
     return Central(loop, graph.nodes)
 
 
-def _supernodes(loop: VirtualLoop, graph: Graph, dice: Random) -> Architecture:
-    return Supernodes(
-        loop, tiers(graph.nodes, dice, supers=max(round(graph.nodes / 101), 3), links=40), dice
+def _supernodes(*, exact: bool = False) -> Maker:
+    return lambda loop, graph, dice: Supernodes(
+        loop, super_nodes(graph.nodes, dice, exact=exact), dice
     )
 
 
-ALL: tuple[Maker, ...] = (*GNUTELLA, _supernodes, _central)
+ALL: tuple[Maker, ...] = (*GNUTELLA, _supernodes(), _supernodes(exact=True), _central)
 
 
 def tried(

@@ -35,4 +35,5 @@ def named(name: str, nodes: int | None, dice: Random) -> Graph:
 def _tiers(nodes: int, children: int, links: int, dice: Random) -> Graph:
     """In a small network all at the top are linked to each other, but for one where parity wants it."""
     supers = round(nodes / (1 + children))
-    return two_tier(supers, min(links, (supers - 1) // 2 * 2), nodes - supers, dice)
+    top = random_graph(supers, min(links, (supers - 1) // 2 * 2), dice)
+    return two_tier(top, nodes - supers)

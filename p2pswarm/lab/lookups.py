@@ -17,7 +17,7 @@ from p2pswarm.lab.loop import VirtualLoop, play
 from p2pswarm.lab.progress import Progress, quietly
 from p2pswarm.lab.results import Chart, Line, Result, Table
 from p2pswarm.lab.supernodes.architecture import Supernodes
-from p2pswarm.lab.topologies import two_tier
+from p2pswarm.lab.topologies import drawn_graph, two_tier
 from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Lookup, Query
 
@@ -76,7 +76,7 @@ class _Bench:
         self._loop, self._peers, self._things = loop, peers, things
         self._dice = Random(seed)
         supers = max(round(peers / (1 + CHILDREN)), 4)
-        graph = two_tier(supers, LINKS, peers - supers, self._dice)
+        graph = two_tier(drawn_graph(supers, LINKS, self._dice), peers - supers)
         self.network = Supernodes(loop, graph, self._dice)
         self._supers = supers
         self._asked: list[tuple[str, tuple[Question, ...]]] = []

@@ -19,7 +19,7 @@ def spreads(seed: int = 1) -> tuple[Spread, ...]:
     """The same flood among equals and among ultrapeers, then a dynamic query."""
     dice = Random(seed)
     flat = random_graph(48, 4, dice)
-    tiers = two_tier(12, 4, 96, dice)
+    tiers = two_tier(random_graph(12, 4, dice), 96)
     return (
         _spread("Flood, TTL 4, among equals", flat, 4, dice),
         _spread("Flood, TTL 3, among ultrapeers; leaves by their tables", tiers, 3, dice),

@@ -20,7 +20,7 @@ from random import Random
 
 from p2pswarm.errors import FormatError
 
-__all__ = ["CRAWLS", "Edge", "Graph", "load", "random_graph", "two_tier"]
+__all__ = ["CRAWLS", "Edge", "Graph", "drawn_graph", "load", "random_graph", "two_tier"]
 
 Edge = tuple[int, int]
 
@@ -44,6 +44,11 @@ class Graph:
             found[one].append(other)
             found[other].append(one)
         return tuple(map(tuple, found))
+
+    @property
+    def links(self) -> float:
+        """How many others of the upper tier one of it is linked to, on average."""
+        return 2 * sum(max(edge) < self.supers for edge in self.edges) / self.supers
 
     def distances(self, origin: int) -> dict[int, int]:
         """Hops from there to everybody who can be reached."""
@@ -138,8 +143,12 @@ def _mixed(edges: list[Edge], dice: Random) -> list[Edge]:
     return edges
 
 
-def _drawn(nodes: int, links: int, dice: Random) -> Graph:
-    """Raises ValueError when that does not hold together."""
+def drawn_graph(nodes: int, links: int, dice: Random) -> Graph:
+    """Pairs are drawn for `links` of each; what was drawn twice is there once. In one component.
+
+    So the counts of `OVERLAYS.md` §5.3 had their upper tiers: of 63 with 40 links each, 29 are left on
+    average. Raises ValueError when it does not hold together.
+    """
     for _ in range(_MOST_TRIES):
         edges: dict[Edge, None] = {}
         for _ in range(nodes * links // 2):
@@ -151,12 +160,7 @@ def _drawn(nodes: int, links: int, dice: Random) -> Graph:
     raise ValueError(f"{nodes} nodes with {links} links drawn for each fall apart")
 
 
-def two_tier(supers: int, links: int, leaves: int, dice: Random) -> Graph:
-    """`supers` linked to each other; all `leaves` are dealt to them evenly, one parent each.
-
-    Pairs are drawn for `links` of each, and what was drawn twice is there once, as in the counts that ours
-    are compared with: of 63 with 40 links each, 29 are left on average. Raises ValueError.
-    """
-    top = _drawn(supers, links, dice)
-    below = tuple((leaf % supers, supers + leaf) for leaf in range(leaves))
-    return Graph(supers + leaves, (*top.edges, *below), supers)
+def two_tier(top: Graph, leaves: int) -> Graph:
+    """All leaves are dealt evenly to the nodes of `top`, one parent each."""
+    below = tuple((leaf % top.nodes, top.nodes + leaf) for leaf in range(leaves))
+    return Graph(top.nodes + leaves, (*top.edges, *below), top.nodes)

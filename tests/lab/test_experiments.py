@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from p2pswarm.lab.architecture import names_of, questions, scatter
-from p2pswarm.lab.compare import ALL, GNUTELLA, compare, tiers
+from p2pswarm.lab.compare import ALL, GNUTELLA, compare, super_nodes, ultrapeers
 from p2pswarm.lab.coverage import coverage
 from p2pswarm.lab.results import from_json, to_json
 from p2pswarm.lab.spreading import spreads
@@ -48,7 +48,8 @@ def test_coverage(small: str) -> None:
 def test_compare(small: str) -> None:
     result = compare(topology=small, things=3, replication=0.05)
     costs = {row[0]: row for row in result.tables[0].rows}
-    assert len(costs) == len(ALL)
+    assert len(result.tables[0].rows) == len(ALL)
+    assert len(costs) == len(ALL) - 2  # among so few, everybody is linked to everybody
     recall, queries = ({name: row[column] for name, row in costs.items()} for column in (5, 1))
     assert recall["flood TTL 7"] == 1
     assert queries["flood TTL 7"] == 2 * 240 - 120 + 1
@@ -57,19 +58,33 @@ def test_compare(small: str) -> None:
     assert queries["flood TTL 5 + QRP"] < queries["flood TTL 5"]
     assert queries["32 walkers x 64 steps"] == 32 * 64
     assert (queries["central index"], recall["central index"]) == (1, 1)
-    assert len({name for name, *_ in result.tables[1].rows}) == len(ALL)
+    assert {name for name, *_ in result.tables[1].rows} == set(costs)
     assert from_json(to_json(result)) == result
     some = GNUTELLA[2:3]
     assert compare(some, small, 3, 0.05) == compare(some, small, 3, 0.05)
     assert compare(some, small, 3, 0.05) != compare(some, small, 3, 0.05, seed=2)
 
 
-@pytest.mark.parametrize("peers", [40, 120, 6301])
-def test_tiers_for_any_number_of_peers(peers: int) -> None:
-    graph = tiers(peers, Random(1))
-    assert graph.nodes == peers
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("peers", [20, 40, 120, 6301])
+def test_tiers_for_any_number_of_peers(peers: int, *, exact: bool) -> None:
+    dice = Random(1)
+    graph, supers = ultrapeers(peers, dice, exact=exact), super_nodes(peers, dice, exact=exact)
+    assert graph.nodes == supers.nodes == peers
     assert 4 <= graph.supers <= 200
-    assert max(len(each) for each in graph.neighbours[: graph.supers]) <= 32 + 32
+    assert 3 <= supers.supers <= 62
+
+
+def test_of_drawn_links_fewer_are_left() -> None:
+    dice = Random(1)
+    assert (ultrapeers(6301, dice, exact=True).links, round(ultrapeers(6301, dice).links)) == (
+        32,
+        30,
+    )
+    assert (super_nodes(6301, dice, exact=True).links, round(super_nodes(6301, dice).links)) == (
+        40,
+        29,
+    )
 
 
 def test_spreads_show_every_message() -> None:

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from p2pswarm.errors import FormatError
-from p2pswarm.lab.topologies import Graph, load, random_graph, two_tier
+from p2pswarm.lab.topologies import Graph, drawn_graph, load, random_graph, two_tier
 
 RING = Graph(6, ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (0, 5)), 6)
 
@@ -61,6 +61,16 @@ def test_a_random_graph_has_equal_nodes(nodes: int, degree: int) -> None:
     assert len(graph.distances(0)) == nodes
 
 
+def test_what_is_drawn_twice_is_one_link() -> None:
+    graph = drawn_graph(63, 40, Random(1))
+    assert len(set(graph.edges)) == len(graph.edges)
+    assert 27 < 2 * len(graph.edges) / 63 < 31  # 62 (1 - (1 - 1/1953)^1260) = 29.5
+    assert len(graph.distances(0)) == 63
+    assert drawn_graph(3, 40, Random(1)).edges != ()
+    with pytest.raises(ValueError, match="fall apart"):
+        drawn_graph(50, 1, Random(1))
+
+
 def test_another_seed_is_another_graph() -> None:
     assert random_graph(20, 4, Random(1)) == random_graph(20, 4, Random(1))
     assert random_graph(20, 4, Random(1)) != random_graph(20, 4, Random(2))
@@ -73,7 +83,7 @@ def test_there_is_not_every_graph(nodes: int, degree: int) -> None:
 
 
 def test_two_tiers() -> None:
-    graph = two_tier(10, 4, 83, Random(1))
+    graph = two_tier(random_graph(10, 4, Random(1)), 83)
     assert (graph.nodes, graph.supers, len(graph.edges)) == (93, 10, 20 + 83)
     degrees = [len(each) for each in graph.neighbours]
     assert Counter(degrees[:10]) == {4 + 9: 3, 4 + 8: 7}
@@ -82,7 +92,7 @@ def test_two_tiers() -> None:
 
 
 def test_some_nodes_are_left() -> None:
-    left = two_tier(4, 2, 4, Random(1)).only([0, 2, 5, 4])
+    left = two_tier(random_graph(4, 2, Random(1)), 4).only([0, 2, 5, 4])
     assert left.nodes == 4
     assert left.supers == 2
     assert (0, 3) in left.edges

@@ -23,7 +23,11 @@ class Flood:
     @property
     def name(self) -> str:
         graph = self._network.graph
-        tiers = f"{graph.supers} ultrapeers, " if graph.supers < graph.nodes else ""
+        tiers = (
+            f"{graph.supers} ultrapeers, {graph.links:.0f} links, "
+            if graph.supers < graph.nodes
+            else ""
+        )
         return f"{tiers}flood TTL {self._ttl}{' + QRP' if self._routing else ''}"
 
     async def build(self, shelves: Sequence[Sequence[str]]) -> None:
@@ -54,7 +58,8 @@ class Dynamic:
 
     @property
     def name(self) -> str:
-        return f"{self._network.graph.supers} ultrapeers, dynamic, {self._enough} wanted"
+        graph = self._network.graph
+        return f"{graph.supers} ultrapeers, {graph.links:.0f} links, dynamic, {self._enough} wanted"
 
     async def build(self, shelves: Sequence[Sequence[str]]) -> None:
         await self._network.build(shelves)

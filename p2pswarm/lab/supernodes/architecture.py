@@ -42,7 +42,8 @@ class Supernodes:
     @property
     def name(self) -> str:
         iterative = ", iterative" if self._lookup is Lookup.ITERATIVE else ""
-        return f"{self._graph.supers} super nodes, flood TTL 7{iterative}"
+        graph = self._graph
+        return f"{graph.supers} super nodes, {graph.links:.0f} links, flood TTL 7{iterative}"
 
     async def build(self, shelves: Sequence[Sequence[str]]) -> None:
         """Raises RuntimeError when not everybody found a place."""

@@ -314,6 +314,11 @@ class Member:
     def stop(self, guid: bytes) -> None:
         self._role.stop(guid)
 
+    def searched(self, *, found: bool) -> None:
+        """A question of ours has ended."""
+        if isinstance(self._role, Ordinary):
+            self._role.searched(found=found)
+
     def here(self, query: Query) -> Sequence[Found]:
         """What we know without asking anybody: our children's."""
         return self._role.here(query) if isinstance(self._role, Serving) else ()

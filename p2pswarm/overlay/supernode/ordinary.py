@@ -38,9 +38,11 @@ log = logging.getLogger(__name__)
 # A parent that a power cut takes says nothing. Whom UDP reaches is asked by it, as no long list of files of
 # ours stands before the question there; within ten seconds in all, another parent is to be found.
 # Datagrams alone do not end it: who floods a super node with pings would take all its children.
-QUIET = 2.5  # seconds without a word of our parent after which it is pinged, once a second
-INSIST = 3.5  # after which it is asked over the link as well
-GONE = 6.0  # and after which it is left, if it ever answered a ping
+QUIET = 4.0  # seconds without a word of our parent after which it is pinged, once a second
+INSIST = 5.0  # after which it is asked over the link as well
+GONE = 7.0  # and after which it is left, if it ever answered a ping
+FRUITLESS = 8  # searches in a row without a hit, after which another parent is sought
+STAY = 900.0  # seconds with a parent before that: who asks for what nobody has does not go round
 
 
 class Ordinary:
@@ -56,6 +58,7 @@ class Ordinary:
         self.parent: Link | None = None
         self._telling: Telling | None = None  # it
         self._ponged: float | None = None  # when it last answered by UDP
+        self._fruitless = 0  # searches in a row that found nothing
         self.trouble = ""
         """Why the last one whom we dialed is not our parent."""
 
@@ -122,7 +125,7 @@ class Ordinary:
 
     def _adopt(self, link: Link) -> Telling:
         self.parent, link.place = link, Place.PARENT
-        self._ponged = None
+        self._ponged, self._fruitless = None, 0
         self._seeking.found(link.address)
         telling = self._telling = Telling(link, self._us.files)
         log.debug("supernode: %s is our parent", link.remote)
@@ -147,6 +150,13 @@ class Ordinary:
     def stop(self, guid: bytes) -> None:
         if self.parent is not None:
             self.parent.send(Stop(guid).encode().encode())
+
+    def searched(self, *, found: bool) -> None:
+        """A search through our parent has ended. One that swallows all of them is left for another."""
+        parent, now = self.parent, self._clock()
+        self._fruitless = 0 if found else self._fruitless + 1
+        if parent is not None and self._fruitless >= FRUITLESS and now - parent.since >= STAY:
+            parent.close(NetworkError("nothing is ever found through it"))
 
     def failed_tests(self) -> None:
         """We are no super node, whoever invited us."""

@@ -59,6 +59,9 @@ class Asking(Protocol):
     def stop(self, guid: bytes) -> None:
         """There is enough."""
 
+    def searched(self, *, found: bool) -> None:
+        """The network was asked, and that is all."""
+
     def here(self, query: Query) -> Sequence[Found]:
         """What we know ourselves, as a super node: our children's."""
 
@@ -114,8 +117,11 @@ class Searching:
         try:
             self._send(waiting)
             async with aclosing(waiting.inbox.hits(lambda: min(wait, end - clock()))) as hits:
+                found = False
                 async for hit in hits:
+                    found = True
                     yield hit
+                self._network.searched(found=found)
         finally:
             guid = waiting.query.guid
             del self._open[guid]

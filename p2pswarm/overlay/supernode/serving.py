@@ -104,7 +104,7 @@ class Serving:
         self.family.tick(now, self.hosts, relieved=self._relieved())
         if now >= self._next_ping:
             self._next_ping = now + PING_EVERY
-            for link in self.links:
+            for link in list(self.links):  # one that does not read may leave over it
                 link.send(Ping().encode().encode())
         if now >= self._next_hosts:
             self._next_hosts = now + HOSTS_EVERY
@@ -240,6 +240,8 @@ class Serving:
         alone = not self._believed
         self._believed[link] = None
         self.flood.confirmed(link)
+        if link.address is not None:  # our test has dialed it there, if we have not
+            self._known.answered(link.address)
         named = self._named.pop(link, None)
         if named is not None:
             self._home.told(Hosts.read(named).entries, link.remote)
@@ -306,8 +308,11 @@ class Serving:
     async def _test(self, link: Link, test: Test) -> None:
         # What a link passes is believed of its own address, and so it is tested there.
         port = test.port if link.address is None else link.address.port
+        linked = link.place is Place.LINK
         try:
-            verdict = await self._tester.test(link.remote, port, test.nonce, link.node)
+            verdict = await self._tester.test(
+                link.remote, port, test.nonce, link.node, linked=linked
+            )
         except BusyError as error:
             self._trust.unheard(link, self._clock())
             if link.place is Place.VISITOR:
@@ -316,14 +321,12 @@ class Serving:
         finally:
             self._tests.pop(link, None)
         link.send(verdict.encode().encode())
-        if link.place is Place.LINK:
+        if linked:
             self._judge(link, verdict)
 
     def _judge(self, link: Link, verdict: Verdict) -> None:
         reachable, rate = verdict.reachable, verdict.rate
         if self._trust.verdict(link, self._clock(), reachable=reachable, rate=rate):
-            if link.address is not None:  # where we dialed it, whoever dialed first
-                self._known.answered(link.address)
             self._confirm(link)
         else:
             log.debug("supernode: %s is no super node for us: %s", link.remote, verdict.text)

@@ -57,7 +57,7 @@ class Us:
 
     @property
     def address(self) -> Address | None:
-        """Where we are bound, or as far away as we are seen, and there by most; None while nobody has told."""
+        """Where we are bound, or the farthest place where most see us; None while nobody has told."""
         host = self._port.bound or self._chosen([*self._ends, *self._seen.values()])
         return None if host is None else Address(host, self._port.number)
 
@@ -71,6 +71,6 @@ class Us:
 
     @property
     def addresses(self) -> set[Address]:
-        """Where we know to be, and where most see us: what one teller says makes no other host ours."""
+        """Where we know to be, and where most see us: one teller makes no other host ours."""
         hosts = {self._port.bound, *self._ends, self._chosen(self._seen.values())}
         return {Address(host, self._port.number).normal for host in hosts if host is not None}

@@ -6,9 +6,9 @@ from random import Random
 from p2pswarm.lab.architecture import Architecture, Outcome, Question, names_of, scatter
 from p2pswarm.lab.gnutella.architectures import Dynamic, Flood
 from p2pswarm.lab.loop import VirtualLoop, play
-from p2pswarm.lab.topologies import two_tier
+from p2pswarm.lab.topologies import random_graph, two_tier
 
-GRAPH = two_tier(20, 6, 160, Random(2))
+GRAPH = two_tier(random_graph(20, 6, Random(2)), 160)
 (THING,) = scatter(GRAPH.nodes, 1, 9, Random(4))
 LEAF = 150
 

@@ -90,9 +90,11 @@ def test_one_test_of_a_visitor_at_a_time(tmp_path: Path) -> None:
         begun: list[int] = []
         test = one.serving._tester.test
 
-        def counted(asker: Address, port: int, nonce: bytes, node: bytes) -> Awaitable[Verdict]:
+        def counted(
+            asker: Address, port: int, nonce: bytes, node: bytes, *, linked: bool
+        ) -> Awaitable[Verdict]:
             begun.append(port)
-            return test(asker, port, nonce, node)
+            return test(asker, port, nonce, node, linked=linked)
 
         one.serving._tester.test = counted  # type: ignore[method-assign, assignment]
         nonce = bytes(NONCE_SIZE)

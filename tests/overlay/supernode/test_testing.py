@@ -72,7 +72,7 @@ class Person:
         """As if the other had asked."""
         nonce = nonce or other.nonce()
         asker = Address(other.host.name, 50_000)
-        return await self.tester.test(asker, PORT, nonce, other.node)
+        return await self.tester.test(asker, PORT, nonce, other.node, linked=True)
 
 
 class Door:
@@ -244,12 +244,12 @@ def test_a_probe_is_answered_once_and_with_no_more_than_it_may(tmp_path: Path) -
             meeting = await Meeting.dial(stranger.port, tested.address, patience=5, most=1 << 20)
             hello = Hello(A, PORT, Want.TEST, "test", False, False, tested.nonce())
             assert isinstance(await meeting.greet(hello, 5), Welcome)
-            meeting.say(Probe(PROBE_SIZE))
+            meeting.say(Probe(PROBE_SIZE, bytes(16)))
             came = 0
             while came < PROBE_SIZE:
                 came += len((await meeting.hear(FrameKind.DATA, patience=5)).body)
             assert came == PROBE_SIZE
-            meeting.say(Probe(PROBE_SIZE))
+            meeting.say(Probe(PROBE_SIZE, bytes(16)))
             with pytest.raises(NetworkError, match="hung up"):
                 await meeting.hear(FrameKind.DATA, patience=5)
 
@@ -290,7 +290,7 @@ def test_what_nobody_hears_is_not_read(tmp_path: Path) -> None:
             meeting = await Meeting.dial(stranger.port, tested.address, patience=5, most=1 << 30)
             hello = Hello(A, PORT, Want.TEST, "test", False, False, tested.nonce())
             await meeting.greet(hello, 5)
-            meeting.say(Probe(PROBE_SIZE))
+            meeting.say(Probe(PROBE_SIZE, bytes(16)))
             await asyncio.sleep(30)
             assert tested.host.sent < 4 * PROBE_SIZE
             with pytest.raises(NetworkError, match="said nothing"):  # of what we wait for
