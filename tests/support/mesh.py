@@ -1,4 +1,4 @@
-"""A network without a server, of processes on loopback: nodes that share, and visitors that search and fetch."""
+"""A network without a server, of processes on loopback: nodes that share, visitors that search and fetch."""
 
 import itertools
 import os
