@@ -194,6 +194,9 @@ class Networks:
             settings.firewalled,
             settings.wait,
         )
+        knows = connect or supernodes or (self._folder / SUPERNODES).exists()
+        if not options.willing and not knows:  # and nobody comes to an ordinary node
+            raise HostError("which super node? Name one with --connect")
         identity = await tools.disk.run(
             Identity.take, self._folder / NODE_ID, new_guid(tools.dice), "the supernode network"
         )

@@ -5,6 +5,7 @@ whoever starts beside us may not have a name yet.
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 
 from p2pswarm.discovery.names import SystemNames
 from p2pswarm.formats.ids import Address
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 
 TRIES = 10
 AGAIN = 1.0  # seconds
+PATIENCE = 10.0  # seconds in all: a system may think for as long about a single name
 
 
 async def places(named: Sequence[Address]) -> tuple[Address, ...]:
@@ -33,12 +35,14 @@ async def _place(named: Address) -> list[Address]:
 
 
 async def _look_up(named: Address) -> list[Address]:
-    for _ in range(TRIES):
-        try:
-            results = await SystemNames().resolve(named.host, named.port)
-        except (OSError, UnicodeError) as error:
-            log.debug("%s has no address yet: %s", named.host, error)
-            await asyncio.sleep(AGAIN)
-        else:
-            return [Address(result["host"], named.port) for result in results]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            for _ in range(TRIES):
+                try:
+                    results = await SystemNames().resolve(named.host, named.port)
+                except (OSError, UnicodeError) as error:
+                    log.debug("%s has no address yet: %s", named.host, error)
+                    await asyncio.sleep(AGAIN)
+                else:
+                    return [Address(result["host"], named.port) for result in results]
     return []

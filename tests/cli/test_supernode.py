@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from p2pswarm.cli.exits import Exit
+from tests.cli.conftest import Command
 from tests.support.mesh import PATIENCE, PORT, Mesh
 from tests.support.processes import Program
 
@@ -27,7 +30,9 @@ pytestmark = pytest.mark.timeout(120)
 @pytest.fixture
 def crowd(tmp_path: Path) -> Iterator[Mesh]:
     with ExitStack() as stack:
-        yield Mesh(tmp_path, stack, on="supernode")
+        mesh = Mesh(tmp_path, stack, on="supernode")
+        mesh.wait = "1s"  # what is not found then is looked for again
+        yield mesh
 
 
 def name_of(number: int) -> str:
@@ -62,6 +67,45 @@ def settle(crowd: Mesh, supers: Sequence[int] = SUPERS, others: Sequence[int] = 
     crowd.until(have, "the super nodes are linked and have all the children")
 
 
+WRONG = {
+    "--supernode-role boss": "'boss' is not a role: auto, ordinary, super",
+    "--children 150-60": "150-60 is not a range from 1 to 10000, the smaller one first",
+    "--children 0-5": "0-5 is not a range from 1 to 10000, the smaller one first",
+    "--children many": "'many' is not a range such as 60-150",
+    "--links 5-5000": "5-5000 is not a range from 1 to 1000, the smaller one first",
+    "--rewire 0": "links have to last for some time",
+    "--promote-after soon": "'soon' is not a duration such as 30m, 1h30m or 90",
+    "--supernodes 127.0.0.1": "'127.0.0.1' is not HOST:PORT",
+    "--firewalled --supernode-role super": "nobody could connect to such a super node",
+}
+
+
+@pytest.mark.parametrize("options", WRONG)
+def test_wrong_usage_is_named_in_one_line(command: Command, options: str) -> None:
+    flag, *_ = options.split()
+    ran = command("share", ".", "--on", "supernode", *options.split())
+    assert (ran.code, ran.out) == (Exit.USAGE, "")
+    assert ran.err == f"p2pswarm: {flag}: {WRONG[options]}\n"
+
+
+@pytest.mark.parametrize("way", ["--connect", "--supernodes"])
+@pytest.mark.parametrize("doing", [("search", "x", "--via"), ("share", ".", "--on")], ids="".join)
+def test_hosts_where_nobody_can_be_end_the_command(
+    command: Command, doing: Sequence[str], way: str
+) -> None:
+    ran = command(*doing, "supernode", way, "0.0.0.0:4444", "--bind", "127.0.0.1", "--port", "0")
+    assert (ran.code, ran.out) == (Exit.NETWORK, "")
+    assert ran.err.startswith("p2pswarm: ")
+    assert ran.err.endswith("nobody can be dialed at 0.0.0.0:4444\n")
+    assert ran.err.count("\n") == 1
+
+
+def test_who_knows_nobody_is_told_so_at_once(command: Command) -> None:
+    ran = command("search", "x", "--via", "supernode", "--bind", "127.0.0.1", "--port", "0")
+    assert (ran.code, ran.out) == (Exit.ERROR, "")
+    assert ran.err == "p2pswarm: which super node? Name one with --connect\n"
+
+
 def two_tiers(crowd: Mesh) -> None:
     """Three super nodes, with three children each."""
     for number in SUPERS:
@@ -87,15 +131,17 @@ def test_everything_is_found_both_ways_and_from_everywhere(crowd: Mesh) -> None:
         costs[lookup] = cost_of(searching)
         (line,) = [note for note in searching.notes() if " messages, " in note]
         assert line.startswith(f"supernode: {costs[lookup]['messages']} messages, ")
+        sys.stdout.write(f"{lookup}: {line}\n")
     assert {cost["hits"] for cost in costs.values()} == {12}
-    # One question to our parent, which asks the others: answers of three come, from two links away at most.
+    # One question to our parent, which asks the others, and answers of three come. While two of them have not
+    # tested each other yet, the third passes it on.
     assert costs["recursive"]["messages"] >= 1 + 3
-    assert costs["recursive"]["hops"] == 2
+    assert costs["recursive"]["hops"] in (2, 3)
     # Each of the three is asked by ourselves, answers, and ends.
     assert costs["iterative"]["messages"] >= 3 * 3
     assert costs["iterative"]["hops"] == 1
     for number in SUPERS[1:]:
-        rows, _ = crowd.search("common", connect=[number])
+        rows, _ = crowd.find("common", 12, connect=[number])
         assert names(rows) == everything
     assert {crowd.stands(number)["role"] for number in CHILDREN} == {"ordinary"}
 
@@ -118,9 +164,7 @@ def seconds_until(crowd: Mesh, holds: Callable[[], bool], what: str) -> float:
     return time.monotonic() - began
 
 
-def test_the_children_of_a_dead_super_node_find_another_one(
-    crowd: Mesh, record_property: Callable[[str, object], None]
-) -> None:
+def test_the_children_of_a_dead_super_node_find_another_one(crowd: Mesh) -> None:
     two_tiers(crowd)
     crowd.find("common", 12, connect=[1])
     orphans = [number for number in CHILDREN if number % 3 == 0]
@@ -141,7 +185,7 @@ def test_the_children_of_a_dead_super_node_find_another_one(
     )
     rows, _ = crowd.find("common", 10, connect=[2])
     assert names(rows) == named(2, *CHILDREN)
-    record_property("rehomed", f"{first:.1f} s, {second:.1f} s")
+    sys.stdout.write(f"all children have a parent again after {first:.1f} s, {second:.1f} s\n")
     assert max(first, second) < REHOMED
 
 
@@ -168,7 +212,11 @@ def test_a_file_is_fetched_as_a_swarm_in_ranges_and_by_a_push(crowd: Mesh) -> No
     crowd.share({}, [0], *SUPER)
     crowd.share({"blue moon.mp3": SONG}, [1])
     (row,), _ = crowd.find("blue moon", 1)
-    crowd.until(lambda: "info_hash" in crowd.search("blue moon")[0][0], "it is hashed")
+
+    def hashed() -> bool:
+        return any("info_hash" in row for row in crowd.search("blue moon")[0])
+
+    crowd.until(hashed, "it is hashed")
     assert row["token"].startswith("supernode:btih:") or row["token"].startswith("supernode://")
     swarm = fetch(crowd, 1, "swarm")
     assert {event["address"] for event in events(swarm, "peer_joined")} == {crowd.host(2)}

@@ -1,6 +1,7 @@
 """Hosts that a user named: looked up, once each, and only where somebody can be."""
 
 import socket
+import threading
 from typing import Any
 
 import pytest
@@ -55,3 +56,20 @@ async def test_who_cannot_be_found_is_named_when_others_are(
 async def test_nobody_is_at_an_address_for_all(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     answer(monkeypatch, host)
     assert await places([Address(host, 80), Address("name", 80)]) == ()
+
+
+async def test_a_system_that_does_not_answer_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over = threading.Event()
+
+    def hang(*how: Any, **more: Any) -> list[Any]:
+        over.wait()
+        return []
+
+    monkeypatch.setattr(room, "PATIENCE", 0.01)
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        assert await places([Address("super", 80), HERE]) == (HERE,)
+    finally:
+        over.set()

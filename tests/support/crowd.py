@@ -15,14 +15,16 @@ from p2pswarm.overlay.hosts.hosts import Hosts
 from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Hit, Lookup, Query
 from p2pswarm.overlay.supernode.known import Known
+from p2pswarm.overlay.supernode.link import MOST_WAITING, Link
 from p2pswarm.overlay.supernode.member import Member
 from p2pswarm.overlay.supernode.options import Options, Wish
 from p2pswarm.overlay.supernode.serving import Serving
 from p2pswarm.overlay.supernode.us import Us
+from p2pswarm.wire.supernode.frames import Frame
 from p2pswarm.wire.supernode.shares import SharedFile
 from tests.support.world import World, simulate
 
-__all__ = ["PORT", "Crowd", "Someone", "file", "names", "play"]
+__all__ = ["PORT", "Crowd", "Someone", "file", "fill", "names", "play"]
 
 PORT = 46881
 
@@ -33,6 +35,18 @@ def file(number: int, name: str, sha1: bytes | None = None) -> SharedFile:
 
 def names(hits: Sequence[Hit]) -> list[str]:
     return sorted(hit.name for hit in hits)
+
+
+async def fill(link: Link) -> None:
+    """Two bytes more, and it is cut: the other side reads nothing (its stream is paused)."""
+    filler = Frame(0x7F, bytes(0xFFFF)).encode()
+    link.send(filler)
+    await asyncio.sleep(0.1)
+    while link._size + len(filler) < MOST_WAITING:
+        link.send(filler)
+    link.send(Frame(0x7F, bytes(MOST_WAITING - link._size - 5)).encode())
+    assert link._size == MOST_WAITING - 2
+    assert not link.over
 
 
 def play(folder: Path, story: Callable[["Crowd"], Awaitable[None]], seed: int = 1) -> float:

@@ -1,4 +1,4 @@
-"""A network without a server, of processes on loopback: nodes that share, visitors that search and fetch."""
+"""A network without a server, as processes on loopback: nodes that share, visitors that search and fetch."""
 
 import itertools
 import os
@@ -26,6 +26,7 @@ class Mesh:
     ) -> None:
         self.folder, self.stack, self.on = folder, stack, on
         self.options = options
+        self.wait = "2s"  # of a search, without a new hit
         self.nodes: list[Program] = []
         # Other tests run beside this one, perhaps the same one.
         self._network = f"127.{20 + os.getpid() % 200}.{next(_networks)}"
@@ -84,7 +85,7 @@ class Mesh:
         self, words: str, *more: object, connect: Sequence[int] = (0,)
     ) -> tuple[list[dict[str, Any]], Program]:
         """What is found, and the command that found it."""
-        looking = ("search", *words.split(), "--via", self.on, "--wait", "2s", *more)
+        looking = ("search", *words.split(), "--via", self.on, "--wait", self.wait, *more)
         with self.run(*looking, connect=connect) as searching:
             assert searching.wait(PATIENCE) == 0, searching.stderr
             rows = [event for event in searching.events if event["event"] == "result"]

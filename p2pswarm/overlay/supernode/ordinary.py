@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 
 # A parent that a power cut takes says nothing. Whom UDP reaches is asked by it, as no long list of files of
 # ours stands before the question there; within ten seconds in all, another parent is to be found.
-QUIET = 2.5  # seconds without a word of our parent after which it is pinged, once a second
-GONE = 6.0  # and after which it is left, if it ever answered a ping
+QUIET = 4.0  # seconds without a word of our parent after which it is pinged, once a second
+GONE = 7.0  # and after which it is left, if it ever answered a ping
 
 
 class Ordinary:

@@ -208,7 +208,7 @@ class Ambition:
     def step(self, now: float, *, ours: Iterable[Address], nobody: bool) -> Move | None:
         """`ours` is where we can be dialed, for the operator's list; `nobody`: we know no other node."""
         if self._options.supernodes:  # the operator decides, and nothing else
-            listed = any(map(self._options.listed, ours))
+            listed = self._options.willing and any(map(self._options.listed, ours))
             return None if listed is self.serving else self._turn(serve=listed)
         if self.serving:
             return self._keep(now, nobody=nobody)

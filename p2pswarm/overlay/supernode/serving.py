@@ -105,7 +105,7 @@ class Serving:
         self.family.tick(now, self.hosts, self._peers())
         if now >= self._next_ping:
             self._next_ping = now + PING_EVERY
-            for link in self.links:
+            for link in list(self.links):  # one that does not read may leave over it
                 link.send(Ping().encode().encode())
         if now >= self._next_hosts:
             self._next_hosts = now + HOSTS_EVERY
@@ -240,6 +240,8 @@ class Serving:
         alone = not self._believed
         self._believed[link] = self._clock()
         self.flood.confirmed(link)
+        if link.address is not None:  # our test has dialed it there, if we have not
+            self._known.answered(link.address)
         named = self._named.pop(link, None)
         if named is not None:
             self._home.told(Hosts.read(named).entries, link.remote)

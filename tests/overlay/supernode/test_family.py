@@ -5,11 +5,9 @@ from pathlib import Path
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.supernode.family import PUSHES, SHARES
-from p2pswarm.overlay.supernode.link import MOST_WAITING
-from p2pswarm.wire.supernode.frames import Frame
 from p2pswarm.wire.supernode.pushing import Push
 from p2pswarm.wire.supernode.shares import Share
-from tests.support.crowd import Crowd, Someone, file, play
+from tests.support.crowd import Crowd, Someone, file, fill, play
 
 ASKER = Address("10.0.0.77", 1234)
 
@@ -110,14 +108,7 @@ def test_a_child_that_reads_nothing_while_all_are_asked_how_they_are(tmp_path: P
         await asyncio.sleep(one.serving.family._next_ping - loop.time() - 0.5)
         assert kids[0].member.parent is not None
         kids[0].member.parent.stream.pause()
-        fill = Frame(0x7F, bytes(0xFFFF)).encode()
-        deaf.send(fill)
-        await asyncio.sleep(0.1)
-        while deaf._size + len(fill) < MOST_WAITING:
-            deaf.send(fill)
-        deaf.send(Frame(0x7F, bytes(MOST_WAITING - deaf._size - 5)).encode())
-        assert deaf._size == MOST_WAITING - 2
-        assert not deaf.over
+        await fill(deaf)
         await asyncio.sleep(2)
         assert deaf.over
         assert one.member.serves

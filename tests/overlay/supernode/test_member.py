@@ -246,9 +246,10 @@ def test_who_comes_after_the_end_is_refused(tmp_path: Path) -> None:
         await one.rest()
         kid = await crowd.someone(one, wish=Wish.ORDINARY)
         await asyncio.sleep(20)
-        assert kid.member.parent is None
+        assert kid.member.parent is not None
+        assert kid.member.parent.address == two.address  # whom the other one named
+        assert not one.serving.family.children
         one.again()
-        await crowd.world.until(lambda: kid.member.parent is not None, 100)
         await crowd.world.until(lambda: two.address in one.believed, 100)
 
     play(tmp_path, story)

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -376,6 +377,12 @@ def test_the_operator_decides_alone() -> None:
     other = ambition(Options(supernodes=(at(1),), wish=Wish.SUPER))
     other.invited(0)
     assert all(step(other, now, nobody=True) is None for now in range(0, 10_000, 50))
+
+
+@pytest.mark.parametrize("unwilling", [{"wish": Wish.ORDINARY}, {"firewalled": True}])
+def test_who_is_listed_and_opted_out_does_not_serve(unwilling: dict[str, Any]) -> None:
+    rooms = ambition(Options(supernodes=(OURS[0],), **unwilling))
+    assert all(step(rooms, now) is None for now in range(0, 10_000, 100))
 
 
 def test_who_meets_its_address_late_serves_then() -> None:

@@ -8,7 +8,7 @@ import pytest
 from p2pswarm.overlay.query import Lookup
 from p2pswarm.overlay.supernode.options import Wish
 from p2pswarm.wire.supernode.hosts import HOSTS_MOST
-from tests.support.crowd import PORT, Crowd, Someone, file, names, play
+from tests.support.crowd import PORT, Crowd, Someone, file, fill, names, play
 
 
 def queries(crowd: list[Someone]) -> int:
@@ -148,7 +148,11 @@ def test_dials_that_cross_leave_one_link(tmp_path: Path) -> None:
         await asyncio.sleep(3)
         for here, there in ((one, two), (two, one)):
             here.known.answered(there.address)
-        await crowd.world.until(lambda: one.believed and two.believed, 100)
+            (chosen,) = here.serving._linking._choose(1, 0.0)
+            assert chosen == there.address
+        await asyncio.gather(one.serving._dial(two.address), two.serving._dial(one.address))
+        for each in (one, two):
+            assert len([link for link in each.serving.links if not link.over]) == 1
         await asyncio.sleep(10)
         assert len(one.serving.links) == len(two.serving.links) == 1
 
@@ -204,5 +208,23 @@ def test_a_newcomer_learns_of_all_from_one(tmp_path: Path) -> None:
         supers = await crowd.supers(5)
         late = await crowd.someone(supers[0], wish=Wish.SUPER)
         await crowd.world.until(lambda: late.member.serves and len(late.believed) == 5, 60)
+
+    play(tmp_path, story)
+
+
+def test_a_link_that_reads_nothing_while_all_are_asked_how_they_are(tmp_path: Path) -> None:
+    """It is cut over the very question."""
+
+    async def story(crowd: Crowd) -> None:
+        one, two, _ = await crowd.supers(3)
+        (here,) = [link for link in one.serving.links if link.address == two.address]
+        (there,) = [link for link in two.serving.links if link.node == one.member.us.node]
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(one.serving._next_ping - loop.time() - 0.5, 0))
+        there.stream.pause()
+        await fill(here)
+        await asyncio.sleep(2)
+        assert here.over
+        assert one.member.serves
 
     play(tmp_path, story)
