@@ -12,7 +12,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.limits import Aims, Tokens
 from p2pswarm.overlay.remembering import remember
-from p2pswarm.overlay.supernode.asking import Us as Owner
+from p2pswarm.overlay.supernode.asking import Ours
 from p2pswarm.overlay.supernode.index import Index
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.options import Options
@@ -40,7 +40,7 @@ PING_EVERY = 60.0  # seconds: how much of its CPU is free?
 class Family:
     """`takes`, then `got` what it shares, until `left`."""
 
-    def __init__(self, options: Options, index: Index[Link | Owner]) -> None:
+    def __init__(self, options: Options, index: Index[Link | Ours]) -> None:
         self._most = options.children[1]
         self._index = index
         self._grooming: Grooming[Link] = Grooming(options)

@@ -10,7 +10,6 @@ left, or a moment later.
 
 import asyncio
 from collections import deque
-from enum import StrEnum
 from typing import Protocol
 
 from typing_extensions import override
@@ -19,11 +18,12 @@ from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.overlay.limits import Tokens
+from p2pswarm.overlay.supernode.asking import Role
 from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.supernode.frames import MOST, Frame, FrameFramer
 from p2pswarm.wire.supernode.keeping import Ping
 
-__all__ = ["CONGESTED", "Hearer", "Link", "Place"]
+__all__ = ["CONGESTED", "Hearer", "Link"]
 
 
 SILENCE = 30.0  # seconds without a word after which a neighbour is asked whether it is there
@@ -37,17 +37,6 @@ LINGER = 2.0  # seconds for the last words to leave
 FRAMES = (200.0, 2000.0)  # a second, and saved up, of any kind; finer limits are up to the hearer
 UNKNOWN = 1 << 10  # bytes of a kind that we do not know which count as a frame more
 NAMES = (0.2, 100.0)  # lists of hosts; a child is told of each new link of its parent
-
-
-class Place(StrEnum):
-    """What the other side is to us."""
-
-    STRANGER = "stranger"
-    PARENT = "parent"
-    CHILD = "child"
-    LINK = "link"
-    VISITOR = "visitor"
-    HOST = "host"  # whom we visit
 
 
 class Hearer(Protocol):
@@ -64,7 +53,7 @@ class Link:
     """A conversation. `tick` now and then; `part` or `close` at the end."""
 
     def __init__(self, hearer: Hearer | None = None, stream: Stream | None = None) -> None:
-        self.place = Place.STRANGER
+        self.role = Role.STRANGER
         self.node = b""
         """Who it is, once it was greeted."""
         self.address: Address | None = None
@@ -270,7 +259,7 @@ class Link:
 
     @override
     def __repr__(self) -> str:
-        return f"<Link {self.remote if self._stream else '?'} {self.place.value}>"
+        return f"<Link {self.remote if self._stream else '?'} {self.role.value}>"
 
 
 def _cost(frame: Frame) -> float:

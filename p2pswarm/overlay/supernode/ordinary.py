@@ -16,9 +16,10 @@ from math import isinf
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
+from p2pswarm.overlay.supernode.asking import Role
 from p2pswarm.overlay.supernode.greeting import TurnedDownError, greet
 from p2pswarm.overlay.supernode.home import Home
-from p2pswarm.overlay.supernode.link import Link, Place
+from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.parents import Seeking
 from p2pswarm.overlay.supernode.telling import Telling
 from p2pswarm.wire.supernode.datagrams import UdpPong
@@ -124,7 +125,7 @@ class Ordinary:
         self._bell.set()
 
     def _adopt(self, link: Link) -> Telling:
-        self.parent, link.place = link, Place.PARENT
+        self.parent, link.role = link, Role.PARENT
         self._ponged, self._fruitless = None, 0
         self._seeking.found(link.address)
         telling = self._telling = Telling(link, self._us.files)

@@ -58,12 +58,10 @@ class Seeking:
 
     def __init__(self, known: Known, dice: Random) -> None:
         self._known, self._dice = known, dice
-        self._asked: dict[
-            Address, float
-        ] = {}  # pinged, and not dialed: until when pongs are waited for
-        self._ready: dict[
-            Address, float
-        ] = {}  # to be dialed, with their points: the fewer, the better
+        # Pinged, and not dialed: until when pongs are waited for. And to be dialed, with their points:
+        # the fewer, the better.
+        self._asked: dict[Address, float] = {}
+        self._ready: dict[Address, float] = {}
         self._dialing: dict[Address, float] = {}  # and since when
         self._tried: set[Address] = set()  # in this round
         self._full: OrderedDict[Address, float] = OrderedDict()

@@ -15,14 +15,14 @@ from random import Random
 from p2pswarm.errors import BusyError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
-from p2pswarm.overlay.supernode.asking import OF_HOST, OURS, Heard, Role, Us as Owner
+from p2pswarm.overlay.supernode.asking import OF_HOST, OURS, Heard, Ours, Role
 from p2pswarm.overlay.supernode.family import Family
 from p2pswarm.overlay.supernode.flooding import Flood
 from p2pswarm.overlay.supernode.greeting import TurnedDownError, greet
 from p2pswarm.overlay.supernode.home import Home
 from p2pswarm.overlay.supernode.index import Index
 from p2pswarm.overlay.supernode.known import Known
-from p2pswarm.overlay.supernode.link import Link, Place
+from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.links import Linking
 from p2pswarm.overlay.supernode.testing import Nonces, Tester
 from p2pswarm.overlay.supernode.trust import Trust
@@ -61,7 +61,7 @@ class Serving:
         options = home.us.options
         self._clock = asyncio.get_running_loop().time
         now = self._clock()
-        self.index: Index[Link | Owner] = Index()
+        self.index: Index[Link | Ours] = Index()
         self.index.add(OURS, home.us.files.values())
         self.flood: Flood[Link] = Flood(self, self.index, now)
         self.family = Family(options, self.index)
@@ -149,7 +149,7 @@ class Serving:
             invited = hello.willing and not hello.firewalled
             self.refuse(link, Reason.FULL, "no place for another child", invited=invited)
             return
-        link.place = Place.CHILD
+        link.role = Role.CHILD
         self.flood.joined(link, Role.CHILD, now)
         self._say_welcome(link)
         link.send(Ping().encode().encode())  # how much of its CPU is free
@@ -170,7 +170,7 @@ class Serving:
         if len(self._visitors) >= MOST_VISITORS:
             self.refuse(link, Reason.FULL, "too many visitors")
             return
-        link.place = Place.VISITOR
+        link.role = Role.VISITOR
         self._visitors[link] = self._clock() + VISIT_TIME
         self.flood.joined(link, Role.VISITOR, self._clock())
         self._say_welcome(link, hosts=False)
@@ -218,7 +218,7 @@ class Serving:
     def _linked(
         self, link: Link, node: bytes, address: Address, *, dialed: bool, load: int = 100
     ) -> None:
-        now, link.place, link.node = self._clock(), Place.LINK, node
+        now, link.role, link.node = self._clock(), Role.LINK, node
         closing = self._linking.linked(link, node, address, now, dialed=dialed)
         for each in closing:
             each.part(Bye("another link takes the place").encode().encode(), "exchanged")
@@ -264,13 +264,13 @@ class Serving:
                 link.send(Pong(self.load, *counts, self._us.spare()).encode().encode())
             case FrameKind.PONG:
                 self._got_pong(link, Pong.read(frame.body))
-            case FrameKind.SHARE | FrameKind.UNSHARE if link.place is Place.CHILD:
+            case FrameKind.SHARE | FrameKind.UNSHARE if link.role is Role.CHILD:
                 self.family.got(link, frame, now)
-            case FrameKind.VERDICT if link.place is Place.CHILD:
+            case FrameKind.VERDICT if link.role is Role.CHILD:
                 self.family.failed(link, now)
-            case FrameKind.HOSTS if link.place is Place.LINK and link.may_name():
+            case FrameKind.HOSTS if link.role is Role.LINK and link.may_name():
                 self._got_hosts(link, frame.body)
-            case FrameKind.INVITE if link.place is Place.LINK:
+            case FrameKind.INVITE if link.role is Role.LINK:
                 self._got_invite(link, now)
             case FrameKind.TEST:
                 self._got_test(link, Test.read(frame.body))
@@ -301,21 +301,21 @@ class Serving:
 
     def _got_test(self, link: Link, test: Test) -> None:
         """Somebody wants to be dialed back, at the host that it comes from."""
-        expected = link.place is Place.VISITOR or self._trust.testing(link)
+        expected = link.role is Role.VISITOR or self._trust.testing(link)
         if self._tasks is not None and expected and link not in self._tests:
             self._tests[link] = self._tasks.create_task(self._test(link, test))
 
     async def _test(self, link: Link, test: Test) -> None:
         # What a link passes is believed of its own address, and so it is tested there.
         port = test.port if link.address is None else link.address.port
-        linked = link.place is Place.LINK
+        linked = link.role is Role.LINK
         try:
             verdict = await self._tester.test(
                 link.remote, port, test.nonce, link.node, linked=linked
             )
         except BusyError as error:
             self._trust.unheard(link, self._clock())
-            if link.place is Place.VISITOR:
+            if link.role is Role.VISITOR:
                 link.part(Refuse(Reason.TOO_OFTEN, str(error)).encode().encode(), str(error))
             return
         finally:
@@ -370,7 +370,7 @@ class Serving:
 
     # What `flooding` asks of us
 
-    def tell(self, owner: Link | Owner, files: tuple[SharedFile, ...]) -> Found | None:
+    def tell(self, owner: Link | Ours, files: tuple[SharedFile, ...]) -> Found | None:
         """How a hit names this child or ourselves, with these files."""
         here = self._us.address
         if not isinstance(owner, Link):
