@@ -16,7 +16,9 @@ from p2pswarm.wire.supernode.queries import Query, Stop
 from p2pswarm.wire.supernode.reading import read_frame
 from p2pswarm.wire.supernode.shares import SharedFile
 
-__all__ = ["Net", "SuperNode", "Wire", "file", "guid", "public", "question"]
+__all__ = ["ROLES", "Net", "SuperNode", "Wire", "file", "guid", "public", "question"]
+
+ROLES = (Role.CHILD, Role.LINK, Role.VISITOR)
 
 
 def public(number: int, port: int = 6346) -> Address:

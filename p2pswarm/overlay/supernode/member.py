@@ -206,7 +206,7 @@ class Member:
 
     def _came(self, stream: Stream) -> None:
         """A guest that speaks our protocol; the door's clock runs until it has said HELLO."""
-        link = Link(self, stream)
+        link = Link(stream, self)
         stream.switch(FrameFramer(self._port.scratch), link)
 
     def got(self, link: Link, frame: Frame) -> None:

@@ -18,12 +18,12 @@ from p2pswarm.net.port import Port
 from p2pswarm.overlay.supernode.asking import OF_HOST, OURS, Heard, Ours, Role
 from p2pswarm.overlay.supernode.family import Family
 from p2pswarm.overlay.supernode.flooding import Flood
-from p2pswarm.overlay.supernode.greeting import TurnedDownError, greet
 from p2pswarm.overlay.supernode.home import Home
 from p2pswarm.overlay.supernode.index import Index
 from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.links import Linking
+from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
 from p2pswarm.overlay.supernode.testing import Nonces, Tester
 from p2pswarm.overlay.supernode.trust import Trust
 from p2pswarm.wire.http.heads import AGENT
@@ -196,7 +196,7 @@ class Serving:
 
     async def _dial(self, address: Address) -> None:
         try:
-            link, welcome = await greet(self._port, address, self._us.hello(Want.LINK))
+            meeting, welcome = await greet(self._port, address, self._us.hello(Want.LINK))
         except TurnedDownError as error:
             self._home.told(error.refusal.hosts, address)
             if error.refusal.reason is Reason.SELF:
@@ -207,13 +207,13 @@ class Serving:
             log.debug("supernode: %s", error)
             self._linking.failed(address, self._clock())
         else:
-            self._us.seen(link.remote, welcome.you.host)
+            self._us.seen(meeting.stream.remote, welcome.you.host)
             if self._tasks is None or not welcome.supernode:
-                link.close()
+                meeting.close()
                 self._linking.failed(address, self._clock())
             else:
                 load = 100 * welcome.children // max(welcome.children + welcome.room, 1)
-                self._linked(link, welcome.node, address, dialed=True, load=load)
+                self._linked(meeting.stay(), welcome.node, address, dialed=True, load=load)
 
     def _linked(
         self, link: Link, node: bytes, address: Address, *, dialed: bool, load: int = 100
