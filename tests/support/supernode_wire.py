@@ -118,7 +118,7 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Invite, entries),
     st.builds(Test, ports, guids),
     st.builds(Verdict, st.booleans(), sizes, texts),
-    st.builds(Probe, st.integers(1, 64 << 10)),
+    st.builds(Probe, st.integers(1, 64 << 10), guids),
     st.builds(Data, st.binary(max_size=200)),
 )
 """Any of them."""

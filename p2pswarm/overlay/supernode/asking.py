@@ -17,30 +17,29 @@ from p2pswarm.overlay.limits import Tokens
 from p2pswarm.wire.supernode.hits import Found, Hits
 from p2pswarm.wire.supernode.queries import MAX_WANT
 
-__all__ = ["OF_HOST", "OURS", "Asker", "Heard", "Link", "Question", "Role", "Us"]
+__all__ = ["OF_HOST", "OURS", "Asker", "Heard", "Neighbour", "Ours", "Question", "Role"]
 
 OF_HOST = 20  # files of one host among the results of a question
+OF_TELLER = 50  # results of one link among them, if not half of what is wanted
 
 _HITS = (100.0, 2000.0)  # a second, and saved up, over one link
-_QUERIES = (
-    1.0,
-    30.0,
-)  # a person asks twice a minute; a program looks for sources of all its downloads
+# A person asks twice a minute; a program looks for sources of all its downloads.
+_QUERIES = (1.0, 30.0)
 
 Heard = Callable[[Hits], None]
 
 
-class Us(Enum):
+class Ours(Enum):
     """Ourselves, among those who ask and those who share."""
 
     OURS = "ours"
 
 
-OURS = Us.OURS
+OURS = Ours.OURS
 
 
-class Link(Hashable, Protocol):
-    """A neighbour."""
+class Neighbour(Hashable, Protocol):
+    """A link, as far as floods need one."""
 
     @property
     def remote(self) -> Address:
@@ -55,8 +54,10 @@ class Link(Hashable, Protocol):
 
 
 class Role(StrEnum):
-    """What somebody is to a super node."""
+    """What somebody is to us."""
 
+    STRANGER = "stranger"
+    PARENT = "parent"
     CHILD = "child"
     LINK = "link"
     VISITOR = "visitor"
@@ -77,19 +78,27 @@ class Question:
     passed_over: frozenset[Hashable] = frozenset()
     heard: Heard | None = None
     hosts: dict[Hashable, int] = field(default_factory=dict)
+    tellers: dict[Hashable, int] = field(default_factory=dict)
+    of_teller: int = field(init=False)
+    """Or a link that makes up hits would leave no place for those of others."""
 
-    def take(self, found: Iterable[Found]) -> tuple[Found, ...]:
-        """As much of it as is still wanted."""
-        return tuple(kept for one in found if (kept := self._take(one)) is not None)
+    def __post_init__(self) -> None:
+        self.of_teller = max(self.left // 2, OF_TELLER)
 
-    def _take(self, one: Found) -> Found | None:
+    def take(self, found: Iterable[Found], teller: Hashable = None) -> tuple[Found, ...]:
+        """As much of it as is still wanted, and of the link that tells it, if one does."""
+        return tuple(kept for one in found if (kept := self._take(one, teller)) is not None)
+
+    def _take(self, one: Found, teller: Hashable) -> Found | None:
         host = _counted(one.host)
-        had = self.hosts.get(host, 0)
-        files = one.files[: max(0, min(self.left, OF_HOST - had))]
+        had, told = self.hosts.get(host, 0), self.tellers.get(teller, 0)
+        room = self.left if teller is None else self.of_teller - told
+        files = one.files[: max(0, min(self.left, OF_HOST - had, room))]
         if not files:
             return None
         self.left -= len(files)
         self.hosts[host] = had + len(files)
+        self.tellers[teller] = told + len(files)
         return one if len(files) == len(one.files) else replace(one, files=files)
 
 
@@ -113,8 +122,8 @@ class Asker:
         self._hits = Tokens(*_HITS, now)
 
     def may_ask(self, now: float) -> bool:
-        """One more query of it; what links may ask is shared among them elsewhere."""
-        return self.role is Role.LINK or self._queries.take(now)
+        """One more query of it; what links may ask, once confirmed, is shared among them elsewhere."""
+        return self.number > 0 or self._queries.take(now)
 
     def may_answer(self, now: float) -> bool:
         """One more frame of hits."""

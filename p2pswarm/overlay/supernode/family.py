@@ -10,9 +10,10 @@ from random import Random
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.overlay.limits import Aims, Tokens
 from p2pswarm.overlay.remembering import remember
-from p2pswarm.overlay.supernode.asking import Us as Owner
+from p2pswarm.overlay.supernode.asking import Ours
 from p2pswarm.overlay.supernode.index import Index
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.options import Options
@@ -28,17 +29,19 @@ from p2pswarm.wire.supernode.testing import Invite
 
 __all__ = ["Family"]
 
-SHARES = (2.0, 240.0)  # frames of files, a second and saved up: twice of what a child says at most
+SHARES = (200.0, 24_000.0)  # files told, a second and saved up: twice of what a child says at most
+PER_FRAME = 10  # files that a frame counts as at least
 PUSHES = (1 / 6, 10.0)  # to one child
 HIT_TIME = 600.0  # seconds after a hit of a child in which it can be pushed to
 MOST_TOLD = 10_000
+LEAST_OF_HOST = 5  # children of one host on the Internet that have a place, if not a tenth of all
 PING_EVERY = 60.0  # seconds: how much of its CPU is free?
 
 
 class Family:
     """`takes`, then `got` what it shares, until `left`."""
 
-    def __init__(self, options: Options, index: Index[Link | Owner], dice: Random) -> None:
+    def __init__(self, options: Options, index: Index[Link | Ours], dice: Random) -> None:
         self._most = options.children[1]
         self._index = index
         self._grooming: Grooming[Link] = Grooming(options, dice)
@@ -70,6 +73,8 @@ class Family:
             twin.close()
         if hello.node in self._nodes:
             return False
+        if self._crowded(link.remote):
+            return False
         if not self.room:
             self._grooming.refused(hello.node, now)
             return False
@@ -79,6 +84,13 @@ class Family:
             link, hello.node, now, willing=hello.willing, firewalled=hello.firewalled
         )
         return True
+
+    def _crowded(self, remote: Address) -> bool:
+        """Whether its host has its places already, however many nodes it says to be."""
+        if zone_of(remote.host) is not Zone.INTERNET:
+            return False
+        there = sum(child.remote.host == remote.host for child in self.children)
+        return there >= max(self._most // 10, LEAST_OF_HOST)
 
     def left(self, link: Link) -> None:
         hello = self.children.pop(link, None)
@@ -93,18 +105,22 @@ class Family:
         """What it shares, or no longer. Raises RemoteProtocolError."""
         if link not in self.children:
             return
-        if not self._shares[link].take(
-            now
-        ):  # passed over, a file would be missed, or found for ever
-            raise RemoteProtocolError("it tells too often what it shares")
         if frame.kind == FrameKind.SHARE:
-            self._index.add(link, Share.read(frame.body).files)
+            files = Share.read(frame.body).files
+            self._count(link, len(files), now)
+            self._index.add(link, files)
             return
         numbers = Unshare.read(frame.body).numbers
+        self._count(link, len(numbers), now)
         if numbers:
             self._index.remove(link, numbers)
         else:
             self._index.forget(link)
+
+    def _count(self, link: Link, files: int, now: float) -> None:
+        """Passed over, a file would be missed, or found for ever. Raises RemoteProtocolError."""
+        if not self._shares[link].take(now, max(files, PER_FRAME)):
+            raise RemoteProtocolError("it tells too often what it shares")
 
     def pong(self, link: Link, spare: int) -> None:
         self._grooming.pong(link, spare)

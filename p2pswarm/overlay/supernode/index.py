@@ -6,7 +6,8 @@ which costs a look into a dictionary for those that have none of its words.
 
 The one hard thing: a query for a common word must cost no more than another. It looks at so many files and no
 more. When it ends early, whoever was looked at goes behind the others, so that in the next query those come
-first who were left out; nobody keeps the others from being found by sharing what everybody asks for.
+first who were left out; what is found is shared out equally, and when the index is full, who has most makes
+room. So nobody keeps the others from being found by sharing what everybody asks for.
 
 A file costs about 600 bytes, as measured with 100 000 names of music with folders, of eight words each and
 a SHA-1: half of it is the file itself, the rest are three keys that no other of its owner's files has. A
@@ -15,10 +16,12 @@ hundred owners, and 10 milliseconds at worst.
 """
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from itertools import islice
 from sys import intern
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from p2pswarm.formats.words import Kind, kind_of, plain, words_of
+from p2pswarm.overlay.limits import fair_share
 from p2pswarm.overlay.supernode.postings import Postings, has
 from p2pswarm.wire.supernode.shares import SharedFile
 
@@ -26,6 +29,7 @@ __all__ = ["CANDIDATES", "MOST_FILES", "MOST_OF_OWNER", "Index", "Question"]
 
 MOST_OF_OWNER = 10_000  # files; the largest collections that a crawl of FastTrack saw are smaller
 MOST_FILES = 500_000  # of all owners: 300 MB
+AT_ONCE = 100  # files of the largest owner that make room
 KEYS_OF_FILE = 8  # on average, words and hashes; a real collection has three to five
 CANDIDATES = 20_000  # how often a query looks whether a file has a word: 10 ms of work
 
@@ -103,6 +107,11 @@ class _Collection:
         self.files: dict[int, SharedFile] = {}
         self.postings = Postings()
 
+    @property
+    def weight(self) -> int:
+        """In files, as much memory as it takes."""
+        return max(len(self.files), len(self.postings) // KEYS_OF_FILE)
+
     def put(self, file: SharedFile) -> None:
         self.drop(file.number)
         self.files[file.number] = file
@@ -174,7 +183,7 @@ class Index(Generic[Owner]):
         taken = 0
         for file in files:
             new = file.number not in collection.files
-            if self._has_room(collection, new):
+            if self._may_have(collection, new) and self._has_room(collection, new):
                 keys = len(collection.postings)
                 collection.put(file)
                 self._keys += len(collection.postings) - keys
@@ -184,13 +193,23 @@ class Index(Generic[Owner]):
             self._collections.setdefault(owner, collection)
         return taken
 
-    def _has_room(self, collection: _Collection, new: bool) -> bool:
+    def _may_have(self, collection: _Collection, new: bool) -> bool:
         return (
-            self.files + new <= self._most
-            and len(collection.files) + new <= self._most_of_owner
-            and self._keys < self._most * KEYS_OF_FILE
+            len(collection.files) + new <= self._most_of_owner
             and len(collection.postings) < self._most_of_owner * KEYS_OF_FILE
         )
+
+    def _has_room(self, collection: _Collection, new: bool) -> bool:
+        """When all is full, who has most makes room for who has less."""
+        if self.files + new <= self._most and self._keys < self._most * KEYS_OF_FILE:
+            return True
+        owner, largest = max(self._collections.items(), key=lambda each: each[1].weight)
+        more = largest.weight - collection.weight
+        numbers = list(islice(reversed(largest.files), min(more // 2, AT_ONCE)))
+        if not numbers or len(numbers) == len(largest.files):
+            return False
+        self.remove(owner, numbers)
+        return True
 
     def remove(self, owner: Owner, numbers: Collection[int]) -> None:
         """These files of it; numbers that are not known do no harm."""
@@ -221,8 +240,10 @@ class Index(Generic[Owner]):
         if not asked.keys:
             return results
         work, looked = CANDIDATES, list[Owner]()
+        if limit <= 0:
+            return results
         for owner, collection in self._collections.items():
-            if limit <= 0 or work <= 0:
+            if work <= 0:
                 self._put_behind(looked)
                 break
             if owner == but:
@@ -233,8 +254,26 @@ class Index(Generic[Owner]):
                 work -= used
             if files:
                 results.append((owner, files))
-                limit -= len(files)
-        return results
+        return self._shared_out(results, limit)
+
+    def _shared_out(
+        self, results: list[tuple[Owner, list[SharedFile]]], limit: int
+    ) -> list[tuple[Owner, list[SharedFile]]]:
+        """An equal share of the limit for each, or who has most of everything hides the others."""
+        counts = [len(files) for _, files in results]
+        left = limit - sum(counts)
+        if left >= 0:
+            return results
+        share = int(fair_share(limit, [float(count) for count in counts]))
+        left = limit - sum(min(count, share) for count in counts)
+        kept: list[tuple[Owner, list[SharedFile]]] = []
+        for owner, files in results:
+            more = left > 0 and len(files) > share
+            left -= more
+            if share + more:
+                kept.append((owner, files[: share + more]))
+        self._put_behind(owner for owner, _ in kept)
+        return kept
 
     def _put_behind(self, owners: Iterable[Owner]) -> None:
         for owner in owners:

@@ -39,13 +39,13 @@ class Known:
     ) -> None:
         self.hosts = hosts
         self._budget, self._options = budget, options
+        self._pings = DialBudget()
         self._dice, self._wall = dice, wall
         self._named = [address.normal for address in options.connect]
         self._listed = [address.normal for address in options.supernodes]
-        self._live: OrderedDict[Address, None] = OrderedDict()  # who answered us last, newest last
-        self._lost: OrderedDict[Address, None] = (
-            OrderedDict()
-        )  # and then did not: or was it our line?
+        # Who answered us last, newest last; and who then did not: or was it our line?
+        self._live: OrderedDict[Address, None] = OrderedDict()
+        self._lost: OrderedDict[Address, None] = OrderedDict()
         self._ours: OrderedDict[Address, None] = OrderedDict()
 
     def candidates(self, n: int, busy: Iterable[Address] = ()) -> list[Address]:
@@ -74,6 +74,14 @@ class Known:
             return False
         self.hosts.dialed(address, self._wall())
         return True
+
+    def may_ping(self, address: Address, now: float) -> bool:
+        """Whether it may be asked by UDP; strangers as rarely as they are dialed."""
+        address = address.normal
+        met = address in self._live or address in self._lost or self.hosts.proven(address)
+        if met or address in self._listed or address in self._named:
+            return True
+        return self._pings.may_dial(address, Zone.THIS_MACHINE, now)
 
     def answered(self, address: Address) -> None:
         """We dialed it or pinged it, and a super node is there, whatever it said."""

@@ -15,6 +15,7 @@ from random import Random
 from typing import Generic, TypeVar
 
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import owner_of
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.overlay.supernode.options import Options
@@ -28,6 +29,7 @@ ALONE_PAUSE = 15.0  # for one without a place, while we are linked to nobody
 FULL_PAUSE = 300.0  # for one that has no place for us
 MOST_FAILED = 1000  # hosts remembered
 CROSSING = 10.0  # seconds within which two nodes may have dialed each other
+MOST_OF_HOST = 2  # links to one host on the Internet, however many nodes it says to be
 LOOK_EVERY = 5.0  # seconds between looks for more hosts while there are too few links
 
 L = TypeVar("L", bound=Hashable)
@@ -55,9 +57,8 @@ class Linking(Generic[L]):
         self._every = options.rewire
         self._links: dict[L, _End] = {}
         self._dialing: dict[Address, None] = {}
-        self._failed: OrderedDict[Address, tuple[int, float]] = (
-            OrderedDict()
-        )  # how often, until when
+        # How often, and until when it is left alone.
+        self._failed: OrderedDict[Address, tuple[int, float]] = OrderedDict()
         self._next_look = 0.0
         self._next_rewire: float | None = None
         self._replacing: Address | None = None  # who is being dialed to take the place of another
@@ -92,7 +93,8 @@ class Linking(Generic[L]):
         if twin is not None:
             wins = self._wins(twin, node, address.normal, now, dialed=False)
             return None if wins else Reason.NOT_WANTED
-        return Reason.FULL if len(self._links) >= self._most else None
+        full = len(self._links) >= self._most or self._crowded(address)
+        return Reason.FULL if full else None
 
     def linked(
         self, link: L, node: bytes, address: Address, now: float, *, dialed: bool
@@ -109,7 +111,7 @@ class Linking(Generic[L]):
         elif replaces:
             closing = self._old_one()
         else:
-            closing = [link] if len(self._links) >= self._most else []
+            closing = [link] if len(self._links) >= self._most or self._crowded(address) else []
         for each in closing:
             self._links.pop(each, None)
         if link not in closing:
@@ -154,10 +156,17 @@ class Linking(Generic[L]):
         linked = [end.address for end in self._links.values()]
         chosen: list[Address] = []
         for address in self._known.candidates(2 * n, [*waiting, *linked, *self._dialing]):
-            if len(chosen) < n and self._known.may_dial(address, now):
+            if len(chosen) >= n or self._crowded(address):
+                continue
+            if self._known.may_dial(address, now):
                 chosen.append(address)
         self._dialing.update(dict.fromkeys(chosen))
         return chosen
+
+    def _crowded(self, address: Address) -> bool:
+        """Whether its host has its links already."""
+        owner = owner_of(address.normal)
+        return sum(owner_of(end.address) == owner for end in self._links.values()) >= MOST_OF_HOST
 
     def _rewire(self, now: float) -> list[Address]:
         """Somebody new, for whom an old link is given up once the new one is there."""

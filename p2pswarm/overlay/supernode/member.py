@@ -207,7 +207,7 @@ class Member:
 
     def _came(self, stream: Stream) -> None:
         """A guest that speaks our protocol; the door's clock runs until it has said HELLO."""
-        link = Link(self, stream)
+        link = Link(stream, self)
         stream.switch(FrameFramer(self._port.scratch), link)
 
     def got(self, link: Link, frame: Frame) -> None:
@@ -217,7 +217,7 @@ class Member:
         hello = Hello.read(frame.body)
         self._port.admitted(link.stream)
         link.node = hello.node
-        self.us.seen(hello.node, link.stream.local.host)
+        self.us.here(link.stream.local.host)
         if hello.want is Want.TEST and self._nonces.take(hello.nonce, self._clock()):
             self._tested(link)
         elif hello.node == self.us.node:
@@ -314,6 +314,11 @@ class Member:
 
     def stop(self, guid: bytes) -> None:
         self._role.stop(guid)
+
+    def searched(self, *, found: bool) -> None:
+        """A question of ours has ended."""
+        if isinstance(self._role, Ordinary):
+            self._role.searched(found=found)
 
     def here(self, query: Query) -> Sequence[Found]:
         """What we know without asking anybody: our children's."""

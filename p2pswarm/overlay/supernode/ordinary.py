@@ -16,10 +16,11 @@ from math import isinf
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
-from p2pswarm.overlay.supernode.greeting import TurnedDownError, greet
+from p2pswarm.overlay.supernode.asking import Role
 from p2pswarm.overlay.supernode.home import Home
-from p2pswarm.overlay.supernode.link import Link, Place
-from p2pswarm.overlay.supernode.parents import Seeking
+from p2pswarm.overlay.supernode.link import Link
+from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
+from p2pswarm.overlay.supernode.parents import DIAL_TIME, Seeking
 from p2pswarm.overlay.supernode.telling import Telling
 from p2pswarm.wire.supernode.datagrams import UdpPong
 from p2pswarm.wire.supernode.frames import Frame, FrameKind
@@ -37,8 +38,12 @@ log = logging.getLogger(__name__)
 
 # A parent that a power cut takes says nothing. Whom UDP reaches is asked by it, as no long list of files of
 # ours stands before the question there; within ten seconds in all, another parent is to be found.
+# Datagrams alone do not end it: who floods a super node with pings would take all its children.
 QUIET = 4.0  # seconds without a word of our parent after which it is pinged, once a second
+INSIST = 5.0  # after which it is asked over the link as well
 GONE = 7.0  # and after which it is left, if it ever answered a ping
+FRUITLESS = 8  # searches in a row without a hit, after which another parent is sought
+STAY = 900.0  # seconds with a parent before that: who asks for what nobody has does not go round
 
 
 class Ordinary:
@@ -54,6 +59,7 @@ class Ordinary:
         self.parent: Link | None = None
         self._telling: Telling | None = None  # it
         self._ponged: float | None = None  # when it last answered by UDP
+        self._fruitless = 0  # searches in a row that found nothing
         self.trouble = ""
         """Why the last one whom we dialed is not our parent."""
 
@@ -93,7 +99,8 @@ class Ordinary:
     async def _dial(self, address: Address) -> None:
         """And then it is told our files, as long as it is our parent."""
         try:
-            link, welcome = await greet(self._port, address, self._us.hello(Want.PARENT))
+            hello = self._us.hello(Want.PARENT)
+            meeting, welcome = await greet(self._port, address, hello, patience=DIAL_TIME)
         except TurnedDownError as error:
             self.trouble = str(error)
             self._refused(address, error.refusal)
@@ -103,11 +110,11 @@ class Ordinary:
             self._seeking.failed(address, self._clock())
             self._bell.set()
         else:
-            self._us.seen(welcome.node, welcome.you.host)
+            self._us.seen(meeting.stream.remote, welcome.you.host)
             if self.parent is not None or not self._seeking.seeks:
-                link.close()
-                return
-            await self._adopt(link).run()
+                meeting.close()
+            else:
+                await self._adopt(meeting.stay()).run()
 
     def _refused(self, address: Address, refusal: Refuse) -> None:
         if refusal.reason is Reason.SELF:
@@ -119,8 +126,8 @@ class Ordinary:
         self._bell.set()
 
     def _adopt(self, link: Link) -> Telling:
-        self.parent, link.place = link, Place.PARENT
-        self._ponged = None
+        self.parent, link.role = link, Role.PARENT
+        self._ponged, self._fruitless = None, 0
         self._seeking.found(link.address)
         telling = self._telling = Telling(link, self._us.files)
         log.debug("supernode: %s is our parent", link.remote)
@@ -146,6 +153,13 @@ class Ordinary:
         if self.parent is not None:
             self.parent.send(Stop(guid).encode().encode())
 
+    def searched(self, *, found: bool) -> None:
+        """A search through our parent has ended. One that swallows all of them is left for another."""
+        parent, now = self.parent, self._clock()
+        self._fruitless = 0 if found else self._fruitless + 1
+        if parent is not None and self._fruitless >= FRUITLESS and now - parent.since >= STAY:
+            parent.close(NetworkError("nothing is ever found through it"))
+
     def failed_tests(self) -> None:
         """We are no super node, whoever invited us."""
         if self.parent is not None:
@@ -160,6 +174,8 @@ class Ordinary:
         quiet = now - max(parent.heard, self._ponged or 0.0)
         if quiet > QUIET:
             self._ping(parent.address)
+        if quiet > INSIST:
+            parent.ask(now)
         if self._ponged is not None and quiet > GONE:
             parent.close(NetworkError("it says nothing any more"))
 

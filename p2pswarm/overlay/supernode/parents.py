@@ -59,12 +59,10 @@ class Seeking:
 
     def __init__(self, known: Known, dice: Random) -> None:
         self._known, self._dice = known, dice
-        self._asked: dict[
-            Address, float
-        ] = {}  # pinged, and not dialed: until when pongs are waited for
-        self._ready: dict[
-            Address, float
-        ] = {}  # to be dialed, with their points: the fewer, the better
+        # Pinged, and not dialed: until when pongs are waited for. And to be dialed, with their points:
+        # the fewer, the better.
+        self._asked: dict[Address, float] = {}
+        self._ready: dict[Address, float] = {}
         self._dialing: dict[Address, float] = {}  # and since when
         self._tried: set[Address] = set()  # in this round
         self._full: OrderedDict[Address, float] = OrderedDict()
@@ -199,7 +197,7 @@ class Seeking:
         self._asked = dict.fromkeys(chosen, now + PONG_TIME)
         self._tried.update(chosen)
         self._nobody_left = not chosen
-        return tuple(chosen)
+        return tuple(each for each in chosen if self._known.may_ping(each, now))
 
     def _dial(self, now: float) -> tuple[Address, ...]:
         """The best one, when it is time; while pongs may come, who answered waits for a better one."""

@@ -75,9 +75,8 @@ class Grooming(Generic[C]):
         self._after = options.promote_after
         self._operated = bool(options.supernodes)
         self._children: dict[C, _Child] = {}
-        self._failed: OrderedDict[bytes, float] = (
-            OrderedDict()
-        )  # node -> when it may be invited again
+        # Which node, and when it may be invited again.
+        self._failed: OrderedDict[bytes, float] = OrderedDict()
         self._invited: dict[C, float] = {}  # and until when
         self._refused: OrderedDict[bytes, float] = OrderedDict()  # nodes, and when
         self._share = 0  # whom we may invite yet

@@ -24,6 +24,7 @@ TRUSTED_FOR = 7200.0  # seconds until a link is tested again
 TESTED_AGAIN = 600.0  # seconds until a host that failed is
 TEST_TIME = 30.0  # seconds for a test, with the question for it
 TRY_AGAIN = 10.0  # seconds
+MOST_SILENT = 2  # tests for which a link gave no nonce, after which it is left: others wait
 MOST_REMEMBERED = 1000
 
 L = TypeVar("L", bound=Hashable)
@@ -35,6 +36,7 @@ class _Linked:
     address: Address
     due: float
     trusted: bool = False
+    silent: int = 0
 
 
 class Trust(Generic[L]):
@@ -81,6 +83,7 @@ class Trust(Generic[L]):
     def step(self, now: float) -> list[L]:
         """Whom to test now; each ends in `verdict`, `unheard` or `left`, or is begun again."""
         for link in [link for link, until in self._testing.items() if until <= now]:
+            self._links[link].silent += 1
             self.unheard(link, now)
         due = [
             link
@@ -92,6 +95,19 @@ class Trust(Generic[L]):
         self._testing.update(dict.fromkeys(chosen, now + TEST_TIME))
         return chosen
 
+    def silent(self, now: float) -> list[L]:
+        """Who does not let itself be tested, and is to be left: it failed."""
+        silent = [link for link, known in self._links.items() if known.silent >= MOST_SILENT]
+        for link in silent:
+            self._fail(self._links[link], now)
+        return silent
+
+    def _fail(self, known: _Linked, now: float) -> None:
+        again = now + TESTED_AGAIN
+        remember(self._failed, owner_of(known.address), again, MOST_REMEMBERED)
+        self._passed.pop((known.node, known.address), None)
+        known.trusted = False
+
     def verdict(self, link: L, now: float, *, reachable: bool, rate: int) -> bool:
         """What our own test gave; False when the link is to be closed."""
         if link not in self._testing:
@@ -99,12 +115,9 @@ class Trust(Generic[L]):
         del self._testing[link]
         known = self._links[link]
         if not (reachable and rate >= LEAST_RATE):
-            again = now + TESTED_AGAIN
-            remember(self._failed, owner_of(known.address), again, MOST_REMEMBERED)
-            self._passed.pop((known.node, known.address), None)
-            known.trusted = False
+            self._fail(known, now)
             return False
-        known.trusted = True
+        known.trusted, known.silent = True, 0
         known.due = now + TRUSTED_FOR * self._dice.uniform(0.75, 1.25)
         remember(self._passed, (known.node, known.address), known.due, MOST_REMEMBERED)
         return True

@@ -4,11 +4,11 @@ Both roles of a node speak of the same node; this is what they say.
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.formats.zones import zone_of
+from p2pswarm.formats.zones import owner_of, zone_of
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.options import Options
@@ -33,17 +33,23 @@ class Us:
         self.files: dict[int, SharedFile] = {}
         """By their numbers; the first ones are shared."""
         self._port = port
-        self._seen: OrderedDict[bytes, str] = OrderedDict()  # by whom, and as which host
+        self._ends: OrderedDict[str, None] = OrderedDict()  # hosts of ours that others dialed
+        self._seen: OrderedDict[str, str] = OrderedDict()  # by whom, and as which host
 
     def hello(self, want: Want, nonce: bytes = b"") -> Hello:
         options = self.options
         willing, firewalled = options.willing, options.firewalled
         return Hello(self.node, self._port.number, want, AGENT, willing, firewalled, nonce)
 
-    def seen(self, teller: bytes, host: str) -> None:
-        """Somebody sees us there."""
+    def here(self, host: str) -> None:
+        """Our end of a connection: nobody has told that."""
         if Address(host, self._port.number).dialable:
-            remember(self._seen, teller, host, MOST_SEEN)
+            remember(self._ends, host, None, MOST_SEEN)
+
+    def seen(self, teller: Address, host: str) -> None:
+        """Whom we dialed there sees us as that host; he cannot, when he is in another zone than it is."""
+        if Address(host, self._port.number).dialable and zone_of(host) is zone_of(teller.host):
+            remember(self._seen, owner_of(teller), host, MOST_SEEN)
 
     @property
     def port(self) -> int:
@@ -51,16 +57,20 @@ class Us:
 
     @property
     def address(self) -> Address | None:
-        """Where most see us, of those that are farthest away; None while nobody has told."""
-        host = self._port.bound
-        if host is None and self._seen:
-            told = Counter(self._seen.values())
-            host = min(told, key=lambda each: (zone_of(each), -told[each]))
+        """Where we are bound, or the farthest place where most see us; None while nobody has told."""
+        host = self._port.bound or self._chosen([*self._ends, *self._seen.values()])
         return None if host is None else Address(host, self._port.number)
+
+    def _chosen(self, hosts: Iterable[str]) -> str | None:
+        told = Counter(hosts)
+        return min(
+            told,
+            key=lambda each: (zone_of(each), each not in self._ends, -told[each]),
+            default=None,
+        )
 
     @property
     def addresses(self) -> set[Address]:
-        """Everywhere we are seen."""
-        bound = self._port.bound
-        hosts = {*self._seen.values(), *([bound] if bound else [])}
-        return {Address(host, self._port.number).normal for host in hosts}
+        """Where we know to be, and where most see us: one teller makes no other host ours."""
+        hosts = {self._port.bound, *self._ends, self._chosen(self._seen.values())}
+        return {Address(host, self._port.number).normal for host in hosts if host is not None}

@@ -4,6 +4,7 @@ The one who was dialed back proves by its nonce that it asked for it; nobody els
 """
 
 from dataclasses import dataclass
+from hashlib import shake_128
 from typing import ClassVar, Self
 
 from typing_extensions import override
@@ -82,25 +83,33 @@ class Verdict(DictionaryMessage):
 
 @dataclass(frozen=True, slots=True)
 class Probe(DictionaryMessage):
-    """Send me so many bytes, as fast as you can."""
+    """Send me so many bytes, as fast as you can: those that grow from this seed."""
 
     kind: ClassVar[FrameKind] = FrameKind.PROBE
 
     size: int
+    seed: bytes
+    """Chosen now, so that nobody can send before he was asked what then seems to come at once."""
+
+    @property
+    def data(self) -> bytes:
+        """What is to come."""
+        return shake_128(self.seed).digest(self.size)
 
     @override
     def _written(self) -> dict[str, Value]:
-        return {"size": self.size}
+        return {"size": self.size, "seed": self.seed}
 
     @override
     @classmethod
     def read(cls, body: bytes) -> Self:
-        return cls(Fields(body).number("size", 1, MAX_PROBE))
+        fields = Fields(body)
+        return cls(fields.number("size", 1, MAX_PROBE), fields.raw("seed", NONCE_SIZE))
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Some of them; what they are means nothing."""
+    """The next of them."""
 
     kind: ClassVar[FrameKind] = FrameKind.DATA
 

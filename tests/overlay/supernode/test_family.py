@@ -85,10 +85,10 @@ def test_who_shares_too_often_is_cut(tmp_path: Path) -> None:
         kid = await crowd.child(one)
         parent = kid.member.parent
         assert parent is not None
-        frame = Share((file(1, "ocean"),)).encode().encode()
-        parent.send(*[frame] * int(SHARES[1]))
+        frame = Share(tuple(file(n, "ocean") for n in range(100))).encode().encode()
+        parent.send(*[frame] * int(SHARES[1] / 100))
         await asyncio.sleep(1)
-        assert one.counts(kid) == 1
+        assert one.counts(kid) == 100
         parent.send(*[frame] * 10)
         await asyncio.sleep(0.1)
         assert one.counts(kid) == 0

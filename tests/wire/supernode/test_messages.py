@@ -104,7 +104,7 @@ VECTORS: list[tuple[Message, int, bytes]] = [
         0x42,
         b"d4:ratei20000e9:reachablei1e4:text4:finee",
     ),
-    (testing.Probe(65536), 0x43, b"d4:sizei65536ee"),
+    (testing.Probe(65536, GUID), 0x43, b"d4:seed16:%b4:sizei65536ee" % GUID),
     (testing.Data(b"\0\xff"), 0x44, b"\0\xff"),
 ]
 DICTIONARIES = [message for message, _, body in VECTORS if body[:1] == b"d" and body[-1:] == b"e"]
@@ -234,8 +234,8 @@ HELLO = Hello(NODE, 1, Want.LINK, "us", willing=True, firewalled=False)
         testing.Test(0, GUID),
         testing.Test(1, b""),
         testing.Verdict(True, -1),
-        testing.Probe(65537),
-        testing.Probe(0),
+        testing.Probe(65537, GUID),
+        testing.Probe(0, GUID),
     ],
     ids=name,
 )
