@@ -9,8 +9,8 @@ from typing_extensions import override
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
-from p2pswarm.overlay.supernode.meeting import greet
 from p2pswarm.overlay.supernode.link import Link
+from p2pswarm.overlay.supernode.meeting import greet
 from p2pswarm.wire.framer import KeepingFramer
 from p2pswarm.wire.sniff import DatagramGuest, Guest
 from p2pswarm.wire.supernode.datagrams import UdpPing, UdpPong, read_datagram
