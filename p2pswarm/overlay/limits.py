@@ -63,9 +63,8 @@ class QueryBudget(Generic[Link]):
             self._turn(now)
         self._asked[link] = self._asked.get(link, 0.0) + cost
         used = self._used.get(link, 0.0)
-        if used and used + cost > self._limit(
-            link
-        ):  # one is always granted: it may cost more than a share
+        # One is always granted: it may cost more than a share.
+        if used and used + cost > self._limit(link):
             return False
         self._used[link] = used + cost
         return True

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing_extensions import override
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.supernode.asking import OURS, Role, Us
+from p2pswarm.overlay.supernode.asking import OURS, Ours, Role
 from p2pswarm.overlay.supernode.flooding import Flood
 from p2pswarm.overlay.supernode.index import Index
 from p2pswarm.wire.supernode.frames import Frame
@@ -16,7 +16,9 @@ from p2pswarm.wire.supernode.queries import Query, Stop
 from p2pswarm.wire.supernode.reading import read_frame
 from p2pswarm.wire.supernode.shares import SharedFile
 
-__all__ = ["Net", "SuperNode", "Wire", "file", "guid", "public", "question"]
+__all__ = ["ROLES", "Net", "SuperNode", "Wire", "file", "guid", "public", "question"]
+
+ROLES = (Role.CHILD, Role.LINK, Role.VISITOR)
 
 
 def public(number: int, port: int = 6346) -> Address:
@@ -80,14 +82,14 @@ class SuperNode:
 
     def __init__(self, net: "Net", number: int) -> None:
         self.net, self.address = net, public(number)
-        self.index: Index[Wire | Us] = Index()
+        self.index: Index[Wire | Ours] = Index()
         self.flood: Flood[Wire] = Flood(self, self.index, 0.0)
         self.wires: list[Wire] = []
         self.heard: list[Found] = []
         self.hosts: tuple[Entry, ...] = ()
 
-    def tell(self, owner: Wire | Us, files: tuple[SharedFile, ...]) -> Found | None:
-        host = self.address if isinstance(owner, Us) else owner.remote
+    def tell(self, owner: Wire | Ours, files: tuple[SharedFile, ...]) -> Found | None:
+        host = self.address if isinstance(owner, Ours) else owner.remote
         return Found(host, b"n" * 16, False, None, files)
 
     def is_ours(self, address: Address) -> bool:

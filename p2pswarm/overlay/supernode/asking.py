@@ -17,31 +17,29 @@ from p2pswarm.overlay.limits import Tokens
 from p2pswarm.wire.supernode.hits import Found, Hits
 from p2pswarm.wire.supernode.queries import MAX_WANT
 
-__all__ = ["OF_HOST", "OURS", "Asker", "Heard", "Link", "Question", "Role", "Us"]
+__all__ = ["OF_HOST", "OURS", "Asker", "Heard", "Neighbour", "Ours", "Question", "Role"]
 
 OF_HOST = 20  # files of one host among the results of a question
 OF_TELLER = 50  # results of one link among them, if not half of what is wanted
 
 _HITS = (100.0, 2000.0)  # a second, and saved up, over one link
-_QUERIES = (
-    1.0,
-    30.0,
-)  # a person asks twice a minute; a program looks for sources of all its downloads
+# A person asks twice a minute; a program looks for sources of all its downloads.
+_QUERIES = (1.0, 30.0)
 
 Heard = Callable[[Hits], None]
 
 
-class Us(Enum):
+class Ours(Enum):
     """Ourselves, among those who ask and those who share."""
 
     OURS = "ours"
 
 
-OURS = Us.OURS
+OURS = Ours.OURS
 
 
-class Link(Hashable, Protocol):
-    """A neighbour."""
+class Neighbour(Hashable, Protocol):
+    """A link, as far as floods need one."""
 
     @property
     def remote(self) -> Address:
@@ -56,8 +54,10 @@ class Link(Hashable, Protocol):
 
 
 class Role(StrEnum):
-    """What somebody is to a super node."""
+    """What somebody is to us."""
 
+    STRANGER = "stranger"
+    PARENT = "parent"
     CHILD = "child"
     LINK = "link"
     VISITOR = "visitor"

@@ -16,7 +16,16 @@ from typing import Generic, Protocol, TypeVar
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.limits import QueryBudget, Tokens
-from p2pswarm.overlay.supernode.asking import OF_HOST, OURS, Asker, Heard, Link, Question, Role, Us
+from p2pswarm.overlay.supernode.asking import (
+    OF_HOST,
+    OURS,
+    Asker,
+    Heard,
+    Neighbour,
+    Ours,
+    Question,
+    Role,
+)
 from p2pswarm.overlay.supernode.index import CANDIDATES, Index
 from p2pswarm.overlay.supernode.relaying import TTL, Counts, Relay
 from p2pswarm.wire.supernode.frames import Frame, FrameKind
@@ -25,7 +34,7 @@ from p2pswarm.wire.supernode.hosts import Entry
 from p2pswarm.wire.supernode.queries import End, Query, Stop
 from p2pswarm.wire.supernode.shares import SharedFile
 
-__all__ = ["WORK", "Flood", "Self"]
+__all__ = ["WORK", "Around", "Flood"]
 
 WORK = 5000.0  # messages a second that all who ask may make us send together
 # Looks into the index for all of them, a second and saved up: a quarter of a CPU, then a little for each.
@@ -33,14 +42,14 @@ LOOKS = (500_000.0, 2_000_000.0)
 FEW_LOOKS = 1000
 _ABSURD_TTL = 15  # beyond it a message is a lie and is dropped
 
-L = TypeVar("L", bound=Link)
-L_contra = TypeVar("L_contra", bound=Link, contravariant=True)
+L = TypeVar("L", bound=Neighbour)
+L_contra = TypeVar("L_contra", bound=Neighbour, contravariant=True)
 
 
-class Self(Protocol[L_contra]):
+class Around(Protocol[L_contra]):
     """What we must be told of ourselves."""
 
-    def tell(self, owner: L_contra | Us, files: tuple[SharedFile, ...]) -> Found | None:
+    def tell(self, owner: L_contra | Ours, files: tuple[SharedFile, ...]) -> Found | None:
         """How a hit names this child or ourselves, with these files; None when it is not to be found."""
 
     def is_ours(self, address: Address) -> bool:
@@ -56,7 +65,9 @@ class Flood(Generic[L]):
     Children's files are in the index under their link, ours under OURS.
     """
 
-    def __init__(self, us: Self[L], index: Index[L | Us], now: float, work: float = WORK) -> None:
+    def __init__(
+        self, us: Around[L], index: Index[L | Ours], now: float, work: float = WORK
+    ) -> None:
         self._us, self._index = us, index
         self._budget: QueryBudget[L] = QueryBudget(work)
         self._looks = Tokens(*LOOKS, now)
@@ -150,7 +161,7 @@ class Flood(Generic[L]):
         elif ttl > 1:
             self._spread(Query.hopped(body, ttl), link, question)
 
-    def _start(self, query: Query, source: L | Us, question: Question, ttl: int) -> None:
+    def _start(self, query: Query, source: L | Ours, question: Question, ttl: int) -> None:
         """It enters the network here, however far it says that it came."""
         self._spread(replace(query, ttl=ttl, hops=0).encode(), source, question)
 
@@ -160,7 +171,7 @@ class Flood(Generic[L]):
         end = End(query.guid, query.want - question.left, self._us.referrals())
         self.counts.sent["end"] += link.send(end.encode().encode())
 
-    def _answer(self, query: Query, asker: L | Us, question: Question, now: float) -> None:
+    def _answer(self, query: Query, asker: L | Ours, question: Question, now: float) -> None:
         """From our index, without what the asker shares."""
         work = CANDIDATES if self._looks.has(now, CANDIDATES) else FEW_LOOKS
         before = self._index.looks
@@ -170,7 +181,7 @@ class Flood(Generic[L]):
         found = question.take(one for one in told if one is not None)
         self._relay.deliver(asker, Hits(query.guid, 0, found), question)
 
-    def _spread(self, query: Frame, source: L | Us, question: Question) -> None:
+    def _spread(self, query: Frame, source: L | Ours, question: Question) -> None:
         """To all links but the one it came from, unless we have enough already."""
         if not question.left:
             return

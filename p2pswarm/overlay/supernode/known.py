@@ -43,10 +43,9 @@ class Known:
         self._dice, self._wall = dice, wall
         self._named = [address.normal for address in options.connect]
         self._listed = [address.normal for address in options.supernodes]
-        self._live: OrderedDict[Address, None] = OrderedDict()  # who answered us last, newest last
-        self._lost: OrderedDict[Address, None] = (
-            OrderedDict()
-        )  # and then did not: or was it our line?
+        # Who answered us last, newest last; and who then did not: or was it our line?
+        self._live: OrderedDict[Address, None] = OrderedDict()
+        self._lost: OrderedDict[Address, None] = OrderedDict()
         self._ours: OrderedDict[Address, None] = OrderedDict()
 
     def candidates(self, n: int, busy: Iterable[Address] = ()) -> list[Address]:

@@ -10,7 +10,7 @@ left, or a moment later.
 
 import asyncio
 from collections import deque
-from enum import StrEnum
+from collections.abc import Iterable
 from typing import Protocol
 
 from typing_extensions import override
@@ -19,11 +19,12 @@ from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.overlay.limits import Tokens
+from p2pswarm.overlay.supernode.asking import Role
 from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.supernode.frames import MOST, Frame, FrameFramer
 from p2pswarm.wire.supernode.keeping import Ping
 
-__all__ = ["CONGESTED", "Hearer", "Link", "Place"]
+__all__ = ["CONGESTED", "Hearer", "Link"]
 
 
 SILENCE = 30.0  # seconds without a word after which a neighbour is asked whether it is there
@@ -32,22 +33,10 @@ CONGESTED = 64 << 10  # bytes that wait: who has so many is sent no queries
 BATCH = 32 << 10  # bytes given to the kernel at a time, so that a slow line shows that it moves
 MOST_WAITING = 1 << 20  # bytes; a full list of files is as long, in frames of 32 KiB
 STUCK = 30.0  # seconds in which not one byte of what waits could be sent
-MOST_UNHEARD = 32  # frames while nobody listens
 LINGER = 2.0  # seconds for the last words to leave
 FRAMES = (200.0, 2000.0)  # a second, and saved up, of any kind; finer limits are up to the hearer
 UNKNOWN = 1 << 10  # bytes of a kind that we do not know which count as a frame more
 NAMES = (0.2, 100.0)  # lists of hosts; a child is told of each new link of its parent
-
-
-class Place(StrEnum):
-    """What the other side is to us."""
-
-    STRANGER = "stranger"
-    PARENT = "parent"
-    CHILD = "child"
-    LINK = "link"
-    VISITOR = "visitor"
-    HOST = "host"  # whom we visit
 
 
 class Hearer(Protocol):
@@ -63,8 +52,12 @@ class Hearer(Protocol):
 class Link:
     """A conversation. `tick` now and then; `part` or `close` at the end."""
 
-    def __init__(self, hearer: Hearer | None = None, stream: Stream | None = None) -> None:
-        self.place = Place.STRANGER
+    def __init__(
+        self, stream: Stream, hearer: Hearer | None = None, heard: Iterable[Frame] = ()
+    ) -> None:
+        """`heard` came already, and waits for whoever listens."""
+        self.stream = stream
+        self.role = Role.STRANGER
         self.node = b""
         """Who it is, once it was greeted."""
         self.address: Address | None = None
@@ -72,9 +65,7 @@ class Link:
         self.reason: Exception | None = None
         """Why it is over; None while it is not."""
         self._hearer = hearer
-        self._unheard: deque[Frame] = deque()  # while nobody listens
-        self._spoke = asyncio.Event()
-        self._stream = stream
+        self._unheard = deque(heard)
         self._loop = asyncio.get_running_loop()
         self.since = self._heard = self._moved = self._loop.time()
         self._frames = Tokens(*FRAMES, self.since)
@@ -91,19 +82,6 @@ class Link:
 
     # Who it is
 
-    def opened(self, stream: Stream) -> None:
-        """We dialed, and it is there."""
-        self._stream = stream
-
-    async def first(self) -> Frame:
-        """The next frame that came while nobody listened. Raises NetworkError when it is over."""
-        while not self._unheard:
-            if self.reason is not None:
-                raise NetworkError(f"{self.remote} hung up: {self.reason}") from self.reason
-            self._spoke.clear()
-            await self._spoke.wait()
-        return self._unheard.popleft()
-
     def listen(self, hearer: Hearer) -> None:
         """From now on this one hears it, also what came meanwhile, and its end if that came, too."""
         self._hearer = hearer
@@ -114,11 +92,6 @@ class Link:
             self.close(error)
         if self._ended:
             self._tell_end()
-
-    @property
-    def stream(self) -> Stream:
-        assert self._stream is not None
-        return self._stream
 
     @property
     def remote(self) -> Address:
@@ -165,10 +138,8 @@ class Link:
 
     def hand_over(self, conversation: Conversation, scratch: Scratch) -> None:
         """Somebody else talks from here on, and we hear nothing more of it."""
-        framer = FrameFramer(scratch)
-        framer.opened = True
         self.reason = NetworkError("handed over")
-        self.stream.switch(framer, conversation)
+        self.stream.switch(FrameFramer(scratch, opened=True), conversation)
 
     async def relaxed(self) -> None:
         """Until it is not congested, or over: for who has much to say."""
@@ -186,8 +157,7 @@ class Link:
         if self.reason is None:
             self.reason = reason or NetworkError("closed")
         self._waiting.clear()
-        if self._stream is not None:
-            self._stream.close(self.reason)
+        self.stream.close(self.reason)
 
     def tick(self, now: float) -> None:
         """Ask a silent neighbour whether it is there; leave one that is not, or does not read."""
@@ -214,18 +184,11 @@ class Link:
         if self.over:
             return
         assert isinstance(message, Frame)
-        if self._stream is None:
-            raise RemoteProtocolError("it speaks before it was spoken to")
+        assert self._hearer is not None
         self._heard, self._asked = self._loop.time(), None
         if not self._frames.take(self._heard, _cost(message)):
             raise RemoteProtocolError("it says too much")
-        if self._hearer is not None:
-            self._hearer.got(self, message)
-        elif len(self._unheard) < MOST_UNHEARD:
-            self._unheard.append(message)
-            self._spoke.set()
-        else:
-            raise RemoteProtocolError("it says too much before it is answered")
+        self._hearer.got(self, message)
 
     def caught_up(self) -> None:
         if self._rung:
@@ -241,7 +204,6 @@ class Link:
         self._ended = True
         self._waiting.clear()
         self._relaxed.set()
-        self._spoke.set()
         self._tell_end()
 
     def _tell_end(self) -> None:
@@ -270,7 +232,7 @@ class Link:
 
     @override
     def __repr__(self) -> str:
-        return f"<Link {self.remote if self._stream else '?'} {self.place.value}>"
+        return f"<Link {self.remote} {self.role.value}, {self._size} bytes wait>"
 
 
 def _cost(frame: Frame) -> float:

@@ -57,9 +57,8 @@ class Linking(Generic[L]):
         self._every = options.rewire
         self._links: dict[L, _End] = {}
         self._dialing: dict[Address, None] = {}
-        self._failed: OrderedDict[Address, tuple[int, float]] = (
-            OrderedDict()
-        )  # how often, until when
+        # How often, and until when it is left alone.
+        self._failed: OrderedDict[Address, tuple[int, float]] = OrderedDict()
         self._next_look = 0.0
         self._next_rewire: float | None = None
         self._replacing: Address | None = None  # who is being dialed to take the place of another

@@ -1,23 +1,73 @@
-"""One short conversation with a super node, as a coroutine sees it: frames said, frames awaited.
+"""Dialing somebody in the supernode network, and what is said before it is clear what he is to us.
 
-For whoever comes and goes again: a visit with a question, a test. Links and children, which stay, answer in
-the socket's callback instead. How long it may take and how many bytes it may bring is said at its beginning.
+We say HELLO and what we want; the other side says WELCOME, or REFUSE and where else to go. Who visits, for a
+question or a test, then says and awaits frames as a coroutine, and goes again. Who wants to stay goes on as a
+link, which answers in the socket's callback. How long a greeting may take and how many bytes may come is said
+at its beginning.
 """
 
 import asyncio
 from collections import deque
-from typing import Protocol, Self
+from typing import Protocol
 
 from p2pswarm.errors import NetworkError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
+from p2pswarm.overlay.supernode.link import Link
+from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.supernode.frames import HEAD_SIZE, OPENING, Frame, FrameFramer, FrameKind
 from p2pswarm.wire.supernode.hello import Hello, Refuse, Welcome
 
-__all__ = ["Meeting"]
+__all__ = ["Meeting", "TurnedDownError", "greet"]
 
+GREETING_TIME = 5.0  # seconds
+MOST_AT_FIRST = 128 << 10  # bytes before who was dialed stays: a welcome, a list of hosts, and more
 MOST_UNHEARD = 32  # frames after which no more is read until somebody hears them
+
+
+class TurnedDownError(NetworkError):
+    """It is there and does not want us."""
+
+    def __init__(self, address: Address, refusal: Refuse) -> None:
+        super().__init__(f"{address} says: {refusal.text or refusal.reason}")
+        self.refusal = refusal
+
+
+async def greet(
+    port: Port,
+    address: Address,
+    hello: Hello,
+    *,
+    patience: float = GREETING_TIME,
+    most: int = MOST_AT_FIRST,
+) -> tuple["Meeting", Welcome]:
+    """Dial it and be welcomed within `patience` seconds; it may bring `most` bytes.
+
+    Raises TurnedDownError, NetworkError, RemoteProtocolError.
+    """
+    meeting = Meeting(address, port.scratch, most)
+    try:
+        async with asyncio.timeout(patience):
+            meeting.opened(await port.dial(address, FrameFramer(port.scratch), meeting))
+            meeting.say(hello)
+            frame = await meeting.next(FrameKind.WELCOME, FrameKind.REFUSE)
+        welcome = _welcome(address, frame)
+    except (OSError, TimeoutError) as error:
+        meeting.close()
+        reason = getattr(error, "strerror", None) or "it does not answer"
+        raise NetworkError(f"cannot reach {address}: {reason}") from error
+    except BaseException:
+        meeting.close()
+        raise
+    return meeting, welcome
+
+
+def _welcome(address: Address, frame: Frame) -> Welcome:
+    """Raises TurnedDownError, RemoteProtocolError."""
+    if frame.kind == FrameKind.REFUSE:
+        raise TurnedDownError(address, Refuse.read(frame.body))
+    return Welcome.read(frame.body)
 
 
 class _Message(Protocol):
@@ -25,9 +75,10 @@ class _Message(Protocol):
 
 
 class Meeting:
-    """`dial`, `greet`, then `say` and `hear`; `close` at the end. Whatever waits raises NetworkError."""
+    """`say` and `hear`; `close` at the end, or `stay`. Whatever waits raises NetworkError."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, address: Address, scratch: Scratch, most: int) -> None:
+        self._address, self._scratch = address, scratch
         self._stream: Stream | None = None
         self._left = most  # bytes that may still come
         self._heard: deque[Frame] = deque()
@@ -35,32 +86,15 @@ class Meeting:
         self._over = False
         self._reason: Exception | None = None
 
-    @classmethod
-    async def dial(cls, port: Port, address: Address, *, patience: float, most: int) -> Self:
-        """Connect within `patience` seconds; it may bring `most` bytes. Raises NetworkError."""
-        meeting = cls(most)
-        try:
-            async with asyncio.timeout(patience):
-                framer = FrameFramer(port.scratch)
-                meeting._stream = await port.dial(address, framer, meeting)
-        except (OSError, TimeoutError) as error:
-            reason = getattr(error, "strerror", None) or "it does not answer"
-            raise NetworkError(f"cannot reach {address}: {reason}") from error
-        meeting.stream.send(OPENING)
-        return meeting
+    def opened(self, stream: Stream) -> None:
+        """It is there."""
+        self._stream = stream
+        stream.send(OPENING)
 
     @property
     def stream(self) -> Stream:
         assert self._stream is not None
         return self._stream
-
-    async def greet(self, hello: Hello, patience: float) -> Welcome | Refuse:
-        """Say what we come for; whether we may stay. Raises RemoteProtocolError, NetworkError."""
-        self.say(hello)
-        frame = await self.hear(FrameKind.WELCOME, FrameKind.REFUSE, patience=patience)
-        if frame.kind == FrameKind.WELCOME:
-            return Welcome.read(frame.body)
-        return Refuse.read(frame.body)
 
     def say(self, *messages: _Message) -> None:
         self.stream.send(b"".join(message.encode().encode() for message in messages))
@@ -69,32 +103,49 @@ class Meeting:
         """The next frame of one of these kinds; others are passed over."""
         try:
             async with asyncio.timeout(patience):
-                while (frame := await self._next()).kind not in kinds:
-                    pass
+                return await self.next(*kinds)
         except TimeoutError as error:
             self.close()
-            raise NetworkError(f"{self.stream.remote} said nothing for {patience:.0f} s") from error
-        return frame
+            raise NetworkError(f"{self._address} said nothing for {patience:.0f} s") from error
 
-    def close(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
+    async def next(self, *kinds: FrameKind) -> Frame:
+        """The same, however long that takes."""
+        while (frame := await self._next()).kind not in kinds:
+            pass
+        return frame
 
     async def _next(self) -> Frame:
         while not self._heard:
             if self._over:
                 why = f": {self._reason}" if self._reason else ""
-                raise NetworkError(f"{self.stream.remote} hung up{why}")
+                raise NetworkError(f"{self._address} hung up{why}")
             self.stream.resume()
             self._bell.clear()
             await self._bell.wait()
         return self._heard.popleft()
+
+    def stay(self) -> Link:
+        """It goes on as a link; `listen` to that at once, as what came meanwhile waits in it."""
+        link = Link(self.stream, heard=self._heard)
+        link.address = self._address
+        if self._over:
+            link.closed(self._reason)
+        else:
+            self.stream.resume()
+            self.stream.switch(FrameFramer(self._scratch, opened=True), link)
+        return link
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
 
     # What the stream tells
 
     def got(self, message: object) -> None:
         """Raises RemoteProtocolError."""
         assert isinstance(message, Frame)
+        if self._stream is None:
+            raise RemoteProtocolError("it speaks before it was spoken to")
         self._left -= HEAD_SIZE + len(message.body)
         if self._left < 0:
             raise RemoteProtocolError("it says more than was asked for")

@@ -160,7 +160,8 @@ class Member:
         if isinstance(self._role, Ordinary):
             self._role.tick(now)
         self._ambition.spare(self.us.spare(), now)
-        move = self._ambition.step(now, ours=self.us.addresses, nobody=self._known.nobody)
+        ours = self.us.addresses if self.us.options.supernodes else ()
+        move = self._ambition.step(now, ours=ours, nobody=self._known.nobody)
         self._follow(move)
 
     def _follow(self, move: Move | None) -> None:
@@ -206,7 +207,7 @@ class Member:
 
     def _came(self, stream: Stream) -> None:
         """A guest that speaks our protocol; the door's clock runs until it has said HELLO."""
-        link = Link(self, stream)
+        link = Link(stream, self)
         stream.switch(FrameFramer(self._port.scratch), link)
 
     def got(self, link: Link, frame: Frame) -> None:

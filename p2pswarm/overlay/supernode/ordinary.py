@@ -16,10 +16,11 @@ from math import isinf
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
-from p2pswarm.overlay.supernode.greeting import TurnedDownError, greet
+from p2pswarm.overlay.supernode.asking import Role
 from p2pswarm.overlay.supernode.home import Home
-from p2pswarm.overlay.supernode.link import Link, Place
-from p2pswarm.overlay.supernode.parents import Seeking
+from p2pswarm.overlay.supernode.link import Link
+from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
+from p2pswarm.overlay.supernode.parents import DIAL_TIME, Seeking
 from p2pswarm.overlay.supernode.telling import Telling
 from p2pswarm.wire.supernode.datagrams import UdpPong
 from p2pswarm.wire.supernode.frames import Frame, FrameKind
@@ -98,7 +99,8 @@ class Ordinary:
     async def _dial(self, address: Address) -> None:
         """And then it is told our files, as long as it is our parent."""
         try:
-            link, welcome = await greet(self._port, address, self._us.hello(Want.PARENT))
+            hello = self._us.hello(Want.PARENT)
+            meeting, welcome = await greet(self._port, address, hello, patience=DIAL_TIME)
         except TurnedDownError as error:
             self.trouble = str(error)
             self._refused(address, error.refusal)
@@ -108,11 +110,11 @@ class Ordinary:
             self._seeking.failed(address, self._clock())
             self._bell.set()
         else:
-            self._us.seen(link.remote, welcome.you.host)
+            self._us.seen(meeting.stream.remote, welcome.you.host)
             if self.parent is not None or not self._seeking.seeks:
-                link.close()
-                return
-            await self._adopt(link).run()
+                meeting.close()
+            else:
+                await self._adopt(meeting.stay()).run()
 
     def _refused(self, address: Address, refusal: Refuse) -> None:
         if refusal.reason is Reason.SELF:
@@ -124,7 +126,7 @@ class Ordinary:
         self._bell.set()
 
     def _adopt(self, link: Link) -> Telling:
-        self.parent, link.place = link, Place.PARENT
+        self.parent, link.role = link, Role.PARENT
         self._ponged, self._fruitless = None, 0
         self._seeking.found(link.address)
         telling = self._telling = Telling(link, self._us.files)

@@ -18,10 +18,7 @@ from p2pswarm.wire.supernode.datagrams import TOKEN_SIZE, UdpPing, UdpPong, read
 __all__ = ["Answered", "Pinging", "State"]
 
 MOST_ASKED = 100  # pings that wait for their pong; the oldest is forgotten
-ANSWERS = (
-    500.0,
-    2000.0,
-)  # a second, and saved up: each is as long as what was asked, and no longer
+ANSWERS = (500.0, 2000.0)  # a second, and saved up: each is no longer than what was asked
 
 Answered = Callable[[Address, UdpPong, float], None]
 """Who answered, what, and the round trip in seconds."""

@@ -13,7 +13,7 @@ from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import zone_of
 from p2pswarm.overlay.routes import Routes
-from p2pswarm.overlay.supernode.asking import Asker, Heard, Link, Question, Role, Us
+from p2pswarm.overlay.supernode.asking import Asker, Heard, Neighbour, Ours, Question, Role
 from p2pswarm.wire.supernode.frames import FrameKind
 from p2pswarm.wire.supernode.hits import Found, Hits
 from p2pswarm.wire.supernode.queries import Query
@@ -22,7 +22,7 @@ __all__ = ["TTL", "Counts", "Relay"]
 
 TTL = 7  # hops among super nodes, as everybody's in the field
 
-L = TypeVar("L", bound=Link)
+L = TypeVar("L", bound=Neighbour)
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Relay(Generic[L]):
 
     def __init__(self, is_ours: Callable[[Address], bool], counts: Counts, now: float) -> None:
         self._is_ours, self._counts = is_ours, counts
-        self._routes: Routes[L | Us] = Routes()
+        self._routes: Routes[L | Ours] = Routes()
         self._askers: dict[L, Asker] = {}
         self._self = Asker(Role.SELF, "", now)
 
@@ -51,15 +51,15 @@ class Relay(Generic[L]):
         self._askers.pop(link, None)
         self._routes.forget(link)
 
-    def asker(self, origin: L | Us) -> Asker | None:
+    def asker(self, origin: L | Ours) -> Asker | None:
         """None for one who has left."""
-        return self._self if isinstance(origin, Us) else self._askers.get(origin)
+        return self._self if isinstance(origin, Ours) else self._askers.get(origin)
 
-    def first(self, guid: bytes, origin: L | Us, now: float) -> bool:
+    def first(self, guid: bytes, origin: L | Ours, now: float) -> bool:
         """Whether nobody asked this before; then hits go back there."""
         return self._routes.first(guid, FrameKind.QUERY, origin, now)
 
-    def opened(self, query: Query, origin: L | Us, heard: Heard | None = None) -> Question:
+    def opened(self, query: Query, origin: L | Ours, heard: Heard | None = None) -> Question:
         """Hits for it are relayed from now on."""
         question = Question(query.want, heard=heard)
         asker = self.asker(origin)
@@ -67,7 +67,7 @@ class Relay(Generic[L]):
             asker.ask(query.guid, question)
         return question
 
-    def closed(self, guid: bytes, origin: L | Us) -> None:
+    def closed(self, guid: bytes, origin: L | Ours) -> None:
         """Whoever asked has enough."""
         asker = self.asker(origin)
         question = None if asker is None else asker.open.pop(guid, None)
@@ -96,7 +96,7 @@ class Relay(Generic[L]):
             self._relay(origin, question, Hits.read(body), link, asker)
 
     def _relay(
-        self, origin: L | Us, question: Question, hits: Hits, link: L, teller: Asker
+        self, origin: L | Ours, question: Question, hits: Hits, link: L, teller: Asker
     ) -> None:
         believed = [one for one in hits.found if self._believed(one, teller)]
         if len(believed) < len(hits.found):
@@ -104,9 +104,9 @@ class Relay(Generic[L]):
         found = question.take(believed, link)
         self.deliver(origin, Hits(hits.guid, hits.hops + 1, found), question)
 
-    def deliver(self, origin: L | Us, hits: Hits, question: Question) -> None:
+    def deliver(self, origin: L | Ours, hits: Hits, question: Question) -> None:
         """To whoever asked; when he has enough, it is over."""
-        if isinstance(origin, Us):
+        if isinstance(origin, Ours):
             if hits.found and question.heard is not None:
                 question.heard(hits)
         else:

@@ -24,12 +24,12 @@ from p2pswarm.overlay.inbox import Inbox
 from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Hit, Query as Wanted
 from p2pswarm.overlay.supernode.known import Known
-from p2pswarm.overlay.supernode.meeting import Meeting
+from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
 from p2pswarm.overlay.supernode.results import hits_of, question_for
 from p2pswarm.overlay.supernode.us import Us
 from p2pswarm.overlay.supernode.visits import MOST_VISITS, VISIT_TIME, Visits
 from p2pswarm.wire.supernode.frames import HEAD_SIZE, FrameKind
-from p2pswarm.wire.supernode.hello import Refuse, Want
+from p2pswarm.wire.supernode.hello import Want
 from p2pswarm.wire.supernode.hits import Found, Hits
 from p2pswarm.wire.supernode.hosts import Entry
 from p2pswarm.wire.supernode.queries import End, Query
@@ -189,12 +189,15 @@ class Searching:
 
     async def _exchange(self, address: Address, query: Query, visits: Visits, inbox: Inbox) -> bool:
         """Raises RemoteError."""
-        meeting = await Meeting.dial(self._port, address, patience=VISIT_TIME, most=MOST_BYTES)
+        hello = self._us.hello(Want.VISIT)
         try:
-            welcome = await meeting.greet(self._us.hello(Want.VISIT), VISIT_TIME)
-            if isinstance(welcome, Refuse):
-                self._referred(welcome.hosts, address, visits)
-                return False
+            meeting, _ = await greet(
+                self._port, address, hello, patience=VISIT_TIME, most=MOST_BYTES
+            )
+        except TurnedDownError as error:
+            self._referred(error.refusal.hosts, address, visits)
+            return False
+        try:
             self._known.answered(address)
             meeting.say(query)
             inbox.cost.messages += 1

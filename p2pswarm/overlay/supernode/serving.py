@@ -15,15 +15,16 @@ from random import Random
 from p2pswarm.errors import BusyError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
-from p2pswarm.overlay.supernode.asking import OF_HOST, OURS, Heard, Role, Us as Owner
+from p2pswarm.overlay.supernode.asking import OF_HOST, OURS, Heard, Ours, Role
 from p2pswarm.overlay.supernode.family import Family
 from p2pswarm.overlay.supernode.flooding import Flood
-from p2pswarm.overlay.supernode.greeting import TurnedDownError, greet
 from p2pswarm.overlay.supernode.home import Home
 from p2pswarm.overlay.supernode.index import Index
 from p2pswarm.overlay.supernode.known import Known
-from p2pswarm.overlay.supernode.link import Link, Place
+from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.links import Linking
+from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
+from p2pswarm.overlay.supernode.promotion import Peer
 from p2pswarm.overlay.supernode.testing import Nonces, Tester
 from p2pswarm.overlay.supernode.trust import Trust
 from p2pswarm.wire.http.heads import AGENT
@@ -45,7 +46,7 @@ TICK = 1.0  # seconds
 HOSTS_EVERY = 7200.0  # seconds between lists of hosts, as with FastTrack
 MOST_VISITORS = 100  # at a time: each asks one thing, and goes
 PING_EVERY = 10.0  # seconds between questions to links, how full they are
-ROOMY = 80  # percent: who is fuller is no help to who is full
+UNKNOWN = 90  # percent: how full those may be that we are not linked to, in a crowd mostly
 INVITED_EVERY = 10.0  # seconds: how often one link may test us
 VISIT_TIME = 45.0  # seconds, in which a test fits
 
@@ -61,14 +62,16 @@ class Serving:
         options = home.us.options
         self._clock = asyncio.get_running_loop().time
         now = self._clock()
-        self.index: Index[Link | Owner] = Index()
+        self.index: Index[Link | Ours] = Index()
         self.index.add(OURS, home.us.files.values())
         self.flood: Flood[Link] = Flood(self, self.index, now)
-        self.family = Family(options, self.index)
+        self.family = Family(options, self.index, dice)
         self._linking: Linking[Link] = Linking(home.us.node, known, options, dice)
         self._trust: Trust[Link] = Trust(options, dice)
         self.links: dict[Link, int] = {}  # and how full each is, in percent
-        self._believed: dict[Link, None] = {}  # in an order that a laboratory can repeat
+        self._believed: dict[
+            Link, float
+        ] = {}  # since when; in an order that a laboratory can repeat
         self._tests: dict[Link, asyncio.Task[None]] = {}  # that run: one of each
         self._invited: dict[Link, float] = {}  # and when it may again
         self._named: dict[Link, bytes] = {}  # hosts that one named before we believed it
@@ -101,7 +104,7 @@ class Serving:
             link.send(Invite().encode().encode())
         for link in self._trust.silent(now):
             link.part(Bye("you did not answer our test").encode().encode(), "it is not tested")
-        self.family.tick(now, self.hosts, relieved=self._relieved())
+        self.family.tick(now, self.hosts, self._peers())
         if now >= self._next_ping:
             self._next_ping = now + PING_EVERY
             for link in list(self.links):  # one that does not read may leave over it
@@ -116,10 +119,8 @@ class Serving:
         """Children and links."""
         return [*self.family.children, *self.links]
 
-    def _relieved(self) -> bool:
-        """Whether a super node that we are linked to takes children that we cannot."""
-        loads = (load for link, load in self.links.items() if self._trust.trusted(link))
-        return min(loads, default=100) < ROOMY
+    def _peers(self) -> list[Peer]:
+        return [Peer(self.links[link], since) for link, since in self._believed.items()]
 
     @property
     def load(self) -> int:
@@ -146,10 +147,11 @@ class Serving:
     def _take_child(self, link: Link, hello: Hello) -> None:
         now = self._clock()
         if not self.family.takes(link, hello, now):
-            invited = hello.willing and not hello.firewalled
+            able = hello.willing and not hello.firewalled
+            invited = able and self.family.invites_refused(now, self._peers())
             self.refuse(link, Reason.FULL, "no place for another child", invited=invited)
             return
-        link.place = Place.CHILD
+        link.role = Role.CHILD
         self.flood.joined(link, Role.CHILD, now)
         self._say_welcome(link)
         link.send(Ping().encode().encode())  # how much of its CPU is free
@@ -170,7 +172,7 @@ class Serving:
         if len(self._visitors) >= MOST_VISITORS:
             self.refuse(link, Reason.FULL, "too many visitors")
             return
-        link.place = Place.VISITOR
+        link.role = Role.VISITOR
         self._visitors[link] = self._clock() + VISIT_TIME
         self.flood.joined(link, Role.VISITOR, self._clock())
         self._say_welcome(link, hosts=False)
@@ -196,7 +198,7 @@ class Serving:
 
     async def _dial(self, address: Address) -> None:
         try:
-            link, welcome = await greet(self._port, address, self._us.hello(Want.LINK))
+            meeting, welcome = await greet(self._port, address, self._us.hello(Want.LINK))
         except TurnedDownError as error:
             self._home.told(error.refusal.hosts, address)
             if error.refusal.reason is Reason.SELF:
@@ -207,18 +209,18 @@ class Serving:
             log.debug("supernode: %s", error)
             self._linking.failed(address, self._clock())
         else:
-            self._us.seen(link.remote, welcome.you.host)
+            self._us.seen(meeting.stream.remote, welcome.you.host)
             if self._tasks is None or not welcome.supernode:
-                link.close()
+                meeting.close()
                 self._linking.failed(address, self._clock())
             else:
                 load = 100 * welcome.children // max(welcome.children + welcome.room, 1)
-                self._linked(link, welcome.node, address, dialed=True, load=load)
+                self._linked(meeting.stay(), welcome.node, address, dialed=True, load=load)
 
     def _linked(
         self, link: Link, node: bytes, address: Address, *, dialed: bool, load: int = 100
     ) -> None:
-        now, link.place, link.node = self._clock(), Place.LINK, node
+        now, link.role, link.node = self._clock(), Role.LINK, node
         closing = self._linking.linked(link, node, address, now, dialed=dialed)
         for each in closing:
             each.part(Bye("another link takes the place").encode().encode(), "exchanged")
@@ -238,7 +240,7 @@ class Serving:
         if not self._trust.trusted(link) or link in self._believed:
             return
         alone = not self._believed
-        self._believed[link] = None
+        self._believed[link] = self._clock()
         self.flood.confirmed(link)
         if link.address is not None:  # our test has dialed it there, if we have not
             self._known.answered(link.address)
@@ -264,13 +266,13 @@ class Serving:
                 link.send(Pong(self.load, *counts, self._us.spare()).encode().encode())
             case FrameKind.PONG:
                 self._got_pong(link, Pong.read(frame.body))
-            case FrameKind.SHARE | FrameKind.UNSHARE if link.place is Place.CHILD:
+            case FrameKind.SHARE | FrameKind.UNSHARE if link.role is Role.CHILD:
                 self.family.got(link, frame, now)
-            case FrameKind.VERDICT if link.place is Place.CHILD:
+            case FrameKind.VERDICT if link.role is Role.CHILD:
                 self.family.failed(link, now)
-            case FrameKind.HOSTS if link.place is Place.LINK and link.may_name():
+            case FrameKind.HOSTS if link.role is Role.LINK and link.may_name():
                 self._got_hosts(link, frame.body)
-            case FrameKind.INVITE if link.place is Place.LINK:
+            case FrameKind.INVITE if link.role is Role.LINK:
                 self._got_invite(link, now)
             case FrameKind.TEST:
                 self._got_test(link, Test.read(frame.body))
@@ -301,21 +303,21 @@ class Serving:
 
     def _got_test(self, link: Link, test: Test) -> None:
         """Somebody wants to be dialed back, at the host that it comes from."""
-        expected = link.place is Place.VISITOR or self._trust.testing(link)
+        expected = link.role is Role.VISITOR or self._trust.testing(link)
         if self._tasks is not None and expected and link not in self._tests:
             self._tests[link] = self._tasks.create_task(self._test(link, test))
 
     async def _test(self, link: Link, test: Test) -> None:
         # What a link passes is believed of its own address, and so it is tested there.
         port = test.port if link.address is None else link.address.port
-        linked = link.place is Place.LINK
+        linked = link.role is Role.LINK
         try:
             verdict = await self._tester.test(
                 link.remote, port, test.nonce, link.node, linked=linked
             )
         except BusyError as error:
             self._trust.unheard(link, self._clock())
-            if link.place is Place.VISITOR:
+            if link.role is Role.VISITOR:
                 link.part(Refuse(Reason.TOO_OFTEN, str(error)).encode().encode(), str(error))
             return
         finally:
@@ -370,7 +372,7 @@ class Serving:
 
     # What `flooding` asks of us
 
-    def tell(self, owner: Link | Owner, files: tuple[SharedFile, ...]) -> Found | None:
+    def tell(self, owner: Link | Ours, files: tuple[SharedFile, ...]) -> Found | None:
         """How a hit names this child or ourselves, with these files."""
         here = self._us.address
         if not isinstance(owner, Link):
@@ -391,7 +393,7 @@ class Serving:
         linked, now = self._linked_hosts(self._believed), self._clock()
         have = {link.address.normal for link in self.links if link.address is not None}
         others = [each for each in self._known.lately() if each not in have]
-        lately = [Entry(each, 1, 0) for each in others if self._trust.may_link(each, now)]
+        lately = [Entry(each, 1, UNKNOWN) for each in others if self._trust.may_link(each, now)]
         return tuple((linked + lately)[:HOSTS_MOST])
 
     def _linked_hosts(self, links: Iterable[Link]) -> list[Entry]:

@@ -14,7 +14,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 
-from p2pswarm.errors import BusyError, NetworkError, RefusedError, RemoteError, RemoteProtocolError
+from p2pswarm.errors import BusyError, NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import owner_of, zone_of
 from p2pswarm.net.port import Port
@@ -22,7 +22,7 @@ from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.remembering import remember
-from p2pswarm.overlay.supernode.meeting import Meeting
+from p2pswarm.overlay.supernode.meeting import Meeting, TurnedDownError, greet
 from p2pswarm.wire.supernode.frames import Frame, FrameKind
 from p2pswarm.wire.supernode.hello import NONCE_SIZE, Hello, Refuse, Want
 from p2pswarm.wire.supernode.testing import Data, Probe, Test, Verdict
@@ -108,14 +108,10 @@ class Tester:
 
     async def _test(self, target: Address, nonce: bytes, node: bytes) -> Verdict:
         most = PROBE_SIZE + SPARE_BYTES
-        meeting = await Meeting.dial(self._port, target, patience=TEST_TIME, most=most)
+        number, agent = self._port.number, self._agent
+        hello = Hello(self._node, number, Want.TEST, agent, False, False, nonce)
+        meeting, welcome = await greet(self._port, target, hello, patience=TEST_TIME, most=most)
         try:
-            hello = Hello(
-                self._node, self._port.number, Want.TEST, self._agent, False, False, nonce
-            )
-            welcome = await meeting.greet(hello, TEST_TIME)
-            if isinstance(welcome, Refuse):
-                raise RefusedError(f"{target} refuses to be tested: {welcome.text}")
             if welcome.node != node:
                 raise RemoteProtocolError(f"another node answers at {target}")
             self._budget.answered(target)
@@ -149,18 +145,15 @@ class Tester:
 
 async def ask(port: Port, address: Address, hello: Hello, nonce: bytes) -> Verdict:
     """Visit a super node (`hello` wants that) and have it test us. Raises RemoteError without a verdict."""
-    meeting = await Meeting.dial(port, address, patience=TEST_TIME, most=SPARE_BYTES)
+    meeting, welcome = await greet(port, address, hello, patience=TEST_TIME, most=SPARE_BYTES)
     try:
-        welcome = await meeting.greet(hello, TEST_TIME)
-        if isinstance(welcome, Refuse):
-            raise RefusedError(f"{address} does not test us: {welcome.text}")
         if not welcome.supernode:
             raise NetworkError(f"{address} is no super node")
         meeting.say(Test(port.number, nonce))
         kinds = (FrameKind.VERDICT, FrameKind.REFUSE)
         frame = await meeting.hear(*kinds, patience=VERDICT_TIME)
         if frame.kind == FrameKind.REFUSE:
-            raise RefusedError(f"{address} does not test us: {Refuse.read(frame.body).text}")
+            raise TurnedDownError(address, Refuse.read(frame.body))
         return Verdict.read(frame.body)
     finally:
         meeting.close()

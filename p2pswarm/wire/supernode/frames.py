@@ -93,9 +93,9 @@ class Frame:
 class FrameFramer(CuttingFramer):
     """Wants the opening, then cuts frames, of unknown kinds as well."""
 
-    def __init__(self, scratch: Scratch | None = None) -> None:
+    def __init__(self, scratch: Scratch | None = None, *, opened: bool = False) -> None:
         super().__init__(scratch)
-        self.opened = False
+        self.opened = opened
         """Whether the other side said who it is."""
 
     @override

@@ -11,7 +11,7 @@ from p2pswarm.wire.supernode.frames import Frame
 from p2pswarm.wire.supernode.hits import Found, Hits
 from p2pswarm.wire.supernode.hosts import Entry
 from p2pswarm.wire.supernode.queries import End, Query, Stop
-from tests.support.floods import Net, SuperNode, Wire, file, guid, public, question
+from tests.support.floods import ROLES, Net, SuperNode, Wire, file, guid, public, question
 
 CHILD, STRANGER = public(1000), public(2000)
 Edges = set[tuple[int, int]]
@@ -448,7 +448,7 @@ def test_tables_stay_bounded() -> None:
 
 
 @given(
-    st.binary(max_size=60), st.sampled_from([0x20, 0x21, 0x23, 0x22, 0x77]), st.sampled_from(Role)
+    st.binary(max_size=60), st.sampled_from([0x20, 0x21, 0x23, 0x22, 0x77]), st.sampled_from(ROLES)
 )
 def test_bytes_of_strangers_do_no_harm(body: bytes, kind: int, role: Role) -> None:
     node, _, _, _ = linked()

@@ -10,7 +10,7 @@ from p2pswarm.overlay.supernode.asking import OF_HOST, Role
 from p2pswarm.wire.supernode.frames import Frame, FrameKind
 from p2pswarm.wire.supernode.hits import Found, Hits
 from p2pswarm.wire.supernode.queries import Stop
-from tests.support.floods import Net, SuperNode, Wire, file, guid, public, question
+from tests.support.floods import ROLES, Net, SuperNode, Wire, file, guid, public, question
 
 COUNT = 4
 LIAR = public(5000)
@@ -45,7 +45,7 @@ class Network(RuleBasedStateMachine):
         assert asker is not None
         return asker.role
 
-    @rule(number=nodes, names=st.lists(texts, max_size=30), role=st.sampled_from(Role))
+    @rule(number=nodes, names=st.lists(texts, max_size=30), role=st.sampled_from(ROLES))
     def join(self, number: int, names: list[str], role: Role) -> None:
         self.hosts += 1
         if role is not Role.SELF:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.supernode.greeting import TurnedDownError, greet
 from p2pswarm.overlay.supernode.link import NAMES, Link
+from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
 from p2pswarm.overlay.supernode.options import Wish
 from p2pswarm.wire.supernode.frames import Frame, FrameKind
 from p2pswarm.wire.supernode.hello import NONCE_SIZE, Hello, Reason, Want
@@ -20,8 +20,18 @@ from tests.support.crowd import PORT, Crowd, Someone, file, play
 async def stranger(someone: Someone, target: Someone, want: Want, node: bytes = b"s" * 16) -> Link:
     """A connection from the port of someone, who need not know of it."""
     hello = Hello(node, PORT, want, "stranger", True, False)
-    link, _ = await greet(someone.port, target.address, hello)
+    meeting, _ = await greet(someone.port, target.address, hello)
+    link = meeting.stay()
+    link.listen(Deaf())
     return link
+
+
+class Deaf:
+    """Whatever it is told."""
+
+    def got(self, link: Link, frame: Frame) -> None: ...
+
+    def left(self, link: Link, reason: Exception) -> None: ...
 
 
 async def bystander(crowd: Crowd) -> Someone:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm.errors import BusyError, NetworkError, RefusedError, RemoteError
+from p2pswarm.errors import BusyError, NetworkError, RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.supernode import testing
-from p2pswarm.overlay.supernode.meeting import Meeting
+from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
 from p2pswarm.overlay.supernode.promotion import LEAST_RATE
 from p2pswarm.overlay.supernode.testing import (
     MOST_TESTS,
@@ -228,7 +228,7 @@ def test_without_a_good_nonce_nobody_is_given_anything(tmp_path: Path) -> None:
             sent = tested.host.sent
             again = await tester.tests(tested, nonce)
             assert not again.reachable
-            assert "refuses to be tested" in again.text
+            assert "we asked for no such test" in again.text
             late = tested.nonce()
             await asyncio.sleep(61)
             assert not (await tester.tests(tested, late)).reachable
@@ -241,9 +241,8 @@ def test_a_probe_is_answered_once_and_with_no_more_than_it_may(tmp_path: Path) -
     async def story(world: World) -> None:
         stranger, tested = Person(world.host(), A), Person(world.host(), B)
         async with running(stranger, tested):
-            meeting = await Meeting.dial(stranger.port, tested.address, patience=5, most=1 << 20)
             hello = Hello(A, PORT, Want.TEST, "test", False, False, tested.nonce())
-            assert isinstance(await meeting.greet(hello, 5), Welcome)
+            meeting, _ = await greet(stranger.port, tested.address, hello, most=1 << 20)
             meeting.say(Probe(PROBE_SIZE, bytes(16)))
             came = 0
             while came < PROBE_SIZE:
@@ -260,9 +259,8 @@ def test_a_tester_that_says_nothing_is_left(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         stranger, tested = Person(world.host(), A), Person(world.host(), B)
         async with running(stranger, tested):
-            meeting = await Meeting.dial(stranger.port, tested.address, patience=5, most=1 << 20)
             hello = Hello(A, PORT, Want.TEST, "test", False, False, tested.nonce())
-            await meeting.greet(hello, 5)
+            meeting, _ = await greet(stranger.port, tested.address, hello, most=1 << 20)
             with pytest.raises(NetworkError, match="hung up"):
                 await meeting.hear(FrameKind.DATA, patience=TEST_TIME + 1)
 
@@ -287,9 +285,8 @@ def test_what_nobody_hears_is_not_read(tmp_path: Path) -> None:
         stranger, tested = Person(world.host(), A), Person(world.host(up=1e6), B)
         tested.probed = lambda stream: Flood(stream, Frame(0x99, b"x" * 1000).encode() * 16)
         async with running(stranger, tested):
-            meeting = await Meeting.dial(stranger.port, tested.address, patience=5, most=1 << 30)
             hello = Hello(A, PORT, Want.TEST, "test", False, False, tested.nonce())
-            await meeting.greet(hello, 5)
+            meeting, _ = await greet(stranger.port, tested.address, hello, most=1 << 30)
             meeting.say(Probe(PROBE_SIZE, bytes(16)))
             await asyncio.sleep(30)
             assert tested.host.sent < 4 * PROBE_SIZE
@@ -368,7 +365,7 @@ def test_whoever_does_not_test_us_gives_no_verdict(tmp_path: Path) -> None:
         tester, asker = Person(world.host(), A), Person(world.host(), B)
         async with running(tester, asker):
             tester.refusal = Refuse(Reason.TOO_OFTEN, "not so often")
-            with pytest.raises(RefusedError, match="not so often"):
+            with pytest.raises(TurnedDownError, match="not so often"):
                 await ask(asker.port, tester.address, asker.hello(), asker.nonce())
             tester.refusal, tester.supernode = None, False
             with pytest.raises(NetworkError, match="no super node"):
@@ -377,7 +374,7 @@ def test_whoever_does_not_test_us_gives_no_verdict(tmp_path: Path) -> None:
             await asker.port.close()
             verdict = await ask(asker.port, tester.address, asker.hello(), asker.nonce())
             assert not verdict.reachable
-            with pytest.raises(RefusedError, match="a moment ago"):
+            with pytest.raises(TurnedDownError, match="a moment ago"):
                 await ask(asker.port, tester.address, asker.hello(), asker.nonce())
         with pytest.raises(RemoteError):
             await ask(asker.port, tester.address, asker.hello(), asker.nonce())
