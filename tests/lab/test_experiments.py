@@ -59,6 +59,9 @@ def test_compare(small: str) -> None:
     assert queries["32 walkers x 64 steps"] == 32 * 64
     assert (queries["central index"], recall["central index"]) == (1, 1)
     assert {name for name, *_ in result.tables[1].rows} == set(costs)
+    chart = result.charts[0]
+    assert len(chart.lines) == 10, [line.label for line in chart.lines]
+    assert sum(len(line.points) for line in chart.lines) == len(ALL)
     assert from_json(to_json(result)) == result
     some = GNUTELLA[2:3]
     assert compare(some, small, 3, 0.05) == compare(some, small, 3, 0.05)
