@@ -91,17 +91,20 @@ def test_of_drawn_links_fewer_are_left() -> None:
 
 
 def test_spreads_show_every_message() -> None:
-    flat, tiered, dynamic = spreads()
+    flat, tiered, dynamic, supers = spreads()
     assert {node.role for node in flat.nodes} == {"peer"}
     assert [node.role for node in tiered.nodes] == ["ultrapeer"] * 12 + ["leaf"] * 96
     assert all(tiered.nodes[leaf].parent is not None for leaf in range(12, 108))
-    for spread in (flat, tiered, dynamic):
+    assert {node.role for node in supers.nodes} == {"super node", "leaf"}
+    for spread in (flat, tiered, dynamic, supers):
         reached = {spread.origin}
         for step in spread.steps:
             assert {source for source, _ in step} <= reached
             reached |= {node for _, node in step}
-        assert set(spread.hits) <= reached
+        assert spread is supers or set(spread.hits) <= reached  # parents answer for their children
         assert spread.hits
     assert len(flat.steps) == 4
     assert dynamic.nodes[dynamic.origin].role == "leaf"
-    assert spreads() == (flat, tiered, dynamic)
+    assert sum(map(len, supers.steps)) == 1 + 2 * len(supers.edges) - 12 + 1
+    assert supers.steps[0] == ((supers.origin, supers.nodes[supers.origin].parent),)
+    assert spreads() == (flat, tiered, dynamic, supers)

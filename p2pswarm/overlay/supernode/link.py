@@ -103,6 +103,11 @@ class Link:
             await self._spoke.wait()
         return self._unheard.popleft()
 
+    @property
+    def hearer(self) -> Hearer | None:
+        """Whoever listens now."""
+        return self._hearer
+
     def listen(self, hearer: Hearer) -> None:
         """From now on this one hears it, also what came meanwhile, and its end if that came, too."""
         self._hearer = hearer
