@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from random import Random
 from typing import NamedTuple, NewType, Self
 
@@ -43,6 +44,7 @@ _CLIENTS = {
 }
 
 
+_LONGEST_IP = 100  # letters; a zone may stand behind an IPv6 address
 _HOST = re.compile(r"[^\s/@\\\[\]\x00-\x1f\x7f]+")
 
 
@@ -112,12 +114,7 @@ class Address(NamedTuple):
     @property
     def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         """The parsed IP address; None while `host` is still a name."""
-        try:
-            ip = ipaddress.ip_address(self.host)
-        except ValueError:
-            return None
-        mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-        return mapped or ip
+        return _parsed(self.host)[0] if len(self.host) <= _LONGEST_IP else None
 
     @property
     def dialable(self) -> bool:
@@ -130,12 +127,25 @@ class Address(NamedTuple):
     @property
     def normal(self) -> "Address":
         """The same place in its one spelling (lower case, IPv4-mapped IPv6 as IPv4)."""
-        ip = self.ip
-        return self if ip is None else Address(str(ip), self.port)
+        if self.ip is None:
+            return self
+        _, host = _parsed(self.host)
+        return self if host == self.host else Address(host, self.port)
 
     @override
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@lru_cache(maxsize=10_000)  # as many as a node deals with; each is asked for again and again
+def _parsed(host: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address | None, str]:
+    """The IP address and its one spelling."""
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return None, host
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return mapped or ip, str(mapped or ip)
 
 
 def compact(address: Address) -> bytes:

@@ -83,8 +83,7 @@ class _Bench:
 
     async def build(self) -> None:
         scattered: list[tuple[Thing, ...]] = []
-        for share in SHARES:
-            copies = max(round(share * self._peers), 1)
+        for copies in dict.fromkeys(max(round(share * self._peers), 1) for share in SHARES):
             some = scatter(self._peers, self._things * (len(scattered) + 1), copies, self._dice)
             scattered.append(some[-self._things :])  # names that no other kind has
             told = f"{copies} of {self._peers}"

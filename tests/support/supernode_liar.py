@@ -4,12 +4,12 @@ import asyncio
 from collections import Counter, deque
 from typing import Any
 
+from p2pswarm.overlay.supernode.greeting import greet
 from typing_extensions import override
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
-from p2pswarm.overlay.supernode.greeting import greet
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.wire.framer import KeepingFramer
 from p2pswarm.wire.sniff import DatagramGuest, Guest

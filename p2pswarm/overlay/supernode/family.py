@@ -5,7 +5,8 @@ for it. What it shared is forgotten the moment it leaves.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from random import Random
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address
@@ -16,7 +17,7 @@ from p2pswarm.overlay.supernode.asking import Ours
 from p2pswarm.overlay.supernode.index import Index
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.options import Options
-from p2pswarm.overlay.supernode.promotion import Grooming
+from p2pswarm.overlay.supernode.promotion import Grooming, Peer
 from p2pswarm.wire.supernode.frames import Frame, FrameKind
 from p2pswarm.wire.supernode.hello import Hello
 from p2pswarm.wire.supernode.hits import Found
@@ -40,10 +41,10 @@ PING_EVERY = 60.0  # seconds: how much of its CPU is free?
 class Family:
     """`takes`, then `got` what it shares, until `left`."""
 
-    def __init__(self, options: Options, index: Index[Link | Ours]) -> None:
+    def __init__(self, options: Options, index: Index[Link | Ours], dice: Random) -> None:
         self._most = options.children[1]
         self._index = index
-        self._grooming: Grooming[Link] = Grooming(options)
+        self._grooming: Grooming[Link] = Grooming(options, dice)
         self.children: dict[Link, Hello] = {}
         self._nodes: dict[bytes, Link] = {}
         self._shares: dict[Link, Tokens] = {}
@@ -75,7 +76,7 @@ class Family:
         if self._crowded(link.remote):
             return False
         if not self.room:
-            self._grooming.refused(now)
+            self._grooming.refused(hello.node, now)
             return False
         self.children[link], self._nodes[hello.node], link.node = hello, link, hello.node
         self._shares[link], self._pushes[link] = Tokens(*SHARES, now), Tokens(*PUSHES, now)
@@ -128,9 +129,15 @@ class Family:
         """It was invited, and others found that it cannot serve."""
         self._grooming.failed(link, now)
 
-    def tick(self, now: float, hosts: Callable[[], tuple[Entry, ...]], *, relieved: bool) -> None:
-        """Invite whom we need, unless others have room, and ask all how they are."""
-        child = None if relieved else self._grooming.invite(now)
+    def invites_refused(self, now: float, peers: Collection[Peer]) -> bool:
+        """Whether somebody without a place here had better serve itself."""
+        return self._grooming.invites_refused(now, peers)
+
+    def tick(
+        self, now: float, hosts: Callable[[], tuple[Entry, ...]], peers: Collection[Peer]
+    ) -> None:
+        """Invite whom we need, unless our links have room; and ask all how they are."""
+        child = self._grooming.invite(now, peers)
         if child is not None:
             child.send(Invite(hosts()).encode().encode())
         if now >= self._next_ping:

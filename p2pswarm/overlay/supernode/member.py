@@ -160,7 +160,8 @@ class Member:
         if isinstance(self._role, Ordinary):
             self._role.tick(now)
         self._ambition.spare(self.us.spare(), now)
-        move = self._ambition.step(now, ours=self.us.addresses, nobody=self._known.nobody)
+        ours = self.us.addresses if self.us.options.supernodes else ()
+        move = self._ambition.step(now, ours=ours, nobody=self._known.nobody)
         self._follow(move)
 
     def _follow(self, move: Move | None) -> None:

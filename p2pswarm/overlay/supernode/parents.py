@@ -35,6 +35,7 @@ MOST_DIALS = 7  # at a time: one that began with each half second of such a time
 MOST_ASKED = 20  # candidates in one round, or a liar with hosts for us would keep us in it
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # after a round that failed, doubled each time
 FULL_PAUSE = 30.0  # seconds
+CROWD_PAUSE = 10.0  # seconds at most after a round in which all were full: others will serve soon
 MOST_FULL = 500
 MOST_OF_TELLER = 5  # hosts of one refusal that are tried in the same round
 DICE = 60.0  # points of load within which nobody is better
@@ -69,6 +70,7 @@ class Seeking:
         self._nobody_left = False  # to be asked in this round
         self._silent = 0  # who did not answer in it
         self._next_dial = 0.0
+        self._answered = False  # somebody did in this round
         self._rounds = 0  # that failed in a row
 
     @property
@@ -123,6 +125,7 @@ class Seeking:
         self._asked.pop(address, None)
         self._ready.pop(address, None)
         self._known.answered(address)
+        self._answered = True
         points = load + 100 * min(rtt, 1.0) + self._dice.uniform(0, DICE)
         if room > 0:
             self._full.pop(address, None)
@@ -149,6 +152,7 @@ class Seeking:
         else:
             self._known.answered(address)
         if reason is Reason.FULL:
+            self._answered = True
             self._note_full(address, now)
         self._learn(address, hosts, now)
 
@@ -163,12 +167,15 @@ class Seeking:
     def _learn(self, address: Address, hosts: Iterable[Entry], now: float) -> None:
         near = zone_of(address.host)
         told = {each.address.normal: each.load for each in hosts if _may_be_there(each, near)}
-        fresh = [each for each in told if each not in self._tried and self._has_room(each, now)]
-        self._dice.shuffle(fresh)
+        fresh = {
+            each: load + self._dice.uniform(0, DICE)
+            for each, load in told.items()
+            if each not in self._tried and self._has_room(each, now)
+        }
         most = min(MOST_OF_TELLER, MOST_ASKED - len(self._tried))
-        for each in fresh[: max(most, 0)]:
+        for each in sorted(fresh, key=fresh.__getitem__)[: max(most, 0)]:
             self._tried.add(each)
-            self._ready[each] = told[each] + self._dice.uniform(0, DICE)
+            self._ready[each] = fresh[each]
 
     def _give_up_waiting(self, now: float) -> None:
         """Who is silent comes after all who answered; whoever hangs has failed."""
@@ -222,12 +229,14 @@ class Seeking:
         remember(self._full, address, now + pause, MOST_FULL)
 
     def _failed_round(self, now: float) -> None:
-        pause = min(FIRST_PAUSE * 2 ** min(self._rounds, 20), LONGEST_PAUSE)
+        longest = CROWD_PAUSE if self._answered else LONGEST_PAUSE
+        pause = min(FIRST_PAUSE * 2 ** min(self._rounds, 20), longest)
         self._rounds += 1
         self._end_round(now + pause * self._dice.uniform(0.5, 1.0))
 
     def _end_round(self, begins: float | None) -> None:
         self._begins, self._nobody_left, self._silent = begins, False, 0
+        self._answered = False
         for rooms in (self._asked, self._ready, self._dialing, self._tried):
             rooms.clear()
         self._next_dial = begins or 0.0

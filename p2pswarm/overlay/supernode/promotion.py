@@ -4,14 +4,19 @@
 that may become one: two others dial it and measure what it can give; it serves when both are content, and
 steps down when it fails later. Nobody believes it that it is one: see `trust`.
 
+A crowd without a place is seen by many super nodes at once, and if each invited somebody, or even all whom
+it refuses, there would be far too many. So each compares those it refused lately with the places that its
+links have left, and invites only its share of what is missing.
+
 The one hard thing: whoever tests may lie. A liar can keep a node from being promoted by it, but two rounds
 in a row, each of two testers drawn by dice, must fail entirely before a node steps down. Sans-IO.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import ceil
 from random import Random
 from typing import Generic, TypeVar
 
@@ -20,7 +25,7 @@ from p2pswarm.formats.zones import owner_of
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.options import Options, Wish
 
-__all__ = ["LEAST_RATE", "Ambition", "Grooming", "Move"]
+__all__ = ["LEAST_RATE", "Ambition", "Grooming", "Move", "Peer"]
 
 LEAST_RATE = 20_000  # bytes per second upwards: 160 kbit/s
 LEAST_SPARE = 50  # percent of CPU that must be free before promotion
@@ -29,7 +34,9 @@ FILLED = 0.8  # share of the upper bound of children above which others are want
 INVITED_AGAIN = 1800.0  # seconds until a child that failed is invited again
 INVITED_FOR = 30.0  # seconds in which an invitation is followed, or not at all
 INVITATION = 120.0  # seconds in which an invited child is tested and leaves
-REFUSED_LATELY = 60.0
+REFUSED_LATELY = 30.0  # seconds in which a node without a place asks again
+SEEN_AFTER = 5.0  # seconds until a new super node is linked and says how full it is
+ROOMY = 80  # percent: who is fuller is no help to who is full
 MOST_REMEMBERED = 1000
 TESTERS = 2
 RETEST_EVERY = 1800.0
@@ -51,73 +58,104 @@ class _Child:
     spare: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A super node that we are linked to, and believe."""
+
+    load: int  # in percent
+    since: float
+
+
 class Grooming(Generic[C]):
     """`joined`, `pong` and `left` for each child, `refused` when we were full; `invite` says whom."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, dice: Random) -> None:
+        self._dice = dice
         self._least, self._most = options.children
         self._after = options.promote_after
         self._operated = bool(options.supernodes)
         self._children: dict[C, _Child] = {}
         # Which node, and when it may be invited again.
         self._failed: OrderedDict[bytes, float] = OrderedDict()
-        self._invited: tuple[C, float] | None = None  # and until when
-        self._refused = float("-inf")
+        self._invited: dict[C, float] = {}  # and until when
+        self._refused: OrderedDict[bytes, float] = OrderedDict()  # nodes, and when
+        self._share = 0  # whom we may invite yet
+        self._next_look = float("-inf")  # at how many are missing
 
     def joined(self, child: C, node: bytes, now: float, *, willing: bool, firewalled: bool) -> None:
         self._children[child] = _Child(node, willing and not firewalled, now)
+        self._refused.pop(node, None)
 
     def left(self, child: C) -> None:
         """It is gone; perhaps because it serves by now."""
         self._children.pop(child, None)
-        if self._invited is not None and self._invited[0] == child:
-            self._invited = None
+        self._invited.pop(child, None)
 
     def pong(self, child: C, spare: int) -> None:
         """It says how much of its CPU is free."""
         if child in self._children:
             self._children[child].spare = spare
 
-    def refused(self, now: float) -> None:
-        """We had no place for somebody."""
-        self._refused = now
+    def refused(self, node: bytes, now: float) -> None:
+        """We had no place for it."""
+        self._refused.pop(node, None)
+        remember(self._refused, node, now, MOST_REMEMBERED)
 
     def failed(self, child: C, now: float) -> None:
         """It was invited and did not pass, as far as we hear of it."""
-        if self._invited is not None and self._invited[0] == child:
-            self._give_up(now)
+        if self._invited.pop(child, None) is not None:
+            node = self._children[child].node
+            remember(self._failed, node, now + INVITED_AGAIN, MOST_REMEMBERED)
+            self._share += 1
 
-    def invite(self, now: float) -> C | None:
+    def invite(self, now: float, peers: Collection[Peer]) -> C | None:
         """Whom to invite now, if anybody; it then counts as invited."""
-        if self._invited is not None:
-            if now < self._invited[1]:
-                return None
-            self._give_up(now)
+        for child in [child for child, until in self._invited.items() if until <= now]:
+            self.failed(child, now)
+        if not self._is_our_turn(now, peers):
+            return None
         able = [child for child in self._children if self._may_be_invited(child, now)]
-        if not able or not self._wants_others(now):
+        if not able:
             return None
         best = min(able, key=lambda child: self._children[child].since)
-        self._invited = best, now + INVITATION
+        self._share -= 1
+        self._invited[best] = now + INVITATION
         return best
 
-    def _wants_others(self, now: float) -> bool:
-        if self._operated:
+    def invites_refused(self, now: float, peers: Collection[Peer]) -> bool:
+        """Whether who has no place here is to serve itself, as no child can."""
+        if any(self._may_be_invited(child, now) for child in self._children):
             return False
+        if not self._is_our_turn(now, peers):
+            return False
+        self._share -= 1
+        return True
+
+    def _is_our_turn(self, now: float, peers: Collection[Peer]) -> bool:
+        """All see about the same, and each who can invites its share: one of an age to have able children."""
+        if now >= self._next_look:
+            self._next_look = now + SEEN_AFTER
+            missing = 0 if self._operated else self._missing(now, peers)
+            elders = 1 + sum(now - peer.since >= self._after for peer in peers)
+            self._share = int(missing / elders + self._dice.random())
+        return self._share > 0
+
+    def _missing(self, now: float, peers: Collection[Peer]) -> int:
+        """How many super nodes, as far as we see."""
+        while self._refused and next(iter(self._refused.values())) < now - REFUSED_LATELY:
+            self._refused.popitem(last=False)
+        left = len(self._refused) - sum(100 - peer.load for peer in peers) * self._most / 100
+        if left > 0:
+            return ceil(left / (FILLED * self._most))
         count = len(self._children)
-        return (count > self._least and count > FILLED * self._most) or (
-            now - self._refused <= REFUSED_LATELY
-        )
+        filled = count > self._least and count > FILLED * self._most
+        return int(filled and min((peer.load for peer in peers), default=100) >= ROOMY)
 
     def _may_be_invited(self, child: C, now: float) -> bool:
         known = self._children[child]
         proven = now - known.since >= self._after and known.spare >= LEAST_SPARE
-        return known.able and proven and self._failed.get(known.node, now) <= now
-
-    def _give_up(self, now: float) -> None:
-        assert self._invited is not None
-        (child, _), self._invited = self._invited, None
-        node = self._children[child].node
-        remember(self._failed, node, now + INVITED_AGAIN, MOST_REMEMBERED)
+        able = known.able and proven and child not in self._invited
+        return able and self._failed.get(known.node, now) <= now
 
 
 # At the node itself: whether it serves
@@ -167,7 +205,7 @@ class Ambition:
             self._busy_since = now
 
     def step(self, now: float, *, ours: Iterable[Address], nobody: bool) -> Move | None:
-        """`ours` is where we can be dialed, as far as we know; `nobody`, that we know no other node."""
+        """`ours` is where we can be dialed, for the operator's list; `nobody`: we know no other node."""
         if self._options.supernodes:  # the operator decides, and nothing else
             listed = self._options.willing and any(map(self._options.listed, ours))
             return None if listed is self.serving else self._turn(serve=listed)

@@ -24,6 +24,7 @@ from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.links import Linking
 from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
+from p2pswarm.overlay.supernode.promotion import Peer
 from p2pswarm.overlay.supernode.testing import Nonces, Tester
 from p2pswarm.overlay.supernode.trust import Trust
 from p2pswarm.wire.http.heads import AGENT
@@ -45,7 +46,7 @@ TICK = 1.0  # seconds
 HOSTS_EVERY = 7200.0  # seconds between lists of hosts, as with FastTrack
 MOST_VISITORS = 100  # at a time: each asks one thing, and goes
 PING_EVERY = 10.0  # seconds between questions to links, how full they are
-ROOMY = 80  # percent: who is fuller is no help to who is full
+UNKNOWN = 90  # percent: how full those may be that we are not linked to, in a crowd mostly
 INVITED_EVERY = 10.0  # seconds: how often one link may test us
 VISIT_TIME = 45.0  # seconds, in which a test fits
 
@@ -64,11 +65,13 @@ class Serving:
         self.index: Index[Link | Ours] = Index()
         self.index.add(OURS, home.us.files.values())
         self.flood: Flood[Link] = Flood(self, self.index, now)
-        self.family = Family(options, self.index)
+        self.family = Family(options, self.index, dice)
         self._linking: Linking[Link] = Linking(home.us.node, known, options, dice)
         self._trust: Trust[Link] = Trust(options, dice)
         self.links: dict[Link, int] = {}  # and how full each is, in percent
-        self._believed: dict[Link, None] = {}  # in an order that a laboratory can repeat
+        self._believed: dict[
+            Link, float
+        ] = {}  # since when; in an order that a laboratory can repeat
         self._tests: dict[Link, asyncio.Task[None]] = {}  # that run: one of each
         self._invited: dict[Link, float] = {}  # and when it may again
         self._named: dict[Link, bytes] = {}  # hosts that one named before we believed it
@@ -101,7 +104,7 @@ class Serving:
             link.send(Invite().encode().encode())
         for link in self._trust.silent(now):
             link.part(Bye("you did not answer our test").encode().encode(), "it is not tested")
-        self.family.tick(now, self.hosts, relieved=self._relieved())
+        self.family.tick(now, self.hosts, self._peers())
         if now >= self._next_ping:
             self._next_ping = now + PING_EVERY
             for link in list(self.links):  # one that does not read may leave over it
@@ -116,10 +119,8 @@ class Serving:
         """Children and links."""
         return [*self.family.children, *self.links]
 
-    def _relieved(self) -> bool:
-        """Whether a super node that we are linked to takes children that we cannot."""
-        loads = (load for link, load in self.links.items() if self._trust.trusted(link))
-        return min(loads, default=100) < ROOMY
+    def _peers(self) -> list[Peer]:
+        return [Peer(self.links[link], since) for link, since in self._believed.items()]
 
     @property
     def load(self) -> int:
@@ -146,7 +147,8 @@ class Serving:
     def _take_child(self, link: Link, hello: Hello) -> None:
         now = self._clock()
         if not self.family.takes(link, hello, now):
-            invited = hello.willing and not hello.firewalled
+            able = hello.willing and not hello.firewalled
+            invited = able and self.family.invites_refused(now, self._peers())
             self.refuse(link, Reason.FULL, "no place for another child", invited=invited)
             return
         link.role = Role.CHILD
@@ -238,7 +240,7 @@ class Serving:
         if not self._trust.trusted(link) or link in self._believed:
             return
         alone = not self._believed
-        self._believed[link] = None
+        self._believed[link] = self._clock()
         self.flood.confirmed(link)
         if link.address is not None:  # our test has dialed it there, if we have not
             self._known.answered(link.address)
@@ -391,7 +393,7 @@ class Serving:
         linked, now = self._linked_hosts(self._believed), self._clock()
         have = {link.address.normal for link in self.links if link.address is not None}
         others = [each for each in self._known.lately() if each not in have]
-        lately = [Entry(each, 1, 0) for each in others if self._trust.may_link(each, now)]
+        lately = [Entry(each, 1, UNKNOWN) for each in others if self._trust.may_link(each, now)]
         return tuple((linked + lately)[:HOSTS_MOST])
 
     def _linked_hosts(self, links: Iterable[Link]) -> list[Entry]:

@@ -128,7 +128,7 @@ class Street:
             child.parent, child.found_at = address, self.now
             child.seeking.found()
         else:
-            told = [Entry(each, 0, 50) for each in one.tells]
+            told = [Entry(each, 0, self.supers.get(each, Super()).load) for each in one.tells]
             child.seeking.refused(address, one.reason, self.now, told)
         self.look(child)
 
@@ -210,6 +210,29 @@ def test_referrals_of_a_full_one_lead_to_a_parent(udp: bool) -> None:
         street.lost(child)
         street.run(10)
         assert child.parent == sn(1)
+
+
+def test_of_those_that_a_full_one_names_the_emptiest_come_first() -> None:
+    for seed in range(20):
+        supers = {sn(n): Super(room=0, udp=False, load=100) for n in range(100)}
+        supers[sn(0)].tells = [sn(n) for n in range(1, 101)]
+        supers[sn(100)] = Super(udp=False)
+        street, child = Street(supers), Child(seed, [sn(0)])
+        street.lost(child)
+        street.run(5)
+        assert child.parent == sn(100)
+        assert len(child.dials) < 5
+
+
+def test_while_all_are_full_it_asks_again_every_few_seconds() -> None:
+    for seed in range(20):
+        supers = {sn(n): Super(room=0) for n in range(10)}
+        street, child = Street(supers), Child(seed, supers)
+        street.lost(child)
+        street.run(600)
+        supers[sn(3)].room = 1
+        street.run(14)
+        assert child.parent == sn(3)
 
 
 def test_a_full_one_is_not_dialed_again_for_a_while() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.supernode.options import Options, Wish
-from p2pswarm.overlay.supernode.promotion import LEAST_RATE, Ambition, Grooming, Move
+from p2pswarm.overlay.supernode.promotion import LEAST_RATE, Ambition, Grooming, Move, Peer
 
 OPTIONS = Options(children=(4, 10))
 
@@ -24,36 +24,87 @@ OTHERS = [at(n) for n in range(1, 6)]
 
 def crowd(count: int, options: Options = OPTIONS) -> Grooming[int]:
     """Children that came one second after the other, all of them able."""
-    rooms = Grooming[int](options)
+    rooms = Grooming[int](options, Random(1))
     for child in range(count):
         rooms.joined(child, bytes([child]), child, willing=True, firewalled=False)
         rooms.pong(child, 90)
     return rooms
 
 
+def refuse(rooms: Grooming[int], count: int, now: float) -> None:
+    for node in range(count):
+        rooms.refused(b"refused %d" % node, now)
+
+
+def count_invited(rooms: Grooming[int], now: float, seconds: int, *peers: Peer) -> int:
+    """How many are invited in that time, asked once a second."""
+    return sum(rooms.invite(now + second, peers) is not None for second in range(seconds))
+
+
+FULL = Peer(load=100, since=0)
+
+
 def test_nobody_is_invited_while_there_is_room() -> None:
-    assert crowd(8).invite(10_000) is None
-    assert crowd(9).invite(10_000) == 0
+    assert crowd(8).invite(10_000, ()) is None
+    assert crowd(9).invite(10_000, ()) == 0
+    assert crowd(9).invite(10_000, [Peer(79, 0)]) is None
 
 
 def test_not_below_the_lower_bound_however_small_the_upper_one_is() -> None:
     options = Options(children=(5, 5))
-    assert crowd(5, options).invite(10_000) is None
-    assert crowd(6, options).invite(10_000) == 0
+    assert crowd(5, options).invite(10_000, ()) is None
+    assert crowd(6, options).invite(10_000, ()) == 0
 
 
 def test_somebody_is_invited_after_a_refusal() -> None:
     rooms = crowd(2)
-    rooms.refused(10_000)
-    assert rooms.invite(10_030) == 0
+    rooms.refused(b"x", 10_000)
+    assert rooms.invite(10_029, ()) == 0
     rooms = crowd(2)
-    rooms.refused(10_000)
-    assert rooms.invite(10_100) is None
+    rooms.refused(b"x", 10_000)
+    assert rooms.invite(10_031, ()) is None
+
+
+def test_who_was_refused_and_then_found_a_place_needs_nobody() -> None:
+    rooms = crowd(2)
+    rooms.refused(b"x", 10_000)
+    rooms.joined(2, b"x", 10_001, willing=True, firewalled=False)
+    assert rooms.invite(10_002, ()) is None
+
+
+def test_as_many_as_a_crowd_needs_and_then_it_is_seen_whether_that_was_enough() -> None:
+    rooms = crowd(50)
+    refuse(rooms, 40, 10_000)  # eight places of one are counted on
+    assert count_invited(rooms, 10_000, 5) == 5
+    rooms = crowd(50)
+    refuse(rooms, 40, 10_000)
+    assert count_invited(rooms, 10_000, 5, Peer(0, 0), Peer(0, 0), Peer(0, 0)) < 3
+    rooms = crowd(50)
+    refuse(rooms, 40, 10_000)
+    assert count_invited(rooms, 10_000, 5, *[Peer(0, 0)] * 4) == 0
+
+
+def test_each_does_its_share() -> None:
+    rooms = crowd(50)
+    refuse(rooms, 40, 10_000)
+    assert count_invited(rooms, 10_000, 5, *[FULL] * 4) == 1
+    rooms = crowd(50)
+    refuse(rooms, 40, 10_000)
+    young = Peer(100, 9_900)  # none of its children is old enough to be invited
+    assert count_invited(rooms, 10_000, 5, *[young] * 4) == 5
+    total = 0
+    for seed in range(300):
+        alone = Grooming[int](OPTIONS, Random(seed))
+        alone.joined(0, b"0", 0, willing=True, firewalled=False)
+        alone.pong(0, 90)
+        alone.refused(b"x", 10_000)
+        total += count_invited(alone, 10_000, 5, *[FULL] * 9)
+    assert 15 < total < 45  # one of ten
 
 
 def test_only_who_is_willing_can_be_dialed_has_time_and_was_here_long_enough() -> None:
-    rooms = Grooming[str](OPTIONS)
-    rooms.refused(700)
+    rooms = Grooming[str](OPTIONS, Random(1))
+    rooms.refused(b"x", 700)
     rooms.joined("not willing", b"1", 0, willing=False, firewalled=False)
     rooms.joined("firewalled", b"2", 1, willing=True, firewalled=True)
     rooms.joined("busy", b"3", 2, willing=True, firewalled=False)
@@ -62,49 +113,74 @@ def test_only_who_is_willing_can_be_dialed_has_time_and_was_here_long_enough() -
     for child in ("not willing", "firewalled", "new"):
         rooms.pong(child, 100)
     rooms.pong("busy", 49)
-    assert rooms.invite(710) is None
+    assert rooms.invite(710, ()) is None
     rooms.joined("able", b"6", 100, willing=True, firewalled=False)
     rooms.pong("able", 50)
-    assert rooms.invite(710) == "able"
+    assert rooms.invite(711, ()) == "able"
 
 
-def test_the_one_that_is_here_longest_and_one_at_a_time() -> None:
+def test_who_is_refused_is_invited_when_no_child_can_serve() -> None:
+    rooms = crowd(2)
+    refuse(rooms, 3, 100)
+    assert rooms.invites_refused(100, ())  # they are too young
+    assert not rooms.invites_refused(101, ())  # one is enough
+    rooms = crowd(2)
+    refuse(rooms, 3, 10_000)
+    assert not rooms.invites_refused(10_000, ())
+    assert rooms.invite(10_001, ()) == 0
+
+
+def test_the_one_that_is_here_longest_comes_first() -> None:
     rooms = crowd(10)
-    assert rooms.invite(10_000) == 0
-    assert rooms.invite(10_010) is None
+    assert rooms.invite(10_000, ()) == 0
+    assert rooms.invite(10_001, ()) is None
     rooms.left(0)
     rooms.joined(10, b"x", 0, willing=False, firewalled=False)
-    assert rooms.invite(10_011) == 1
+    assert rooms.invite(10_005, ()) == 1
 
 
 def test_who_failed_is_not_invited_again_for_half_an_hour() -> None:
     rooms = crowd(10)
-    assert rooms.invite(10_000) == 0
+    assert rooms.invite(10_000, ()) == 0
     rooms.failed(0, 10_001)
-    assert rooms.invite(10_001) == 1
-    assert rooms.invite(10_125) == 2  # 1 did not say anything
-    rooms.failed(2, 10_126)
-    for child in range(3, 10):
+    assert rooms.invite(10_001, ()) == 1
+    rooms = crowd(10)
+    assert rooms.invite(10_000, ()) == 0
+    rooms.failed(0, 10_001)
+    for child in range(1, 10):
         rooms.left(child)
-    rooms.refused(11_700)
-    assert rooms.invite(11_700) is None
-    rooms.refused(11_802)
-    assert rooms.invite(11_802) == 0
+    rooms.refused(b"x", 11_790)
+    assert rooms.invite(11_790, ()) is None
+    rooms.refused(b"x", 11_802)
+    assert rooms.invite(11_802, ()) == 0
+
+
+def test_who_says_nothing_failed() -> None:
+    rooms = crowd(1)
+    rooms.refused(b"x", 10_000)
+    assert rooms.invite(10_000, ()) == 0
+    rooms.refused(b"x", 10_121)
+    assert rooms.invite(10_121, ()) is None
 
 
 def test_who_failed_and_comes_again_is_known() -> None:
     rooms = crowd(1)
-    rooms.refused(10_000)
-    assert rooms.invite(10_000) == 0
+    rooms.refused(b"x", 10_000)
+    assert rooms.invite(10_000, ()) == 0
     rooms.failed(0, 10_000)
     rooms.left(0)
     rooms.joined(77, bytes([0]), 0, willing=True, firewalled=False)
     rooms.pong(77, 90)
-    assert rooms.invite(10_001) is None
+    assert rooms.invite(10_001, ()) is None
 
 
 def test_where_the_operator_decides_nobody_is_invited() -> None:
-    assert crowd(10, Options(children=(4, 10), supernodes=(at(1),))).invite(10_000) is None
+    rooms = crowd(10, Options(children=(4, 10), supernodes=(at(1),)))
+    rooms.refused(b"x", 10_000)
+    assert rooms.invite(10_000, ()) is None
+    rooms = Grooming[int](Options(supernodes=(at(1),)), Random(1))
+    rooms.refused(b"x", 10_000)
+    assert not rooms.invites_refused(10_000, ())
 
 
 # At the node itself
@@ -297,10 +373,10 @@ def test_the_operator_decides_alone() -> None:
     listed = ambition(Options(supernodes=(OURS[0], at(1))))
     assert step(listed, 0) is Move.SERVE
     listed.spare(0, 0)
-    assert all(step(listed, now) is None for now in range(0, 10_000, 100))
+    assert all(step(listed, now) is None for now in range(0, 10_000, 50))
     other = ambition(Options(supernodes=(at(1),), wish=Wish.SUPER))
     other.invited(0)
-    assert all(step(other, now, nobody=True) is None for now in range(0, 10_000, 100))
+    assert all(step(other, now, nobody=True) is None for now in range(0, 10_000, 50))
 
 
 @pytest.mark.parametrize("unwilling", [{"wish": Wish.ORDINARY}, {"firewalled": True}])
