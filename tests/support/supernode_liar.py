@@ -4,13 +4,13 @@ import asyncio
 from collections import Counter, deque
 from typing import Any
 
-from p2pswarm.overlay.supernode.greeting import greet
 from typing_extensions import override
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.supernode.link import Link
+from p2pswarm.overlay.supernode.meeting import greet
 from p2pswarm.wire.framer import KeepingFramer
 from p2pswarm.wire.sniff import DatagramGuest, Guest
 from p2pswarm.wire.supernode.datagrams import UdpPing, UdpPong, read_datagram
@@ -61,7 +61,8 @@ class Liar:
     async def dial(self, address: Address, want: Want, node: bytes = b"", port: int = PORT) -> Link:
         """Raises NetworkError."""
         hello = Hello(node or self.node, port, want, "liar", True, False)
-        link, _ = await greet(self.port, address, hello)
+        meeting, _ = await greet(self.port, address, hello)
+        link = meeting.stay()
         self.links.append(link)
         link.listen(self)
         return link
@@ -70,7 +71,7 @@ class Liar:
         return [frame for _, frame in self.frames if frame.kind == kind]
 
     def _came(self, stream: Stream) -> None:
-        link = Link(self, stream)
+        link = Link(stream, self)
         stream.switch(FrameFramer(self.port.scratch), link)
         self.links.append(link)
 

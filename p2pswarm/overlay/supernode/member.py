@@ -340,7 +340,7 @@ class Member:
             return NetworkStatus(
                 NAME,
                 role="super",
-                links=len(role.links),
+                links=len(role.peers),
                 leaves=len(role.family),
                 known=len(self._known.hosts),
                 sent=dict(counts.sent),
