@@ -61,8 +61,9 @@ class Liar:
     async def dial(self, address: Address, want: Want, node: bytes = b"", port: int = PORT) -> Link:
         """Raises NetworkError."""
         hello = Hello(node or self.node, port, want, "liar", True, False)
-        meeting, _ = await greet(self.port, address, hello)
+        meeting, welcome = await greet(self.port, address, hello)
         link = meeting.stay()
+        link.node = welcome.node
         self.links.append(link)
         link.listen(self)
         return link
