@@ -179,6 +179,7 @@ class Flood(Generic[L]):
         if not question.left:
             return
         question.asked, data = self._confirmed, query.encode()
+        question.share(len(self._links) - (source in self._links))
         passed_over: list[L] = []
         for link in list(self._links):  # one that cannot be sent to may leave
             if link == source:
