@@ -125,9 +125,8 @@ async def torment(one: Liar, target: Address, dice: Random, rounds: int) -> None
 
 async def strange(one: Liar, target: Address, dice: Random) -> None:
     """A connection that begins with anything: half a greeting, another protocol, a frame too early."""
-    link = Link()
     with suppress(OSError):
-        link.opened(await one.port.dial(target, KeepingFramer(), _Deaf()))
+        stream = await one.port.dial(target, KeepingFramer(), _Deaf())
         first = dice.choice(
             [
                 OPENING[:7],
@@ -141,9 +140,9 @@ async def strange(one: Liar, target: Address, dice: Random) -> None:
                 OPENING + b"\xff\xff\x01",
             ]
         )
-        link.stream.send(first)
+        stream.send(first)
         await asyncio.sleep(0.5)
-    link.close()
+        stream.close()
 
 
 class _Deaf:
