@@ -52,7 +52,7 @@ class Around(Protocol[L_contra]):
     def is_ours(self, address: Address) -> bool:
         """Whether it is our own."""
 
-    def referrals(self) -> tuple[Entry, ...]:
+    def hosts(self) -> tuple[Entry, ...]:
         """Whom a visitor may ask next."""
 
 
@@ -164,7 +164,7 @@ class Flood(Generic[L]):
     def _visited(self, link: L, query: Query) -> None:
         question = Question(query.want)
         self._answer(query, link, question)
-        end = End(query.guid, query.want - question.left, self._us.referrals())
+        end = End(query.guid, query.want - question.left, self._us.hosts())
         self.counts.sent["end"] += link.send(end.encode().encode())
 
     def _answer(self, query: Query, asker: L | Ours, question: Question) -> None:
@@ -179,6 +179,7 @@ class Flood(Generic[L]):
         if not question.left:
             return
         question.asked, data = self._confirmed, query.encode()
+        question.share(len(self._links) - (source in self._links))
         passed_over: list[L] = []
         for link in list(self._links):  # one that cannot be sent to may leave
             if link == source:

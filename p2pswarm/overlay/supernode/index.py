@@ -273,7 +273,7 @@ class Index(Generic[Owner]):
             if share + more:
                 kept.append((owner, files[: share + more]))
         self._put_behind(owner for owner, _ in kept)
-        return kept
+        return sorted(kept, key=lambda each: len(each[1]))  # on its way some of it may be left out
 
     def _put_behind(self, owners: Iterable[Owner]) -> None:
         for owner in owners:
