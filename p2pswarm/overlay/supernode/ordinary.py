@@ -20,6 +20,7 @@ from p2pswarm.overlay.supernode.asking import Role
 from p2pswarm.overlay.supernode.home import Home
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
+from p2pswarm.overlay.supernode.options import Wish
 from p2pswarm.overlay.supernode.parents import DIAL_TIME, Seeking
 from p2pswarm.overlay.supernode.telling import Telling
 from p2pswarm.wire.supernode.datagrams import UdpPong
@@ -64,7 +65,8 @@ class Ordinary:
         """Why the last one whom we dialed is not our parent."""
 
     async def run(self) -> None:
-        self._seeking.lost(self._clock())
+        if self._us.options.wish is not Wish.VISITOR:
+            self._seeking.lost(self._clock())
         try:
             async with asyncio.TaskGroup() as tasks:
                 while True:
