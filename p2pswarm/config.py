@@ -439,12 +439,15 @@ class NetworkSettings:
         metadata=about(
             CHILDREN,
             "as a super node: look for another one from so many children on, and take so many",
+            shown="60-150",
         ),
     )
     links: tuple[int, int] = field(
         default=(30, 50),
         metadata=about(
-            LINKS, "as a super node: links to others that we look for, and that we take"
+            LINKS,
+            "as a super node: links to others that we look for, and that we take",
+            shown="30-50",
         ),
     )
     rewire: float = field(

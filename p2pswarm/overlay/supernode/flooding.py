@@ -55,7 +55,7 @@ class Around(Protocol[L_contra]):
     def is_ours(self, address: Address) -> bool:
         """Whether it is our own."""
 
-    def referrals(self) -> tuple[Entry, ...]:
+    def hosts(self) -> tuple[Entry, ...]:
         """Whom a visitor may ask next."""
 
 
@@ -168,7 +168,7 @@ class Flood(Generic[L]):
     def _visited(self, link: L, query: Query, now: float) -> None:
         question = Question(query.want)
         self._answer(query, link, question, now)
-        end = End(query.guid, query.want - question.left, self._us.referrals())
+        end = End(query.guid, query.want - question.left, self._us.hosts())
         self.counts.sent["end"] += link.send(end.encode().encode())
 
     def _answer(self, query: Query, asker: L | Ours, question: Question, now: float) -> None:

@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import isinf
 
-from p2pswarm.errors import NetworkError
+from p2pswarm.errors import NetworkError, RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.supernode.asking import Role
 from p2pswarm.overlay.supernode.home import Home
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
+from p2pswarm.overlay.supernode.options import Wish
 from p2pswarm.overlay.supernode.parents import DIAL_TIME, Seeking
 from p2pswarm.overlay.supernode.telling import Telling
 from p2pswarm.wire.supernode.datagrams import UdpPong
@@ -64,7 +65,8 @@ class Ordinary:
         """Why the last one whom we dialed is not our parent."""
 
     async def run(self) -> None:
-        self._seeking.lost(self._clock())
+        if self._us.options.wish is not Wish.VISITOR:
+            self._seeking.lost(self._clock())
         try:
             async with asyncio.TaskGroup() as tasks:
                 while True:
@@ -104,7 +106,7 @@ class Ordinary:
         except TurnedDownError as error:
             self.trouble = str(error)
             self._refused(address, error.refusal)
-        except NetworkError as error:
+        except RemoteError as error:
             log.debug("supernode: %s", error)
             self.trouble = str(error)
             self._seeking.failed(address, self._clock())

@@ -97,7 +97,7 @@ def test_fifty_nodes_of_one_host_have_few_places(tmp_path: Path) -> None:
                 with suppress(RemoteError):
                     await sybil.dial(one.address, want, node, port)
                 await asyncio.sleep(4)
-        links = [link for link in one.serving.links if link.remote.host == sybil.host.name]
+        links = [link for link in one.serving.peers.links if link.remote.host == sybil.host.name]
         assert len(links) <= MOST_OF_HOST
         children = [
             link for link in one.serving.family.children if link.remote.host == sybil.host.name
@@ -119,7 +119,7 @@ def test_links_that_nobody_can_test_are_left_and_the_next_one_has_its_turn(tmp_p
         honest = await crowd.someone(one, wish=Wish.SUPER)
         await crowd.world.until(lambda: honest.address in one.believed, 900)
         await asyncio.sleep(900)
-        assert {link.address for link in one.serving.links} == {honest.address}
+        assert {link.address for link in one.serving.peers.links} == {honest.address}
         for each in silent:
             assert each.address not in {entry.address for entry in one.serving.hosts()}
             await each.close()
