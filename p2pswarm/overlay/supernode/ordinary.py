@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import isinf
 
+from typing_extensions import override
+
 from p2pswarm.errors import NetworkError, RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
@@ -221,3 +223,7 @@ class Ordinary:
         self._end_telling()
         if parent is not None:
             parent.part(Bye("I leave").encode().encode(), "we left it")
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Ordinary, child of {self.parent or 'nobody'}>"
