@@ -269,7 +269,8 @@ SECRET = Unit("TEXT", _parse_secret)
 HOST = Unit("HOST", _parse_host, str, lambda value: _parse_host(str(value)))
 PATH = Unit("PATH", _parse_path, str, _check_path)
 _CHILDREN, _LINKS = _bounds(supernode.MOST_CHILDREN), _bounds(supernode.MOST_LINKS)
-_ROLE, _SUPERNODE_ROLE = _role(ROLES), _role([wish.value for wish in supernode.Wish])
+_ROLE = _role(ROLES)
+_SUPERNODE_ROLE = _role([supernode.Wish.AUTO, supernode.Wish.ORDINARY, supernode.Wish.SUPER])
 
 
 def about(unit: Unit, help_text: str, **more: Any) -> dict[str, Any]:
@@ -428,12 +429,15 @@ class NetworkSettings:
         metadata=about(
             _CHILDREN,
             "as a super node: look for another one from so many children on, and take so many",
+            shown="60-150",
         ),
     )
     links: tuple[int, int] = field(
         default=supernode.LINKS,
         metadata=about(
-            _LINKS, "as a super node: links to others that we look for, and that we take"
+            _LINKS,
+            "as a super node: links to others that we look for, and that we take",
+            shown="30-50",
         ),
     )
     rewire: float = field(

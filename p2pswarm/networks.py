@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from hashlib import sha1
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -118,13 +119,15 @@ class Networks:
             )
         return names
 
-    async def join(self, name: str) -> None:
-        """Raises HostError for one that we do not know, or that was not set up; NetworkError when the
+    async def join(self, name: str, *, visiting: bool = False) -> None:
+        """`visiting`: to ask host by host alone, where nobody has to take us in for that.
+
+        Raises HostError for one that we do not know, or that was not set up; NetworkError when the
         first attempt fails: others follow by themselves; DiskError."""
         async with self._joining:
             network = self._joined.get(name)
             if network is None:
-                network = await self._made(name)
+                network = await self._made(name, visiting=visiting)
                 if self._over:
                     self._let_go()
                     raise HostError("the node was closed meanwhile")
@@ -133,11 +136,11 @@ class Networks:
                     network.share(self.catalog)
         await network.join()
 
-    async def _made(self, name: str) -> FileNetwork:
-        makers = {
+    async def _made(self, name: str, *, visiting: bool = False) -> FileNetwork:
+        makers: dict[str, Callable[[Tools], Awaitable[FileNetwork]]] = {
             "gnutella": self._gnutella,
             "napster": self._napster,
-            "supernode": self._supernode,
+            "supernode": partial(self._supernode, visiting=visiting),
         }
         if name not in makers:
             raise HostError(f"{name} is not a network we know: {', '.join(NETWORKS)}")
@@ -169,7 +172,7 @@ class Networks:
             firewalled=settings.firewalled,
         )
 
-    async def _supernode(self, tools: Tools) -> FileNetwork:
+    async def _supernode(self, tools: Tools, *, visiting: bool) -> FileNetwork:
         from p2pswarm.discovery.places import places
         from p2pswarm.overlay.identity import Identity
         from p2pswarm.overlay.supernode.client import Supernode
@@ -184,7 +187,7 @@ class Networks:
             if named and not found:
                 raise NetworkError(f"nobody can be dialed at {', '.join(map(str, named))}")
         options = Options(
-            Wish(settings.supernode_role),
+            Wish.VISITOR if visiting else Wish(settings.supernode_role),
             settings.children,
             settings.links,
             settings.rewire,

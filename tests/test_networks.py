@@ -337,8 +337,8 @@ async def test_who_is_closed_while_it_joins_is_in_nothing(
     await node.open()
     real, taken, go_on = node.networks._made, asyncio.Event(), asyncio.Event()
 
-    async def slow(name: str) -> FileNetwork:
-        network = await real(name)
+    async def slow(name: str, **how: bool) -> FileNetwork:
+        network = await real(name, **how)
         taken.set()
         await go_on.wait()
         return network

@@ -21,13 +21,15 @@ __all__ = ["join", "visiting", "watching"]
 WATCH_EVERY = 1.0  # seconds
 
 
-async def join(node: "Node", names: Sequence[str], report: Report, stop: Stop) -> list[str]:
+async def join(
+    node: "Node", names: Sequence[str], report: Report, stop: Stop, *, visiting: bool = False
+) -> list[str]:
     """Those that could be joined; the others go on being tried. Raises CommandError when that is none."""
     joined: list[str] = []
     failures: list[CommandError] = []
     for name in names:
         try:
-            await stop.unless(node.networks.join(name))
+            await stop.unless(node.networks.join(name, visiting=visiting))
         except NetworkError as error:
             failures.append(CommandError(f"{name}: {error}", exit_code(error)))
         else:

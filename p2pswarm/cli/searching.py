@@ -77,9 +77,12 @@ async def _search(
     stop: Stop,
 ) -> Exit:
     from p2pswarm.node import Node
+    from p2pswarm.overlay.query import Lookup
 
     async with Node(settings, networks) as node:
-        joined = await join(node, via or node.networks.set_up(), report, stop)
+        names = via or node.networks.set_up()
+        iterative = query.lookup is Lookup.ITERATIVE
+        joined = await join(node, names, report, stop, visiting=iterative)
         async with watching(node, report), node.search(query, joined) as looking:
             try:
                 async for find in _until_stopped(looking, stop):

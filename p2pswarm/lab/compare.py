@@ -4,6 +4,7 @@ Each architecture is built in a virtual world of its own, all questions are aske
 and its world is given up before the next is built.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -123,6 +124,19 @@ def _supernodes(*, exact: bool = False) -> Maker:
         loop, super_nodes(graph.nodes, dice, exact=exact), dice
     )
 
+
+FAMILIES = (
+    (r"flood TTL \d", f"flood, TTL 1 to {FLAT_TTL}"),
+    (r"flood TTL \d \+ QRP", "flood, TTL 5, with QRP"),
+    (r"\d+ walkers x 64 steps", "16, 32 and 64 walkers"),
+    (r".* walkers x 255 steps", "32 walkers, 255 steps"),
+    (r".* walkers .*asking back .*", "32 walkers that ask back"),
+    (r".* ultrapeers, .*flood TTL \d", "ultrapeers, TTL 3"),
+    (r".* ultrapeers, .*flood TTL \d \+ QRP", "ultrapeers, TTL 3, with QRP"),
+    (r".* ultrapeers, .*dynamic, .*", "ultrapeers, dynamic, 10 and 50 wanted"),
+    (r".* super nodes, .*", "super nodes"),
+)
+"""Names, and what the dots in a chart are called."""
 
 ALL: tuple[Maker, ...] = (*GNUTELLA, _supernodes(), _supernodes(exact=True), _central)
 
@@ -251,10 +265,21 @@ def _summary(loads: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _recall_chart(found: Sequence[Tried]) -> Chart:
-    lines = tuple(Line(each.name, ((each.total, each.recall),)) for each in found)
+    families: dict[str, list[tuple[float, float]]] = {}
+    for each in found:
+        families.setdefault(_family(each.name), []).append((each.total, each.recall))
+    lines = tuple(Line(name, tuple(points)) for name, points in families.items())
     return Chart(
         "Recall against cost", "messages of one question", "recall", lines, "scatter", log_x=True
     )
+
+
+def _family(name: str) -> str:
+    """Those that differ in one figure are dots of one colour: twenty names would hide what they name."""
+    for pattern, family in FAMILIES:
+        if re.fullmatch(pattern, name):
+            return family
+    return name
 
 
 def _load_chart(found: Sequence[Tried]) -> Chart:

@@ -146,6 +146,16 @@ def test_everything_is_found_both_ways_and_from_everywhere(crowd: Mesh) -> None:
     assert {crowd.stands(number)["role"] for number in CHILDREN} == {"ordinary"}
 
 
+def test_who_asks_one_after_the_other_needs_no_place_as_a_child(crowd: Mesh) -> None:
+    crowd.options = ("--children", "1-1")
+    crowd.share({name_of(0): b"0"}, (), *SUPER).wait_for("network", within=PATIENCE)
+    crowd.share({name_of(1): b"1"}, [0], *ORDINARY)
+    crowd.until(lambda: children(crowd, [0]) == 1, "the super node is full")
+    rows, searching = crowd.find("common", 2, "--lookup", "iterative")
+    assert names(rows) == named(0, 1)
+    assert {event["links"] for event in events(searching, "network")} == {0}
+
+
 @contextmanager
 def frozen(nodes: Sequence[Program]) -> Iterator[None]:
     """They do nothing meanwhile."""

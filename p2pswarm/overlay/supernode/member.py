@@ -24,6 +24,7 @@ from p2pswarm.overlay.supernode.candidacy import Candidacy
 from p2pswarm.overlay.supernode.door import Door
 from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.overlay.supernode.link import Link
+from p2pswarm.overlay.supernode.options import Wish
 from p2pswarm.overlay.supernode.ordinary import Ordinary
 from p2pswarm.overlay.supernode.parents import Seeking
 from p2pswarm.overlay.supernode.pinging import Pinging
@@ -137,9 +138,10 @@ class Member:
         return f"none of {', '.join(map(str, known)) or 'those that we know'} answers"
 
     async def settled(self) -> None:
-        """Until we have a parent or serve. Raises TimeoutError when that takes too long."""
+        """Until we have a parent, serve, or want neither. Raises TimeoutError when that takes too long."""
+        visits = self.us.options.wish is Wish.VISITOR
         async with asyncio.timeout(PATIENCE):
-            while not self.serves and self.parent is None:
+            while not (visits or self.serves or self.parent):
                 self._moved.clear()
                 await self._moved.wait()
 

@@ -28,11 +28,15 @@ PROMOTE_AFTER = 600.0  # seconds
 
 
 class Wish(StrEnum):
-    """What this node would like to be; what it becomes, others have a say in."""
+    """What this node would like to be; what it becomes, others have a say in.
+
+    A visitor asks one super node after the other, and is nobody's child.
+    """
 
     AUTO = "auto"
     ORDINARY = "ordinary"
     SUPER = "super"
+    VISITOR = "visitor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Options:
     @property
     def willing(self) -> bool:
         """Whether this node may ever be promoted. Opting out is final."""
-        return self.wish is not Wish.ORDINARY and not self.firewalled
+        return self.wish in {Wish.AUTO, Wish.SUPER} and not self.firewalled
 
     def listed(self, address: Address) -> bool:
         """Whether the operator's list names it."""

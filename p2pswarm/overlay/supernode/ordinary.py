@@ -22,7 +22,8 @@ from p2pswarm.overlay.supernode.asking import Role
 from p2pswarm.overlay.supernode.home import Home
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
-from p2pswarm.overlay.supernode.parents import DIAL_TIME, Seeking
+from p2pswarm.overlay.supernode.options import Wish
+from p2pswarm.overlay.supernode.parents import Seeking
 from p2pswarm.overlay.supernode.telling import Telling
 from p2pswarm.wire.supernode.datagrams import UdpPong
 from p2pswarm.wire.supernode.frames import Frame, FrameKind
@@ -66,7 +67,8 @@ class Ordinary:
         """Why the last one whom we dialed is not our parent."""
 
     async def run(self) -> None:
-        self._seeking.lost(self._clock())
+        if self._us.options.wish is not Wish.VISITOR:
+            self._seeking.lost(self._clock())
         try:
             async with asyncio.TaskGroup() as tasks:
                 while True:
@@ -102,7 +104,7 @@ class Ordinary:
         """And then it is told our files, as long as it is our parent."""
         try:
             hello = self._us.hello(Want.PARENT)
-            meeting, welcome = await greet(self._port, address, hello, patience=DIAL_TIME)
+            meeting, welcome = await greet(self._port, address, hello)
         except TurnedDownError as error:
             self.trouble = str(error)
             self._refused(address, error.refusal)

@@ -4,9 +4,13 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from p2pswarm.errors import NetworkError, RemoteError
 from p2pswarm.formats.ids import Address
+from p2pswarm.overlay.supernode import flooding
 from p2pswarm.overlay.supernode.family import LEAST_OF_HOST, PER_FRAME, SHARES
+from p2pswarm.overlay.supernode.flooding import FEW_LOOKS
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.links import MOST_OF_HOST
 from p2pswarm.overlay.supernode.options import Wish
@@ -378,5 +382,45 @@ def test_a_liar_that_is_welcomed_says_nothing_of_us(tmp_path: Path) -> None:
         await one.found("ocean")
         assert not new.heard(FrameKind.QUERY)
         await new.close()
+
+    play(tmp_path, story)
+
+
+def test_questions_that_cost_much_are_worked_on_as_long_as_there_is_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two poisoners make each question for two common words as dear as one can be; ten ask."""
+    rate, saved = 10_000.0, 40_000.0
+    monkeypatch.setattr(flooding, "LOOKS", (rate, saved))
+
+    async def story(crowd: Crowd) -> None:
+        (one,) = await crowd.supers(1)
+        bad = [await liar(crowd, number) for number in range(1, 13)]
+        for each in bad[:2]:
+            link = await each.dial(one.address, Want.PARENT)
+            files = [file(n, "blue a" if n % 2 else "ocean a") for n in range(10_000)]
+            for share in Share.pack(files):
+                link.send(share.encode().encode())
+        await asyncio.sleep(2)
+        good = await crowd.child(one, files=[file(1, "blue ocean")])
+        links = [await each.dial(one.address, Want.PARENT) for each in bad[2:]]
+        await asyncio.sleep(30)
+        begun, before = crowd.world.loop.time(), one.serving.index.looks
+        dice = crowd.world.dice
+        for _ in range(40):
+            for link in links:
+                link.send(Query(dice.randbytes(16), 7, 0, ("blue", "ocean")).encode().encode())
+            await asyncio.sleep(0.5)
+        seconds = crowd.world.loop.time() - begun
+        few = 40 * len(links) * (FEW_LOOKS + 10)
+        assert one.serving.index.looks - before <= saved + seconds * rate + few
+        asker = await crowd.child(one)
+        for _ in range(3):
+            if good.address in {hit.host for hit in await asker.found("blue ocean")}:
+                break
+        else:
+            raise AssertionError("it is not found any more")
+        for each in bad:
+            await each.close()
 
     play(tmp_path, story)

@@ -42,6 +42,21 @@ def test_an_iterative_search_visits_each_once_and_becomes_nobodys_child(tmp_path
     play(tmp_path, story)
 
 
+def test_a_visitor_is_nobodys_child_and_asks_where_there_is_no_place(tmp_path: Path) -> None:
+    async def story(crowd: Crowd) -> None:
+        (first,) = await crowd.supers(1, children=(1, 1))
+        child = await crowd.child(first, files=[file(1, "ocean 1")])
+        visitor = await crowd.someone(first, wish=Wish.VISITOR)
+        await visitor.member.settled()
+        hits, _ = await visitor.asked("ocean", ITERATIVE)
+        assert names(hits) == ["ocean 1"]
+        await child.stop()  # there is a place now, which it does not take
+        await asyncio.sleep(60)
+        assert not first.member.neighbours
+
+    play(tmp_path, story)
+
+
 def test_referrals_are_followed_through_nodes_that_knew_each_other_only(tmp_path: Path) -> None:
     """A chain: each knows the next."""
 
