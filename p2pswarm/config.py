@@ -7,7 +7,7 @@ neither the environment nor a file. Sizes count in bytes, rates in bytes per sec
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import partial
@@ -18,20 +18,17 @@ import platformdirs
 
 from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address
+from p2pswarm.overlay.supernode import options as supernode
 
 __all__ = [
     "ADDRESS",
-    "CHILDREN",
     "DURATION",
     "FLAG",
     "HOST",
     "LIMIT",
-    "LINKS",
     "NETWORKS",
     "PATH",
     "PORT",
-    "ROLES",
-    "SUPERNODE_ROLES",
     "TEXT",
     "NetworkSettings",
     "Settings",
@@ -53,14 +50,11 @@ __all__ = [
 
 ROLES = ("auto", "leaf", "ultrapeer")
 """What a Gnutella node may be to others; `auto` is settled with them."""
-SUPERNODE_ROLES = ("auto", "ordinary", "super")
-"""What a node may be in the supernode network; `auto` is settled by what it can do and what is needed."""
 NETWORKS = ("gnutella", "napster", "supernode")
 """Where files can be searched and offered."""
 
 _MAX_TEXT = 40  # characters of a number; 2**63 has 19 digits
 _MAX_SIZE = 1 << 63
-_MOST_CHILDREN, _MOST_LINKS = 10_000, 1000  # as overlay/supernode/options.py has it
 _MAX_DURATION = 100 * 365 * 86400  # seconds; a hundred years is "for ever"
 _SIZE = re.compile(r"([0-9]+)(\.[0-9]+)?\s*(?:([kmgtpe]?)(i?)(b?))", re.ASCII | re.IGNORECASE)
 _DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[dhms])+", re.ASCII | re.IGNORECASE)
@@ -229,16 +223,15 @@ def _parse_secret(text: str) -> str:
     return text
 
 
-def _parse_role(text: str) -> str:
-    if text not in ROLES:
-        raise ValueError(f"{text[:_MAX_TEXT]!r} is not a role: {', '.join(ROLES)}")
-    return text
+def _role(words: Sequence[str]) -> Unit:
+    """One of these."""
 
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{text[:_MAX_TEXT]!r} is not a role: {', '.join(words)}")
+        return text
 
-def _parse_supernode_role(text: str) -> str:
-    if text not in SUPERNODE_ROLES:
-        raise ValueError(f"{text[:_MAX_TEXT]!r} is not a role: {', '.join(SUPERNODE_ROLES)}")
-    return text
+    return Unit("ROLE", parse, str, lambda value: parse(str(value)))
 
 
 def _parse_bounds(text: str) -> tuple[int, int]:
@@ -255,13 +248,10 @@ def _bounds(most: int) -> Unit:
 
     def check(value: object) -> None:
         match value:
-            case (int(low), int(high)) if 1 <= low <= high <= most:
-                return
-            case (low, high):
-                value = f"{low}-{high}"
+            case (int(low), int(high)):
+                supernode.check_bounds((low, high), most)
             case _:
-                value = repr(value)
-        raise ValueError(f"{value} is not a range from 1 to {most}, the smaller one first")
+                raise ValueError(f"{value!r} is not a range such as 60-150")
 
     return Unit("LOW-HIGH", _parse_bounds, lambda bounds: f"{bounds[0]}-{bounds[1]}", check)
 
@@ -278,7 +268,9 @@ WORD = Unit("TEXT", _parse_word, str, lambda value: _parse_word(str(value)))
 SECRET = Unit("TEXT", _parse_secret)
 HOST = Unit("HOST", _parse_host, str, lambda value: _parse_host(str(value)))
 PATH = Unit("PATH", _parse_path, str, _check_path)
-CHILDREN, LINKS = _bounds(_MOST_CHILDREN), _bounds(_MOST_LINKS)
+_CHILDREN, _LINKS = _bounds(supernode.MOST_CHILDREN), _bounds(supernode.MOST_LINKS)
+_ROLE = _role(ROLES)
+_SUPERNODE_ROLE = _role([supernode.Wish.AUTO, supernode.Wish.ORDINARY, supernode.Wish.SUPER])
 
 
 def about(unit: Unit, help_text: str, **more: Any) -> dict[str, Any]:
@@ -393,7 +385,7 @@ class NetworkSettings:
     gnutella_role: str = field(
         default="auto",
         metadata=about(
-            Unit("ROLE", _parse_role, str, lambda value: _parse_role(str(value))),
+            _ROLE,
             "our part in Gnutella: leaf, ultrapeer (carries queries for others), or auto",
         ),
     )
@@ -416,9 +408,7 @@ class NetworkSettings:
     supernode_role: str = field(
         default="auto",
         metadata=about(
-            Unit(
-                "ROLE", _parse_supernode_role, str, lambda value: _parse_supernode_role(str(value))
-            ),
+            _SUPERNODE_ROLE,
             "our part in the supernode network: ordinary (never anything else), super, or auto: "
             "super when others need one and this machine is fit for it",
         ),
@@ -435,29 +425,29 @@ class NetworkSettings:
         ),
     )
     children: tuple[int, int] = field(
-        default=(60, 150),
+        default=supernode.CHILDREN,
         metadata=about(
-            CHILDREN,
+            _CHILDREN,
             "as a super node: look for another one from so many children on, and take so many",
             shown="60-150",
         ),
     )
     links: tuple[int, int] = field(
-        default=(30, 50),
+        default=supernode.LINKS,
         metadata=about(
-            LINKS,
+            _LINKS,
             "as a super node: links to others that we look for, and that we take",
             shown="30-50",
         ),
     )
     rewire: float = field(
-        default=600.0,
+        default=supernode.REWIRE,
         metadata=about(
             DURATION, "as a super node: replace one link by another this often", shown="10m"
         ),
     )
     promote_after: float = field(
-        default=600.0,
+        default=supernode.PROMOTE_AFTER,
         metadata=about(
             DURATION,
             "be up for this long before we, or our children, become super nodes",
@@ -466,12 +456,12 @@ class NetworkSettings:
     )
 
     def __post_init__(self) -> None:
-        _parse_role(self.gnutella_role)
-        _parse_supernode_role(self.supernode_role)
+        _ROLE.check(self.gnutella_role)
+        _SUPERNODE_ROLE.check(self.supernode_role)
         if self.firewalled and self.supernode_role == "super":
             raise ValueError("--firewalled: nobody could connect to such a super node")
-        CHILDREN.check(self.children)
-        LINKS.check(self.links)
+        _CHILDREN.check(self.children)
+        _LINKS.check(self.links)
         if not self.rewire:
             raise ValueError("--rewire: links have to last for some time")
         if self.flood and self.gnutella_role != "auto":

@@ -1,6 +1,7 @@
 """The rules of the house that no other tool checks."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,6 +144,14 @@ def test_the_map_shows_every_room() -> None:
         name(room) for room in ROOMS if room.name != "__init__.py" and name(room) not in plan
     ]
     assert not missing
+
+
+def test_the_map_shows_no_room_twice() -> None:
+    """The table is merged line by line, so a row that two changed stays twice."""
+    plan = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rows = [row.partition(" | ")[0] for row in plan.splitlines() if row.startswith("| `")]
+    shown = [room for row in rows for room in row.strip("| ").split(", ") if room.endswith(".py`")]
+    assert [room for room, times in Counter(shown).items() if times > 1] == []
 
 
 @pytest.mark.parametrize("room", [*ROOMS, *TESTS], ids=name)

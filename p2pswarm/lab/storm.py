@@ -7,7 +7,6 @@ whether what is shared can be found afterwards.
 """
 
 import asyncio
-from collections import Counter
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from random import Random
@@ -57,7 +56,6 @@ class _Story:
     waits: list[float] = field(default_factory=list)  # seconds until a newcomer had a parent
     recalls: list[float] = field(default_factory=list)
     queries: list[int] = field(default_factory=list)
-    attempts: Counter[int] = field(default_factory=Counter)
     calm: int = 0
 
 

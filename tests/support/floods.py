@@ -13,8 +13,8 @@ from p2pswarm.wire.supernode.frames import Frame
 from p2pswarm.wire.supernode.hits import Found, Hits
 from p2pswarm.wire.supernode.hosts import Entry
 from p2pswarm.wire.supernode.queries import Query, Stop
-from p2pswarm.wire.supernode.reading import read_frame
 from p2pswarm.wire.supernode.shares import SharedFile
+from tests.support.supernode_reading import read_frame
 
 __all__ = ["ROLES", "Net", "SuperNode", "Wire", "file", "guid", "public", "question"]
 

@@ -10,9 +10,9 @@ from p2pswarm.wire.supernode.hosts import Entry, Hosts
 from p2pswarm.wire.supernode.keeping import Ping, Pong
 from p2pswarm.wire.supernode.pushing import Push
 from p2pswarm.wire.supernode.queries import End, Query, Stop
-from p2pswarm.wire.supernode.reading import Message
 from p2pswarm.wire.supernode.shares import Share, SharedFile, Unshare
 from p2pswarm.wire.supernode.testing import Data, Invite, Probe, Test, Verdict
+from tests.support.supernode_reading import Message
 
 __all__ = ["addresses", "entries", "found", "guids", "messages", "queries", "shared_files", "texts"]
 

@@ -21,7 +21,7 @@ from p2pswarm.wire.supernode.hello import Hello, Refuse, Welcome
 
 __all__ = ["Meeting", "TurnedDownError", "greet"]
 
-GREETING_TIME = 5.0  # seconds
+GREETING_TIME = 8.0  # seconds; one that is busy answers late, and is better than none
 MOST_AT_FIRST = 128 << 10  # bytes before who was dialed stays: a welcome, a list of hosts, and more
 MOST_UNHEARD = 32  # frames after which no more is read until somebody hears them
 

@@ -12,6 +12,8 @@ from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequ
 from contextlib import aclosing
 from random import Random
 
+from typing_extensions import override
+
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.net.port import Port
@@ -261,3 +263,7 @@ class Member:
             )
         links = int(role.parent is not None)
         return NetworkStatus(NAME, role="ordinary", links=links, known=len(self._known.hosts))
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Member {self.us.node.hex()[:8]} {self._role!r}>"

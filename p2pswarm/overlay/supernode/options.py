@@ -9,10 +9,22 @@ from enum import StrEnum
 
 from p2pswarm.formats.ids import Address
 
-__all__ = ["Options", "Wish"]
+__all__ = [
+    "CHILDREN",
+    "LINKS",
+    "MOST_CHILDREN",
+    "MOST_LINKS",
+    "PROMOTE_AFTER",
+    "REWIRE",
+    "Options",
+    "Wish",
+    "check_bounds",
+]
 
-MOST_CHILDREN = 10_000
-MOST_LINKS = 1000
+CHILDREN, LINKS = (60, 150), (30, 50)  # how many are enough, and how many are the most
+MOST_CHILDREN, MOST_LINKS = 10_000, 1000  # that anybody may choose
+REWIRE = 600.0  # seconds
+PROMOTE_AFTER = 600.0  # seconds
 
 
 class Wish(StrEnum):
@@ -35,18 +47,18 @@ class Options:
     """
 
     wish: Wish = Wish.AUTO
-    children: tuple[int, int] = (60, 150)
-    links: tuple[int, int] = (30, 50)
-    rewire: float = 600.0
-    promote_after: float = 600.0
+    children: tuple[int, int] = CHILDREN
+    links: tuple[int, int] = LINKS
+    rewire: float = REWIRE
+    promote_after: float = PROMOTE_AFTER
     supernodes: tuple[Address, ...] = ()
     connect: tuple[Address, ...] = ()
     firewalled: bool = False
     wait: float = 10.0
 
     def __post_init__(self) -> None:
-        _check_bounds("children", self.children, MOST_CHILDREN)
-        _check_bounds("links", self.links, MOST_LINKS)
+        check_bounds(self.children, MOST_CHILDREN)
+        check_bounds(self.links, MOST_LINKS)
         for name in ("rewire", "wait"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be a number of seconds above 0")
@@ -68,11 +80,8 @@ class Options:
         return address.normal in {named.normal for named in self.supernodes}
 
 
-def _check_bounds(name: str, bounds: tuple[int, int], most: int) -> None:
+def check_bounds(bounds: tuple[int, int], most: int) -> None:
+    """Raises ValueError."""
     low, high = bounds
-    if low < 1 or high < 1:
-        raise ValueError(f"{name} must be at least 1, not {low}-{high}")
-    if low > high:
-        raise ValueError(f"{name}: the lower bound {low} is above the upper one {high}")
-    if high > most:
-        raise ValueError(f"{name}: at most {most}, not {high}")
+    if not 1 <= low <= high <= most:
+        raise ValueError(f"{low}-{high} is not a range from 1 to {most}, the smaller one first")

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import isinf
 
+from typing_extensions import override
+
 from p2pswarm.errors import NetworkError, RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
@@ -21,7 +23,7 @@ from p2pswarm.overlay.supernode.home import Home
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
 from p2pswarm.overlay.supernode.options import Wish
-from p2pswarm.overlay.supernode.parents import DIAL_TIME, Seeking
+from p2pswarm.overlay.supernode.parents import Seeking
 from p2pswarm.overlay.supernode.telling import Telling
 from p2pswarm.wire.supernode.datagrams import UdpPong
 from p2pswarm.wire.supernode.frames import Frame, FrameKind
@@ -102,7 +104,7 @@ class Ordinary:
         """And then it is told our files, as long as it is our parent."""
         try:
             hello = self._us.hello(Want.PARENT)
-            meeting, welcome = await greet(self._port, address, hello, patience=DIAL_TIME)
+            meeting, welcome = await greet(self._port, address, hello)
         except TurnedDownError as error:
             self.trouble = str(error)
             self._refused(address, error.refusal)
@@ -223,3 +225,7 @@ class Ordinary:
         self._end_telling()
         if parent is not None:
             parent.part(Bye("I leave").encode().encode(), "we left it")
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Ordinary, child of {self.parent or 'nobody'}>"

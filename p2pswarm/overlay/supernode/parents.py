@@ -85,13 +85,11 @@ class Seeking:
             self._known.failed(parent)
             self._tried.add(parent.normal)
 
-    def found(self, parent: Address | None = None) -> tuple[Address, ...]:
-        """There is a parent, or none is wanted. Returns whose dials are to be given up."""
+    def found(self, parent: Address | None = None) -> None:
+        """There is a parent, or none is wanted. What becomes of the other dials does not count."""
         if parent is not None:
             self._known.answered(parent)
-        given_up = tuple(self._dialing)
         self._end_round(None)
-        return given_up
 
     def step(self, now: float) -> Moves:
         """What to do now; each dial then ends in `refused`, `failed` or `found`."""

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Sequence
 from random import Random
 
+from typing_extensions import override
+
 from p2pswarm.errors import BusyError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
@@ -271,3 +273,8 @@ class Serving:
         bye = Bye("I serve no longer", self.hosts()).encode().encode()
         for link in [*self.neighbours, *self._visitors]:
             link.part(bye, "we serve no longer")
+
+    @override
+    def __repr__(self) -> str:
+        family, visitors = len(self.family), len(self._visitors)
+        return f"<Serving {family} children, {len(self.peers)} links, {visitors} visitors>"

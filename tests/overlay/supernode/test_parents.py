@@ -373,14 +373,16 @@ def test_while_dials_hang_there_is_nothing_to_do() -> None:
     assert child.seeking.due == child.dials[0][0] + DIAL_TIME
 
 
-def test_found_gives_up_the_other_dials() -> None:
+def test_what_becomes_of_other_dials_does_not_count_once_there_is_a_parent() -> None:
     supers = {sn(n): Super(alive=n == 4, udp=False) for n in range(5)}
     street, child = Street(supers), Child(1, supers)
     street.lost(child)
     while len(child.dials) < 2:
         street.run(0.1)
-    given_up = child.seeking.found()
-    assert set(given_up) == {address for _, address in child.dials}
+    child.seeking.found()
+    for _, address in child.dials:
+        child.seeking.failed(address, street.now)
+        child.seeking.refused(address, Reason.FULL, street.now)
     assert not child.seeking.seeks
     assert child.seeking.due == float("inf")
 

@@ -30,6 +30,20 @@ def test_everybody_finds_what_a_child_shares(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_a_node_says_what_it_is(tmp_path: Path) -> None:
+    async def story(crowd: Crowd) -> None:
+        one, _ = await crowd.supers(2)
+        kid = await crowd.child(one)
+        name = one.member.us.node.hex()[:8]
+        assert repr(one.member) == f"<Member {name} <Serving 1 children, 1 links, 0 visitors>>"
+        line = f"<Link {one.address} parent, 0 bytes wait>"
+        assert repr(kid.member).endswith(f"<Ordinary, child of {line}>>")
+        await kid.stop()
+        assert repr(kid.member).endswith("<Ordinary, child of nobody>>")
+
+    play(tmp_path, story)
+
+
 def test_what_a_super_node_shares_is_found_as_well(tmp_path: Path) -> None:
     async def story(crowd: Crowd) -> None:
         one, two = await crowd.supers(2)

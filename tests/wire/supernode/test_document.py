@@ -5,8 +5,8 @@ from pathlib import Path
 
 from p2pswarm.wire.supernode.datagrams import MAGIC, UdpPing, UdpPong, read_datagram
 from p2pswarm.wire.supernode.frames import MOST, OPENING, Frame, FrameFramer, FrameKind
-from p2pswarm.wire.supernode.reading import read_frame
 from tests.support.feeding import feed
+from tests.support.supernode_reading import read_frame
 
 DOCUMENT = (Path(__file__).parents[3] / "docs/protocols/supernode.md").read_text("utf-8")
 EXAMPLES = [bytes.fromhex(text) for text in re.findall(r"```hex\n(.+?)```", DOCUMENT, re.DOTALL)]

@@ -8,8 +8,8 @@ from hypothesis import given, strategies as st
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.supernode.frames import MOST, OPENING, Frame, FrameFramer, FrameKind
-from p2pswarm.wire.supernode.reading import Message, read_frame
 from tests.support.feeding import chunkings, feed, feed_interleaved, feed_until_error
+from tests.support.supernode_reading import Message, read_frame
 from tests.support.supernode_wire import messages
 
 frames = st.builds(Frame, st.integers(0, 255), st.binary(max_size=100))

@@ -17,8 +17,8 @@ from p2pswarm.wire.supernode.hosts import Entry, Hosts
 from p2pswarm.wire.supernode.keeping import Ping, Pong
 from p2pswarm.wire.supernode.pushing import Push
 from p2pswarm.wire.supernode.queries import End, Query, Stop
-from p2pswarm.wire.supernode.reading import Message, read_frame
 from p2pswarm.wire.supernode.shares import Share, SharedFile, Unshare
+from tests.support.supernode_reading import Message, read_frame
 from tests.support.supernode_wire import messages
 
 NODE, GUID = bytes(range(16)), bytes(range(0xA0, 0xB0))

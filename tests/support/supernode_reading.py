@@ -1,4 +1,4 @@
-"""Which body is read by whom."""
+"""Any frame of the supernode protocol, read: a node itself asks each body by its kind, where it is heard."""
 
 from typing import TypeAlias
 
