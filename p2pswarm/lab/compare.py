@@ -4,12 +4,14 @@ Each architecture is built in a virtual world of its own, all questions are aske
 and its world is given up before the next is built.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import fmean, quantiles
 from typing import TypeAlias
 
+from p2pswarm.lab.against import COUNTED, against
 from p2pswarm.lab.architecture import Architecture, Outcome, Question, names_of, questions, scatter
 from p2pswarm.lab.central import Central
 from p2pswarm.lab.gnutella.architectures import Dynamic, Flood
@@ -124,6 +126,19 @@ def _supernodes(*, exact: bool = False) -> Maker:
     )
 
 
+FAMILIES = (
+    (r"flood TTL \d", f"flood, TTL 1 to {FLAT_TTL}"),
+    (r"flood TTL \d \+ QRP", "flood, TTL 5, with QRP"),
+    (r"\d+ walkers x 64 steps", "16, 32 and 64 walkers"),
+    (r".* walkers x 255 steps", "32 walkers, 255 steps"),
+    (r".* walkers .*asking back .*", "32 walkers that ask back"),
+    (r".* ultrapeers, .*flood TTL \d", "ultrapeers, TTL 3"),
+    (r".* ultrapeers, .*flood TTL \d \+ QRP", "ultrapeers, TTL 3, with QRP"),
+    (r".* ultrapeers, .*dynamic, .*", "ultrapeers, dynamic, 10 and 50 wanted"),
+    (r".* super nodes, .*", "super nodes"),
+)
+"""Names, and what the dots in a chart are called."""
+
 ALL: tuple[Maker, ...] = (*GNUTELLA, _supernodes(), _supernodes(exact=True), _central)
 
 
@@ -191,7 +206,7 @@ def compare(
         "compare",
         "What does it cost to find all copies of a file, and how many are found?",
         facts,
-        (_costs(found), _loads(found)),
+        (_costs(found), *_against(found, topology, copies), _loads(found)),
         (_recall_chart(found), _load_chart(found)),
         spreads(seed),
     )
@@ -231,6 +246,21 @@ def _others(outcome: Outcome) -> int:
     return outcome.total - outcome.messages.get("query", 0) - outcome.messages.get("hit", 0)
 
 
+def _against(found: Sequence[Tried], topology: str, copies: int) -> list[Table]:
+    """Where others have counted the same."""
+    if (topology, copies) != COUNTED:
+        return []
+    measured = [
+        (
+            each.name,
+            [outcome.messages.get("query", 0) for outcome in each.outcomes],
+            [outcome.recall for outcome in each.outcomes],
+        )
+        for each in found
+    ]
+    return [against(measured)]
+
+
 def _loads(found: Sequence[Tried]) -> Table:
     rows = [
         (each.name, role, len(loads), *(round(value, 2) for value in _summary(loads)))
@@ -251,10 +281,21 @@ def _summary(loads: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _recall_chart(found: Sequence[Tried]) -> Chart:
-    lines = tuple(Line(each.name, ((each.total, each.recall),)) for each in found)
+    families: dict[str, list[tuple[float, float]]] = {}
+    for each in found:
+        families.setdefault(_family(each.name), []).append((each.total, each.recall))
+    lines = tuple(Line(name, tuple(points)) for name, points in families.items())
     return Chart(
         "Recall against cost", "messages of one question", "recall", lines, "scatter", log_x=True
     )
+
+
+def _family(name: str) -> str:
+    """Those that differ in one figure are dots of one colour: twenty names would hide what they name."""
+    for pattern, family in FAMILIES:
+        if re.fullmatch(pattern, name):
+            return family
+    return name
 
 
 def _load_chart(found: Sequence[Tried]) -> Chart:

@@ -6,6 +6,7 @@ Left alone it ends in about a minute on two cores: few questions, and no floods 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from random import Random
 
 from p2pswarm.lab.progress import Progress
 from p2pswarm.lab.results import Result
@@ -63,9 +64,21 @@ def _compare(settings: Settings, progress: Progress) -> Result:
 
 
 def _robustness(settings: Settings, progress: Progress) -> Result:
-    from p2pswarm.lab.robustness import robustness
+    """Things are looked for in a small network, unless somebody says how many."""
+    from p2pswarm.lab.graphs import named
+    from p2pswarm.lab.robustness import THINGS, robustness
 
-    return robustness(settings.topology, settings.nodes, settings.seed, progress)
+    searched = None
+    if settings.queries is not None:
+        searched = named(settings.topology or _SMALL, settings.nodes, Random(settings.seed))
+    return robustness(
+        settings.topology,
+        settings.nodes,
+        settings.seed,
+        progress,
+        things=settings.queries or THINGS,
+        searched=searched,
+    )
 
 
 def _lookups(settings: Settings, progress: Progress) -> Result:

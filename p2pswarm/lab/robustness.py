@@ -2,7 +2,8 @@
 
 Nodes go by chance, or the best connected first. Their order is fixed before the first one goes: the attacker
 of `OVERLAYS.md` §5.3 has one crawl and does not count again. Among equals the node that the crawl saw first
-goes first. Nobody looks for new neighbours: it is the moment after the blow, before any repair.
+goes first. Nobody looks for new neighbours: it is the moment after the blow, before any repair. What real
+nodes find then, `survival` asks them.
 
 The one hard thing is to get a whole curve in one pass. A union-find can join but not cut, so the nodes come
 back in the reverse order, and the largest component only grows.
@@ -15,13 +16,17 @@ from typing import NamedTuple
 from p2pswarm.lab.graphs import NAMES, named
 from p2pswarm.lab.progress import Progress, quietly
 from p2pswarm.lab.results import Chart, Line, Result, Table
-from p2pswarm.lab.topologies import Graph
+from p2pswarm.lab.survival import Orders, survival
+from p2pswarm.lab.topologies import Graph, random_graph
 
 __all__ = ["SHARES", "by_chance", "by_degree", "largest", "robustness"]
 
 SHARES = (0.0, 0.01, 0.02, 0.03, 0.04, *(step / 20 for step in range(1, 15)))
 """Of all nodes, removed: 0 to 70 %, finer where a few nodes carry all others."""
 _TOLD = {0.0, 0.01, 0.02, 0.03, 0.05, *(step / 10 for step in range(1, 8))}  # in tables
+AT_CHANCE = (0.0, 0.1, 0.3, 0.5, 0.7)  # of the nodes, before things are looked for
+AT_BEST = (0.0, 0.01, 0.03, 0.1, 0.3, 0.5)  # two tiers have all they need in one of thirty
+PEERS, NEIGHBOURS, THINGS = 404, 6, 10  # where things are looked for, by default
 _MOST_ORDERS, _MOST_NODES = 100, 1_000_000  # by chance, of each graph; and in all of them together
 
 # OVERLAYS.md §5.3: shares of the survivors in the largest component, by graph and share removed.
@@ -96,24 +101,41 @@ def robustness(
     nodes: int | None = None,
     seed: int = 1,
     progress: Progress = quietly,
+    *,
+    things: int = THINGS,
+    searched: Graph | None = None,
 ) -> Result:
-    """Of one topology, or of all that have a name."""
+    """Of one topology, or of all that have a name; in `searched`, things are looked for."""
     dice = Random(seed)
     curves = []
     for name in NAMES if topology is None else (topology,):
         progress(f"robustness: {name}")
         curves.append(_curve(name, named(name, nodes, dice), dice))
+    searched = searched or random_graph(PEERS, NEIGHBOURS, dice)
+    tables, charts = survival(searched, _orders(dice), things, dice, progress)
     return Result(
         name="robustness",
-        question="How many of the survivors still reach each other when nodes leave?",
-        facts={"seed": seed, "graphs": ", ".join(curve.graph for curve in curves)},
-        tables=tuple(map(_table, curves)),
+        question="When nodes leave, how many others still reach each other, and what is found?",
+        facts={
+            "seed": seed,
+            "graphs": ", ".join(curve.graph for curve in curves),
+            "peers searched": searched.nodes,
+        },
+        tables=(*map(_table, curves), *tables),
         charts=(
             _chart("Nodes leave by chance", [(each.graph, each.mean) for each in curves]),
             _chart(
                 "The best connected leave first", [(each.graph, each.attacked) for each in curves]
             ),
+            *charts,
         ),
+    )
+
+
+def _orders(dice: Random) -> tuple[Orders, ...]:
+    return (
+        ("nodes leave by chance", AT_CHANCE, lambda graph: by_chance(graph, dice)),
+        ("the best connected leave first", AT_BEST, by_degree),
     )
 
 

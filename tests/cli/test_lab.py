@@ -18,6 +18,14 @@ from tests.support.processes import ROOT
 SMALL = ("--topology", "supernodes", "--nodes", "500")
 
 
+@pytest.fixture(autouse=True)
+def few_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test of the command need not look for things among hundreds."""
+    monkeypatch.setattr("p2pswarm.lab.robustness.PEERS", 20)
+    for name in ("AT_CHANCE", "AT_BEST"):
+        monkeypatch.setattr(f"p2pswarm.lab.robustness.{name}", (0.0, 0.1))
+
+
 def test_tables_on_stdout_and_progress_on_stderr(command: Command) -> None:
     ran = command("lab", "robustness", *SMALL)
     assert ran.code == 0

@@ -59,6 +59,9 @@ def test_compare(small: str) -> None:
     assert queries["32 walkers x 64 steps"] == 32 * 64
     assert (queries["central index"], recall["central index"]) == (1, 1)
     assert {name for name, *_ in result.tables[1].rows} == set(costs)
+    chart = result.charts[0]
+    assert len(chart.lines) == 10, [line.label for line in chart.lines]
+    assert sum(len(line.points) for line in chart.lines) == len(ALL)
     assert from_json(to_json(result)) == result
     some = GNUTELLA[2:3]
     assert compare(some, small, 3, 0.05) == compare(some, small, 3, 0.05)
@@ -88,17 +91,20 @@ def test_of_drawn_links_fewer_are_left() -> None:
 
 
 def test_spreads_show_every_message() -> None:
-    flat, tiered, dynamic = spreads()
+    flat, tiered, dynamic, supers = spreads()
     assert {node.role for node in flat.nodes} == {"peer"}
     assert [node.role for node in tiered.nodes] == ["ultrapeer"] * 12 + ["leaf"] * 96
     assert all(tiered.nodes[leaf].parent is not None for leaf in range(12, 108))
-    for spread in (flat, tiered, dynamic):
+    assert {node.role for node in supers.nodes} == {"super node", "leaf"}
+    for spread in (flat, tiered, dynamic, supers):
         reached = {spread.origin}
         for step in spread.steps:
             assert {source for source, _ in step} <= reached
             reached |= {node for _, node in step}
-        assert set(spread.hits) <= reached
+        assert spread is supers or set(spread.hits) <= reached  # parents answer for their children
         assert spread.hits
     assert len(flat.steps) == 4
     assert dynamic.nodes[dynamic.origin].role == "leaf"
-    assert spreads() == (flat, tiered, dynamic)
+    assert sum(map(len, supers.steps)) == 1 + 2 * len(supers.edges) - 12 + 1
+    assert supers.steps[0] == ((supers.origin, supers.nodes[supers.origin].parent),)
+    assert spreads() == (flat, tiered, dynamic, supers)

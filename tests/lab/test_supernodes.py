@@ -2,6 +2,8 @@
 
 from random import Random
 
+import pytest
+
 from p2pswarm.lab.architecture import names_of, questions, scatter
 from p2pswarm.lab.compare import compare
 from p2pswarm.lab.lookups import lookups
@@ -57,6 +59,19 @@ def test_the_bounds_hold_in_a_storm_and_everything_is_found_afterwards() -> None
     assert int(str(value(table.rows, "most children of one, ever"))) <= 150
     assert int(str(value(table.rows, "most links of one, ever"))) <= 50
     assert 3 <= int(str(value(table.rows, "super nodes after it"))) <= 12
+
+
+@pytest.mark.timeout(600)
+def test_the_bounds_hold_for_five_thousand() -> None:
+    """Five hundred are there, five thousand come within a minute. It takes about that long, too."""
+    (table,) = storm(nodes=5500, queries=20).tables
+    assert value(table.rows, "without a parent in the end") == 0
+    assert value(table.rows, "files found afterwards") == "20 of 20"
+    assert int(str(value(table.rows, "most children of one, ever"))) <= 150
+    assert int(str(value(table.rows, "most links of one, ever"))) <= 50
+    assert 37 <= int(str(value(table.rows, "super nodes after it"))) <= 150
+    assert float(str(value(table.rows, "95 of 100"))) <= 60
+    assert float(str(value(table.rows, "the slowest"))) <= 180
 
 
 def test_super_nodes_and_the_central_index_are_compared_with_the_others() -> None:

@@ -82,6 +82,11 @@ class Link:
 
     # Who it is
 
+    @property
+    def hearer(self) -> Hearer | None:
+        """Whoever listens now."""
+        return self._hearer
+
     def listen(self, hearer: Hearer) -> None:
         """From now on this one hears it, also what came meanwhile, and its end if that came, too."""
         self._hearer = hearer
