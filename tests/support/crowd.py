@@ -128,9 +128,11 @@ class Someone:
     @property
     def believed(self) -> set[Address]:
         """Whom it sends queries."""
-        links = self.serving.links
+        links = self.serving.peers.links
         return {
-            link.address for link in links if self.serving._trust.trusted(link) and link.address
+            link.address
+            for link in links
+            if self.serving.peers._trust.trusted(link) and link.address
         }
 
     def knows(self, text: str) -> bool:

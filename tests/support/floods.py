@@ -86,7 +86,7 @@ class SuperNode:
         self.flood: Flood[Wire] = Flood(self, self.index, 0.0)
         self.wires: list[Wire] = []
         self.heard: list[Found] = []
-        self.hosts: tuple[Entry, ...] = ()
+        self.known: tuple[Entry, ...] = ()
 
     def tell(self, owner: Wire | Ours, files: tuple[SharedFile, ...]) -> Found | None:
         host = self.address if isinstance(owner, Ours) else owner.remote
@@ -95,8 +95,8 @@ class SuperNode:
     def is_ours(self, address: Address) -> bool:
         return address == self.address
 
-    def referrals(self) -> tuple[Entry, ...]:
-        return self.hosts
+    def hosts(self) -> tuple[Entry, ...]:
+        return self.known
 
     def join(self, remote: Address, role: Role, *names: str) -> Wire:
         """Somebody who is connected, and shares files of these names."""

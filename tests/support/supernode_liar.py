@@ -44,6 +44,7 @@ class Liar:
         self.port.route_datagrams(DatagramGuest.SUPERNODE, self._heard)
         self.links: list[Link] = []  # whoever came, or was dialed
         self.frames: deque[tuple[Link, Frame]] = deque(maxlen=10_000)
+        self.nodes: dict[int, bytes] = {}  # that it says to be, by their ports
         self.refuses: Refuse | None = None
         self.tested = True  # it lets others test it
         self.you: Address | None = None  # where it says that it sees them
@@ -52,6 +53,12 @@ class Liar:
     async def open(self) -> "Liar":
         await self.port.open()
         return self
+
+    def be(self, node: bytes, port: int) -> None:
+        """One more node, on another port."""
+        loop: Any = self.world.loop
+        self.nodes[port] = node
+        loop.listeners[self.host.name, port] = loop.listeners[self.host.name, PORT]
 
     async def close(self) -> None:
         for link in self.links:
@@ -91,7 +98,8 @@ class Liar:
             case FrameKind.PING:
                 link.send(Pong(0, 1, 1, 100).encode().encode())
             case FrameKind.INVITE if self.tested:
-                link.send(Test(PORT, self.world.dice.randbytes(16)).encode().encode())
+                nonce = self.world.dice.randbytes(16)
+                link.send(Test(PORT, nonce).encode().encode())
             case FrameKind.PROBE:
                 self.give(link, Probe.read(frame.body))
             case _:
@@ -109,7 +117,8 @@ class Liar:
             link.part(self.refuses.encode().encode(), "refused")
             return
         you = self.you or link.remote
-        welcome = Welcome(self.node, PORT, "liar", you, True, 1, 1, 100)
+        node = self.nodes.get(link.stream.local.port, self.node)
+        welcome = Welcome(node, PORT, "liar", you, True, 1, 1, 100)
         link.send(welcome.encode().encode())
 
     def left(self, link: Link, reason: Exception) -> None:

@@ -79,11 +79,12 @@ class Question:
     heard: Heard | None = None
     hosts: dict[Hashable, int] = field(default_factory=dict)
     tellers: dict[Hashable, int] = field(default_factory=dict)
-    of_teller: int = field(init=False)
-    """Or a link that makes up hits would leave no place for those of others."""
+    of_teller: int = MAX_WANT
 
-    def __post_init__(self) -> None:
-        self.of_teller = max(self.left // 2, OF_TELLER)
+    def share(self, tellers: int) -> None:
+        """So many links are asked: one that makes up hits leaves place for those of others."""
+        if tellers > 1:
+            self.of_teller = max(self.left // 2, OF_TELLER)
 
     def take(self, found: Iterable[Found], teller: Hashable = None) -> tuple[Found, ...]:
         """As much of it as is still wanted, and of the link that tells it, if one does."""

@@ -142,8 +142,12 @@ class Family:
             child.send(Invite(hosts()).encode().encode())
         if now >= self._next_ping:
             self._next_ping = now + PING_EVERY
-            for link in list(self.children):  # one that does not read may leave over it
-                link.send(Ping().encode().encode())
+            self.say(Ping().encode().encode())
+
+    def say(self, data: bytes) -> None:
+        """This to all of them."""
+        for link in list(self.children):  # one that does not read may leave over it
+            link.send(data)
 
     def tell(
         self, link: Link, here: Address | None, files: tuple[SharedFile, ...], now: float

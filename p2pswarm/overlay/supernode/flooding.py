@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Generic, Protocol, TypeVar
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.limits import QueryBudget
+from p2pswarm.overlay.limits import QueryBudget, Tokens
 from p2pswarm.overlay.supernode.asking import (
     OF_HOST,
     OURS,
@@ -26,7 +26,7 @@ from p2pswarm.overlay.supernode.asking import (
     Question,
     Role,
 )
-from p2pswarm.overlay.supernode.index import Index
+from p2pswarm.overlay.supernode.index import CANDIDATES, Index
 from p2pswarm.overlay.supernode.relaying import TTL, Counts, Relay
 from p2pswarm.wire.supernode.frames import Frame, FrameKind
 from p2pswarm.wire.supernode.hits import Found, Hits
@@ -37,6 +37,9 @@ from p2pswarm.wire.supernode.shares import SharedFile
 __all__ = ["WORK", "Around", "Flood"]
 
 WORK = 5000.0  # messages a second that all who ask may make us send together
+# Looks into the index for all of them, a second and saved up: a quarter of a CPU, then a little for each.
+LOOKS = (500_000.0, 2_000_000.0)
+FEW_LOOKS = 1000
 _ABSURD_TTL = 15  # beyond it a message is a lie and is dropped
 
 L = TypeVar("L", bound=Neighbour)
@@ -52,7 +55,7 @@ class Around(Protocol[L_contra]):
     def is_ours(self, address: Address) -> bool:
         """Whether it is our own."""
 
-    def referrals(self) -> tuple[Entry, ...]:
+    def hosts(self) -> tuple[Entry, ...]:
         """Whom a visitor may ask next."""
 
 
@@ -67,6 +70,7 @@ class Flood(Generic[L]):
     ) -> None:
         self._us, self._index = us, index
         self._budget: QueryBudget[L] = QueryBudget(work)
+        self._looks = Tokens(*LOOKS, now)
         self._links: dict[L, Asker] = {}  # those that are confirmed
         self._confirmed = 0  # how many there ever were
         self.counts = Counts()
@@ -101,7 +105,7 @@ class Flood(Generic[L]):
         """
         if self._relay.first(query.guid, OURS, now):
             question = self._relay.opened(query, OURS, heard)
-            self._answer(query, OURS, question)
+            self._answer(query, OURS, question, now)
             self._start(query, OURS, question, ttl)
 
     def stop(self, guid: bytes) -> None:
@@ -137,20 +141,20 @@ class Flood(Generic[L]):
         elif not asker.may_ask(now):
             self.counts.dropped["too often"] += 1
         elif asker.role is Role.VISITOR:
-            self._visited(link, Query.read(body))
+            self._visited(link, Query.read(body), now)
         elif not self._relay.first(guid, link, now):
             self.counts.dropped["duplicate"] += 1
         elif not self._budget.grant(link, now, 1.0 + len(self._links)):
             self.counts.dropped["budget"] += 1
         else:
-            self._asked(link, asker, Query.read(body), body)
+            self._asked(link, asker, Query.read(body), body, now)
 
-    def _asked(self, link: L, asker: Asker, query: Query, body: bytes) -> None:
+    def _asked(self, link: L, asker: Asker, query: Query, body: bytes, now: float) -> None:
         if not query.words and query.digest is None:
             self.counts.dropped["asks for nothing"] += 1
             return
         question = self._relay.opened(query, link)
-        self._answer(query, link, question)
+        self._answer(query, link, question, now)
         ttl = min(query.ttl, TTL - query.hops)
         if asker.role is Role.CHILD:
             self._start(query, link, question, TTL)
@@ -161,15 +165,18 @@ class Flood(Generic[L]):
         """It enters the network here, however far it says that it came."""
         self._spread(replace(query, ttl=ttl, hops=0).encode(), source, question)
 
-    def _visited(self, link: L, query: Query) -> None:
+    def _visited(self, link: L, query: Query, now: float) -> None:
         question = Question(query.want)
-        self._answer(query, link, question)
-        end = End(query.guid, query.want - question.left, self._us.referrals())
+        self._answer(query, link, question, now)
+        end = End(query.guid, query.want - question.left, self._us.hosts())
         self.counts.sent["end"] += link.send(end.encode().encode())
 
-    def _answer(self, query: Query, asker: L | Ours, question: Question) -> None:
+    def _answer(self, query: Query, asker: L | Ours, question: Question, now: float) -> None:
         """From our index, without what the asker shares."""
-        owners = self._index.search(query, question.left, OF_HOST, asker)
+        work = CANDIDATES if self._looks.has(now, CANDIDATES) else FEW_LOOKS
+        before = self._index.looks
+        owners = self._index.search(query, question.left, OF_HOST, asker, work)
+        self._looks.take(now, self._index.looks - before)
         told = (self._us.tell(owner, tuple(files)) for owner, files in owners)
         found = question.take(one for one in told if one is not None)
         self._relay.deliver(asker, Hits(query.guid, 0, found), question)
@@ -179,6 +186,7 @@ class Flood(Generic[L]):
         if not question.left:
             return
         question.asked, data = self._confirmed, query.encode()
+        question.share(len(self._links) - (source in self._links))
         passed_over: list[L] = []
         for link in list(self._links):  # one that cannot be sent to may leave
             if link == source:

@@ -1,57 +1,48 @@
 """One node of the supernode network: ordinary or super, and how it turns from one into the other.
 
-Whoever comes is let in here and handed to the role; what either role hears for the node is heard here.
-Nothing here touches a disk: the laboratory runs thousands of members in one process.
+Whoever comes stands at the `door` first, and `candidacy` says which role it is; what either role hears for
+the node is heard here. Nothing here touches a disk: the laboratory runs thousands of members in one process.
 
 The one hard thing: a role ends while others talk to it. Its task is cancelled and waited for, it says
 goodbye, and only then the other role begins; questions that are open are asked anew.
 """
 
 import asyncio
-import logging
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 from random import Random
 
-from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
-from p2pswarm.net.stream import Stream
-from p2pswarm.overlay.limits import Knocks
 from p2pswarm.overlay.network import Cost, NetworkStatus
 from p2pswarm.overlay.query import Hit, Lookup, Query as Wanted
+from p2pswarm.overlay.supernode.candidacy import Candidacy
+from p2pswarm.overlay.supernode.door import Door
 from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.overlay.supernode.options import Wish
 from p2pswarm.overlay.supernode.ordinary import Ordinary
 from p2pswarm.overlay.supernode.parents import Seeking
 from p2pswarm.overlay.supernode.pinging import Pinging
-from p2pswarm.overlay.supernode.promotion import Ambition, Move
 from p2pswarm.overlay.supernode.results import NAME
 from p2pswarm.overlay.supernode.searching import Searching, Spent
 from p2pswarm.overlay.supernode.serving import Serving
-from p2pswarm.overlay.supernode.testing import Nonces, Probed, Tester, ask
+from p2pswarm.overlay.supernode.testing import Nonces, Tester
 from p2pswarm.overlay.supernode.us import Us
 from p2pswarm.wire.http.heads import AGENT
-from p2pswarm.wire.sniff import Guest
 from p2pswarm.wire.supernode.datagrams import UdpPong
-from p2pswarm.wire.supernode.frames import HEAD_SIZE, OPENING, Frame, FrameFramer, FrameKind
-from p2pswarm.wire.supernode.hello import Hello, Reason, Refuse, Want, Welcome
+from p2pswarm.wire.supernode.frames import HEAD_SIZE
 from p2pswarm.wire.supernode.hits import Found, Hits
-from p2pswarm.wire.supernode.hosts import HOSTS_MOST, Entry
+from p2pswarm.wire.supernode.hosts import Entry
 from p2pswarm.wire.supernode.pushing import Push
 from p2pswarm.wire.supernode.queries import Query
 from p2pswarm.wire.supernode.shares import SharedFile
 
 __all__ = ["Member"]
 
-log = logging.getLogger(__name__)
-
 TICK = 1.0  # seconds
-MOST_TESTERS = 20
 PATIENCE = 12.0  # seconds until one of the hosts we know should have taken us in
 
 Pushed = Callable[[Push, Address], None]
@@ -71,35 +62,35 @@ class Member:
         pushed: Pushed = lambda push, parent: None,
     ) -> None:
         self.us, self._port, self._dice, self._known = us, port, dice, known
-        self._up, self._push = up, pushed
+        self._push = pushed
         self._clock = asyncio.get_running_loop().time
         self._nonces = Nonces()
         self._tester = Tester(port, us.node, AGENT, self._clock)
-        self._knocks = Knocks()
         self._pinging = Pinging(port, dice, self._state, self._ponged)
-        self._ambition = Ambition(us.options, dice, self._clock())
+        self._turned, self._moved = asyncio.Event(), asyncio.Event()
+        self._door = Door(port, us, known, self._nonces, up, lambda: self._open)
+        self._candidacy = Candidacy(
+            port, us, known, dice, self._nonces, turned=self._turned.set, failed=self._not_fit
+        )
         self._role: Ordinary | Serving = self._ordinary()
-        self._turned = asyncio.Event()
-        self._moved = asyncio.Event()
-        self._tasks: asyncio.TaskGroup | None = None
-        self._counts: Counter[str] = Counter()
         self.searching = Searching(self, port, us, known, dice)
 
     async def open(self) -> None:
         """Raises PortTakenError."""
         await self._pinging.open()
-        self._port.route(Guest.SUPERNODE, self._came)
+        self._door.open()
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as self._tasks:
-            self._tick()
-            self._tasks.create_task(self._watch())
+        async with asyncio.TaskGroup() as tasks:
+            self._tick(tasks)
+            tasks.create_task(self._watch(tasks))
             while True:
                 self._turned.clear()
-                if self._ambition.serving is not self.serves:
-                    self._role = self._serving() if self._ambition.serving else self._ordinary()
-                role = self._tasks.create_task(self._role.run())
+                serving = self._candidacy.serving
+                if serving is not self.serves:
+                    self._role = self._serving() if serving else self._ordinary()
+                role = tasks.create_task(self._role.run())
                 self.moved()
                 await self._turned.wait()
                 role.cancel()
@@ -152,103 +143,17 @@ class Member:
                 self._moved.clear()
                 await self._moved.wait()
 
-    async def _watch(self) -> None:
+    async def _watch(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             await asyncio.sleep(TICK)
-            self._tick()
+            self._tick(tasks)
 
-    def _tick(self) -> None:
-        now = self._clock()
+    def _tick(self, tasks: asyncio.TaskGroup) -> None:
         if isinstance(self._role, Ordinary):
-            self._role.tick(now)
-        self._ambition.spare(self.us.spare(), now)
-        ours = self.us.addresses if self.us.options.supernodes else ()
-        move = self._ambition.step(now, ours=ours, nobody=self._known.nobody)
-        self._follow(move)
+            self._role.tick(self._clock())
+        self._candidacy.tick(tasks)
 
-    def _follow(self, move: Move | None) -> None:
-        match move:
-            case Move.BE_TESTED:
-                for tester in self._ambition.begin(self._testers(), self._clock()):
-                    assert self._tasks is not None
-                    self._tasks.create_task(self._be_tested(tester))
-            case Move.SERVE | Move.STEP_DOWN:
-                log.info("supernode: we %s", "serve" if move is Move.SERVE else "step down")
-                self._turned.set()
-            case None:
-                pass
-
-    def _testers(self) -> Sequence[Address]:
-        """Super nodes that could test us."""
-        return self._known.candidates(MOST_TESTERS, self.us.addresses)
-
-    async def _be_tested(self, tester: Address) -> None:
-        nonce = self._nonces.give(self._clock())
-        try:
-            if not self._known.may_dial(tester, self._clock()):
-                raise NetworkError(f"{tester} is not dialed now")
-            verdict = await ask(self._port, tester, self.us.hello(Want.VISIT), nonce)
-        except RemoteError as error:
-            log.debug("supernode: %s does not test us: %s", tester, error)
-            self._judged(self._ambition.unheard(tester, self._clock()))
-        else:
-            log.debug("supernode: %s says of us: %s", tester, verdict)
-            self._known.answered(tester)
-            reachable, rate = verdict.reachable, verdict.rate
-            self._judged(
-                self._ambition.verdict(tester, self._clock(), reachable=reachable, rate=rate)
-            )
-
-    def _judged(self, move: Move | None) -> None:
-        """A tester has spoken, or never will. Who invited us hears when it was in vain, and asks another."""
-        if move is None and not self._ambition.tested and isinstance(self._role, Ordinary):
-            self._role.failed_tests()
-        self._follow(move)
-
-    # Who comes
-
-    def _came(self, stream: Stream) -> None:
-        """A guest that speaks our protocol; the door's clock runs until it has said HELLO."""
-        link = Link(stream, self)
-        stream.switch(FrameFramer(self._port.scratch), link)
-
-    def got(self, link: Link, frame: Frame) -> None:
-        """The first word of a stranger. Raises RemoteError."""
-        if frame.kind != FrameKind.HELLO:
-            raise RemoteProtocolError("it does not greet")
-        hello = Hello.read(frame.body)
-        self._port.admitted(link.stream)
-        link.node = hello.node
-        self.us.here(link.stream.local.host)
-        if hello.want is Want.TEST and self._nonces.take(hello.nonce, self._clock()):
-            self._tested(link)
-        elif hello.node == self.us.node:
-            self._refuse(link, Reason.SELF, "you are me")
-        elif not self._knocks.may_enter(link.remote.host, self._clock()):
-            self._refuse(link, Reason.TOO_OFTEN, "you come too often")
-        elif self._open is not None and hello.want is not Want.TEST:
-            link.listen(self._open)
-            self._open.welcome(link, hello)
-        else:
-            self._refuse(link, Reason.NOT_SUPER, "I am no super node")
-
-    def left(self, link: Link, reason: Exception) -> None:
-        """A stranger that said nothing."""
-        self._port.admitted(link.stream)
-
-    def _tested(self, link: Link) -> None:
-        """A tester that we asked for."""
-        us = self.us
-        welcome = Welcome(us.node, us.port, AGENT, link.remote, self.serves, 0, 0, 0)
-        link.stream.send(OPENING + welcome.encode().encode())
-        link.hand_over(Probed(self._port, link.stream, self._up), self._port.scratch)
-
-    def _refuse(self, link: Link, reason: Reason, text: str) -> None:
-        if self._open is not None:
-            self._open.refuse(link, reason, text)
-            return
-        hosts = tuple(Entry(address, 0, 0) for address in self._known.lately())[:HOSTS_MOST]
-        link.part(OPENING + Refuse(reason, text, hosts).encode().encode(), text)
+    # Who asks us by UDP, and whom we ask
 
     def _state(self, token: bytes) -> UdpPong:
         if self._open is not None:
@@ -272,7 +177,12 @@ class Member:
         self._known.ourselves(address)
 
     def invited(self) -> None:
-        self._ambition.invited(self._clock())
+        self._candidacy.invited()
+
+    def _not_fit(self) -> None:
+        """Who invited us hears that it was in vain, and asks another."""
+        if isinstance(self._role, Ordinary):
+            self._role.failed_tests()
 
     def hits(self, body: bytes, teller: Link) -> None:
         """Raises RemoteProtocolError."""
@@ -342,7 +252,7 @@ class Member:
             return NetworkStatus(
                 NAME,
                 role="super",
-                links=len(role.links),
+                links=len(role.peers),
                 leaves=len(role.family),
                 known=len(self._known.hosts),
                 sent=dict(counts.sent),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import isinf
 
-from p2pswarm.errors import NetworkError
+from p2pswarm.errors import NetworkError, RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.supernode.asking import Role
@@ -106,7 +106,7 @@ class Ordinary:
         except TurnedDownError as error:
             self.trouble = str(error)
             self._refused(address, error.refusal)
-        except NetworkError as error:
+        except RemoteError as error:
             log.debug("supernode: %s", error)
             self.trouble = str(error)
             self._seeking.failed(address, self._clock())

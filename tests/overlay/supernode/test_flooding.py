@@ -170,12 +170,12 @@ def test_of_one_host_come_so_many_files() -> None:
 def test_a_visitor_is_answered_told_where_to_go_and_never_asked_for() -> None:
     node, _, one, other = linked()
     node.share("moon")
-    node.hosts = (Entry(STRANGER, 1, 2),)
+    node.known = (Entry(STRANGER, 1, 2),)
     visitor = node.join(public(3000), Role.VISITOR)
     node.got(visitor, question(1, ttl=7))
     answer, end = visitor.said()
     assert isinstance(answer, Hits)
-    assert end == End(guid(1), 1, node.hosts)
+    assert end == End(guid(1), 1, node.known)
     assert one.said() == other.said() == []
     with pytest.raises(RemoteProtocolError):
         node.got(visitor, hits(1, found()))

@@ -10,11 +10,12 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.supernode.link import NAMES, Link
 from p2pswarm.overlay.supernode.meeting import TurnedDownError, greet
 from p2pswarm.overlay.supernode.options import Wish
-from p2pswarm.wire.supernode.frames import Frame, FrameKind
+from p2pswarm.wire.supernode.frames import OPENING, Frame, FrameKind
 from p2pswarm.wire.supernode.hello import NONCE_SIZE, Hello, Reason, Want
 from p2pswarm.wire.supernode.hosts import Entry, Hosts
 from p2pswarm.wire.supernode.testing import Test as AskedTest, Verdict
 from tests.support.crowd import PORT, Crowd, Someone, file, play
+from tests.support.supernode_liar import Liar
 
 
 async def stranger(someone: Someone, target: Someone, want: Want, node: bytes = b"s" * 16) -> Link:
@@ -65,7 +66,7 @@ def test_a_parent_that_says_nonsense_with_its_welcome_is_left(tmp_path: Path) ->
 
     async def story(crowd: Crowd) -> None:
         liar, honest = await crowd.supers(2)
-        liar.serving._send_hosts = lambda link: link.send(  # type: ignore[method-assign]
+        liar.serving.peers.send_hosts = lambda link: link.send(  # type: ignore[method-assign]
             Frame(FrameKind.HOSTS, b"\xff").encode()
         )
         kid = await crowd.someone(liar, wish=Wish.ORDINARY)
@@ -80,7 +81,7 @@ def test_a_parent_that_says_nonsense_with_its_welcome_is_left(tmp_path: Path) ->
 def test_few_lists_of_hosts_are_heard(tmp_path: Path) -> None:
     async def story(crowd: Crowd) -> None:
         one, two = await crowd.supers(2)
-        (link,) = one.serving.links
+        (link,) = one.serving.peers.links
         told: list[int] = []
         two.member.told = lambda hosts, teller: told.append(1)  # type: ignore[method-assign]
         body = Hosts((Entry(Address("10.9.9.9", 1), 0, 0),)).encode().encode()
@@ -140,5 +141,32 @@ def test_nobody_has_the_name_of_a_child_at_another_host(tmp_path: Path) -> None:
         assert refused.value.refusal.reason is Reason.FULL
         (hit,) = await one.found("ocean")
         assert hit.host == kid.address
+
+    play(tmp_path, story)
+
+
+class Stammerer(Liar):
+    """It is there, and its welcome cannot be read."""
+
+    def _greeted(self, link: Link, hello: Hello) -> None:
+        link.send(OPENING + Frame(FrameKind.WELCOME, b"welcome!").encode())
+
+
+@pytest.mark.parametrize("wish", [Wish.ORDINARY, Wish.SUPER])
+def test_a_welcome_that_cannot_be_read_ends_nothing_but_that_dial(
+    tmp_path: Path, wish: Wish
+) -> None:
+    async def story(crowd: Crowd) -> None:
+        liar = await Stammerer(crowd.world).open()
+        (one,) = await crowd.supers(1)
+        other = await crowd.someone(one, wish=wish)
+        other.known.answered(liar.address)
+        if wish is Wish.ORDINARY:
+            await one.rest()
+            await asyncio.sleep(5)
+            one.again()
+        await crowd.world.until(lambda: any(f.kind == FrameKind.HELLO for _, f in liar.frames), 60)
+        await crowd.world.until(lambda: len(one.member.neighbours) == 1, 100)
+        await liar.close()
 
     play(tmp_path, story)

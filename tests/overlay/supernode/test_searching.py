@@ -68,7 +68,7 @@ def test_referrals_are_followed_through_nodes_that_knew_each_other_only(tmp_path
         await asyncio.sleep(2)
         for here, there in pairwise(supers):
             here.known.answered(there.address)
-            here.serving._linking._next_look = float("inf")
+            here.serving.peers._linking._next_look = float("inf")
         asker = await crowd.someone(supers[0], wish=Wish.ORDINARY)
         hits, _ = await asker.asked("ocean", ITERATIVE)
         assert len(hits) == 6

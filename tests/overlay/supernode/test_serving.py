@@ -117,7 +117,7 @@ def test_bounds_of_children_and_links_are_never_exceeded(tmp_path: Path) -> None
             await asyncio.sleep(1)
             for each in supers:
                 assert len(each.serving.family) <= 3
-                assert len([link for link in each.serving.links if not link.over]) <= 3
+                assert len([link for link in each.serving.peers.links if not link.over]) <= 3
         assert sum(kid.member.parent is not None for kid in kids) == 24
 
     play(tmp_path, story)
@@ -148,13 +148,15 @@ def test_dials_that_cross_leave_one_link(tmp_path: Path) -> None:
         await asyncio.sleep(3)
         for here, there in ((one, two), (two, one)):
             here.known.answered(there.address)
-            (chosen,) = here.serving._linking._choose(1, 0.0)
+            (chosen,) = here.serving.peers._linking._choose(1, 0.0)
             assert chosen == there.address
-        await asyncio.gather(one.serving._dial(two.address), two.serving._dial(one.address))
+        await asyncio.gather(
+            one.serving.peers.dial(two.address), two.serving.peers.dial(one.address)
+        )
         for each in (one, two):
-            assert len([link for link in each.serving.links if not link.over]) == 1
+            assert len([link for link in each.serving.peers.links if not link.over]) == 1
         await asyncio.sleep(10)
-        assert len(one.serving.links) == len(two.serving.links) == 1
+        assert len(one.serving.peers.links) == len(two.serving.peers.links) == 1
 
     play(tmp_path, story)
 
@@ -165,7 +167,7 @@ def test_who_dials_itself_learns_it(tmp_path: Path) -> None:
         await asyncio.sleep(3)
         one.known.answered(one.address)
         await asyncio.sleep(60)
-        assert not one.serving.links
+        assert not one.serving.peers.links
         assert one.known.candidates(5) == []
 
     play(tmp_path, story)
@@ -217,10 +219,10 @@ def test_a_link_that_reads_nothing_while_all_are_asked_how_they_are(tmp_path: Pa
 
     async def story(crowd: Crowd) -> None:
         one, two, _ = await crowd.supers(3)
-        (here,) = [link for link in one.serving.links if link.address == two.address]
-        (there,) = [link for link in two.serving.links if link.node == one.member.us.node]
+        (here,) = [link for link in one.serving.peers.links if link.address == two.address]
+        (there,) = [link for link in two.serving.peers.links if link.node == one.member.us.node]
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(max(one.serving._next_ping - loop.time() - 0.5, 0))
+        await asyncio.sleep(max(one.serving.peers._next_ping - loop.time() - 0.5, 0))
         there.stream.pause()
         await fill(here)
         await asyncio.sleep(2)
