@@ -11,6 +11,7 @@ from random import Random
 from statistics import fmean, quantiles
 from typing import TypeAlias
 
+from p2pswarm.lab.against import COUNTED, against
 from p2pswarm.lab.architecture import Architecture, Outcome, Question, names_of, questions, scatter
 from p2pswarm.lab.central import Central
 from p2pswarm.lab.gnutella.architectures import Dynamic, Flood
@@ -205,7 +206,7 @@ def compare(
         "compare",
         "What does it cost to find all copies of a file, and how many are found?",
         facts,
-        (_costs(found), _loads(found)),
+        (_costs(found), *_against(found, topology, copies), _loads(found)),
         (_recall_chart(found), _load_chart(found)),
         spreads(seed),
     )
@@ -243,6 +244,21 @@ def _cost(each: Tried) -> tuple[object, ...]:
 
 def _others(outcome: Outcome) -> int:
     return outcome.total - outcome.messages.get("query", 0) - outcome.messages.get("hit", 0)
+
+
+def _against(found: Sequence[Tried], topology: str, copies: int) -> list[Table]:
+    """Where others have counted the same."""
+    if (topology, copies) != COUNTED:
+        return []
+    measured = [
+        (
+            each.name,
+            [outcome.messages.get("query", 0) for outcome in each.outcomes],
+            [outcome.recall for outcome in each.outcomes],
+        )
+        for each in found
+    ]
+    return [against(measured)]
 
 
 def _loads(found: Sequence[Tried]) -> Table:

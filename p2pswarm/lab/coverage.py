@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
-from statistics import fmean, stdev
+from statistics import fmean
 
+from p2pswarm.lab.against import error
 from p2pswarm.lab.gnutella.network import Network
 from p2pswarm.lab.gnutella.servents import table_of
 from p2pswarm.lab.graphs import named
@@ -151,7 +152,7 @@ def _table(name: str, graph: Graph, found: Sequence[Reach]) -> Table:
     for ttl in _TTLS:
         covered = [100 * (reach.nodes[ttl - 1] + 1) / graph.nodes for reach in found]
         messages = [reach.messages[ttl - 1] for reach in found]
-        measured = (fmean(covered), _error(covered), fmean(messages), _error(messages))
+        measured = (fmean(covered), error(covered), fmean(messages), error(messages))
         rows.append((ttl, *(round(value, 2) for value in measured), *reference[ttl - 1]))
     columns = (
         "TTL", "coverage %", "± s.e.", "queries", "± s.e.", "reference coverage %", "reference queries"
@@ -161,10 +162,6 @@ def _table(name: str, graph: Graph, found: Sequence[Reach]) -> Table:
         "counts as reached. Reference: an exact count on the same graph, over more origins."
     )
     return Table(f"Floods on {name}", columns, tuple(rows), note)
-
-
-def _error(values: Sequence[float]) -> float:
-    return stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
 
 
 def _line(name: str, graph: Graph, found: Sequence[Reach]) -> Line:

@@ -45,6 +45,7 @@ def test_coverage(small: str) -> None:
     assert coverage([small], origins=5, seed=2).tables != result.tables
 
 
+@pytest.mark.timeout(90)  # five times all that is compared
 def test_compare(small: str) -> None:
     result = compare(topology=small, things=3, replication=0.05)
     costs = {row[0]: row for row in result.tables[0].rows}

@@ -66,7 +66,7 @@ class Names:
             link.send(Push(link.node, 1, address).encode().encode())
             link.send(AskedTest(address.port, bytes(16)).encode().encode())
 
-    async def go_on(self, *targets: Address) -> None:
+    async def go_on(self, *targets: Address, pause: float = 10.0) -> None:
         """Again and again; now and then whoever comes is sent there."""
         for turn in range(1_000_000):
             self.liar.refuses = None
@@ -83,7 +83,7 @@ class Names:
                     with suppress(P2PSwarmError):
                         port = self.victim.ports[turn % 100].port
                         self.name_it(await self.liar.dial(target, want, node, port))
-            await asyncio.sleep(10)
+            await asyncio.sleep(pause)
 
 
 def forged_pings(world: World, target: Address, victim: Victim, count: int) -> int:
@@ -112,6 +112,7 @@ async def asks(node: Node, folder: Path) -> int:
     return len(hits)
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("role", ["ordinary", "super", "auto"])
 def test_a_whole_node_dials_a_victim_once_in_ten_minutes(tmp_path: Path, role: str) -> None:
     async def story(world: World) -> None:
@@ -150,11 +151,12 @@ def test_a_whole_node_dials_a_victim_once_in_ten_minutes(tmp_path: Path, role: s
     simulate(tmp_path, story)
 
 
+@pytest.mark.timeout(90)  # real searches of twenty nodes for ten minutes
 def test_a_network_of_twenty_does_not_either(tmp_path: Path) -> None:
     async def story(crowd: Crowd) -> None:
         world = crowd.world
         victim = await Victim(world, "82.1.1.1").open()
-        liars = [await Liar(world, f"81.1.1.{n}", node=bytes([n]) * 16).open() for n in (1, 2, 3)]
+        liars = [await Liar(world, f"81.1.1.{n}", node=bytes([n]) * 16).open() for n in (1, 2)]
         supers = await crowd.supers(5)
         for number in range(15):
             await crowd.child(supers[number % 5], files=[file(1, "ocean")])
@@ -162,7 +164,9 @@ def test_a_network_of_twenty_does_not_either(tmp_path: Path) -> None:
             for liar in liars:
                 each.known.answered(liar.address)
         targets = [each.address for each in crowd.all]
-        everything = [asyncio.ensure_future(Names(liar, victim).go_on(*targets)) for liar in liars]
+        everything = [
+            asyncio.ensure_future(Names(liar, victim).go_on(*targets, pause=40.0)) for liar in liars
+        ]
 
         async def ask() -> None:
             while True:
