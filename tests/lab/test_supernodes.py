@@ -30,6 +30,7 @@ def test_a_question_costs_what_the_graph_says_and_finds_all() -> None:
             outcome = await network.ask(question)
             assert outcome.recall == 1.0
             to_parent = question.origin >= graph.supers
+            assert outcome.messages["hit"] > 0
             assert outcome.messages["query"] == to_parent + 2 * top - graph.supers + 1
         loads = network.loads()
         assert len(loads["super node"]) == 8
@@ -63,13 +64,13 @@ def test_the_bounds_hold_in_a_storm_and_everything_is_found_afterwards() -> None
 
 @pytest.mark.timeout(600)
 def test_the_bounds_hold_for_five_thousand() -> None:
-    """Five hundred are there, five thousand come within a minute. It takes about that long, too."""
-    (table,) = storm(nodes=5500, queries=20).tables
+    """A tenth are there, all others come within a minute."""
+    (table,) = storm(nodes=5000, queries=20).tables
     assert value(table.rows, "without a parent in the end") == 0
     assert value(table.rows, "files found afterwards") == "20 of 20"
     assert int(str(value(table.rows, "most children of one, ever"))) <= 150
     assert int(str(value(table.rows, "most links of one, ever"))) <= 50
-    assert 37 <= int(str(value(table.rows, "super nodes after it"))) <= 150
+    assert 33 <= int(str(value(table.rows, "super nodes after it"))) <= 150
     assert float(str(value(table.rows, "95 of 100"))) <= 60
     assert float(str(value(table.rows, "the slowest"))) <= 180
 

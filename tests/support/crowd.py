@@ -2,31 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.net.port import Port
-from p2pswarm.net.rate import Limiter
-from p2pswarm.overlay.budget import DialBudget
-from p2pswarm.overlay.hosts.hosts import Hosts
+from p2pswarm.lab.supernodes.members import PORT, Inhabitant
 from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Hit, Lookup, Query
-from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.overlay.supernode.link import MOST_WAITING, Link
-from p2pswarm.overlay.supernode.member import Member
 from p2pswarm.overlay.supernode.options import Options, Wish
 from p2pswarm.overlay.supernode.serving import Serving
-from p2pswarm.overlay.supernode.us import Us
+from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.supernode.frames import Frame
 from p2pswarm.wire.supernode.shares import SharedFile
 from tests.support.world import World, simulate
 
 __all__ = ["PORT", "Crowd", "Someone", "file", "fill", "names", "play"]
-
-PORT = 46881
 
 
 def file(number: int, name: str, sha1: bytes | None = None) -> SharedFile:
@@ -59,36 +52,17 @@ def play(folder: Path, story: Callable[["Crowd"], Awaitable[None]], seed: int = 
     return simulate(folder, run, seed)
 
 
-class Someone:
-    """A member on a host of its own."""
+class Someone(Inhabitant):
+    """A member on a host of its own, of which a test decides how busy it is."""
 
-    def __init__(self, world: World, host: Any, dice: Random, options: Options) -> None:
-        loop = asyncio.get_running_loop()
-        self.host, self.port = host, Port(host.name, PORT)
-        self.address = Address(host.name, PORT)
+    def __init__(self, host: Any, dice: Random, options: Options) -> None:
+        number = int.from_bytes(dice.randbytes(16), "big")
+        super().__init__(number, host, Scratch(), dice, options)
         self.free = 100  # percent of its CPU
         self.pushes: list[Any] = []  # who shall dial whom, and who brought that
-        us = Us(dice.randbytes(16), self.port, options, lambda: self.free)
-        self.known = known = Known(Hosts("supernode"), DialBudget(), options, dice, loop.time)
-        up = Limiter(0, loop.time, loop.call_later)
-        self.member = Member(
-            self.port, dice, us, known, up, lambda push, parent: self.pushes.append((push, parent))
-        )
-        self._life: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        await self.port.open()
-        await self.member.open()
-        self._life = asyncio.ensure_future(self.member.run())
-
-    async def stop(self) -> None:
-        """It says goodbye."""
-        life, self._life = self._life, None
-        if life is not None:
-            life.cancel()
-            with suppress(asyncio.CancelledError):
-                await life
-            await self.port.close()
+        self.known = self.member._known
+        self.member.us.spare = lambda: self.free
+        self.member._push = lambda push, parent: self.pushes.append((push, parent))
 
     def die(self) -> None:
         """As SIGKILL does: nothing is said, and the kernel closes its sockets."""
@@ -181,7 +155,7 @@ class Crowd:
     ) -> Someone:
         chosen = Options(connect=tuple(each.address for each in connect), **options)
         host = self.world.host(up=up)
-        someone = Someone(self.world, host, Random(self.world.dice.random()), chosen)
+        someone = Someone(host, Random(self.world.dice.random()), chosen)
         self.all.append(someone)
         someone.member.share(files)
         await someone.start()

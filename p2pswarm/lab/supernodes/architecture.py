@@ -97,6 +97,7 @@ class Supernodes:
         sent: Counter[str] = Counter()
         for each in self.town.all[: self._graph.supers]:
             sent.update(each.member.status().sent)
+        sent["hit"] = sent.pop("hits", 0)  # as the other architectures call it
         return sent
 
     def _since(self, before: Counter[str], asker: Inhabitant, cost: Cost) -> Counter[str]:
