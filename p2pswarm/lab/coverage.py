@@ -147,21 +147,27 @@ def _is_enough(graph: Graph, origin: int) -> bool:
 
 
 def _table(name: str, graph: Graph, found: Sequence[Reach]) -> Table:
-    reference = REFERENCE.get(name, ((None, None),) * FLAT_TTL)
+    """With the reference where there is one."""
+    reference = REFERENCE.get(name, ((),) * FLAT_TTL)
     rows = []
     for ttl in _TTLS:
         covered = [100 * (reach.nodes[ttl - 1] + 1) / graph.nodes for reach in found]
         messages = [reach.messages[ttl - 1] for reach in found]
-        measured = (fmean(covered), error(covered), fmean(messages), error(messages))
-        rows.append((ttl, *(round(value, 2) for value in measured), *reference[ttl - 1]))
-    columns = (
-        "TTL", "coverage %", "± s.e.", "queries", "± s.e.", "reference coverage %", "reference queries"
-    )  # fmt: skip
+        rows.append((ttl, *_mean(covered), *_mean(messages), *reference[ttl - 1]))
+    columns = ["TTL", "coverage %", "± s.e.", "queries", "± s.e."]
     note = (
-        f"Means over {len(found)} origins drawn evenly, with the standard error of the mean; the asker "
-        "counts as reached. Reference: an exact count on the same graph, over more origins."
+        f"Means over origins drawn evenly, {len(found)} in all, with the standard error of the mean; the "
+        "asker counts as reached."
     )
-    return Table(f"Floods on {name}", columns, tuple(rows), note)
+    if name in REFERENCE:
+        columns += "reference coverage %", "reference queries"
+        note += " Reference: an exact count on the same graph, over more origins."
+    return Table(f"Floods on {name}", tuple(columns), tuple(rows), note)
+
+
+def _mean(values: Sequence[float]) -> tuple[float, float | None]:
+    """And its standard error, of which one value tells nothing."""
+    return round(fmean(values), 2), round(error(values), 2) if len(values) > 1 else None
 
 
 def _line(name: str, graph: Graph, found: Sequence[Reach]) -> Line:

@@ -42,10 +42,16 @@ def test_coverage(small: str) -> None:
     assert "361 queries" in str(result.facts[f"{small}: saturating flood"])
     assert from_json(to_json(result)) == result
     assert coverage([small], origins=5) == result
+    assert len(table.columns) == 5, "there is no reference for this graph"
     assert coverage([small], origins=5, seed=2).tables != result.tables
 
 
 @pytest.mark.timeout(90)  # five times all that is compared
+def test_one_origin_has_no_standard_error(small: str) -> None:
+    (table,) = coverage([small], origins=1).tables
+    assert table.rows[0] == (1, round(500 / 120, 2), None, 4, None)
+
+
 def test_compare(small: str) -> None:
     result = compare(topology=small, things=3, replication=0.05)
     costs = {row[0]: row for row in result.tables[0].rows}
