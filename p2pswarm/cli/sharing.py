@@ -44,6 +44,10 @@ def share(
 ) -> Exit:
     """Give a file or folder to whoever types the printed line, or finds it, until stopped."""
     with Report(progress) as report:
+        if networks.connect and not offering.on:
+            report.note(
+                "no search network is joined: which one is --connect for? Name it with --on"
+            )
         work = partial(_share, path, sharing, offering.on, networks, settings, report)
         return run(work, at_once=report.abandon, when_stopped=Exit.OK)
 

@@ -128,6 +128,22 @@ def test_share_prints_the_line_that_the_other_side_types(data: Path, tmp_path: P
     assert same(place, tmp_path / "copy/it's here")
 
 
+def test_share_asks_which_network_a_host_is_of(data: Path, tmp_path: Path) -> None:
+    options = (
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--tracker-port",
+        "0",
+        "--connect",
+        "127.0.0.1:9",
+    )
+    with program(tmp_path / "share", "share", data, *options) as sharing:
+        sharing.wait_for_line()
+        assert "which one is --connect for? Name it with --on\n" in sharing.stderr
+
+
 def test_a_finished_download_seeds_as_long_as_it_is_told(
     torrent: Path, seed: str, tmp_path: Path
 ) -> None:
