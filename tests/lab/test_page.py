@@ -119,3 +119,11 @@ async def test_no_text_runs_and_nothing_goes_wrong(browser: Browser) -> None:
     assert await browser.run("document.querySelector('h1').textContent") == EVIL
     assert await browser.run("performance.getEntriesByType('resource').length") == 0
     assert not browser.said, json.dumps(browser.said)
+
+
+async def test_paper_has_what_nobody_scrolled_to(browser: Browser) -> None:
+    blank = """[...document.querySelectorAll('.play, .picture')]
+        .filter(each => !each.querySelector('canvas, svg')).length"""
+    assert await browser.run(blank) > 0
+    await browser.run("void dispatchEvent(new Event('beforeprint'))")
+    assert await browser.run(blank) == 0

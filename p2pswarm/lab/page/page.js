@@ -4,13 +4,24 @@
 const arrivals = new IntersectionObserver(
   (entries) => {
     for (const { target, isIntersecting } of entries) {
-      if (!isIntersecting) continue;
-      arrivals.unobserve(target);
-      target.begin();
+      if (isIntersecting) begin(target);
     }
   },
   { rootMargin: "300px" },
 );
+
+function begin(host) {
+  arrivals.unobserve(host);
+  if (!host.player && !host.picture) host.begin();
+}
+
+// On paper there is what nobody has scrolled to, too; and no observer is heard until it is printed.
+addEventListener("beforeprint", () => {
+  for (const host of document.querySelectorAll(".play, .picture")) {
+    begin(host);
+    host.picture?.draw();
+  }
+});
 
 for (const section of document.querySelectorAll(".result")) {
   const result = JSON.parse(section.querySelector("script[type='application/json']").textContent);
