@@ -11,7 +11,7 @@ from p2pswarm.lab.topologies import Graph, random_graph
 PEERS = 202
 
 
-def the_middle_leaves(graph: Graph) -> Sequence[int]:
+def the_middle_leaves(graph: Graph, _: Random) -> Sequence[int]:
     """Every second node of the upper tier, or the server."""
     first = [0] if graph.supers == 1 else list(range(0, graph.supers, 2))
     return [*first, *(node for node in range(graph.nodes) if node not in first)]
@@ -24,7 +24,7 @@ def test_recall_of_what_is_left() -> None:
         graph,
         (
             ("half of the middle", (0.0, 1 / PEERS), the_middle_leaves),
-            ("all of the middle", (0.0, 0.2), by_degree),
+            ("all of the middle", (0.0, 0.2), lambda graph, _: by_degree(graph)),
         ),
         4,
         dice,
