@@ -159,6 +159,7 @@ def _asked(
 ) -> float:
     """Files lie with survivors, who ask; `numbers` are those that they have among `size` nodes, if any."""
     scattered = scatter(peers, things, max(round(COPIES * peers), 1), dice)
+    asked = questions(peers, scattered, dice)
     shelves: list[list[str]] = [[] for _ in range(size)]
     for node, names in enumerate(names_of(peers, scattered)):
         if node in numbers:
@@ -168,7 +169,6 @@ def _asked(
         network = make(loop)
         try:
             await network.build(shelves)
-            asked = questions(peers, scattered, dice)
             return fmean([await _found(network, each, numbers) for each in asked])
         finally:
             await network.close()
