@@ -113,7 +113,8 @@ def _tell(results: Sequence[Result], *, as_json: bool) -> None:
 
     for result in results:
         for table in result.tables:
-            tell_result(as_text(table) + "\n")
+            for line in (*as_text(table).split("\n"), ""):
+                tell_result(line)
 
 
 def _as_json(results: Sequence[Result]) -> str:
@@ -127,6 +128,6 @@ def _write(results: Sequence[Result], folder: Path) -> None:
     (folder / "results.json").write_text(_as_json(results) + "\n", "utf-8")
     page = folder / "report.html"
     page.write_text(report.page(*results), "utf-8")
+    say(f"open {page}")
     for result in results:
         plots.write(result, folder)
-    say(f"open {page}")

@@ -114,7 +114,7 @@ def _how_joined(name: str, path: Path, node: "Node") -> str:
     links = sum(each.links + each.leaves for each in node.networks.status() if each.name == name)
     if links:
         return f"joined, whoever searches finds what is in {path}"
-    return f"nobody is there yet; others come with --connect HOST:{node.port}"
+    return f"nobody is linked with us yet; others come with --connect HOST:{node.port}"
 
 
 def _make(path: Path, announce: str, report: Report, stop: Stop) -> "Metainfo":

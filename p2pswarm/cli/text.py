@@ -29,10 +29,13 @@ def say(text: object) -> None:
 
 
 def tell_result(text: object) -> None:
-    """One line of result on stdout: harmless on a terminal, exact in a pipe. Raises BrokenPipeError."""
+    """One line of result on stdout: harmless on a terminal, exact in a pipe. Raises BrokenPipeError.
+
+    The tabs between its fields stay in both.
+    """
     line = str(text)
     if sys.stdout.isatty():
-        line = printable(line)
+        line = "\t".join(map(printable, line.split("\t")))
     sys.stdout.buffer.write(os.fsencode(line) + b"\n")
     sys.stdout.buffer.flush()
 

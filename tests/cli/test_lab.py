@@ -34,6 +34,14 @@ def test_tables_on_stdout_and_progress_on_stderr(command: Command) -> None:
     assert ran.err.splitlines()[-1].startswith("p2pswarm: robustness: done in ")
 
 
+def test_a_terminal_sees_the_lines_of_a_pipe(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = command("lab", "robustness", *SMALL)
+    monkeypatch.setattr("p2pswarm.cli.text.sys.stdout.isatty", lambda: True)
+    assert command("lab", "robustness", *SMALL).out == piped.out
+
+
 def test_one_json_object(command: Command) -> None:
     ran = command("lab", "robustness", "robustness", *SMALL, "--seed", "7", "--json")
     [result] = json.loads(ran.out)["results"]
@@ -51,6 +59,17 @@ def test_a_folder_with_results_page_and_plots(command: Command) -> None:
     assert kept["question"] in (folder / "report.html").read_text()
     assert (folder / "robustness-1.svg").read_text().startswith("<?xml")
     assert (folder / "robustness-2.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_is_told_even_without_matplotlib(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    ran = command("lab", "robustness", *SMALL, "--out", "bare")
+    assert ran.code == 1
+    assert ran.err.splitlines()[-2] == "p2pswarm: open bare/report.html"
+    assert "pip install 'p2pswarm[lab]'" in ran.err.splitlines()[-1]
+    assert Path("bare/report.html").exists()
 
 
 def test_a_file_of_edges(command: Command) -> None:

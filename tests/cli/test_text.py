@@ -37,8 +37,8 @@ def test_a_result_on_a_terminal_is_harmless(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    tell_result("a\x1b")
-    assert capfd.readouterr().out == "a\\x1b\n"
+    tell_result("a\x1b\t7")
+    assert capfd.readouterr().out == "a\\x1b\t7\n"
 
 
 def test_one_and_many() -> None:
