@@ -112,7 +112,7 @@ def robustness(
         progress(f"robustness: {name}")
         curves.append(_curve(name, named(name, nodes, dice), dice))
     searched = searched or random_graph(PEERS, NEIGHBOURS, dice)
-    tables, charts = survival(searched, _orders(dice), things, dice, progress)
+    tables, charts = survival(searched, _orders(), things, dice, progress)
     return Result(
         name="robustness",
         question="When nodes leave, how many others still reach each other, and what is found?",
@@ -132,10 +132,10 @@ def robustness(
     )
 
 
-def _orders(dice: Random) -> tuple[Orders, ...]:
+def _orders() -> tuple[Orders, ...]:
     return (
-        ("nodes leave by chance", AT_CHANCE, lambda graph: by_chance(graph, dice)),
-        ("the best connected leave first", AT_BEST, by_degree),
+        ("nodes leave by chance", AT_CHANCE, by_chance),
+        ("the best connected leave first", AT_BEST, lambda graph, _: by_degree(graph)),
     )
 
 

@@ -29,7 +29,7 @@ __all__ = ["Orders", "survival"]
 
 COPIES = 0.01  # of the survivors have what is looked for
 
-Orders: TypeAlias = tuple[str, Sequence[float], Callable[[Graph], Sequence[int]]]
+Orders: TypeAlias = tuple[str, Sequence[float], Callable[[Graph, Random], Sequence[int]]]
 """How nodes leave, as it is told; the shares that do; and in which order."""
 
 
@@ -75,11 +75,13 @@ def survival(
     tables, charts = [], []
     for told, shares, order in orders:
         found: dict[str, list[float]] = {}
+        seed = dice.getrandbits(64)  # one for all, so that those on one graph lose the same nodes
         for way in ways:
             progress(f"robustness: recall, {told}, {way.name}")
-            gone = order(way.graph)
+            gone = order(way.graph, Random(seed))
             found[way.name] = [
-                way.recall(_Left.of(way.graph, gone, share), things, dice) for share in shares
+                way.recall(_Left.of(way.graph, gone, share), things, Random(seed))
+                for share in shares
             ]
         tables.append(_table(told, shares, found, things))
         charts.append(_chart(told, shares, found))
@@ -157,6 +159,7 @@ def _asked(
 ) -> float:
     """Files lie with survivors, who ask; `numbers` are those that they have among `size` nodes, if any."""
     scattered = scatter(peers, things, max(round(COPIES * peers), 1), dice)
+    asked = questions(peers, scattered, dice)
     shelves: list[list[str]] = [[] for _ in range(size)]
     for node, names in enumerate(names_of(peers, scattered)):
         if node in numbers:
@@ -166,7 +169,6 @@ def _asked(
         network = make(loop)
         try:
             await network.build(shelves)
-            asked = questions(peers, scattered, dice)
             return fmean([await _found(network, each, numbers) for each in asked])
         finally:
             await network.close()
@@ -198,7 +200,7 @@ def _table(
         f"Recall, {told}",
         ("removed", *(f"{share:.0%}" for share in shares)),
         rows,
-        f"means over {things} questions of survivors; {COPIES:.0%} of these have what is asked for",
+        f"one order; means over {things} questions of survivors, of whom {COPIES:.0%} have what is asked for",
     )
 
 

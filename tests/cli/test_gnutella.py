@@ -25,7 +25,7 @@ def graph(nodes: int, edges: int, dice: Random) -> list[tuple[int, int]]:
     return sorted(chosen)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_flat_mesh_of_twelve_finds_everything_with_exactly_as_many_messages(
     mesh: Mesh,
 ) -> None:
@@ -65,7 +65,7 @@ def cost_of(searching: Program) -> dict[str, Any]:
     return cost
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_with_two_tiers_everything_is_found_recursively_and_iteratively(mesh: Mesh) -> None:
     for node in range(12):
         ultrapeer = ("--gnutella-role", "ultrapeer") if node < 3 else ()
@@ -88,7 +88,7 @@ def test_with_two_tiers_everything_is_found_recursively_and_iteratively(mesh: Me
     assert min(recursive["bytes"], iterative["bytes"]) > 12 * 50
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_leaf_without_the_words_receives_no_query(mesh: Mesh) -> None:
     mesh.share({}, (), "--gnutella-role", "ultrapeer")
     for name in ("blue moon.txt", "red sun.txt", "full moon.txt"):

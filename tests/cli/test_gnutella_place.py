@@ -84,7 +84,7 @@ def heard(raw: socket.socket, end: bytes) -> bytes:
     return data
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_host_cache_alone_is_a_way_in(mesh: Mesh) -> None:
     mesh.share({"blue moon.txt": b"1"}, (), *ULTRAPEER)
     mesh.share({"blue sky.txt": b"2"}, [0], *LEAF)
@@ -97,7 +97,7 @@ def test_the_host_cache_alone_is_a_way_in(mesh: Mesh) -> None:
     assert len(rows) == 2
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_leaf_that_lets_nobody_in_names_its_ultrapeers(mesh: Mesh) -> None:
     mesh.share({"blue moon.txt": b"1"}, (), *ULTRAPEER)
     mesh.share({"blue sky.txt": b"2"}, [0], *LEAF)
@@ -105,21 +105,21 @@ def test_a_leaf_that_lets_nobody_in_names_its_ultrapeers(mesh: Mesh) -> None:
     mesh.find("blue", 2, connect=[1])
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_host_cache_by_udp_is_a_way_in(mesh: Mesh) -> None:
     mesh.share({"blue moon.txt": b"1"}, (), *ULTRAPEER).wait_for("network", within=PATIENCE)
     with host_cache(mesh.ip(60), Address.parse(mesh.host(0))):
         mesh.find("blue", 1, connect=[60])
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_full_host_names_others(mesh: Mesh) -> None:
     mesh.share({"blue moon.txt": b"1"}, (), *ULTRAPEER).wait_for("network", within=PATIENCE)
     with full_host(mesh.ip(60), Address.parse(mesh.host(0))):
         mesh.find("blue", 1, connect=[60])
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_leaves_find_another_ultrapeer_when_theirs_dies(mesh: Mesh) -> None:
     mesh.share({}, (), *ULTRAPEER)
     mesh.share({}, [0], *ULTRAPEER)
@@ -132,7 +132,7 @@ def test_leaves_find_another_ultrapeer_when_theirs_dies(mesh: Mesh) -> None:
     assert len(rows) == 3
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_one_of_the_leaves_becomes_an_ultrapeer_when_there_is_no_other(mesh: Mesh) -> None:
     mesh.share({}, (), *ULTRAPEER)
     for number in (1, 2):
@@ -142,7 +142,7 @@ def test_one_of_the_leaves_becomes_an_ultrapeer_when_there_is_no_other(mesh: Mes
     mesh.find("blue", 2, connect=[1, 2])
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_gnutella_0_4_is_spoken_where_it_is_wanted(mesh: Mesh) -> None:
     mesh.share({"blue moon.txt": b"1"}, (), *ULTRAPEER, "--gnutella-04")
     mesh.share({"blue sky.txt": b"2"}, (), *ULTRAPEER).wait_for("network", within=PATIENCE)
@@ -161,7 +161,7 @@ def test_gnutella_0_4_is_spoken_where_it_is_wanted(mesh: Mesh) -> None:
         assert b"GNUTELLA OK" not in heard(raw, b"\n\n")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_crawler_hears_who_is_connected(mesh: Mesh) -> None:
     mesh.share({}, (), *ULTRAPEER)
     mesh.share({}, [0], *ULTRAPEER)

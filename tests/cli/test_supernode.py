@@ -24,7 +24,7 @@ CHILDREN = range(3, 12)
 REHOMED = 10.0  # seconds in which a child whose parent died has another one
 SONG = os.urandom((2 << 20) + 321)
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from random import Random
 
+import pytest
+
 from p2pswarm.lab.progress import quietly
 from p2pswarm.lab.robustness import by_degree
 from p2pswarm.lab.survival import survival
@@ -11,12 +13,13 @@ from p2pswarm.lab.topologies import Graph, random_graph
 PEERS = 202
 
 
-def the_middle_leaves(graph: Graph) -> Sequence[int]:
+def the_middle_leaves(graph: Graph, _: Random) -> Sequence[int]:
     """Every second node of the upper tier, or the server."""
     first = [0] if graph.supers == 1 else list(range(0, graph.supers, 2))
     return [*first, *(node for node in range(graph.nodes) if node not in first)]
 
 
+@pytest.mark.timeout(120)  # a dozen networks
 def test_recall_of_what_is_left() -> None:
     dice = Random(1)
     graph = random_graph(PEERS, 6, dice)
@@ -24,7 +27,7 @@ def test_recall_of_what_is_left() -> None:
         graph,
         (
             ("half of the middle", (0.0, 1 / PEERS), the_middle_leaves),
-            ("all of the middle", (0.0, 0.2), by_degree),
+            ("all of the middle", (0.0, 0.2), lambda graph, _: by_degree(graph)),
         ),
         4,
         dice,

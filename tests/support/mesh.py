@@ -13,7 +13,7 @@ from tests.support.processes import Program, program
 __all__ = ["PATIENCE", "PORT", "Mesh", "count_of"]
 
 PORT = 46346  # of every node, each at an address of its own
-PATIENCE = 40.0  # seconds
+PATIENCE = 90.0  # seconds; on a quiet machine a few are enough
 _networks = itertools.count(1)
 _VISITOR = 200  # its number
 
