@@ -40,7 +40,9 @@ def test_a_network_is_searched_once(tmp_path: Path, port: int, via: tuple[str, .
 def test_each_of_a_list_is_a_network(tmp_path: Path) -> None:
     with command(tmp_path, 1, "share", tmp_path, "--on", "napster, kazaa") as sharing:
         assert sharing.wait() == Exit.USAGE
-    assert sharing.stderr == "p2pswarm: --on: 'kazaa' is not a network: gnutella, napster, supernode\n"
+    assert (
+        sharing.stderr == "p2pswarm: --on: 'kazaa' is not a network: gnutella, napster, supernode\n"
+    )
 
 
 @pytest.mark.parametrize("words", [("search", "moon"), ("fetch", "napster:btih:" + "1" * 40)])
