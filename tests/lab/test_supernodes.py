@@ -1,5 +1,6 @@
 """Super nodes in the laboratory: the product's own members, counted as the other architectures are."""
 
+import os
 from random import Random
 
 import pytest
@@ -63,14 +64,15 @@ def test_the_bounds_hold_in_a_storm_and_everything_is_found_afterwards() -> None
 
 
 @pytest.mark.timeout(600)
-def test_the_bounds_hold_for_five_thousand() -> None:
-    """A tenth are there, all others come within a minute."""
-    (table,) = storm(nodes=5000, queries=20).tables
+def test_the_bounds_hold_when_many_come() -> None:
+    """One tenth is there, the others come within a minute. `scripts/test-storm` has five thousand come."""
+    nodes = int(os.environ.get("STORM_NODES", "1650"))
+    (table,) = storm(nodes=nodes, queries=20).tables
     assert value(table.rows, "without a parent in the end") == 0
     assert value(table.rows, "files found afterwards") == "20 of 20"
     assert int(str(value(table.rows, "most children of one, ever"))) <= 150
     assert int(str(value(table.rows, "most links of one, ever"))) <= 50
-    assert 33 <= int(str(value(table.rows, "super nodes after it"))) <= 150
+    assert nodes / 150 <= int(str(value(table.rows, "super nodes after it"))) <= nodes / 36
     assert float(str(value(table.rows, "95 of 100"))) <= 60
     assert float(str(value(table.rows, "the slowest"))) <= 180
 
