@@ -39,7 +39,7 @@ class Inhabitant:
         loop = asyncio.get_running_loop()
         self.number, self.host = number, host
         self.port = Port(host.name, PORT, scratch)
-        self.began = self.settled = 0.0
+        self.began = 0.0
         node = number.to_bytes(16, "big")
         us = Us(node, self.port, options)
         known = Known(Hosts("supernode"), DialBudget(), options, dice, loop.time)

@@ -48,7 +48,6 @@ log = logging.getLogger(__name__)
 
 READ_AGAIN = 60.0  # seconds until a catalog that cannot be read is tried again
 SAVE_EVERY = 10.0  # seconds between looks whether the host cache is worth writing
-SAVE_AT_END = 0.5  # seconds; a node has three to end
 FIRST_TIME = 12.0  # seconds until one of the hosts we know should have let us in,
 OTHERS_TIME = 1.0  # and more for the others
 
@@ -128,15 +127,7 @@ class Servent:
                         self._udp.ask_for_hosts()
                     self._udp.test()
         finally:
-            await self._remember()
-
-    async def _remember(self) -> None:
-        """At the end, which has no time for a disk that hangs."""
-        try:
-            async with asyncio.timeout(SAVE_AT_END):
-                await self._file.save(at_once=True)
-        except TimeoutError:
-            log.warning("hosts are not remembered: the disk hangs")
+            await self._file.save_at_end()
 
     def share(self, catalog: Catalog) -> None:
         """Once. Raises InvalidStateError the second time."""

@@ -3,6 +3,7 @@
 Several programs of one user share it; whoever writes last is remembered.
 """
 
+import asyncio
 import logging
 import os
 import time
@@ -18,9 +19,11 @@ __all__ = ["HostFile"]
 
 log = logging.getLogger(__name__)
 
+TIME_AT_END = 0.5  # seconds; a node has three to end
+
 
 class HostFile:
-    """`load` once, `save` now and then and at the end."""
+    """`load` once, `save` now and then, `save_at_end` at the end."""
 
     def __init__(self, path: Path, hosts: Hosts, disk: DiskPool) -> None:
         self._path, self._hosts, self._disk = path, hosts, disk
@@ -43,6 +46,14 @@ class HostFile:
             await self._disk.run(_write, self._path, self._hosts.dump(now))
         except DiskError as error:
             log.warning("%s: hosts are not remembered: %s", self._hosts.network, error)
+
+    async def save_at_end(self) -> None:
+        """News or not; there is no time for a disk that hangs."""
+        try:
+            async with asyncio.timeout(TIME_AT_END):
+                await self.save(at_once=True)
+        except TimeoutError:
+            log.warning("%s: hosts are not remembered: the disk hangs", self._hosts.network)
 
 
 def _read(path: Path) -> bytes:

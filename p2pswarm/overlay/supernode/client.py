@@ -1,7 +1,6 @@
 """A supernode network behind the common door: search and be found, fetch and give."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -33,10 +32,7 @@ from p2pswarm.wire.supernode.pushing import Push
 
 __all__ = ["Supernode"]
 
-log = logging.getLogger(__name__)
-
 SAVE_EVERY = 10.0  # seconds between looks whether the host cache is worth writing
-SAVE_AT_END = 0.5  # seconds; a node has three to end
 
 
 class Supernode(Moves):
@@ -82,15 +78,7 @@ class Supernode(Moves):
                     await asyncio.sleep(SAVE_EVERY)
                     await self._file.save()
         finally:
-            await self._remember()
-
-    async def _remember(self) -> None:
-        """At the end, which has no time for a disk that hangs."""
-        try:
-            async with asyncio.timeout(SAVE_AT_END):
-                await self._file.save(at_once=True)
-        except TimeoutError:
-            log.warning("super nodes are not remembered: the disk hangs")
+            await self._file.save_at_end()
 
     async def leave(self) -> None:
         await self._life.end(self._transfers.close)
