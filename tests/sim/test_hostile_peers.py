@@ -20,7 +20,7 @@ from p2pswarm.formats.ids import BLOCK, InfoHash, PeerId, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.node import Node
 from p2pswarm.swarm.torrent import Torrent
-from p2pswarm.wire.extension import REQQ
+from p2pswarm.wire.extension.handshake import REQQ
 from p2pswarm.wire.peer import (
     HANDSHAKE,
     AllowedFast,
