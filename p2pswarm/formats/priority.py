@@ -26,7 +26,8 @@ def priority(one: Address, other: Address) -> int:
     else:
         whole = _whole(here.packed, there.packed)
         both = sorted(_masked(ip.packed, whole) for ip in (here, there))
-    return crc32c(b"".join(both))
+    number: int = crc32c(b"".join(both))
+    return number
 
 
 def _whole(here: bytes, there: bytes) -> int:
