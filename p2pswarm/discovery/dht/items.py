@@ -25,7 +25,7 @@ __all__ = [
     "ItemError",
     "MutableItem",
     "item_of",
-    "place_of",
+    "target_of",
 ]
 
 MAX_VALUE = 1000  # bytes of bencode
@@ -79,7 +79,7 @@ class MutableItem:
 
     @property
     def target(self) -> NodeId:
-        return place_of(self.key, self.salt)
+        return target_of(self.key, self.salt)
 
     @property
     def value(self) -> Any:
@@ -105,7 +105,7 @@ class MutableItem:
 Item = ImmutableItem | MutableItem
 
 
-def place_of(key: bytes, salt: bytes = b"") -> NodeId:
+def target_of(key: bytes, salt: bytes = b"") -> NodeId:
     """The target of all that the holder of this key puts under this salt."""
     return NodeId(sha1(key + salt, usedforsecurity=False).digest())
 

@@ -7,7 +7,7 @@ part, one of its own goes.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from p2pswarm.discovery.dht.items import ImmutableItem, Item, ItemError
@@ -34,8 +34,8 @@ class _Kept:
 class Shelves:
     """Never more than MAX_ITEMS, and of one owner's never more than MAX_OF_ONE."""
 
-    def __init__(self, me: NodeId) -> None:
-        self.me = me
+    def __init__(self, ids: Callable[[], Collection[NodeId]]) -> None:
+        self._ids = ids  # ours, one in each network
         self._kept: dict[NodeId, _Kept] = {}  # the one that was put last stands last
         self._owned: Counter[str] = Counter()
 
@@ -88,8 +88,9 @@ class Shelves:
         self._drop(min(targets, key=self._worth))
 
     def _worth(self, target: NodeId) -> tuple[int, int]:
-        distance = int.from_bytes(target) ^ int.from_bytes(self.me)
-        return len(self._kept[target].hosts), -distance
+        place = int.from_bytes(target)
+        distances = (place ^ int.from_bytes(each) for each in self._ids())
+        return len(self._kept[target].hosts), -min(distances, default=0)
 
     def _drop(self, target: NodeId) -> None:
         owner = self._kept.pop(target).owner

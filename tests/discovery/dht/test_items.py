@@ -13,7 +13,7 @@ from p2pswarm.discovery.dht.items import (
     ItemError,
     MutableItem,
     item_of,
-    place_of,
+    target_of,
 )
 from p2pswarm.discovery.dht.signing import SEED_SIZE, SigningKey, is_signed
 from p2pswarm.errors import LocalProtocolError
@@ -61,7 +61,7 @@ def test_a_mutable_item() -> None:
 def test_a_mutable_item_with_a_salt() -> None:
     item = item_of(reply(key=KEY, sequence=1, signature=SALTED), b"foobar")
     assert item.target.hex() == "411eba73b6f087ca51a3795d9c8c938d365e32c1"
-    assert place_of(KEY, b"foobar") == item.target
+    assert target_of(KEY, b"foobar") == item.target
 
 
 def test_an_immutable_item() -> None:
@@ -138,7 +138,7 @@ def test_what_is_signed_is_taken(key: SigningKey, value: Any, number: int, salt:
     item = MutableItem.signed(key, value, number, salt)
     assert over_the_wire(item, salt) == item
     assert item.value == value
-    assert item.target == place_of(key.public, salt)
+    assert item.target == target_of(key.public, salt)
 
 
 @settings(max_examples=30)

@@ -14,6 +14,10 @@ KEY = SigningKey(bytes(32))
 ME = NodeId(bytes(20))
 
 
+def ids() -> list[NodeId]:
+    return [ME]
+
+
 def immutable(number: int) -> ImmutableItem:
     return ImmutableItem.of(number)
 
@@ -27,7 +31,7 @@ def has(shelves: Shelves, item: Item, now: float = 0.0) -> bool:
 
 
 def test_an_item_is_there_for_two_hours_after_the_last_put() -> None:
-    shelves = Shelves(ME)
+    shelves = Shelves(ids)
     shelves.put(immutable(1), "a", 0.0)
     shelves.put(immutable(2), "a", 1.0)
     shelves.put(immutable(1), "b", 100.0)
@@ -41,7 +45,7 @@ def test_an_item_is_there_for_two_hours_after_the_last_put() -> None:
 
 
 def test_a_newer_value_takes_the_place_of_an_older_one() -> None:
-    shelves = Shelves(ME)
+    shelves = Shelves(ids)
     shelves.put(mutable(5), "a", 0.0)
     shelves.put(mutable(5, b"other"), "a", 0.0)
     assert has(shelves, mutable(5))
@@ -56,7 +60,7 @@ def test_a_newer_value_takes_the_place_of_an_older_one() -> None:
 
 
 def test_compare_and_swap() -> None:
-    shelves = Shelves(ME)
+    shelves = Shelves(ids)
     shelves.put(mutable(5), "a", 0.0, cas=4)  # nothing to compare with
     with pytest.raises(ItemError) as error:
         shelves.put(mutable(7), "a", 0.0, cas=4)
@@ -66,7 +70,7 @@ def test_compare_and_swap() -> None:
 
 
 def test_a_put_that_fails_prolongs_nothing() -> None:
-    shelves = Shelves(ME)
+    shelves = Shelves(ids)
     shelves.put(mutable(5), "a", 0.0)
     with pytest.raises(ItemError):
         shelves.put(mutable(4), "a", 10.0)
@@ -74,7 +78,7 @@ def test_a_put_that_fails_prolongs_nothing() -> None:
 
 
 def test_when_all_is_full_what_few_want_goes_and_of_that_the_farthest() -> None:
-    shelves = Shelves(ME)
+    shelves = Shelves(ids)
     items = [immutable(number) for number in range(MAX_ITEMS)]
     for at, item in enumerate(items):
         shelves.put(item, f"host {at % 20}", 0.0)
@@ -88,7 +92,7 @@ def test_when_all_is_full_what_few_want_goes_and_of_that_the_farthest() -> None:
 
 
 def test_one_host_cannot_push_out_the_items_of_others() -> None:
-    shelves = Shelves(ME)
+    shelves = Shelves(ids)
     shelves.put(immutable(-1), "honest", 0.0)
     for number in range(MAX_ITEMS * 2):
         shelves.put(immutable(number), "flooder", 0.0)
@@ -113,7 +117,7 @@ def test_one_host_cannot_push_out_the_items_of_others() -> None:
     )
 )
 def test_the_books_are_right(puts: Sequence[tuple[Item, str, float, int | None]]) -> None:
-    shelves, now = Shelves(ME), 0.0
+    shelves, now = Shelves(ids), 0.0
     for item, host, passed, cas in puts:
         now += passed
         try:
