@@ -287,6 +287,7 @@ class Node:
             places=self._places,
             turns=Turns(SEEDS_ANNOUNCED),
             torrents=lambda: len(self._torrents),
+            pex=self.settings.pex,
         )
 
     def _greet(self, stream: Stream) -> None:
