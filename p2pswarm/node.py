@@ -18,6 +18,8 @@ from typing_extensions import override
 
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.discovery.late import LateFetch
+from p2pswarm.discovery.lsd import Lsd, LsdSource
+from p2pswarm.discovery.source import PeerSource
 from p2pswarm.discovery.trackers import Trackers
 from p2pswarm.disk.handles import Shelf, disk_error
 from p2pswarm.disk.locate import Place, locate
@@ -27,6 +29,7 @@ from p2pswarm.errors import HostError, TargetExistsError
 from p2pswarm.formats.bencode import MAX_SIZE
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.net.multicast import interfaces
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
@@ -102,6 +105,7 @@ class Node:
         self._is_open = False
         self._key = self._dice.getrandbits(32)
         self._places = Places(self.settings.max_connections)
+        self._lsd: Lsd | None = None
         self._network_settings = networks or NetworkSettings()
         self._networks: Networks | None = None
 
@@ -154,6 +158,9 @@ class Node:
         fetch = LateFetch(bind=self._port.bound)
         self._machinery = _Machinery(disk, fetch, desk, self._surroundings())
         await self._port.open()
+        if self.settings.lsd:
+            self._lsd = Lsd(self._listens_on, self._dice)
+            await self._lsd.open(interfaces(self._port.hosts))
         self._is_open = True
 
     async def aclose(self) -> None:
@@ -162,6 +169,8 @@ class Node:
         if self._networks is not None:
             await self._networks.aclose()
         await asyncio.gather(*(self.remove(torrent) for torrent in list(self._torrents.values())))
+        if self._lsd is not None:
+            self._lsd.close()
         await self._port.close()
         if self._machinery is not None:
             await self._machinery.fetch.aclose()
@@ -214,7 +223,8 @@ class Node:
             clock=asyncio.get_running_loop().time,
             key=self._key,
         )
-        finding = Finding(metainfo.info_hash, ours.surroundings, trackers)
+        sources = () if metainfo.private else self._sources(metainfo.info_hash)
+        finding = Finding(metainfo.info_hash, ours.surroundings, trackers, sources)
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
         for address in peers:
             torrent.add_peer(address)
@@ -222,6 +232,10 @@ class Node:
         start = self._starts[metainfo.info_hash] = asyncio.create_task(torrent.start())
         start.add_done_callback(partial(self._started, torrent))
         return torrent
+
+    def _sources(self, info_hash: InfoHash) -> tuple[PeerSource, ...]:
+        """Where peers of a torrent that is not private are found beside its trackers."""
+        return () if self._lsd is None else (LsdSource(self._lsd, info_hash),)
 
     def _started(self, torrent: Torrent, start: asyncio.Task[None]) -> None:
         """It was cancelled, or lives on by itself. Anything else is a bug of ours, and nobody waits here."""
