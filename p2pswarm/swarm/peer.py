@@ -15,7 +15,7 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.errors import RemoteError, RemoteProtocolError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import BLOCK, Address, InfoHash, PieceIndex
 from p2pswarm.net.rate import Limiter, Meter
@@ -25,6 +25,7 @@ from p2pswarm.swarm.choker import Candidate
 from p2pswarm.swarm.extensions import ExtensionHome, Extensions
 from p2pswarm.swarm.fast import allowed_fast_set
 from p2pswarm.swarm.greeting import Name
+from p2pswarm.swarm.heard import Heard
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.upload import BlockRange, Upload, UploadHome
 from p2pswarm.wire.extension.handshake import REQQ, ExtendedHandshake
@@ -178,10 +179,13 @@ class Peer:
 
     # The conversation
 
-    def start(self) -> None:
-        """First words: what we have, then what we can do."""
+    def start(self, heard: Heard | None = None) -> None:
+        """First words: what we have, then what we can do. Where a magnet `heard` it already, it was told
+        that we have nothing."""
         picker = self._home.picker
-        if self.fast and picker.done:
+        if heard is not None:
+            self.send(encode_haves([*picker.have.pieces()]))
+        elif self.fast and picker.done:
             self.send(HaveAll().encode())
         elif self.fast and not picker.have.any():
             self.send(HaveNone().encode())
@@ -191,6 +195,18 @@ class Peer:
             self.send(self.extensions.introduction())
         if self.fast:
             self._grant_fast_pieces()
+
+    def recall(self, heard: Heard) -> None:
+        """What it said before the torrent was known counts now, as if it had just been said."""
+        self.am_interested = heard.interested
+        try:
+            for message in heard.again(self._home.picker.pieces):
+                self.got(message)
+        except RemoteError as error:
+            self.close(error)
+        else:
+            self.update_interest()
+            self.caught_up()
 
     def _grant_fast_pieces(self) -> None:
         if self.stream.remote.ip is None:

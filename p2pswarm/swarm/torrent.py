@@ -696,9 +696,11 @@ class Torrent:
         self._node.places.taken += 1
         self._wake()
         self._events.tell(PeerJoined(peer.address, peer.client))
-        peer.start()
+        peer.start(who.heard)
         most = longest_message(self.picker.pieces)
         stream.switch(PeerFramer(peer.take_blocks, self._node.port.scratch, most), peer)
+        if who.heard is not None:
+            peer.recall(who.heard)
         return True
 
     def _why_not(self, who: Greeted) -> str | None:
@@ -707,7 +709,7 @@ class Torrent:
             return "not ready"
         if self.finding.book.is_banned(who.stream.remote, who.peer_id):
             return "banned"
-        if rival is not None and not self._replaces(who, rival):
+        if rival is not None and not who.replaces(rival.outgoing, self._node.me):
             return "a second connection from the same peer"
         full = rival is None and len(self.peers) >= self._node.max_peers
         if full and not self._make_place(who.stream.remote):
@@ -722,12 +724,6 @@ class Torrent:
             return False
         least.close(RemoteProtocolError("its place is another's"))
         return True
-
-    def _replaces(self, who: Greeted, rival: Peer) -> bool:
-        """Both sides dialed: the connection made by the greater id stays, so that both keep the same."""
-        if who.outgoing == rival.outgoing:
-            return False
-        return who.outgoing == (self._node.me > who.peer_id)
 
     def _drop_peers(self, reason: Exception | None = None) -> None:
         for peer in list(self.peers.values()):
