@@ -287,12 +287,9 @@ class Node:
         return metainfo, path, torrent_data
 
     def _finding_of(self, metainfo: Metainfo) -> Finding:
-        finding = self._finding(metainfo.info_hash, metainfo.trackers)
-        if metainfo.private:
-            finding.only_trackers()
-        return finding
+        return self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
 
-    def _finding(self, info_hash: InfoHash, tiers: Tiers) -> Finding:
+    def _finding(self, info_hash: InfoHash, tiers: Tiers, *, private: bool = False) -> Finding:
         ours = self._working()
         trackers = Trackers(
             tiers,
@@ -304,10 +301,11 @@ class Node:
             clock=asyncio.get_running_loop().time,
             key=self._key,
         )
-        return Finding(info_hash, ours.surroundings, trackers, self._sources(info_hash))
+        sources = () if private else self._sources(info_hash)
+        return Finding(info_hash, ours.surroundings, trackers, sources)
 
     def _sources(self, info_hash: InfoHash) -> tuple[PeerSource, ...]:
-        """Where peers are found beside the trackers, unless the torrent is private."""
+        """Where peers of a torrent that is not private are found beside its trackers."""
         return () if self._lsd is None else (LsdSource(self._lsd, info_hash),)
 
     def _started(self, torrent: Torrent, start: asyncio.Task[None]) -> None:

@@ -80,7 +80,7 @@ def play(
             torrent = bencode.decode(meta.raw)
             torrent[b"info"][b"private"] = 1
             meta = Metainfo.from_bytes(bencode.encode(torrent))
-        node = await world.node(world.host())
+        node = await world.node(world.host(), encryption="off")
         if seed:
             torrent = await node.add(meta, data=folder)
             await world.until(lambda: torrent.state == Seeding())
