@@ -95,6 +95,7 @@ class Surroundings:
     torrents: Callable[[], int]  # how many the node has
     ranking: Ranking
     pex: bool  # whether peers exchange addresses
+    dht: Callable[[Address], None] | None = None  # to be told of nodes of the DHT, if we are one
 
 
 class Dialer:
@@ -196,7 +197,8 @@ class _Introduction:
     """A connection that we make and the handshake on it."""
 
     def __init__(self, node: Surroundings, info_hash: InfoHash, *, obfuscated: bool) -> None:
-        asking = Asking(info_hash, node.me, self._greeted, self._lost)
+        dht = node.dht is not None
+        asking = Asking(info_hash, node.me, self._greeted, self._lost, dht=dht)
         self._asking: Asking | ObfuscatedAsking = asking
         self._framer: Framer = HandshakeFramer(node.port.scratch)
         if obfuscated:

@@ -116,6 +116,7 @@ class Torrent:
         self.reads = node.reads
         self.down, self.up = node.down, node.up
         self.info = None if metainfo.private else metainfo.info
+        self.dht = None if metainfo.private else node.dht
         self.offered = offered(private=metainfo.private, pex=node.pex)
         self.asking = False
         self.clock = node.clock
