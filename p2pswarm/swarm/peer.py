@@ -743,6 +743,7 @@ class Peer:
         facts = (
             (self.is_seed or self.upload_only, PexFlag.SEED),
             (hello.encryption, PexFlag.ENCRYPTION),
+            (self.stream.utp, PexFlag.UTP),
             (hello.number(HOLEPUNCH), PexFlag.HOLEPUNCH),
             (self.outgoing, PexFlag.REACHABLE),
         )
