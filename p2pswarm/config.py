@@ -18,6 +18,7 @@ import platformdirs
 
 from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address
+from p2pswarm.net.binding import ANY
 from p2pswarm.overlay.supernode import options as supernode
 
 __all__ = [
@@ -48,6 +49,17 @@ __all__ = [
     "unit_of",
 ]
 
+ENCRYPTION = ("prefer", "require", "off")
+"""Whether the handshake with a peer is hidden."""
+TRANSPORTS = ("both", "tcp", "utp")
+"""By what peers are connected."""
+DHT_ROUTERS = (
+    Address("router.bittorrent.com", 6881),
+    Address("dht.transmissionbt.com", 6881),
+    Address("dht.libtorrent.org", 25401),
+    Address("router.utorrent.com", 6881),
+)
+"""Where the distributed table is entered by whoever knows nobody in it."""
 ROLES = ("auto", "leaf", "ultrapeer")
 """What a Gnutella node may be to others; `auto` is settled with them."""
 NETWORKS = ("gnutella", "napster", "supernode")
@@ -223,15 +235,15 @@ def _parse_secret(text: str) -> str:
     return text
 
 
-def _role(words: Sequence[str]) -> Unit:
+def _word_of(metavar: str, words: Sequence[str]) -> Unit:
     """One of these."""
 
     def parse(text: str) -> str:
         if text not in words:
-            raise ValueError(f"{text[:_MAX_TEXT]!r} is not a role: {', '.join(words)}")
+            raise ValueError(f"{text[:_MAX_TEXT]!r} is not a {metavar.lower()}: {', '.join(words)}")
         return text
 
-    return Unit("ROLE", parse, str, lambda value: parse(str(value)))
+    return Unit(metavar, parse, str, lambda value: parse(str(value)))
 
 
 def _parse_bounds(text: str) -> tuple[int, int]:
@@ -269,8 +281,10 @@ SECRET = Unit("TEXT", _parse_secret)
 HOST = Unit("HOST", _parse_host, str, lambda value: _parse_host(str(value)))
 PATH = Unit("PATH", _parse_path, str, _check_path)
 _CHILDREN, _LINKS = _bounds(supernode.MOST_CHILDREN), _bounds(supernode.MOST_LINKS)
-_ROLE = _role(ROLES)
-_SUPERNODE_ROLE = _role([supernode.Wish.AUTO, supernode.Wish.ORDINARY, supernode.Wish.SUPER])
+_ROLE = _word_of("ROLE", ROLES)
+_SUPERNODE_ROLE = _word_of(
+    "ROLE", [supernode.Wish.AUTO, supernode.Wish.ORDINARY, supernode.Wish.SUPER]
+)
 
 
 def about(unit: Unit, help_text: str, **more: Any) -> dict[str, Any]:
@@ -303,9 +317,40 @@ class Settings:
         ),
     )
     bind: str = field(
-        default="0.0.0.0",  # noqa: S104 - peers come from everywhere
-        metadata=about(HOST, "the local address for everything"),
+        default=ANY,
+        metadata=about(
+            HOST,
+            "the local address for everything, or the network interface",
+            shown="every address, IPv4 and IPv6",
+        ),
     )
+    encryption: str = field(
+        default="prefer",
+        metadata=about(
+            _word_of("MODE", ENCRYPTION),
+            "hide the handshake with peers: prefer (and take what they offer), require, or off",
+        ),
+    )
+    transport: str = field(
+        default="both",
+        metadata=about(
+            _word_of("KIND", TRANSPORTS), "connect to peers by tcp, by utp (over UDP), or by both"
+        ),
+    )
+    dht: bool = field(
+        default=True, metadata=about(FLAG, "find peers without a tracker, in the distributed table")
+    )
+    dht_bootstrap: tuple[Address, ...] = field(
+        default=DHT_ROUTERS,
+        metadata=about(
+            ADDRESS,
+            "a node of that table to begin with; may be repeated",
+            repeat=True,
+            shown="those remembered, else public ones",
+        ),
+    )
+    pex: bool = field(default=True, metadata=about(FLAG, "exchange addresses of peers with peers"))
+    lsd: bool = field(default=True, metadata=about(FLAG, "find peers in the local network"))
     up_limit: int = field(
         default=0, metadata=about(LIMIT, "send at most this much a second; 0 is unlimited")
     )

@@ -23,6 +23,7 @@ from p2pswarm.cli.running import Stop, StoppedError, run
 from p2pswarm.cli.transfer import seed_until_stopped
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.errors import HostError, NetworkError
+from p2pswarm.net.binding import bound_addresses
 
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import Metainfo
@@ -66,7 +67,9 @@ async def _share(
     from tracker.config import TrackerSettings
 
     tracker = TrackerService(
-        TrackerSettings(host=settings.bind, port=sharing.tracker_port, interval=_INTERVAL)
+        TrackerSettings(
+            host=bound_addresses(settings.bind)[0], port=sharing.tracker_port, interval=_INTERVAL
+        )
     )
     await tracker.start()
     try:

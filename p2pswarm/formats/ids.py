@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from hashlib import sha1
 from random import Random
 from typing import NamedTuple, NewType, Self
 
@@ -57,6 +58,11 @@ class InfoHash(bytes):
         if len(value) != 20:
             raise FormatError(f"an info-hash has 20 bytes, this has {len(value)}")
         return super().__new__(cls, value)
+
+    @property
+    def obfuscated(self) -> bytes:
+        """What an encrypted handshake says instead of it (MSE), 20 bytes."""
+        return sha1(b"req2" + self, usedforsecurity=False).digest()
 
     @override
     def __repr__(self) -> str:

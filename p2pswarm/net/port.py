@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from p2pswarm.errors import LocalProtocolError, PortTakenError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
+from p2pswarm.net.binding import ANY, Family, bound_addresses, family_of
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.net.udp import DatagramHandler, Datagrams
 from p2pswarm.wire.framer import Framer, Scratch
@@ -49,9 +50,10 @@ class _Expected:
 
 
 class Port:
-    """A listener and a dialer on one address. `open` before use, `close` at the end.
+    """Listener and dialer under one number. `open` before use, `close` at the end.
 
-    Ports of one event loop may share a scratch buffer.
+    `host` is an address, the name of an interface, or `any`. Ports of one event loop may share a scratch
+    buffer.
     """
 
     def __init__(self, host: str, port: int | None, scratch: Scratch | None = None) -> None:
@@ -62,7 +64,8 @@ class Port:
         self._routes: dict[Guest, Callable[[Stream], None]] = {}
         self._at_door: dict[Stream, asyncio.TimerHandle] = {}
         self._expected: list[_Expected] = []
-        self._server: asyncio.Server | None = None
+        self._hosts: tuple[str, ...] = ()  # once open: whose addresses are bound
+        self._servers: tuple[asyncio.Server, ...] = ()
         self._datagrams = Datagrams()
 
     def route(self, guest: Guest, welcome: Callable[[Stream], None]) -> None:
@@ -107,13 +110,15 @@ class Port:
 
     async def _listens(self, number: int) -> bool:
         """False when another number should be tried. Raises PortTakenError when that is of no use."""
-        loop = asyncio.get_running_loop()
-        try:
-            self._server = await loop.create_server(self._knock, self.host, number, backlog=BACKLOG)
-        except OSError as error:
-            self._cannot_listen(number, error)
-            return False
-        self.number = self._server.sockets[0].getsockname()[1]
+        for host in bound_addresses(self.host):
+            try:
+                await self._listen_on(host, number or self.number)
+            except OSError as error:
+                if self.host == ANY and self._servers and error.errno != errno.EADDRINUSE:
+                    continue  # a machine without IPv6
+                await self.close()
+                self._cannot_listen(number, error)
+                return False
         try:
             if self._datagrams.routed:
                 await self.open_datagrams()
@@ -124,11 +129,19 @@ class Port:
             return False
         return True
 
+    async def _listen_on(self, host: str, number: int) -> None:
+        """Raises OSError."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(self.knock, host, number, backlog=BACKLOG)
+        self._servers += (server,)
+        self._hosts += (host,)
+        self.number = server.sockets[0].getsockname()[1]
+
     def _cannot_listen(self, number: int, error: OSError) -> None:
         if error.errno != errno.EADDRINUSE:
             reason = error.strerror or str(error)
             raise PortTakenError(f"cannot listen on {Address(self.host, number)}: {reason}")
-        if self._wish is not None:
+        if self._wish:
             raise PortTakenError(f"port {number} on {self.host} is in use") from error
 
     async def open_datagrams(self) -> None:
@@ -136,40 +149,65 @@ class Port:
 
         Raises PortTakenError when somebody else has our number for them.
         """
-        server = self._server
-        if server is None:
+        servers = self._servers
+        if not servers:
             raise LocalProtocolError("datagrams come after the listener, which says the number")
-        ip = Address(self.host, self.number).ip
-        host = "0.0.0.0" if ip is not None and ip.is_unspecified else self.host  # noqa: S104
         try:
-            await self._datagrams.open(host, self.number)
+            for host in self._hosts:
+                await self._datagrams.open(host, self.number)
         except OSError as error:  # which uvloop does not number
             raise PortTakenError(
                 f"port {self.number} on {self.host} is in use for UDP by another program"
             ) from error
-        if self._server is not server:  # closed meanwhile
+        if self._servers is not servers:  # closed meanwhile
             await self._datagrams.close()
 
+    def claim_datagrams(self, ours: Callable[[bytes, Address], bool]) -> None:
+        """Who knows whether a datagram is the answer of a tracker that somebody waits for."""
+        self._datagrams.claim = ours
+
     def send_datagram(self, data: bytes, address: Address) -> None:
-        """To an IPv4 address; whatever cannot be sent now is dropped."""
+        """Whatever cannot be sent now is dropped."""
         self._datagrams.send(data, address)
 
     async def dial(self, address: Address, framer: Framer, conversation: Conversation) -> Stream:
-        """Connect. Raises OSError."""
+        """Connect by TCP. Raises OSError."""
         loop = asyncio.get_running_loop()
+        here = self._source_for(address)
         _, stream = await loop.create_connection(
             lambda: Stream(framer, conversation),
             address.host,
             address.port,
-            local_addr=(self.bound, 0) if self.bound else None,
+            local_addr=(here, 0) if here else None,
         )
         return stream
+
+    def _source_for(self, address: Address) -> str | None:
+        """The address that a connection begins at: the one that is bound; None when any will do.
+
+        Raises OSError when none of that family is ours to use.
+        """
+        family = family_of(address.host)
+        fitting = [host for host in self._bound() if family in (None, family_of(host))]
+        if not fitting:
+            raise OSError(errno.EAFNOSUPPORT, f"{self.host} has no address like {address.host}")
+        ip = Address(fitting[0], self.number).ip
+        return None if ip is None or ip.is_unspecified else fitting[0]
+
+    def _bound(self) -> tuple[str, ...]:
+        return self._hosts or bound_addresses(self.host)
+
+    @property
+    def families(self) -> frozenset[Family]:
+        """Of which addresses we can be; known once it is open."""
+        return frozenset(filter(None, map(family_of, self._hosts)))
 
     @property
     def bound(self) -> str | None:
         """The one address we use, so that both directions show the same; None when any will do."""
-        ip = Address(self.host, self.number).ip
-        return None if ip is None or ip.is_unspecified else self.host
+        first = self._bound()[0]
+        ip = Address(first, self.number).ip
+        return None if ip is None or ip.is_unspecified else first
 
     def admitted(self, stream: Stream) -> None:
         """The guest has said who it is; the door's clock stops."""
@@ -179,23 +217,24 @@ class Port:
 
     async def close(self) -> None:
         """Stop listening and send away who still stands at the door."""
-        server, self._server = self._server, None
-        if server is not None:
+        servers, self._servers, self._hosts = self._servers, (), ()
+        for server in servers:
             server.close()
         for stream in list(self._at_door):
             stream.close()
-        if server is not None:
+        for server in servers:
             await server.wait_closed()
         await self._datagrams.close()
 
-    def _knock(self) -> Stream:
+    def knock(self) -> Stream:
+        """Somebody connects, by TCP or uTP: what the new connection speaks with."""
         loop = asyncio.get_running_loop()
         knocking = _Knocking(self, SniffFramer(self.scratch))
         stream = _Guest(knocking)
         knocking.stream = stream
         late = RemoteProtocolError(f"no handshake within {DOOR_TIME:.0f} s")
         self._at_door[stream] = loop.call_later(DOOR_TIME, stream.close, late)
-        if self._server is None:  # accepted before we closed, connected after
+        if not self._servers:  # accepted before we closed, connected after
             stream.close()
         elif len(self._at_door) > MOST_AT_DOOR:
             oldest = next(iter(self._at_door))

@@ -3,6 +3,8 @@
 The stream is blind to meaning and the framer to sockets. All of it runs in the socket's callback; nothing
 here awaits. One of the four rooms that carry the speed.
 
+Ciphers that two sides agreed upon work here, between the socket and the framer, in the receive buffer itself.
+
 The one hard thing: buffers given to `send` belong to the transport until `drained()` was called, or until
 `send` said that everything is with the kernel already.
 """
@@ -17,9 +19,11 @@ from p2pswarm.errors import RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.wire.framer import Framer
 
-__all__ = ["Conversation", "Stream"]
+__all__ = ["Conversation", "Stream", "StreamCipher"]
 
 log = logging.getLogger(__name__)
+
+_NOTHING = memoryview(b"")
 
 
 class Conversation(Protocol):
@@ -38,6 +42,14 @@ class Conversation(Protocol):
         """The connection is gone; called exactly once, and last."""
 
 
+class StreamCipher(Protocol):
+    """One direction of an encryption that adds no bytes; has the names of the library `cryptography`."""
+
+    def update(self, data: bytes | bytearray | memoryview) -> bytes: ...
+
+    def update_into(self, data: memoryview, buf: memoryview) -> int: ...
+
+
 class Stream(asyncio.BufferedProtocol):
     """Invariant: after `closed` was told, the conversation hears nothing more."""
 
@@ -46,6 +58,9 @@ class Stream(asyncio.BufferedProtocol):
         self._conversation = conversation
         self._transport: asyncio.Transport | None = None
         self._gathers = False
+        self._incoming: StreamCipher | None = None
+        self._outgoing: StreamCipher | None = None
+        self._buffer = _NOTHING  # where the kernel writes next
         self._reason: Exception | None = None
         self._over = False
         self.idle = True  # everything sent is with the kernel
@@ -59,6 +74,8 @@ class Stream(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None or self._over:
             return True
+        if self._outgoing is not None:
+            buffers = tuple(map(self._outgoing.update, buffers))
         if len(buffers) == 1:
             transport.write(buffers[0])
         elif self._gathers:
@@ -79,7 +96,14 @@ class Stream(asyncio.BufferedProtocol):
             n = min(len(rest), len(buffer))
             buffer[:n] = rest[:n]
             rest = rest[n:]
-            self.buffer_updated(n)
+            self._understand(n)
+
+    def encrypt(self, incoming: StreamCipher | None, outgoing: StreamCipher | None) -> None:
+        """From here on decrypt what comes and encrypt what is sent; None leaves a direction as it is.
+
+        What the framer had received and not understood must be plain already.
+        """
+        self._incoming, self._outgoing = incoming, outgoing
 
     def close(self, reason: Exception | None = None) -> None:
         """Drop the connection now; what was not sent is lost."""
@@ -127,14 +151,21 @@ class Stream(asyncio.BufferedProtocol):
 
     @override
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._framer.get_buffer(sizehint)
+        self._buffer = self._framer.get_buffer(sizehint)
+        return self._buffer
 
     @override
     def buffer_updated(self, nbytes: int) -> None:
         if self._over:
             return
+        if self._incoming is not None:
+            came = self._buffer[:nbytes]
+            self._incoming.update_into(came, came)
+        self._understand(nbytes)
+
+    def _understand(self, n: int) -> None:
         try:
-            for message in self._framer.received(nbytes):
+            for message in self._framer.received(n):
                 self._conversation.got(message)
                 if self.over:
                     return

@@ -1,4 +1,4 @@
-"""The datagrams of a node: one socket, on the number on which it listens.
+"""The datagrams of a node: a socket for each family, on the number on which it listens.
 
 What comes in is sniffed and handed on at once; nothing is kept. What goes out goes to the kernel or nowhere:
 while the kernel has no room for one, others are dropped, as the network would drop them.
@@ -9,17 +9,19 @@ in, or asks first for a sign that the address is real; that is up to the handler
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
-from ipaddress import IPv4Address
-from typing import Protocol, cast
+from contextlib import ExitStack
+from typing import Any, Protocol, cast
 
 from typing_extensions import override
 
 from p2pswarm.errors import RemoteError
 from p2pswarm.formats.ids import Address
+from p2pswarm.net.binding import Family, family_of
 from p2pswarm.wire.sniff import DatagramGuest, sniff_datagram
 
-__all__ = ["DatagramHandler", "Datagrams"]
+__all__ = ["DatagramHandler", "Datagrams", "Endpoint"]
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +41,14 @@ class _Socket(Protocol):
     def abort(self) -> None: ...
 
 
-class Datagrams(asyncio.DatagramProtocol):
+class Datagrams:
     """`open` before use, `close` at the end; before and after, nothing is heard or sent."""
 
     def __init__(self) -> None:
         self._handlers: dict[DatagramGuest, DatagramHandler] = {}
-        self._transport: _Socket | None = None
+        self._sockets: dict[Family | None, Endpoint] = {}
         self._opening = asyncio.Lock()
-        self._gone = asyncio.Event()
+        self.claim: Callable[[bytes, Address], bool] = _not_ours
 
     def route(self, guest: DatagramGuest, handler: DatagramHandler) -> None:
         """Who takes care of datagrams of this kind."""
@@ -58,48 +60,73 @@ class Datagrams(asyncio.DatagramProtocol):
         return bool(self._handlers)
 
     async def open(self, host: str, number: int) -> None:
-        """Once, however often it is called. Raises OSError."""
+        """One socket for each family, however often it is called. Raises OSError."""
         async with self._opening:
-            if self._transport is None:
-                loop = asyncio.get_running_loop()
-                await loop.create_datagram_endpoint(lambda: self, local_addr=(host, number))
+            family = family_of(host)
+            if family not in self._sockets:
+                endpoint = Endpoint(self._received)
+                await _open(endpoint, host, number)
+                self._sockets[family] = endpoint
 
     def send(self, data: bytes, address: Address) -> None:
-        """To an IPv4 address; whatever cannot be sent is dropped."""
-        transport, ip = self._transport, address.ip
-        if transport is None or transport.is_closing():
-            return
-        if not isinstance(ip, IPv4Address) or not address.dialable:
+        """Whatever cannot be sent is dropped."""
+        ip = address.ip
+        endpoint = None if ip is None else self._sockets.get(type(ip))
+        if not address.dialable:
             log.debug("no datagram is sent to %s", address)
-        elif not transport.get_write_buffer_size():
-            transport.sendto(data, (str(ip), address.port))
+        elif endpoint is not None:
+            endpoint.send(data, (str(ip), address.port))
 
     async def close(self) -> None:
         """When it returns, the number is free."""
+        sockets, self._sockets = self._sockets, {}
+        for endpoint in sockets.values():
+            await endpoint.close()
+
+    def _received(self, data: bytes, address: Address) -> None:
+        if not self._sockets:
+            return
+        guest = sniff_datagram(data, lambda: self.claim(data, address))
+        handler = None if guest is None else self._handlers.get(guest)
+        if handler is None:
+            return
+        try:
+            handler(data, address)
+        except RemoteError as error:
+            log.debug("dropping a datagram from %s: %s", address, error)
+
+
+class Endpoint(asyncio.DatagramProtocol):
+    """One socket as the event loop has it."""
+
+    def __init__(self, received: DatagramHandler) -> None:
+        self._received = received
+        self._transport: _Socket | None = None
+        self._gone = asyncio.Event()
+
+    def send(self, data: bytes, to: tuple[str, int]) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if not transport.get_write_buffer_size():
+            transport.sendto(data, to)
+
+    async def close(self) -> None:
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
             await self._gone.wait()
 
-    # What the event loop tells
-
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("_Socket", transport)
-        self._gone.clear()
 
     @override
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if self._transport is None:
-            return
-        guest = sniff_datagram(data)
-        handler = None if guest is None else self._handlers.get(guest)
-        if handler is None:
-            return
-        try:
-            handler(data, Address(addr[0], addr[1]).normal)
-        except RemoteError as error:
-            log.debug("dropping a datagram from %s: %s", addr[0], error)
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        if self._transport is not None:
+            # Whoever is on the same link can only be answered there.
+            zone = f"%{addr[3]}" if len(addr) > 3 and addr[3] and "%" not in addr[0] else ""
+            self._received(data, Address(addr[0] + zone, addr[1]).normal)
 
     @override
     def error_received(self, exc: Exception) -> None:
@@ -109,3 +136,24 @@ class Datagrams(asyncio.DatagramProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._gone.set()
+
+
+async def _open(endpoint: Endpoint, host: str, number: int) -> None:
+    """Raises OSError."""
+    loop = asyncio.get_running_loop()
+    if host != "::":
+        await loop.create_datagram_endpoint(lambda: endpoint, local_addr=(host, number))
+        return
+    # Left to itself it would hear IPv4 too, and the number would be taken for the other socket.
+    with ExitStack() as undo:
+        sock = undo.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setblocking(False)
+        sock.bind((host, number))
+        await loop.create_datagram_endpoint(lambda: endpoint, sock=sock)
+        undo.pop_all()
+
+
+def _not_ours(data: bytes, address: Address) -> bool:
+    """Nobody waits for any tracker."""
+    return False

@@ -6,6 +6,7 @@ by itself, and some could be two things: what is more certain is asked first.
 """
 
 import struct
+from collections.abc import Callable
 from enum import Enum, auto
 
 from typing_extensions import override
@@ -63,8 +64,11 @@ class SniffFramer(CuttingFramer):
 class DatagramGuest(Enum):
     """Who may send a datagram to the port."""
 
+    DHT = auto()
+    TRACKER = auto()  # answers what we asked it
     GNUTELLA = auto()
     SUPERNODE = auto()
+    UTP = auto()
 
 
 _STUN_COOKIE = b"\x21\x12\xa4\x42"  # RFC 5389, bytes 4 to 7
@@ -73,15 +77,24 @@ _GNUTELLA = struct.Struct("<16s B B B I")
 _GNUTELLA_TYPES = frozenset((0x00, 0x01, 0x02, 0x30, 0x31, 0x32, 0x40, 0x80, 0x81))
 
 
-def sniff_datagram(data: bytes) -> DatagramGuest | None:
-    """Who sent it; None for nobody we know."""
-    if data[4:8] == _STUN_COOKIE or _is_bencode(data):
+_UTP_HEAD = 20  # bytes, BEP 29
+
+
+def sniff_datagram(data: bytes, is_answer: Callable[[], bool] = bool) -> DatagramGuest | None:
+    """Who sent it; None for nobody we know. `is_answer` tells whether we asked a tracker for it."""
+    if data[4:8] == _STUN_COOKIE:
         return None
+    if _is_bencode(data):
+        return DatagramGuest.DHT
+    if is_answer():
+        return DatagramGuest.TRACKER
     # First, because the GUID of a query of 80.50.83.78 that wants its hits by UDP begins as ours do. Ours
     # never look like Gnutella's: they are too short, or have zeros where the length would be.
     if _is_gnutella(data):
         return DatagramGuest.GNUTELLA
-    return DatagramGuest.SUPERNODE if data.startswith(MAGIC) else None
+    if data.startswith(MAGIC):
+        return DatagramGuest.SUPERNODE
+    return DatagramGuest.UTP if _is_utp(data) else None
 
 
 def _is_gnutella(data: bytes) -> bool:
@@ -94,3 +107,8 @@ def _is_gnutella(data: bytes) -> bool:
 def _is_bencode(data: bytes) -> bool:
     """A DHT message. One `d` is not enough: so begins each GUID that holds an address of 100.0.0.0/8."""
     return data[:1] == b"d" and data[1:2].isdigit() and data[2:3] == b":" and data[-1:] == b"e"
+
+
+def _is_utp(data: bytes) -> bool:
+    """Version 1 and one of five types share the first byte."""
+    return len(data) >= _UTP_HEAD and data[0] & 0x0F == 1 and data[0] >> 4 <= 4

@@ -2,6 +2,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
@@ -379,12 +380,36 @@ async def test_who_listens_everywhere_dials_from_anywhere() -> None:
         ("10.0.0.1", "10.0.0.1"),
         ("fe80::1", "fe80::1"),
         ("0.0.0.0", None),
+        ("any", None),
+        ("lo", "127.0.0.1"),
         ("::", None),
         ("localhost", None),
     ],
 )
 def test_only_one_address_binds_what_we_dial(host: str, bound: str | None) -> None:
     assert Port(host, 1).bound == bound
+
+
+@on_every_loop
+async def test_any_address_is_both_families_on_one_number() -> None:
+    async with opened("any") as port:
+        guests = Guests(port)
+        for here in (HERE, "::1"):
+            other = Port(here, 0)
+            stream = await other.dial(Address(here, port.number), HandshakeFramer(), Guests(other))
+            stream.send(HELLO.encode())
+            await guests.heard.get()
+            assert guests.streams[-1].remote.host == here
+            stream.close()
+            guests.streams[-1].close()
+
+
+@on_every_loop
+async def test_an_interface_is_its_addresses() -> None:
+    async with opened("lo") as port:
+        assert port.families == {IPv4Address, IPv6Address}
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", port.number)).close()
 
 
 @on_every_loop

@@ -567,3 +567,66 @@ def test_a_stream_without_a_connection_has_nothing_to_pause() -> None:
     stream = Stream(PeerFramer(nowhere), Ear())
     stream.pause()
     stream.resume()
+
+
+# Encryption
+
+
+class Shift:
+    """A cipher of one's fingers: each byte is larger by how many came before it."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+        self._at = 0
+
+    def update(self, data: bytes | bytearray | memoryview) -> bytes:
+        out = bytes((byte + self._step * (self._at + n)) % 256 for n, byte in enumerate(data))
+        self._at += len(data)
+        return out
+
+    def update_into(self, data: memoryview, buf: memoryview) -> int:
+        buf[: len(data)] = self.update(data)
+        return len(data)
+
+
+@given(st.lists(st.binary(max_size=30), max_size=5), chunkings)
+def test_what_comes_is_decrypted_where_it_lies(lines: list[bytes], sizes: list[int]) -> None:
+    text = b"".join(line.replace(b"\n", b" ") + b"\n" for line in lines)
+    ear = Ear()
+    stream, _ = connected(ear, framer=Lines())
+    stream.encrypt(Shift(-1), None)
+    give(stream, Shift(1).update(text), sizes)
+    assert ear.heard == text.split(b"\n")[:-1]
+
+
+def test_what_came_before_is_plain_already_and_what_comes_later_is_not() -> None:
+    def agree(_: object) -> None:
+        stream.encrypt(Shift(-1), None)
+        stream.switch(Lines(), second)
+
+    first, second = Ear(agree), Ear()
+    stream, _ = connected(first, framer=FirstLine())
+    give(stream, b"one\ntwo\nth")
+    give(stream, Shift(1).update(b"ree\nfour\n"), [1])
+    assert first.heard == [b"one"]
+    assert second.heard == [b"two", b"three", b"four"]
+
+
+@given(
+    st.lists(st.lists(st.binary(max_size=20), min_size=1, max_size=4), max_size=5), st.booleans()
+)
+def test_what_is_sent_is_encrypted_and_the_sender_keeps_its_buffers(
+    sends: list[list[bytes]], gathers: bool
+) -> None:
+    stream, wire = connected(Ear(), room=7)
+    stream._gathers = gathers
+    stream.send(b"plain")
+    stream.encrypt(None, Shift(1))
+    for buffers in sends:
+        own = [bytearray(buffer) for buffer in buffers]
+        stream.send(*own)
+        for buffer in own:
+            buffer[:] = bytes(len(buffer))
+    wire.take(1 << 20)
+    sent = b"".join(b"".join(buffers) for buffers in sends)
+    assert wire.taken == b"plain" + Shift(1).update(sent)

@@ -11,7 +11,7 @@ from p2pswarm.errors import LocalProtocolError, PortTakenError, RemoteProtocolEr
 from p2pswarm.formats.ids import Address
 from p2pswarm.net import port as room
 from p2pswarm.net.port import Port
-from p2pswarm.net.udp import Datagrams
+from p2pswarm.net.udp import Datagrams, Endpoint
 from p2pswarm.wire.sniff import DatagramGuest
 from tests.support.loops import on_every_loop
 
@@ -207,6 +207,16 @@ async def test_whom_no_datagram_can_reach_gets_none() -> None:
 
 
 @on_every_loop
+async def test_both_families_are_heard_on_one_number() -> None:
+    async with opened("any") as (port, ears), opened() as (four, _), opened("::1") as (six, mine):
+        for other, here in ((four, HERE), (six, "::1")):
+            other.send_datagram(PING, Address(here, port.number))
+            assert await ears.heard.get() == (PING, Address(here, other.number))
+        port.send_datagram(PING, Address("::1", six.number))
+        assert await mine.heard.get() == (PING, Address("::1", port.number))
+
+
+@on_every_loop
 async def test_nobody_listening_there_is_no_error() -> None:
     async with opened() as (port, ears):
         with udp() as gone:
@@ -235,13 +245,13 @@ class FullKernel(asyncio.DatagramTransport):
 
 
 async def test_while_the_kernel_has_no_room_others_are_dropped() -> None:
-    datagrams, kernel = Datagrams(), FullKernel()
-    datagrams.connection_made(kernel)
+    endpoint, kernel = Endpoint(lambda _, __: None), FullKernel()
+    endpoint.connection_made(kernel)
     for number in range(1000):
-        datagrams.send(ping(number), Address(HERE, 9))
+        endpoint.send(ping(number), (HERE, 9))
     assert kernel.waiting == [ping(0)]
     kernel.waiting.clear()
-    datagrams.send(ping(1), Address(HERE, 9))
+    endpoint.send(ping(1), (HERE, 9))
     assert kernel.waiting == [ping(1)]
 
 

@@ -73,7 +73,7 @@ class World:
             torrent._over = True
             torrent._rest()
             torrent._data.abandon()
-            ending |= torrent._work
+            ending |= torrent._work | torrent.finding.tasks
         for task in ending:
             task.cancel()
         if ending:

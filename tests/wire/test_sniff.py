@@ -4,7 +4,7 @@ from hypothesis import given, strategies as st
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.wire.peer import HANDSHAKE
 from p2pswarm.wire.sniff import DatagramGuest, Guest, SniffFramer, sniff_datagram
-from p2pswarm.wire.supernode.datagrams import UdpPing, UdpPong
+from p2pswarm.wire.supernode.datagrams import MAGIC, UdpPing, UdpPong
 from p2pswarm.wire.supernode.frames import OPENING
 from tests.support.feeding import chunkings, feed, feed_until_error
 
@@ -84,7 +84,7 @@ def test_any_bytes_are_a_guest_or_a_fault(data: bytes, sizes: list[int]) -> None
 # Datagrams
 
 
-def gnutella(guid: bytes = b"\1" * 16, kind: int = 0, payload: bytes = b"") -> bytes:
+def gnutella(guid: bytes = b"\7" * 16, kind: int = 0, payload: bytes = b"") -> bytes:
     return guid + bytes((kind, 1, 0)) + len(payload).to_bytes(4, "little") + payload
 
 
@@ -104,8 +104,10 @@ def test_a_gnutella_descriptor_is_known_by_its_type_and_length(kind: int, payloa
         gnutella(payload=b"xy")[:-1],
         gnutella(kind=0x44),  # the DHT of another program
         gnutella(guid=b"\1\1\1\1\x21\x12\xa4\x42" + bytes(8)),  # STUN
-        b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe",
-        b"\x41\x00" + bytes(18),  # uTP
+        b"\1\1\0\0\x21\x12\xa4\x42" + bytes(12),  # STUN, which would be uTP
+        b"\x51\0" + bytes(18),  # uTP has five types
+        b"\x42\0" + bytes(18),  # and one version
+        b"\x41\0" + bytes(17),  # and a whole head
     ],
 )
 def test_nobody_else_is_taken_for_it(data: bytes) -> None:
@@ -114,8 +116,23 @@ def test_nobody_else_is_taken_for_it(data: bytes) -> None:
 
 def test_what_is_bencode_in_full_is_not_gnutella() -> None:
     data = gnutella(b"d2:ab13:" + bytes(8), payload=b"e")
-    assert sniff_datagram(data) is None
+    assert sniff_datagram(data) is DatagramGuest.DHT
     assert sniff_datagram(data[:-1] + b"f") is DatagramGuest.GNUTELLA
+
+
+def test_a_dht_message_is_bencode() -> None:
+    ping = b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe"
+    assert sniff_datagram(ping, lambda: True) is DatagramGuest.DHT
+
+
+@pytest.mark.parametrize("data", [bytes(16), b"\x01\0" + bytes(18), gnutella(), MAGIC])
+def test_what_a_tracker_was_asked_for_is_its_answer(data: bytes) -> None:
+    assert sniff_datagram(data, lambda: True) is DatagramGuest.TRACKER
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_utp_is_known_by_type_and_version(kind: int) -> None:
+    assert sniff_datagram(bytes((kind << 4 | 1,)) + bytes(19)) is DatagramGuest.UTP
 
 
 def test_a_guid_that_holds_an_address_may_begin_with_a_d() -> None:
