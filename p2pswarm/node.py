@@ -10,15 +10,18 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
+from socket import AddressFamily
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from typing_extensions import override
 
 from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.discovery.families import by_family
 from p2pswarm.discovery.late import LateFetch
 from p2pswarm.discovery.trackers import Trackers
+from p2pswarm.discovery.udp_trackers import UdpTrackers
 from p2pswarm.disk.handles import Shelf, disk_error
 from p2pswarm.disk.locate import Place, locate
 from p2pswarm.disk.pool import DiskPool, result_of
@@ -27,6 +30,7 @@ from p2pswarm.errors import HostError, TargetExistsError
 from p2pswarm.formats.bencode import MAX_SIZE
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.net.binding import bound_addresses
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
@@ -38,7 +42,7 @@ from p2pswarm.swarm.greeting import Answering, Greeted
 from p2pswarm.swarm.status import Status
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HandshakeFramer
-from p2pswarm.wire.sniff import Guest
+from p2pswarm.wire.sniff import DatagramGuest, Guest
 
 if TYPE_CHECKING:
     from p2pswarm.networks import Networks
@@ -75,6 +79,8 @@ class _Machinery:
 
     disk: DiskPool
     fetch: LateFetch
+    udp: UdpTrackers
+    families: Sequence[AddressFamily]
     desk: Desk
     surroundings: Surroundings
 
@@ -151,8 +157,15 @@ class Node:
         """Listen. Raises PortTakenError."""
         disk = DiskPool(threads=self.settings.disk_threads)
         desk = Desk(disk, ResumeFolder(self.settings.data_dir / "resume"), Shelf(), self._dice)
-        fetch = LateFetch(bind=self._port.bound)
-        self._machinery = _Machinery(disk, fetch, desk, self._surroundings())
+        hosts = bound_addresses(self.settings.bind)
+        fetch, families = LateFetch(hosts=hosts), tuple(by_family(hosts))
+        # Whoever guesses what we ask a tracker can answer in its stead.
+        udp = UdpTrackers(
+            self._port.send_datagram, dice=SystemRandom(), clock=asyncio.get_running_loop().time
+        )
+        self._port.route_datagrams(DatagramGuest.TRACKER, udp.got)
+        self._port.claim_datagrams(udp.ours)
+        self._machinery = _Machinery(disk, fetch, udp, families, desk, self._surroundings())
         await self._port.open()
         self._is_open = True
 
@@ -210,6 +223,8 @@ class Node:
             self.me,
             self._listens_on,
             fetch=ours.fetch,
+            udp=ours.udp,
+            families=ours.families,
             dice=self._dice,
             clock=asyncio.get_running_loop().time,
             key=self._key,
