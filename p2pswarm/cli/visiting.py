@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from ipaddress import IPv4Address
 from random import SystemRandom
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from p2pswarm.errors import DiskError
 
 if TYPE_CHECKING:
     from p2pswarm.discovery.dht.dht import Dht
+    from p2pswarm.wire.krpc import Family, NodeId
 
 __all__ = ["visiting"]
 
@@ -21,13 +23,18 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def visiting(settings: Settings) -> AsyncIterator["Dht"]:
-    """It asks and does not answer: who comes for a moment would be counted on. Raises PortTakenError."""
+    """It asks and does not answer: who comes for a moment would be counted on. Raises PortTakenError.
+
+    A node with this data folder may be up, so ours is an id beside its own; always the same one, because some
+    go on naming us after we have left.
+    """
     from p2pswarm.discovery.dht.dht import Dht
     from p2pswarm.discovery.dht.file import read_table, write_table
     from p2pswarm.net.port import Port
     from p2pswarm.wire.krpc import Family
     from p2pswarm.wire.sniff import DatagramGuest
 
+    before = read_table(settings.data_dir)
     port, loop = Port(settings.bind, settings.port), asyncio.get_running_loop()
     port.route_datagrams(DatagramGuest.DHT, lambda data, address: dht.got(data, address))
     await port.open()
@@ -38,7 +45,7 @@ async def visiting(settings: Settings) -> AsyncIterator["Dht"]:
         clock=loop.time,
         later=loop.call_later,
         bootstrap=settings.dht_bootstrap,
-        saved=read_table(settings.data_dir),
+        saved=replace(before, ids=_beside(before.ids)),
         visiting=True,
     )
     keeping = asyncio.create_task(dht.run())
@@ -49,9 +56,18 @@ async def visiting(settings: Settings) -> AsyncIterator["Dht"]:
         with suppress(asyncio.CancelledError):
             await keeping
         table = dht.saved()
+        table = replace(table, ids={**_beside(table.ids), **before.ids})
         dht.close()
         await port.close()
         try:
             write_table(settings.data_dir, table)
         except DiskError as error:
             log.warning("nodes of the DHT are not remembered: %s", error)
+
+
+def _beside(ids: "Mapping[Family, NodeId]") -> "dict[Family, NodeId]":
+    """Back again when it is done twice. What BEP 42 looks at stays: both ends."""
+    return {
+        family: type(own)(own[:10] + bytes((own[10] ^ 1,)) + own[11:])
+        for family, own in ids.items()
+    }
