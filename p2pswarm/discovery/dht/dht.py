@@ -205,6 +205,10 @@ class Dht:
                 if peer.dialable and near_enough(peer, contact.address):
                     found(peer)
 
+        for family in self.networks:  # we are one of those who are told
+            for peer, seed in self.store.members(info_hash, family, self._clock()):
+                if not (noseed and seed):
+                    found(peer)
         return await self.lookup(Query(method=GET_PEERS, info_hash=info_hash, noseed=noseed), heard)
 
     # Keeping the tables
