@@ -18,6 +18,7 @@ OWNERS = {
     "p2pswarm/swarm/finding.py": "`Torrent.close` and `MetadataSwarm.close` rest it and wait for its `tasks`",
     "p2pswarm/swarm/torrent.py": "`Torrent.close` cancels the work that `spawn` began and waits for it",
     "p2pswarm/overlay/gnutella/search/searching.py": "`iterative` cancels the asking and waits for it",
+    "p2pswarm/lab/dht/network.py": "`DhtNet.close` cancels what `node` began and waits for it",
     "p2pswarm/lab/supernodes/members.py": "`stop` cancels what `start` began and waits for it",
     "p2pswarm/overlay/living.py": "`Life.end` cancels what `begin` started and waits for it",
     "p2pswarm/overlay/supernode/searching.py": "`iterative` cancels the asking and waits for it",

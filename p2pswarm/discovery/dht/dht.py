@@ -211,6 +211,10 @@ class Dht:
                     found(peer)
         return await self.lookup(Query(method=GET_PEERS, info_hash=info_hash, noseed=noseed), heard)
 
+    def warmed(self) -> None:
+        """Somebody is known: lookups need not wait."""
+        self._warm.set()
+
     # Keeping the tables
 
     async def run(self) -> None:
@@ -331,7 +335,7 @@ class Dht:
                 network.table.failed(named)
             contact = Contact(outcome.id, named.address)
             network.answered(contact, outcome.external, self._clock())
-            self._warm.set()
+            self.warmed()
             return None if another else outcome
         if outcome is None and isinstance(whom, Contact) and not self._closed:
             network.table.failed(whom)
