@@ -13,9 +13,9 @@ from p2pswarm.discovery.dht.publishing import get, put
 from p2pswarm.discovery.dht.signing import SigningKey
 from p2pswarm.discovery.dht.surveys import sample, scrape
 from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.lab.dht.network import DhtNet
 from p2pswarm.lab.loop import play
 from p2pswarm.wire.krpc import Family, NodeId
-from tests.support.dht import DhtNet
 
 if TYPE_CHECKING:
     from p2pswarm.discovery.dht.dht import Dht
