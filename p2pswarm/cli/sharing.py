@@ -78,7 +78,8 @@ async def _share(
             beating(node, report),
             _offered(path, on, node, report, stop),
         ):
-            announce = _as_reached(tracker.url, sharing.host)
+            urls = [url for url in (tracker.url, tracker.udp_url) if url is not None]
+            announce = [_as_reached(url, sharing.host) for url in urls]
             try:
                 metainfo = await asyncio.to_thread(_make, path, announce, report, stop)
             except HostError as error:
@@ -124,7 +125,7 @@ def _how_joined(name: str, path: Path, node: "Node") -> str:
     return f"nobody is linked with us yet; others come with --connect HOST:{node.port}"
 
 
-def _make(path: Path, announce: str, report: Report, stop: Stop) -> "Metainfo":
+def _make(path: Path, announce: Sequence[str], report: Report, stop: Stop) -> "Metainfo":
     """Runs in a thread; Ctrl-C ends it at the next piece."""
     from p2pswarm.disk.create import create
 
@@ -135,7 +136,7 @@ def _make(path: Path, announce: str, report: Report, stop: Stop) -> "Metainfo":
             raise StoppedError
         show(done, total)
 
-    return create(path, trackers=[announce], progress=progress, warn=report.note)
+    return create(path, trackers=announce, progress=progress, warn=report.note)
 
 
 def _tell(
