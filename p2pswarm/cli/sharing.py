@@ -23,7 +23,7 @@ from p2pswarm.cli.running import Stop, StoppedError, run
 from p2pswarm.cli.transfer import seed_until_stopped
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.errors import HostError, NetworkError
-from p2pswarm.net.binding import bound_addresses
+from p2pswarm.net.binding import ANY, bound_addresses
 
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import Metainfo
@@ -66,10 +66,9 @@ async def _share(
     from tracker.app import TrackerService
     from tracker.config import TrackerSettings
 
+    host = ANY if settings.bind == ANY else bound_addresses(settings.bind)[0]
     tracker = TrackerService(
-        TrackerSettings(
-            host=bound_addresses(settings.bind)[0], port=sharing.tracker_port, interval=_INTERVAL
-        )
+        TrackerSettings(host=host, port=sharing.tracker_port, interval=_INTERVAL)
     )
     await tracker.start()
     try:
