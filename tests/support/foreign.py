@@ -25,7 +25,7 @@ import pytest
 from tests.support.processes import ROOT, Program
 
 __all__ = [
-    "Client", "aria2", "free_port", "libtorrent", "makes_empty_files", "transmission", "until",
+    "Client", "aria2", "free_port", "libtorrent", "makes_empty_files", "opentracker", "transmission", "until",
 ]  # fmt: skip
 
 _LIBTORRENT = ROOT / "scripts" / "bench" / "libtorrent_peer.py"
@@ -237,3 +237,26 @@ def transmission(
         if seed:
             until(running.is_complete, "Transmission has checked the data")
         yield running
+
+
+@contextmanager
+def opentracker(home: Path, info_hash: bytes, host: str) -> Iterator[str]:
+    """Where it can be asked by UDP. It serves one info-hash, as Debian's build needs a list of them."""
+    _require(shutil.which("opentracker") is not None, "opentracker")
+    home.mkdir(parents=True)
+    (home / "list").write_text(f"{info_hash.hex()}\n")
+    for folder in (home, *home.parents[:3]):  # it gives up root's rights before it reads the list
+        folder.chmod(0o755)
+    port = free_port(host)
+    place = ("-i", host, "-p", port, "-P", port, "-w", home / "list", "-d", "/")
+    with _process(home, "opentracker", *place):
+        until(lambda: _accepts(host, port), "opentracker listens")
+        yield f"udp://{host}:{port}/announce"
+
+
+def _accepts(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), 1).close()
+    except OSError:
+        return False
+    return True
