@@ -11,7 +11,7 @@ began). Sizes are bytes, rates bytes per second, times seconds.
   `tracker_failed`, `completed`;
 - `listening` (`port`), `note` (`text`), `error` (`text`, `exit`);
 - `result`, what stdout has without `--json`: `path` (and `info_hash`) from create, get and verify; `url` and
-  `command` from share; `kind` and `path` of each wrong file from verify.
+  `command` from share; `magnet` (and `info_hash`) from share and seed; `kind` and `path` of each wrong file from verify.
 """
 
 import json
