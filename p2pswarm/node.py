@@ -18,6 +18,8 @@ from typing_extensions import override
 
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.discovery.late import LateFetch
+from p2pswarm.discovery.lsd import Lsd, LsdSource
+from p2pswarm.discovery.source import PeerSource
 from p2pswarm.discovery.trackers import Trackers
 from p2pswarm.disk.handles import Shelf, disk_error
 from p2pswarm.disk.locate import Place, locate
@@ -30,6 +32,7 @@ from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.magnets import Magnets, Tiers
+from p2pswarm.net.multicast import interfaces
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
@@ -39,6 +42,7 @@ from p2pswarm.swarm.dialer import Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted
 from p2pswarm.swarm.metadata import MetadataSwarm
+from p2pswarm.swarm.ranking import Ranking
 from p2pswarm.swarm.status import MetadataStatus, Status
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HandshakeFramer
@@ -108,6 +112,7 @@ class Node:
         self._is_open = False
         self._key = self._dice.getrandbits(32)
         self._places = Places(self.settings.max_connections)
+        self._lsd: Lsd | None = None
         self._network_settings = networks or NetworkSettings()
         self._networks: Networks | None = None
 
@@ -164,6 +169,9 @@ class Node:
         magnets = Magnets(kept, disk, surroundings, self._finding, self._torrents)
         self._machinery = _Machinery(disk, fetch, desk, surroundings, magnets)
         await self._port.open()
+        if self.settings.lsd:
+            self._lsd = Lsd(self._listens_on, self._dice)
+            await self._lsd.open(interfaces(self._port.hosts))
         self._is_open = True
 
     async def aclose(self) -> None:
@@ -174,6 +182,8 @@ class Node:
         magnets = [self._machinery.magnets.aclose()] if self._machinery is not None else []
         torrents = (self.remove(torrent) for torrent in list(self._torrents.values()))
         await asyncio.gather(*magnets, *torrents)
+        if self._lsd is not None:
+            self._lsd.close()
         await self._port.close()
         if self._machinery is not None:
             await self._machinery.fetch.aclose()
@@ -272,9 +282,9 @@ class Node:
         return metainfo, path, torrent_data
 
     def _finding_of(self, metainfo: Metainfo) -> Finding:
-        return self._finding(metainfo.info_hash, metainfo.trackers)
+        return self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
 
-    def _finding(self, info_hash: InfoHash, tiers: Tiers) -> Finding:
+    def _finding(self, info_hash: InfoHash, tiers: Tiers, *, private: bool = False) -> Finding:
         ours = self._working()
         trackers = Trackers(
             tiers,
@@ -286,7 +296,13 @@ class Node:
             clock=asyncio.get_running_loop().time,
             key=self._key,
         )
-        return Finding(info_hash, ours.surroundings, trackers)
+        return Finding(
+            info_hash, ours.surroundings, trackers, () if private else self._sources(info_hash)
+        )
+
+    def _sources(self, info_hash: InfoHash) -> tuple[PeerSource, ...]:
+        """Where peers of a torrent that is not private are found beside its trackers."""
+        return () if self._lsd is None else (LsdSource(self._lsd, info_hash),)
 
     def _started(self, torrent: Torrent, start: asyncio.Task[None]) -> None:
         """It was cancelled, or lives on by itself. Anything else is a bug of ours, and nobody waits here."""
@@ -352,6 +368,8 @@ class Node:
             places=self._places,
             turns=Turns(SEEDS_ANNOUNCED),
             torrents=lambda: len(self._torrents),
+            ranking=Ranking(),
+            pex=self.settings.pex,
         )
 
     def _greet(self, stream: Stream) -> None:

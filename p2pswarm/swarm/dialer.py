@@ -18,6 +18,7 @@ from p2pswarm.net.rate import Limiter
 from p2pswarm.swarm.addresses import AddressBook
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.greeting import HANDSHAKE_TIME, Asking, Greeted
+from p2pswarm.swarm.ranking import Ranking
 from p2pswarm.wire.peer import HandshakeFramer
 
 __all__ = ["Dialer", "Places", "Surroundings", "Turns"]
@@ -71,6 +72,8 @@ class Surroundings:
     places: Places
     turns: Turns  # of seeds that start, to announce themselves
     torrents: Callable[[], int]  # how many the node has
+    ranking: Ranking
+    pex: bool  # whether peers exchange addresses
 
 
 class Dialer:
@@ -100,7 +103,7 @@ class Dialer:
         room = min(MOST_DIALING, self._node.max_peers - len(connected)) - self._dialing
         if room <= 0 or not self._node.places.free:
             return
-        for address in self._book.due(self._node.clock(), room):
+        for address in self._book.due(self._node.clock(), room, self._node.ranking.of):
             if address in connected:
                 self._book.greeted(address)
             else:
