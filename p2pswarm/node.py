@@ -103,8 +103,12 @@ class Node:
         self._dice = dice or Random()
         self.me = PeerId.new(self._dice)
         self._port = Port(self.settings.bind, self.settings.port)
-        self._port.route(Guest.PEER_WIRE, self._greet)
+        if self.settings.encryption != "require":
+            self._port.route(Guest.PEER_WIRE, self._greet)
+        if self.settings.encryption != "off":
+            self._port.route(Guest.OBFUSCATED, self._greet_obfuscated)
         self._torrents: dict[InfoHash, Torrent] = {}
+        self._hidden: dict[bytes, InfoHash] = {}  # theirs, by what encrypted handshakes say instead
         self._starts: dict[InfoHash, asyncio.Task[None]] = {}  # of torrents that are checked
         self._pieces = BufferPool(self.settings.memory)
         self._reads = BufferPool(READ_BUDGET)
@@ -233,6 +237,7 @@ class Node:
         for address in peers:
             torrent.add_peer(address)
         self._torrents[metainfo.info_hash] = torrent
+        self._hidden[metainfo.info_hash.obfuscated] = metainfo.info_hash
         start = self._starts[metainfo.info_hash] = asyncio.create_task(torrent.start())
         start.add_done_callback(partial(self._started, torrent))
         if swarm is not None:
@@ -296,9 +301,8 @@ class Node:
             clock=asyncio.get_running_loop().time,
             key=self._key,
         )
-        return Finding(
-            info_hash, ours.surroundings, trackers, () if private else self._sources(info_hash)
-        )
+        sources = () if private else self._sources(info_hash)
+        return Finding(info_hash, ours.surroundings, trackers, sources)
 
     def _sources(self, info_hash: InfoHash) -> tuple[PeerSource, ...]:
         """Where peers of a torrent that is not private are found beside its trackers."""
@@ -335,6 +339,7 @@ class Node:
         await torrent.close()
         if self._torrents.get(torrent.info_hash) is torrent:
             del self._torrents[torrent.info_hash]
+            del self._hidden[torrent.info_hash.obfuscated]
 
     def _working(self) -> _Machinery:
         """Raises HostError when the node is not open."""
@@ -356,6 +361,8 @@ class Node:
         loop = asyncio.get_running_loop()
         return Surroundings(
             port=self._port,
+            dials=(self._port.dial,),
+            encryption=self.settings.encryption,
             me=self.me,
             down=Limiter(self.settings.down_limit, loop.time, loop.call_later),
             up=Limiter(self.settings.up_limit, loop.time, loop.call_later),
@@ -374,10 +381,26 @@ class Node:
 
     def _greet(self, stream: Stream) -> None:
         """Somebody speaks BitTorrent; what about, its handshake will say."""
-        answering = Answering(
+        stream.switch(HandshakeFramer(self._port.scratch), self._answering(stream))
+
+    def _greet_obfuscated(self, stream: Stream) -> None:
+        """Somebody says noise: a handshake may be hidden in it."""
+        from p2pswarm.swarm.obfuscation import answer_obfuscated
+
+        encryption, scratch = self.settings.encryption, self._port.scratch
+        answering = self._answering(stream)
+        answer_obfuscated(stream, answering, self._revealed, encryption, self._dice, scratch)
+
+    def _revealed(self, mark: bytes) -> InfoHash | None:
+        """The swarm of ours that a hidden handshake means; magnets are few."""
+        swarms = self._machinery.magnets.swarms if self._machinery else ()
+        magnet = (info_hash for info_hash in swarms if info_hash.obfuscated == mark)
+        return self._hidden.get(mark) or next(magnet, None)
+
+    def _answering(self, stream: Stream) -> Answering:
+        return Answering(
             stream, self.me, self._host_of(stream), lambda _: self._port.admitted(stream)
         )
-        stream.switch(HandshakeFramer(self._port.scratch), answering)
 
     def _host_of(self, stream: Stream) -> Callable[[InfoHash], Callable[[Greeted], None] | None]:
         def find(info_hash: InfoHash) -> Callable[[Greeted], None] | None:

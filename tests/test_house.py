@@ -26,6 +26,7 @@ OWNERS = {
     "p2pswarm/cli/magnets.py": "`add_magnet` cancels the adding and waits for it",
     "p2pswarm/cli/health.py": "`beating` cancels its heartbeat and waits for it",
     "p2pswarm/cli/networking.py": "`watching` cancels its watch and waits for it",
+    "p2pswarm/cli/visiting.py": "`visiting` cancels the keeping of the table and waits for it",
     "p2pswarm/cli/running.py": "`Stop.unless` and `Stop.sleep` wait for what they start",
 }
 

@@ -11,6 +11,7 @@ The one hard thing: nothing that a peer says can be checked yet. What it costs i
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from typing_extensions import override
 
@@ -156,8 +157,7 @@ class MetadataPeer:
 
     def handed_on(self) -> Greeted:
         """The connection, and what was said on it."""
-        who = self.who
-        return Greeted(who.stream, who.peer_id, who.reserved, who.outgoing, self.heard)
+        return replace(self.who, heard=self.heard)
 
     @override
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
 
+from p2pswarm.discovery.dht.bloom import scraped
 from p2pswarm.discovery.dht.network import Network
 from p2pswarm.discovery.dht.store import PeerStore
 from p2pswarm.discovery.dht.tokens import Tokens
@@ -99,9 +100,11 @@ class Answers:
         if query.info_hash is None:
             return _missing("info_hash")
         reply = self.nearest(query, address)
-        family = family_of(address)
+        family, now = family_of(address), self._clock()
+        if query.scrape:
+            seeds, others = scraped(self._store.members(query.info_hash, family, now))
+            return replace(reply, seeds=seeds, peers=others)
         most = min(_MOST_PEERS, (MAX_REPLY - _size(reply, query, address)) // _EACH_PEER[family])
-        now = self._clock()
         peers = self._store.peers(
             query.info_hash, family, now, self._dice, most, noseed=query.noseed
         )

@@ -71,7 +71,10 @@ class DhtStatus:
 
 
 class Dht:
-    """`dice` nobody can guess (`SystemRandom`, but for tests); `resolve` finds the addresses of names."""
+    """`dice` nobody can guess (`SystemRandom`, but for tests); `resolve` finds the addresses of names.
+
+    Who is only `visiting` asks and does not answer, and says so (BEP 43).
+    """
 
     def __init__(
         self,
@@ -84,8 +87,10 @@ class Dht:
         bootstrap: Sequence[Address] = (),
         saved: SavedTable | None = None,
         resolve: Callable[[Sequence[Address]], Awaitable[Sequence[Address]]] | None = None,
+        visiting: bool = False,
     ) -> None:
         self._send, self._dice, self._clock = send, dice, clock
+        self._visiting = visiting
         self._bootstrap, self._resolve = tuple(bootstrap), resolve or _places
         known = saved or SavedTable()
         self.networks = {each: Network(each, known.ids.get(each), dice) for each in families}
@@ -111,7 +116,8 @@ class Dht:
             return
         message = read_message(data)
         if isinstance(message, Query):
-            self._asked(message, address, network)
+            if not self._visiting:
+                self._asked(message, address, network)
         else:
             self._asking.end(message, address)
 
@@ -199,6 +205,10 @@ class Dht:
                 if peer.dialable and near_enough(peer, contact.address):
                     found(peer)
 
+        for family in self.networks:  # we are one of those who are told
+            for peer, seed in self.store.members(info_hash, family, self._clock()):
+                if not (noseed and seed):
+                    found(peer)
         return await self.lookup(Query(method=GET_PEERS, info_hash=info_hash, noseed=noseed), heard)
 
     # Keeping the tables
@@ -305,7 +315,7 @@ class Dht:
             query,
             transaction=number,
             id=network.id,
-            read_only=self._reach.read_only(self._clock()),
+            read_only=self._read_only(),
             want=frozenset(self.networks) if len(self.networks) > 1 else None,
         )
         data = query.encode()
@@ -337,8 +347,11 @@ class Dht:
             },
             len(self.store),
             len(self._asking),
-            self._reach.read_only(self._clock()),
+            self._read_only(),
         )
+
+    def _read_only(self) -> bool:
+        return self._visiting or self._reach.read_only(self._clock())
 
     def saved(self) -> SavedTable:
         """For the next start."""
