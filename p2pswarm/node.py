@@ -38,6 +38,7 @@ from p2pswarm.swarm.dialer import Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted
 from p2pswarm.swarm.metadata import MetadataSwarm
+from p2pswarm.swarm.ranking import Ranking
 from p2pswarm.swarm.status import MetadataStatus, Status
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HandshakeFramer
@@ -329,6 +330,7 @@ class Node:
             places=self._places,
             turns=Turns(SEEDS_ANNOUNCED),
             torrents=lambda: len(self._torrents),
+            ranking=Ranking(),
             pex=self.settings.pex,
         )
 

@@ -23,6 +23,7 @@ from p2pswarm.cli.running import Stop, StoppedError, run
 from p2pswarm.cli.transfer import seed_until_stopped
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.errors import HostError, NetworkError
+from p2pswarm.formats.ids import Address
 from p2pswarm.net.binding import ANY, bound_addresses
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ async def _share(
                 await stop.unless(asyncio.Event().wait())
                 return Exit.OK
             _tell(tracker, metainfo, sharing.host, report)
-            await seed_until_stopped(node, metainfo, path, report, stop)
+            here = Address(urlsplit(announce).hostname or "", node.port)
+            peers = [here] if here.dialable else []  # a name has no place in a link
+            await seed_until_stopped(node, metainfo, path, report, stop, peers)
     finally:
         await tracker.aclose()
     return Exit.OK

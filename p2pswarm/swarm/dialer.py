@@ -29,6 +29,7 @@ from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.swarm.addresses import AddressBook
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.greeting import HANDSHAKE_TIME, Asking, Greeted
+from p2pswarm.swarm.ranking import Ranking
 from p2pswarm.wire.framer import Framer
 from p2pswarm.wire.peer import HandshakeFramer
 
@@ -92,7 +93,8 @@ class Surroundings:
     places: Places
     turns: Turns  # of seeds that start, to announce themselves
     torrents: Callable[[], int]  # how many the node has
-    pex: bool = True  # whether peers exchange addresses
+    ranking: Ranking
+    pex: bool  # whether peers exchange addresses
 
 
 class Dialer:
@@ -122,7 +124,7 @@ class Dialer:
         room = min(MOST_DIALING, self._node.max_peers - len(connected)) - self._dialing
         if room <= 0 or not self._node.places.free:
             return
-        for address in self._book.due(self._node.clock(), room):
+        for address in self._book.due(self._node.clock(), room, self._node.ranking.of):
             if address in connected:
                 self._book.greeted(address)
             else:

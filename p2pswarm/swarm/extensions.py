@@ -72,6 +72,7 @@ class ExtensionHome(Protocol):
     def clock(self) -> float: ...
     def neighbours(self) -> Mapping[Address, PexFlag]: ...
     def found(self, address: Address) -> None: ...
+    def seen_as(self, voter: Address, ip: bytes) -> None: ...
 
 
 class Extensions:
@@ -123,6 +124,8 @@ class Extensions:
     def _got_hello(self, hello: ExtendedHandshake) -> None:
         self.hello = self.hello.and_then(hello)
         self._peer.introduced(self.hello)
+        if hello.yourip:
+            self._home.seen_as(self._peer.stream.remote, hello.yourip)
         if self._teller is None:
             self._teller = PexTeller(self._peer.address)
 

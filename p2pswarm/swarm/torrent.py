@@ -652,6 +652,10 @@ class Torrent:
     def connected(self) -> set[Address]:
         return {peer.address for peer in self.peers.values()}
 
+    def seen_as(self, voter: Address, ip: bytes) -> None:
+        """A peer says where it sees us."""
+        self._node.ranking.seen_as(voter, ip)
+
     def neighbours(self) -> dict[Address, PexFlag]:
         """Whom we are connected to, and where they listen, as far as they said."""
         told = ((peer.address, peer.pex_flags) for peer in self.peers.values())
@@ -707,9 +711,19 @@ class Torrent:
             return "banned"
         if rival is not None and not who.replaces(rival.outgoing, self._node.me):
             return "a second connection from the same peer"
-        if rival is None and len(self.peers) >= self._node.max_peers:
+        full = rival is None and len(self.peers) >= self._node.max_peers
+        if full and not self._make_place(who.stream.remote):
             return "no place for more peers"
         return None
+
+    def _make_place(self, newcomer: Address) -> bool:
+        """Send away whoever matters least, if the newcomer matters more (BEP 40)."""
+        rank = self._node.ranking.of
+        least = min(self.peers.values(), key=lambda peer: rank(peer.stream.remote))
+        if rank(newcomer) <= rank(least.stream.remote):
+            return False
+        least.close(RemoteProtocolError("its place is another's"))
+        return True
 
     def _drop_peers(self, reason: Exception | None = None) -> None:
         for peer in list(self.peers.values()):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.wire.tracker import Counts, ScrapeReply
 from tests.support.foreign import Client, makes_empty_files, until
@@ -89,6 +90,11 @@ class Lab:
         return self.announce.replace("http", "udp", 1)
 
     @property
+    def link(self) -> str:
+        """A magnet link that names the torrent and its tracker."""
+        return str(Magnet.of(Metainfo.from_file(self.torrent)))
+
+    @property
     def source(self) -> Path:
         """The folder that holds what is shared."""
         return self.home / "source"
@@ -111,9 +117,10 @@ class Lab:
             assert running.stop() == 0, running.stderr
 
     @contextmanager
-    def get(self, *options: object, name: str = "get") -> Iterator[Program]:
+    def get(self, *options: object, name: str = "get", source: object = None) -> Iterator[Program]:
+        """Of the torrent, or of a `source` that says less."""
         place = ("--bind", self.new_address(), "--port", 0, "--json")
-        arguments = ("get", self.torrent, "-o", self.folder(name), *place, *options)
+        arguments = ("get", source or self.torrent, "-o", self.folder(name), *place, *options)
         with program(self.home / name, *arguments) as running:
             yield running
 
@@ -130,10 +137,13 @@ class Lab:
 
     @contextmanager
     def foreign_get(
-        self, start: Callable[..., AbstractContextManager[C]], **options: object
+        self,
+        start: Callable[..., AbstractContextManager[C]],
+        source: object = None,
+        **options: object,
     ) -> Iterator[C]:
         home = self.home / start.__name__
-        place = (home, self.torrent, self.folder(start.__name__), self.new_address())
+        place = (home, source or self.torrent, self.folder(start.__name__), self.new_address())
         with start(*place, **options) as client:
             yield client
 

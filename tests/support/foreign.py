@@ -111,7 +111,7 @@ class _Libtorrent:
 @contextmanager
 def libtorrent(
     home: Path,
-    torrent: Path,
+    torrent: Path | str,
     folder: Path,
     host: str,
     *,
@@ -153,7 +153,7 @@ class _Aria2:
 @contextmanager
 def aria2(
     home: Path,
-    torrent: Path,
+    torrent: Path | str,
     folder: Path,
     host: str,
     *,
@@ -221,7 +221,7 @@ def makes_empty_files(client: Callable[..., object]) -> bool:
 
 @contextmanager
 def transmission(
-    home: Path, torrent: Path, folder: Path, host: str, *, seed: bool = False
+    home: Path, torrent: Path | str, folder: Path, host: str, *, seed: bool = False
 ) -> Iterator[_Transmission]:
     """It seeds when all data lies in `folder`. It dials nobody in 127.0.0.0/8, but accepts from there."""
     _require(shutil.which("transmission-daemon") is not None, "transmission-daemon")
