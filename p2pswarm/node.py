@@ -354,7 +354,11 @@ class Node:
 
     def _answering(self, stream: Stream) -> Answering:
         return Answering(
-            stream, self.me, self._host_of(stream), lambda _: self._port.admitted(stream)
+            stream,
+            self.me,
+            self._host_of(stream),
+            lambda _: self._port.admitted(stream),
+            dht=self._working().surroundings.dht is not None,
         )
 
     def _host_of(self, stream: Stream) -> Callable[[InfoHash], Callable[[Greeted], None] | None]:

@@ -321,6 +321,9 @@ class MetadataSwarm:
     def progress(self) -> Progress:
         return Progress(0, 0, UNKNOWN_LEFT)
 
+    def unreached(self, address: Address) -> None:
+        """Its peers are not asked to introduce anybody: what they know of others is kept for the torrent."""
+
     def dialing(self) -> None:
         """It ticks anyway."""
 
