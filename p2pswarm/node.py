@@ -33,6 +33,7 @@ from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
 from p2pswarm.swarm.dialer import Places, Surroundings, Turns
+from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted
 from p2pswarm.swarm.status import Status
 from p2pswarm.swarm.torrent import Torrent
@@ -217,7 +218,8 @@ class Node:
             clock=asyncio.get_running_loop().time,
             key=self._key,
         )
-        torrent = Torrent(metainfo, torrent_data, path, trackers, ours.surroundings)
+        finding = Finding(metainfo.info_hash, ours.surroundings, trackers)
+        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
         for address in peers:
             torrent.add_peer(address)
         self._torrents[metainfo.info_hash] = torrent

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm import Address, NetworkSettings, Node, Settings
+from p2pswarm import Address, NetworkSettings, Node
+from tests.support.quiet import quiet
 from tracker.napster.server import NapsterServer, NapsterSettings
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -82,7 +83,7 @@ async def test_search(tmp_path: Path, file: Path) -> None:
     server = NapsterServer(NapsterSettings(host="127.0.0.1", port=0))
     await server.start()
     address = Address("127.0.0.1", server.port)
-    settings = Settings(port=0, bind="127.0.0.2", data_dir=tmp_path / "home")
+    settings = quiet(port=0, bind="127.0.0.2", data_dir=tmp_path / "home")
     try:
         async with Node(settings, NetworkSettings(napster_server=address)) as node:
             catalog = await node.networks.share([file.parent])
@@ -102,7 +103,7 @@ async def test_search(tmp_path: Path, file: Path) -> None:
 
 
 async def test_gnutella(tmp_path: Path, file: Path) -> None:
-    settings = Settings(port=0, bind="127.0.0.2", data_dir=tmp_path / "home")
+    settings = quiet(port=0, bind="127.0.0.2", data_dir=tmp_path / "home")
     async with Node(settings, NetworkSettings(gnutella_role="ultrapeer")) as node:
         catalog = await node.networks.share([file.parent])
         await node.networks.join("gnutella")
@@ -119,7 +120,7 @@ async def test_gnutella(tmp_path: Path, file: Path) -> None:
 
 
 async def test_supernode(tmp_path: Path, file: Path) -> None:
-    settings = Settings(port=0, bind="127.0.0.2", data_dir=tmp_path / "home")
+    settings = quiet(port=0, bind="127.0.0.2", data_dir=tmp_path / "home")
     async with Node(settings) as node:
         catalog = await node.networks.share([file.parent])
         await node.networks.join("supernode")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.config import NetworkSettings
 from p2pswarm.errors import HostError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
@@ -20,6 +20,7 @@ from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.search import Find
 from p2pswarm.swarm.events import PeerBanned, Seeding
 from tests.support.liar import Liar
+from tests.support.quiet import quiet
 from tests.support.scripted_napster import PATIENCE
 from tracker.napster.server import NapsterServer, NapsterSettings
 
@@ -50,7 +51,7 @@ class Town:
     ) -> Node:
         self._number += 1
         home = self.folder / f"home{self._number}"
-        settings = Settings(
+        settings = quiet(
             port=0,
             bind=f"127.0.0.{self._number}",
             data_dir=home,
@@ -323,7 +324,7 @@ async def test_what_is_not_set_up_or_not_joined_is_said(town: Town, tmp_path: Pa
     hit = Hit("a", 1, "napster", nick="bob", info_hash=None)
     with pytest.raises(NetworkError, match="napster was not joined"):
         await node.download(hit, save_to=tmp_path)
-    async with Node(Settings(port=0, bind="127.0.0.50", data_dir=tmp_path / "x")) as bare:
+    async with Node(quiet(port=0, bind="127.0.0.50", data_dir=tmp_path / "x")) as bare:
         with pytest.raises(HostError, match="which Napster server"):
             await bare.networks.join("napster")
         with pytest.raises(HostError, match="no network is set up: name a Gnutella host"):
@@ -333,7 +334,7 @@ async def test_what_is_not_set_up_or_not_joined_is_said(town: Town, tmp_path: Pa
 async def test_who_is_closed_while_it_joins_is_in_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = Node(Settings(port=0, bind="127.0.0.50", data_dir=tmp_path / "x"))
+    node = Node(quiet(port=0, bind="127.0.0.50", data_dir=tmp_path / "x"))
     await node.open()
     real, taken, go_on = node.networks._made, asyncio.Event(), asyncio.Event()
 

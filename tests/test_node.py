@@ -41,6 +41,7 @@ from p2pswarm.swarm.events import (
 )
 from p2pswarm.swarm.torrent import Torrent
 from tests.support.loops import on_every_loop
+from tests.support.quiet import quiet
 from tracker.app import TrackerService
 from tracker.config import TrackerSettings
 
@@ -97,7 +98,7 @@ def content(path: Path) -> dict[str, bytes]:
 def settings(tmp_path: Path) -> Callable[..., Settings]:
     def make(name: str = "one", **more: Any) -> Settings:
         more = {"port": 0, "bind": "127.0.0.1", "data_dir": tmp_path / f"{name}-state", **more}
-        return Settings(**more)
+        return quiet(**more)
 
     return make
 
@@ -157,8 +158,8 @@ def test_on_every_loop(encryption: str, tmp_path_factory: pytest.TempPathFactory
         tmp_path = tmp_path_factory.mktemp("x")
         meta = made(tmp_path / "a", 3_000_000)
         common = {"port": 0, "bind": "127.0.0.1", "encryption": encryption}
-        one = Settings(data_dir=tmp_path / "1", **common)
-        two = Settings(data_dir=tmp_path / "2", **common)
+        one = quiet(data_dir=tmp_path / "1", **common)
+        two = quiet(data_dir=tmp_path / "2", **common)
         async with Node(one) as seed, Node(two) as leech:
             await reach(await seed.add(meta, data=tmp_path / "a"), Seeding)
             torrent = await leech.add(meta, save_to=tmp_path / "b", peers=[address(seed)])

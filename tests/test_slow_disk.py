@@ -24,6 +24,7 @@ from p2pswarm.swarm.events import Seeding, StateChanged
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import Hello, Ident, Reserved
 from tests.support.disks import SlowStorage
+from tests.support.quiet import quiet
 
 WRITE = 0.3  # seconds
 PIECE = 128 << 10
@@ -97,7 +98,7 @@ def made(folder: Path, pieces: int) -> Metainfo:
 
 
 def settings(folder: Path) -> Settings:
-    return Settings(port=0, bind="127.0.0.1", data_dir=folder)
+    return quiet(port=0, bind="127.0.0.1", data_dir=folder)
 
 
 async def seeded(node: Node, meta: Metainfo, data: Path) -> Torrent:

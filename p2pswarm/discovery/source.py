@@ -1,4 +1,4 @@
-"""The door of every source of peers: trackers now, other networks later.
+"""The door of every source of peers: trackers, DHT, the local network.
 
 A source runs as one task of its torrent and hands over every address it hears of. It does not know whom
 the torrent dials, and it does not remember what it has handed over.
@@ -27,6 +27,9 @@ class PeerSource(Protocol):
 
     async def run(self, progress: Callable[[], Progress], found: Callable[[Address], None]) -> None:
         """Search until `leave()` or cancellation; `progress` is asked whenever somebody wants to know."""
+
+    def need_more(self) -> None:
+        """The torrent is short of peers: search sooner than otherwise, as far as that is polite."""
 
     async def leave(self) -> None:
         """Stop searching and say good-bye, as far as that is possible in two seconds."""

@@ -30,6 +30,7 @@ __all__ = [
     "Metainfo",
     "build",
     "default_piece_length",
+    "read_url",
 ]
 
 MAX_PIECES = 0x200000  # libtorrent's limit
@@ -139,6 +140,26 @@ class Metainfo:
             raise MetainfoError(f"larger than {bencode.MAX_SIZE >> 20} MiB, which no torrent is")
         return cls.from_bytes(data)
 
+    @classmethod
+    def from_info(
+        cls,
+        info: bytes,
+        *,
+        trackers: Sequence[Sequence[str]] = (),
+        web_seeds: Sequence[str] = (),
+    ) -> Self:
+        """A torrent around an info dictionary that peers gave, byte for byte: its hash is its name.
+
+        Raises BencodeError, MetainfoError, and ValueError for a tracker or web seed that is no URL.
+        """
+        before = bencode.encode(_announce(trackers))[1:-1]
+        seeds = [_checked_url(url).encode() for url in web_seeds]
+        after = bencode.encode({b"url-list": seeds})[1:-1] if seeds else b""
+        torrent = cls.from_bytes(b"d" + before + b"4:info" + info + after + b"e")
+        if torrent.info_hash != sha1(info, usedforsecurity=False).digest():
+            raise MetainfoError("info is followed by something else")
+        return torrent
+
     @property
     def total(self) -> int:
         """Bytes of all files, pad files too."""
@@ -244,7 +265,7 @@ def _announce(tiers: Sequence[Sequence[str]]) -> dict[bytes, object]:
 
 
 def _checked_url(url: str) -> str:
-    if _url(url.encode(errors="replace")) != url:
+    if read_url(url.encode(errors="replace")) != url:
         raise ValueError(f"{paths.shown(url)} is not a URL")
     return url
 
@@ -392,11 +413,12 @@ def _trackers(torrent: dict[bytes, Any]) -> tuple[tuple[str, ...], ...]:
 def _urls(value: object) -> Iterable[str]:
     """The URLs of one string or of a list of strings, each once; junk is dropped."""
     items = value if isinstance(value, list) else [value]
-    urls = (_url(item) for item in items if isinstance(item, bytes))
+    urls = (read_url(item) for item in items if isinstance(item, bytes))
     return dict.fromkeys(url for url in urls if url is not None)
 
 
-def _url(raw: bytes) -> str | None:
+def read_url(raw: bytes) -> str | None:
+    """The URL, of whatever scheme; None for what is none, or longer than anybody needs."""
     try:
         text = raw.decode().strip() if len(raw) <= _MAX_URL else ""
     except UnicodeDecodeError:

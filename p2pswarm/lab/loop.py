@@ -129,6 +129,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return near, ours
 
     @override
+    def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:  # type: ignore[override]
+        raise NotImplementedError("there are no sockets in a virtual world")
+
+    @override
     async def create_datagram_endpoint(  # type: ignore[override]
         self, factory: Any, local_addr: Any = None, **_: Any
     ) -> Any:

@@ -14,6 +14,7 @@ import errno
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import Random
 
 from typing_extensions import override
 
@@ -22,6 +23,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.net.binding import ANY, Family, bound_addresses, family_of
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.net.udp import DatagramHandler, Datagrams
+from p2pswarm.net.utp import Utp
 from p2pswarm.wire.framer import Framer, Scratch
 from p2pswarm.wire.sniff import DatagramGuest, Guest, SniffFramer
 
@@ -67,6 +69,7 @@ class Port:
         self._hosts: tuple[str, ...] = ()  # once open: whose addresses are bound
         self._servers: tuple[asyncio.Server, ...] = ()
         self._datagrams = Datagrams()
+        self._utp: Utp | None = None
 
     def route(self, guest: Guest, welcome: Callable[[Stream], None]) -> None:
         """Who takes care of this kind of guest."""
@@ -91,6 +94,13 @@ class Port:
     def route_datagrams(self, guest: DatagramGuest, handler: DatagramHandler) -> None:
         """Who takes care of datagrams of this kind; before `open`, or `open_datagrams` afterwards."""
         self._datagrams.route(guest, handler)
+
+    def speak_utp(self, dice: Random) -> None:
+        """Let people come by uTP too, and dial them so; before `open`. May be called again."""
+        if self._utp is None:
+            self._utp = Utp(self._datagrams.send_row, self.knock, dice)
+            self._datagrams.take = self._utp.take
+            self.route_datagrams(DatagramGuest.UTP, self._utp.got)
 
     async def open(self) -> None:
         """Listen, and hear datagrams if they are routed.
@@ -182,6 +192,16 @@ class Port:
         )
         return stream
 
+    async def dial_utp(
+        self, address: Address, framer: Framer, conversation: Conversation
+    ) -> Stream:
+        """Connect by uTP. Raises OSError."""
+        if self._utp is None:
+            raise OSError(errno.EPROTONOSUPPORT, "uTP is off")
+        stream = Stream(framer, conversation)
+        await self._utp.dial(address, stream)
+        return stream
+
     def _source_for(self, address: Address) -> str | None:
         """The address that a connection begins at: the one that is bound; None when any will do.
 
@@ -222,6 +242,8 @@ class Port:
             server.close()
         for stream in list(self._at_door):
             stream.close()
+        if self._utp is not None:
+            self._utp.close()
         for server in servers:
             await server.wait_closed()
         await self._datagrams.close()

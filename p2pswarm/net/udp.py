@@ -9,15 +9,14 @@ in, or asks first for a sign that the address is real; that is up to the handler
 
 import asyncio
 import logging
-import socket
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from typing_extensions import override
 
 from p2pswarm.errors import RemoteError
 from p2pswarm.formats.ids import Address
+from p2pswarm.net.batches import BatchSocket
 from p2pswarm.net.binding import Family, family_of
 from p2pswarm.wire.sniff import DatagramGuest, sniff_datagram
 
@@ -46,9 +45,11 @@ class Datagrams:
 
     def __init__(self) -> None:
         self._handlers: dict[DatagramGuest, DatagramHandler] = {}
-        self._sockets: dict[Family | None, Endpoint] = {}
+        self._sockets: dict[Family | None, BatchSocket | Endpoint] = {}
         self._opening = asyncio.Lock()
         self.claim: Callable[[bytes, Address], bool] = _not_ours
+        self.take: Callable[[bytes, Address], bool] = _not_ours
+        """Asked first: whether it is of a connection that is known, and done with."""
 
     def route(self, guest: DatagramGuest, handler: DatagramHandler) -> None:
         """Who takes care of datagrams of this kind."""
@@ -64,9 +65,7 @@ class Datagrams:
         async with self._opening:
             family = family_of(host)
             if family not in self._sockets:
-                endpoint = Endpoint(self._received)
-                await _open(endpoint, host, number)
-                self._sockets[family] = endpoint
+                self._sockets[family] = await _open(self._received, host, number)
 
     def send(self, data: bytes, address: Address) -> None:
         """Whatever cannot be sent is dropped."""
@@ -77,6 +76,13 @@ class Datagrams:
         elif endpoint is not None:
             endpoint.send(data, (str(ip), address.port))
 
+    def send_row(self, row: Sequence[bytes], address: Address) -> None:
+        """One after the other; what there is no room for now waits, as far as it can."""
+        ip = address.ip
+        endpoint = None if ip is None else self._sockets.get(type(ip))
+        if endpoint is not None and address.dialable:
+            endpoint.send_row(row, (str(ip), address.port))
+
     async def close(self) -> None:
         """When it returns, the number is free."""
         sockets, self._sockets = self._sockets, {}
@@ -86,12 +92,13 @@ class Datagrams:
     def _received(self, data: bytes, address: Address) -> None:
         if not self._sockets:
             return
-        guest = sniff_datagram(data, lambda: self.claim(data, address))
-        handler = None if guest is None else self._handlers.get(guest)
-        if handler is None:
-            return
         try:
-            handler(data, address)
+            if self.take(data, address):
+                return
+            guest = sniff_datagram(data, lambda: self.claim(data, address))
+            handler = None if guest is None else self._handlers.get(guest)
+            if handler is not None:
+                handler(data, address)
         except RemoteError as error:
             log.debug("dropping a datagram from %s: %s", address, error)
 
@@ -110,6 +117,10 @@ class Endpoint(asyncio.DatagramProtocol):
             return
         if not transport.get_write_buffer_size():
             transport.sendto(data, to)
+
+    def send_row(self, row: Sequence[bytes], to: tuple[str, int]) -> None:
+        for data in row:
+            self.send(data, to)
 
     async def close(self) -> None:
         transport, self._transport = self._transport, None
@@ -138,20 +149,14 @@ class Endpoint(asyncio.DatagramProtocol):
         self._gone.set()
 
 
-async def _open(endpoint: Endpoint, host: str, number: int) -> None:
+async def _open(received: DatagramHandler, host: str, number: int) -> BatchSocket | Endpoint:
     """Raises OSError."""
-    loop = asyncio.get_running_loop()
-    if host != "::":
+    try:
+        return BatchSocket.open(host, number, received)
+    except NotImplementedError:  # a loop without file descriptors: in virtual time, and on Windows
+        endpoint, loop = Endpoint(received), asyncio.get_running_loop()
         await loop.create_datagram_endpoint(lambda: endpoint, local_addr=(host, number))
-        return
-    # Left to itself it would hear IPv4 too, and the number would be taken for the other socket.
-    with ExitStack() as undo:
-        sock = undo.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.setblocking(False)
-        sock.bind((host, number))
-        await loop.create_datagram_endpoint(lambda: endpoint, sock=sock)
-        undo.pop_all()
+        return endpoint
 
 
 def _not_ours(data: bytes, address: Address) -> bool:

@@ -28,6 +28,7 @@ MOST_BANS_PER_HOST = 3  # then the host itself is banned: several peers behind o
 @dataclass(slots=True)
 class _Known:
     trusted: bool = False
+    private: bool = False  # a tracker or the user named it
     proven: bool = False  # a handshake was completed
     failures: int = 0
     next_dial: float = 0.0
@@ -59,8 +60,10 @@ class AddressBook:
     def __len__(self) -> int:
         return len(self._known)
 
-    def add(self, address: Address, now: float, *, trusted: bool = False) -> None:
-        """Somebody says that a peer is there."""
+    def add(
+        self, address: Address, now: float, *, trusted: bool = False, private: bool = False
+    ) -> None:
+        """Somebody says that a peer is there; `private` if who says so may do so for a private torrent."""
         address = address.normal
         if not address.dialable or self.is_banned(address):
             return
@@ -70,6 +73,7 @@ class AddressBook:
                 return
             known = self._known[address] = _Known(next_dial=now)
         known.failures = min(known.failures, GIVE_UP - 1)
+        known.private |= private
         if trusted and not known.trusted:
             known.trusted, known.next_dial = True, now
             self._known.move_to_end(address, last=False)
@@ -123,6 +127,15 @@ class AddressBook:
             known.brief = known.brief + 1 if now - known.dialed < BRIEF else 0
             soon = min(FRIEND_EVERY * 2 ** min(known.brief, 10), FRIEND_AT_MOST)
             known.next_dial = now + (soon if useful else STRANGER_EVERY)
+
+    def keep_private(self) -> None:
+        """Forget whom others named than trackers and the user."""
+        for address in [address for address in self._known if not self.is_private(address)]:
+            del self._known[address]
+
+    def is_private(self, address: Address) -> bool:
+        known = self._known.get(address)
+        return known is not None and known.private
 
     def want_again(self, now: float) -> None:
         """Something is missing after all: who left because nothing was wanted any more is dialed soon."""

@@ -26,7 +26,7 @@ from p2pswarm.swarm.fast import allowed_fast_set
 from p2pswarm.swarm.greeting import Name
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.upload import BlockRange, Upload, UploadHome
-from p2pswarm.wire.extension import REQQ, ExtendedHandshake
+from p2pswarm.wire.extension.handshake import REQQ, ExtendedHandshake
 from p2pswarm.wire.peer import (
     AllowedFast,
     BitfieldMessage,
@@ -195,7 +195,7 @@ class Peer:
             port=self._home.port,
             reqq=REQQ,
             yourip=ip.packed if ip else b"",
-            upload_only=self._home.picker.done,
+            upload_only=self._home.picker.done or None,
         )
 
     def _grant_fast_pieces(self) -> None:
@@ -662,7 +662,8 @@ class Peer:
         self.client = hello.version or self.client
         self.reqq = hello.reqq or self.reqq
         self.depth = min(self.depth, self._most_depth())
-        self.upload_only = hello.upload_only
+        if hello.upload_only is not None:
+            self.upload_only = hello.upload_only
         if hello.port is not None and not self.outgoing:
             self.address = Address(self.stream.remote.host, hello.port)
 

@@ -1,7 +1,7 @@
 """One torrent: its life from check to seed, its peers, and what is told to whom.
 
-The peers do the talking, `PiecePicker` chooses pieces, `Choker` chooses peers, `AddressBook` knows whom to
-dial, `TorrentData` keeps the files. This room joins them: a piece is full -> store it; stored -> tell
+The peers do the talking, `PiecePicker` chooses pieces, `Choker` chooses peers, `Finding` knows whom to dial,
+`TorrentData` keeps the files. This room joins them: a piece is full -> store it; stored -> tell
 everybody; bad -> blame; once a second -> tick, and rarely while nobody is connected. All state belongs to
 the loop's thread; the only things that wait are the check at the start, dials, announces and checkpoints,
 each a task that `close` waits for.
@@ -17,7 +17,6 @@ from weakref import WeakSet
 from typing_extensions import override
 
 from p2pswarm.discovery.source import Progress
-from p2pswarm.discovery.trackers import Trackers
 from p2pswarm.disk.pool import Stored
 from p2pswarm.errors import (
     DiskError,
@@ -31,12 +30,11 @@ from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.net.rate import Meter
-from p2pswarm.swarm.addresses import AddressBook
 from p2pswarm.swarm.blame import Blame
 from p2pswarm.swarm.blocks import Blocks
 from p2pswarm.swarm.choker import RECHOKE_EVERY, Choker
 from p2pswarm.swarm.data import TorrentData
-from p2pswarm.swarm.dialer import Dialer, Surroundings
+from p2pswarm.swarm.dialer import Surroundings
 from p2pswarm.swarm.events import (
     Broadcast,
     Checking,
@@ -58,6 +56,7 @@ from p2pswarm.swarm.events import (
     TrackerFailed,
     TrackerReplied,
 )
+from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
 from p2pswarm.swarm.keeper import Keeper
 from p2pswarm.swarm.peer import Peer
@@ -76,11 +75,10 @@ TICK = 1.0  # seconds, while there are peers or something is under way
 CHECKPOINT_EVERY = 60.0  # seconds; what was written since is in the journal
 RETRY_DISK_EVERY = 5.0  # seconds, while the disk is full or failing
 LOOK_EVERY = 30.0  # seconds between looks at the files of a seed
-FEW_PEERS = 5  # with fewer a downloader asks its trackers for more, at most so often:
+FEW_PEERS = 5  # with fewer a downloader asks its sources for more, at most so often:
 HUNGRY_EVERY = 15.0  # seconds
 SEEDS_PART_AFTER = 5.0  # seconds that two seeds stay connected, so that both learn it
 CHORES_AT_END = 0.5  # seconds that chores on a hanging disk may hold the end
-LEAVE_TIME = 2.0  # seconds that saying goodbye to trackers may take
 QUIET_TICKS = (
     25.0  # a second at most, of all torrents of a node together that nobody is connected to
 )
@@ -94,7 +92,7 @@ class Torrent:
         metainfo: Metainfo,
         data: TorrentData,
         path: Path,
-        trackers: Trackers,
+        finding: Finding,
         node: Surroundings,
     ) -> None:
         self.metainfo = metainfo
@@ -103,8 +101,9 @@ class Torrent:
         self.error: Exception | None = None
         self.peers: dict[Name, Peer] = {}
         self.sources: list[RangeSource] = []  # hosts of other networks
-        self.trackers = trackers
-        trackers.told = self._tracker_told
+        self.finding = finding
+        self.trackers = finding.trackers
+        self.trackers.told = self._tracker_told
         # What a peer asks of its home
         self.info_hash = metainfo.info_hash
         self.piece_length = metainfo.piece_length
@@ -120,8 +119,6 @@ class Torrent:
         self._node = node
         self._data = data
         self._keeper = Keeper(data, self, metainfo.name)
-        self._book = AddressBook()
-        self._dialer = Dialer(self._book, node, metainfo.info_hash, self.welcome)
         self._blame = Blame()
         self._banned: WeakSet[Any] = WeakSet()  # peers and sources
         self._choker = Choker(node.upload_slots)
@@ -131,12 +128,10 @@ class Torrent:
         self._work: frozenset[asyncio.Task[None]] = _NO_TASKS
         self._alive = False  # from the end of the check until it is closed or fails
         self._alarm: asyncio.TimerHandle | None = None
-        self._announcing: asyncio.TimerHandle | None = None
         self._known = False  # the check is over: `picker.have` is true
         self._over = False
         self._feeding = False
         self._telling = False
-        self._dial_waits = False
         self._refusals = 0  # of the node's memory, as of the last tick
         self._due: dict[str, float] = {}
         self._down_meter, self._up_meter = Meter(5.0), Meter(5.0)
@@ -163,8 +158,7 @@ class Torrent:
 
     def add_peer(self, address: Address) -> None:
         """A peer the user named: tried at once and again."""
-        self._book.add(address, self.clock(), trusted=True)
-        self._dial_more()
+        self.finding.add(address)
 
     def add_source(self, host: RangeHost) -> None:
         """A host of another network that has our file, asked from the next tick on."""
@@ -221,13 +215,12 @@ class Torrent:
         else:
             self._alive = True
             self.disk_works()
-            if self.trackers.any:
-                wait = self._node.turns.wait(self.clock()) if self.picker.done else 0.0
-                self._announcing = self._loop.call_later(wait, self._announce)
+            self.finding.begin(self, self._turn())
             self._tick()
 
-    def _announce(self) -> None:
-        self.spawn(self.trackers.run(self.progress, self._found))
+    def _turn(self) -> float:
+        """Seconds until it may search. A seed waits for its turn: its trackers know it from before."""
+        return self._node.turns.wait(self.clock()) if self.picker.done else 0.0
 
     def stop(self, error: Exception) -> None:
         """It cannot go on, for a reason outside or for a bug of ours."""
@@ -242,10 +235,10 @@ class Torrent:
 
     def _rest(self) -> None:
         self._alive = self.asking = False
-        for timer in (self._alarm, self._announcing):
-            if timer is not None:
-                timer.cancel()
-        self._alarm = self._announcing = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self.finding.rest()
         for task in self._work:
             task.cancel()
         self._drop_peers()
@@ -266,23 +259,16 @@ class Torrent:
 
     async def _end(self) -> None:
         self._rest()
-        if self._work:
-            await asyncio.wait(self._work, timeout=CHORES_AT_END)
+        work = self._work | self.finding.tasks
+        if work:
+            await asyncio.wait(work, timeout=CHORES_AT_END)
         if not isinstance(self.state, Failed):
             self._enter(Stopped())
         async with asyncio.TaskGroup() as tasks:
-            if self._known and self.trackers.any:
-                tasks.create_task(self._leave())
+            tasks.create_task(self.finding.leave())
             await self._keeper.close(known=self._known)
         self._events.end()
         self._finished.set()
-
-    async def _leave(self) -> None:
-        try:
-            async with asyncio.timeout(LEAVE_TIME):
-                await self.trackers.leave()
-        except TimeoutError:
-            log.debug("%s: the trackers did not take our goodbye in time", self.metainfo.name)
 
     async def _check(self) -> None:
         have = await self._data.load(lambda done, total: self._enter(Checking(done, total)))
@@ -308,7 +294,7 @@ class Torrent:
             self._events.tell(StateChanged(state))
 
     def progress(self) -> Progress:
-        """For the trackers; `downloaded` and `uploaded` count this session, as BEP 3 wants."""
+        """For the sources; `downloaded` and `uploaded` count this session, as BEP 3 wants."""
         return Progress(self._uploaded, self._downloaded, self.picker.left)
 
     @property
@@ -351,7 +337,7 @@ class Torrent:
                 work()
         self._give_up_stranded()
         self._part_with_seeds(now)
-        self._dial_more()
+        self.finding.dial_more()
 
     def _chores(self) -> Iterator[tuple[str, float, Callable[[], None]]]:
         """What has to be done now and then as things stand: its name, every how many seconds, the work."""
@@ -364,17 +350,17 @@ class Torrent:
         if isinstance(self.state, Seeding):
             yield "look", LOOK_EVERY, self._keeper.look
         if self.asking and len(self.peers) < FEW_PEERS:
-            yield "more", HUNGRY_EVERY, self.trackers.need_more
+            yield "more", HUNGRY_EVERY, self.finding.need_more
 
     def _until_next_tick(self) -> float:
         """Seconds. Ten thousand torrents that nobody is connected to must cost next to nothing, so these
         tick only when something is due, and together a few times a second."""
-        under_way = self._dialer.busy or len(self.blocks) or isinstance(self.state, Checking)
+        under_way = self.finding.busy or len(self.blocks) or isinstance(self.state, Checking)
         coming = any(s.active or (self.asking and not s.over) for s in self.sources)
         if self.peers or coming or under_way or self._down_meter.rate or self._up_meter.rate:
             return TICK
         due = [self._due[chore] for chore, _, _ in self._chores()]
-        due.append(self._book.next_dial())
+        due.append(self.finding.book.next_dial())
         return max(TICK, self._node.torrents() / QUIET_TICKS, min(due) - self.clock())
 
     def _measure(self, now: float) -> None:
@@ -455,7 +441,7 @@ class Torrent:
         self._events.tell(Completed())
         self._enter(Seeding())
         self._finished.set()
-        self.trackers.completed()
+        self.finding.completed()
         self._keeper.settle()
 
     def _ban_all(self, guilty: set[Any]) -> None:
@@ -464,7 +450,7 @@ class Torrent:
                 continue  # another bad piece of it was on its way to the disk
             self._banned.add(peer)
             if isinstance(peer, Peer):
-                self._book.ban(peer.address, peer.name.peer_id)
+                self.finding.book.ban(peer.address, peer.name.peer_id)
             self._events.tell(PeerBanned(peer.address))
             log.warning("%s: %s sent bad data, banned", self.metainfo.name, peer.address)
             peer.close(RemoteProtocolError("sent bad data"))
@@ -563,7 +549,7 @@ class Torrent:
         they come back. They may have what we miss now."""
         self._finished.clear()
         self._drop_peers(HostError("we have less than we said"))
-        self._book.want_again(self.clock())
+        self.finding.book.want_again(self.clock())
 
     def checking(self, done: int, total: int) -> None:
         """A check in the middle of the work of a seed shows; one in a download or a pause does not."""
@@ -616,7 +602,7 @@ class Torrent:
         useful = self.picker.wants_from(peer.have) or not (
             self.picker.done and (peer.is_seed or peer.upload_only)
         )
-        self._book.left(peer.address, self.clock(), useful=useful)
+        self.finding.book.left(peer.address, self.clock(), useful=useful)
         self._events.tell(PeerLeft(peer.address, str(reason or "it closed the connection")))
         self._feed_soon()
         self._fill_slots()
@@ -646,26 +632,21 @@ class Torrent:
 
     # Peers
 
-    def _found(self, address: Address) -> None:
-        """A tracker names somebody, and often many in one go."""
-        self._book.add(address, self.clock())
-        if not self._dial_waits:
-            self._dial_waits = True
-            self.soon(self._dial_more)
+    def found(self, address: Address) -> None:
+        """A peer names another."""
+        self.finding.found(address)
+
+    def connected(self) -> set[Address]:
+        return {peer.address for peer in self.peers.values()}
+
+    def dialing(self) -> None:
+        self._wake()
 
     def _tracker_told(self, url: str, news: Reply | TrackerError) -> None:
         if isinstance(news, TrackerError):
             self._events.tell(TrackerFailed(url, str(news)))
         else:
             self._events.tell(TrackerReplied(url, len(news.addresses())))
-
-    def _dial_more(self) -> None:
-        self._dial_waits = False
-        if self._alive:
-            connected = {peer.address for peer in self.peers.values()}
-            self._dialer.dial_more(connected, self.spawn)
-            if self._dialer.busy:
-                self._wake()
 
     @property
     def shareable(self) -> bool:
@@ -702,7 +683,7 @@ class Torrent:
         rival = self.peers.get(who.name)
         if not self.ready:
             return "not ready"
-        if self._book.is_banned(who.stream.remote, who.peer_id):
+        if self.finding.book.is_banned(who.stream.remote, who.peer_id):
             return "banned"
         if rival is not None and not self._replaces(who, rival):
             return "a second connection from the same peer"

@@ -37,7 +37,9 @@ __all__ = [
     "Scrape",
     "ScrapeReply",
     "encode_failure",
+    "printable",
     "scrape_url",
+    "sensible_interval",
 ]
 
 MAX_QUERY = 8 << 10  # bytes; 100 escaped info-hashes have 7 100
@@ -215,8 +217,8 @@ class Reply:
         more, more6 = _read_peers(answer.get(b"peers6", b""), 18, peer_ids)
         least = answer.get(b"min interval")
         return cls(
-            interval=_clamp(answer.get(b"interval"), DEFAULT_INTERVAL),
-            min_interval=_clamp(least, 0) if _count(least) else None,
+            interval=sensible_interval(answer.get(b"interval")),
+            min_interval=sensible_interval(least) if _count(least) else None,
             peers=peers + more,
             peers6=peers6 + more6,
             peer_ids=peer_ids,
@@ -225,7 +227,7 @@ class Reply:
             downloaded=_count(answer.get(b"downloaded")),
             external_ip=_bytes(answer.get(b"external ip"), (4, 16)),
             trackerid=_bytes(answer.get(b"tracker id"), range(257)),
-            warning=_text(answer.get(b"warning message", b"")),
+            warning=printable(answer.get(b"warning message", b"")),
         )
 
 
@@ -417,7 +419,7 @@ def _read_body(body: bytes) -> dict[bytes, Any]:
     if not isinstance(answer, dict):
         raise FormatError("the tracker's answer is not a dictionary")
     if b"failure reason" in answer:
-        reason = _text(answer[b"failure reason"]) or "the tracker gave no reason"
+        reason = printable(answer[b"failure reason"]) or "the tracker gave no reason"
         raise TrackerError(reason, _retry_in(answer.get(b"retry in")))
     return answer
 
@@ -469,9 +471,10 @@ def _bytes(value: object, lengths: Sequence[int]) -> bytes:
     return value if isinstance(value, bytes) and len(value) in lengths else b""
 
 
-def _clamp(interval: object, default: int) -> int:
+def sensible_interval(interval: object) -> int:
+    """A tracker's number of seconds, clamped to what makes sense; the usual one when it gave none."""
     if not isinstance(interval, int):
-        return default
+        return DEFAULT_INTERVAL
     return min(max(interval, _SHORTEST), _LONGEST) if interval > 0 else _INSTEAD_OF_NONSENSE
 
 
@@ -479,7 +482,7 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and 0 <= value <= _LARGEST else None
 
 
-def _text(value: object) -> str:
+def printable(value: object) -> str:
     """One printable line of what a tracker says: it ends up on screens and in logs."""
     line = value[: 4 * _MAX_TEXT].decode("utf-8", "replace") if isinstance(value, bytes) else ""
     return "".join(c if c.isprintable() else " " for c in line).strip()[:_MAX_TEXT]

@@ -32,7 +32,7 @@ def test_the_honest_one_stays(tmp_path: Path, seed: int) -> None:
         liar.send(HaveAll(), Unchoke(), Interested())
         await torrent.finished()
         assert Address(home.name, 46881) in {peer.address for peer in torrent.peers.values()}
-        assert not torrent._book.is_banned(Address(home.name, 46881), seeding.me)
+        assert not torrent.finding.book.is_banned(Address(home.name, 46881), seeding.me)
         assert world.copy_of(node) == (folder / "file").read_bytes()
 
     assert simulate(tmp_path, story, seed) < 30

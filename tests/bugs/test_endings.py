@@ -36,7 +36,7 @@ def test_a_torrent_that_ends_takes_on_no_more_work(tmp_path: Path) -> None:
         await world.until(lambda: torrent.state == Downloading())
         removing = asyncio.create_task(node.remove(torrent))
         await asyncio.sleep(0.1)
-        torrent._found(Address("10.0.0.77", 1))
+        torrent.found(Address("10.0.0.77", 1))
         torrent._keeper.look()
         late = await Stranger.dial(world, world.host(), node)
         late.introduce(meta.info_hash, Reserved.ours(), PeerId.new(world.dice))

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.config import NetworkSettings
 from p2pswarm.errors import DiskError, HostError
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
 from p2pswarm.overlay.napster.accounts import Held
+from tests.support.quiet import quiet
 from tracker.napster.server import NapsterServer, NapsterSettings
 
 HERE = Address("Server.example", 8888)
@@ -34,7 +35,7 @@ async def serving(accounts: Path) -> AsyncIterator[Address]:
 
 
 async def come_and_go(home: Path, server: Address, password: str = "") -> str:
-    settings = Settings(port=0, bind="127.0.0.2", data_dir=home)
+    settings = quiet(port=0, bind="127.0.0.2", data_dir=home)
     networks = NetworkSettings(
         napster_server=server, napster_nick="alice", napster_password=password
     )

@@ -14,6 +14,7 @@ from p2pswarm.config import Settings
 from p2pswarm.errors import TargetExistsError
 from p2pswarm.node import Node
 from p2pswarm.swarm.data import TorrentData
+from tests.support.quiet import quiet
 from tests.test_node import SOON, made
 
 pytestmark = pytest.mark.usefixtures("no_complaints")
@@ -63,7 +64,7 @@ def never_made(*_args: Any, **_more: Any) -> TorrentData:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(bind="127.0.0.1", port=0, data_dir=tmp_path / "state")
+    return quiet(bind="127.0.0.1", port=0, data_dir=tmp_path / "state")
 
 
 async def cancelled(adding: "asyncio.Task[Any]", gate: Gate) -> None:

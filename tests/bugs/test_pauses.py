@@ -15,6 +15,7 @@ from p2pswarm.node import Node
 from p2pswarm.swarm import torrent as torrents
 from p2pswarm.swarm.events import Completed, Downloading, Paused, Seeding, StateChanged
 from tests.support.disks import FullStorage, WrappedStorage
+from tests.support.quiet import quiet
 from tests.support.world import World, simulate
 
 pytestmark = pytest.mark.sim
@@ -91,7 +92,7 @@ async def test_a_full_disk_under_threads_flickered(
 
     def settings(name: str) -> Settings:
         more: dict[str, Any] = {"disk_threads": 2, "data_dir": tmp_path / name}
-        return Settings(bind="127.0.0.1", port=0, **more)
+        return quiet(bind="127.0.0.1", port=0, **more)
 
     async with Node(settings("one")) as one, Node(settings("two")) as two:
         seed = await one.add(meta, data=folder)

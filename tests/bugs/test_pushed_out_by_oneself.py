@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.config import NetworkSettings
 from p2pswarm.errors import InUseError, NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
 from p2pswarm.overlay.napster import accounts
 from p2pswarm.overlay.napster.accounts import MOST_AT_ONCE, Held
 from tests.bugs.test_forgotten_password import serving
+from tests.support.quiet import quiet
 from tests.support.scripted_napster import client
 
 HERE = Address("127.0.0.1", 8888)
@@ -22,7 +23,7 @@ HERE = Address("127.0.0.1", 8888)
 async def alice(
     home: Path, server: Address, host: str, password: str = "pw"
 ) -> AsyncIterator[Node]:
-    settings = Settings(port=0, bind=host, data_dir=home)
+    settings = quiet(port=0, bind=host, data_dir=home)
     networks = NetworkSettings(
         napster_server=server, napster_nick="alice", napster_password=password
     )

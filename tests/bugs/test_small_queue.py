@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.formats.ids import BLOCK
-from p2pswarm.wire.extension import ExtendedHandshake
+from p2pswarm.wire.extension.handshake import ExtendedHandshake
 from p2pswarm.wire.peer import Extended, HaveAll, Unchoke
 from tests.support.singly import piece_head
 from tests.support.stranger import Stranger

@@ -31,6 +31,8 @@ def own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     for name in ("CONFIG", "DATA", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / "home"))
+    for name in ("DHT", "LSD"):  # nobody is looked for whom the test does not name
+        monkeypatch.setenv(f"P2PSWARM_{name}", "no")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
 

@@ -12,10 +12,10 @@ import pytest
 
 from p2pswarm.cli import health as room
 from p2pswarm.cli.health import STUCK_AFTER, Heartbeat, Pulse, beating, pulses, trouble
-from p2pswarm.config import Settings
 from p2pswarm.node import Node
 from tests.cli.conftest import Command
 from tests.support.processes import Program, program
+from tests.support.quiet import quiet
 
 WELL = Pulse("here", 7, "photos", "seeding")
 
@@ -140,7 +140,7 @@ async def test_where_no_heartbeat_can_be_written_the_node_works_all_the_same(
 ) -> None:
     (tmp_path / "health").write_text("in the way")
     notes: Any = _Notes()
-    settings = Settings(data_dir=tmp_path, bind="127.0.0.1", port=0)
+    settings = quiet(data_dir=tmp_path, bind="127.0.0.1", port=0)
     async with Node(settings) as node, beating(node, notes):
         assert node.port
     assert [text.partition(":")[0] for text in notes.texts] == [

@@ -121,7 +121,8 @@ class Swarm:
         self.name, self.share = name, share
         own = {"IMAGE": image, "SHARE": share, "TRACKER_PUBLISH": "127.0.0.1:", "JSON": "true",
                "NAPSTER_PUBLISH": "127.0.0.1:", "GNUTELLA_PUBLISH": "127.0.0.1:",
-               "HEALTH_EVERY": "1s", "TRACKER_INTERVAL": "2", **settings}  # fmt: skip
+               "HEALTH_EVERY": "1s", "TRACKER_INTERVAL": "2", "DHT": "false", "LSD": "false",
+               **settings}  # fmt: skip
         clean = {key: value for key, value in os.environ.items() if not key.startswith("P2PSWARM_")}
         self._env = {**clean, **{f"P2PSWARM_{key}": str(value) for key, value in own.items()}}
 

@@ -1,14 +1,48 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.interop.lab import Lab
+from tests.interop.table import Table, column_of
 from tests.support.processes import program
 
 # Needs a network namespace; scripts/test-interop makes one and names the file.
 collect_ignore = ["test_namespace.py"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--table", type=Path, help="write what was shown with which client here")
+
+
+_TABLE = pytest.StashKey[Table]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "part(name, way): what this shows of a client, and which way"
+    )
+    config.stash[_TABLE] = Table()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call" or not report.passed:
+        for mark in item.iter_markers("part"):
+            name, way = mark.args
+            table = item.config.stash[_TABLE]
+            table.note(name, way, column_of(item), passed=report.passed)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    path, table = session.config.getoption("--table", default=None), session.config.stash[_TABLE]
+    if path is not None and table.complete:
+        table.write(path)
 
 
 @pytest.fixture

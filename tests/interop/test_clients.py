@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.interop.lab import ODD_FILES, Lab, StartClient, kept_by
+from tests.interop.table import GIVES, TAKES, part
 from tests.support.foreign import aria2, libtorrent, transmission, until
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
@@ -12,6 +13,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 ALL = pytest.mark.parametrize("client", [libtorrent, aria2, transmission])
 
 
+@part("BEP 3 over TCP, HTTP tracker", GIVES)
 @ALL
 def test_gives_to_our_get(client: StartClient, lab: Lab) -> None:
     lab.share(ODD_FILES)
@@ -20,6 +22,7 @@ def test_gives_to_our_get(client: StartClient, lab: Lab) -> None:
     assert lab.fetched("get") == ODD_FILES
 
 
+@part("BEP 3 over TCP, HTTP tracker", TAKES)
 @ALL
 def test_takes_from_our_seed_which_dials_it(client: StartClient, lab: Lab) -> None:
     lab.share(ODD_FILES)

@@ -20,7 +20,7 @@ from p2pswarm.formats.ids import BLOCK, InfoHash, PeerId, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.node import Node
 from p2pswarm.swarm.torrent import Torrent
-from p2pswarm.wire.extension import REQQ
+from p2pswarm.wire.extension.handshake import REQQ
 from p2pswarm.wire.peer import (
     HANDSHAKE,
     AllowedFast,
@@ -106,7 +106,7 @@ def kept(target: Target) -> int:
         if transport.host.name == target.node.settings.bind
     )
     owed = sum(100 * (len(p.upload) + len(p.late)) for p in target.torrent.peers.values())
-    return waiting + owed + target.node._reads.lent + len(target.torrent._book) * 200
+    return waiting + owed + target.node._reads.lent + len(target.torrent.finding.book) * 200
 
 
 async def expect_drop(stranger: Stranger, seconds: float = 1.0) -> None:

@@ -4,13 +4,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.config import NetworkSettings
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
 from p2pswarm.overlay.files.exchange import Exchange
 from p2pswarm.overlay.gnutella.client import Gnutella
 from p2pswarm.overlay.query import Query
 from p2pswarm.overlay.search import Find
+from tests.support.quiet import quiet
 from tests.support.servent import UPLINK
 from tests.support.world import Host, World
 
@@ -29,7 +30,7 @@ async def member(
 ) -> Node:
     """A node that shares these files, all of them hashed, and is connected to those."""
     host = host or world.host(up=UPLINK)
-    settings = Settings(
+    settings = quiet(
         bind=host.name, data_dir=world.folder / f"{host.name}-state", disk_threads=0, port=PORT
     )
     named = networks.pop("named", [address_of(node) for node in connect])

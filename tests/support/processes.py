@@ -108,12 +108,14 @@ def program(
 ) -> Iterator[Program]:
     """`python -m module arguments…`; `home` (made if needed) gets its resume data and its stderr.
 
-    Nothing of the user's settings reaches it. It is killed at the end if it still runs.
+    Nothing of the user's settings reaches it, and unless a flag or `env` says so it looks for nobody whom
+    the test does not name. It is killed at the end if it still runs.
     """
     home.mkdir(parents=True, exist_ok=True)
     log = home / "stderr"
     clean = {key: value for key, value in os.environ.items() if not key.startswith("P2PSWARM_")}
     own = {"XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home, "PYTHONPATH": ROOT, "PYTHONWARNINGS": ""}
+    own |= {"P2PSWARM_DHT": "no", "P2PSWARM_LSD": "no"}
     with log.open("w") as stderr:
         process = subprocess.Popen(
             [*prefix, sys.executable, "-m", module, *map(str, arguments)],

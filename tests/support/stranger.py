@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from p2pswarm.formats.ids import InfoHash, PeerId
 from p2pswarm.node import Node
-from p2pswarm.wire.extension import ExtendedHandshake
+from p2pswarm.wire.extension.handshake import ExtendedHandshake
 from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.peer import (
     Extended,

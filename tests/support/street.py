@@ -5,13 +5,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.config import NetworkSettings
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
 from p2pswarm.overlay.query import Query
 from p2pswarm.overlay.search import Find
 from p2pswarm.swarm.torrent import Torrent
 from tests.support.neighbour import PATIENCE, Neighbour
+from tests.support.quiet import quiet
 
 __all__ = ["Street"]
 
@@ -34,7 +35,7 @@ class Street:
     ) -> tuple[Node, Address]:
         """One of ours, which shares these files and is connected to those."""
         host = self.host()
-        settings = Settings(port=0, bind=host, data_dir=self.folder / host)
+        settings = quiet(port=0, bind=host, data_dir=self.folder / host)
         networks = NetworkSettings(
             connect=connect, gnutella_role=role, wait=1.0, firewalled=firewalled
         )

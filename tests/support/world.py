@@ -13,7 +13,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from p2pswarm.config import Settings
 from p2pswarm.disk.storage import Storage
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.metainfo import Metainfo, build
@@ -21,6 +20,7 @@ from p2pswarm.lab.loop import VirtualLoop, virtual_loop
 from p2pswarm.lab.wires import Host, Transport, pump
 from p2pswarm.node import Node
 from p2pswarm.swarm.torrent import Torrent
+from tests.support.quiet import quiet
 
 __all__ = ["Host", "Transport", "VirtualLoop", "World", "simulate", "virtual_loop"]
 
@@ -52,7 +52,7 @@ class World:
         settings = {"disk_threads": 0, "port": 46881, **settings}
         data_dir = self.folder / f"{host.name}-state"
         node = Node(
-            Settings(bind=host.name, data_dir=data_dir, **settings), dice=Random(self.dice.random())
+            quiet(bind=host.name, data_dir=data_dir, **settings), dice=Random(self.dice.random())
         )
         await node.open()
         self.nodes.append(node)
@@ -73,7 +73,7 @@ class World:
             torrent._over = True
             torrent._rest()
             torrent._data.abandon()
-            ending |= torrent._work
+            ending |= torrent._work | torrent.finding.tasks
         for task in ending:
             task.cancel()
         if ending:

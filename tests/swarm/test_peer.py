@@ -15,7 +15,7 @@ from p2pswarm.swarm.events import Seeding
 from p2pswarm.swarm.fast import allowed_fast_set
 from p2pswarm.swarm.peer import Peer
 from p2pswarm.swarm.torrent import Torrent
-from p2pswarm.wire.extension import REQQ, ExtendedHandshake
+from p2pswarm.wire.extension.handshake import REQQ, ExtendedHandshake
 from p2pswarm.wire.peer import (
     AllowedFast,
     BitfieldMessage,

@@ -186,7 +186,7 @@ def test_who_is_not_there_is_left_alone_unless_the_user_named_it(tmp_path: Path)
         torrent = await world.download(node, meta, named)
         await asyncio.sleep(1)
         for _ in range(119):  # however often it is named
-            torrent._found(Address(nobody.name, 46881))
+            torrent.found(Address(nobody.name, 46881))
             await asyncio.sleep(10)
         assert dials.count(nobody.name) == 2
         assert dials.count(named.name) > 10

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
 
-from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.config import NetworkSettings
 from p2pswarm.errors import P2PSwarmError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.stream import Stream
@@ -23,6 +23,7 @@ from p2pswarm.wire.gnutella.query import Query, QueryFlags
 from p2pswarm.wire.gnutella.results import Result
 from p2pswarm.wire.gnutella.vendor import OobHits, UdpConnectBack
 from tests.support.gnutella import Stranger
+from tests.support.quiet import quiet
 from tests.support.world import Host, World, simulate
 
 WEB = 80
@@ -85,7 +86,7 @@ async def joined(world: World, folder: Path) -> AsyncIterator[tuple[Node, Addres
     share.mkdir()
     (share / "green cheese.ogg").write_bytes(b"cheese" * 100)
     host = world.host()
-    settings = Settings(bind=host.name, data_dir=folder / "state", disk_threads=0, port=46881)
+    settings = quiet(bind=host.name, data_dir=folder / "state", disk_threads=0, port=46881)
     networks = NetworkSettings(flood=True, wait=3.0)
     async with Node(settings, networks, dice=Random(world.dice.random())) as node:
         catalog = await node.networks.share([share])

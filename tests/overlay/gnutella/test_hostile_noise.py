@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.config import NetworkSettings
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
@@ -19,6 +19,7 @@ from p2pswarm.overlay.gnutella.links.agreement import Role
 from p2pswarm.wire import framer
 from tests.support.gnutella import Stranger
 from tests.support.gnutella_noise import noise, request
+from tests.support.quiet import quiet
 from tests.support.servent import dial
 from tests.support.world import World, simulate
 
@@ -79,7 +80,7 @@ def test_a_node_bears_any_noise(tmp_path: Path, role: str) -> None:
 
     async def story(world: World) -> None:
         host = world.host()
-        where = Settings(bind=host.name, data_dir=tmp_path / "state", disk_threads=0, port=46881)
+        where = quiet(bind=host.name, data_dir=tmp_path / "state", disk_threads=0, port=46881)
         flat = role == "flat"
         networks = NetworkSettings(flood=flat, gnutella_role="auto" if flat else role)
         async with Node(where, networks, dice=Random(1)) as node:

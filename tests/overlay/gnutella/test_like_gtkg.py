@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.config import NetworkSettings
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
 from p2pswarm.overlay.query import Digest, Query
 from tests.support.gtkg import PORT, Gtkg
 from tests.support.gtkg_rules import HIT, PONG, QUERY, ROUTES
+from tests.support.quiet import quiet
 from tests.support.world import World, simulate
 
 OURS = 46881
@@ -37,7 +38,7 @@ class Stage:
 
     async def open(self, role: str, *connect: Gtkg, files: dict[str, bytes] | None = None) -> None:
         host, folder = self.world.host().name, self.world.folder / "Music"
-        settings = Settings(bind=host, data_dir=folder.with_name("home"), disk_threads=0, port=OURS)
+        settings = quiet(bind=host, data_dir=folder.with_name("home"), disk_threads=0, port=OURS)
         dialed = tuple(Address(other.host, PORT) for other in connect)
         networks = NetworkSettings(connect=dialed, gnutella_role=role)
         self.node = Node(settings, networks, dice=Random(1))

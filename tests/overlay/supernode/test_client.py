@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.config import NetworkSettings
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
@@ -14,6 +14,7 @@ from p2pswarm.overlay.network import Cost
 from p2pswarm.overlay.query import Hit, Query
 from p2pswarm.overlay.supernode.client import Supernode
 from tests.support.members import put
+from tests.support.quiet import quiet
 from tests.support.world import World, simulate
 
 PORT = 46881
@@ -27,7 +28,7 @@ async def node(
     **more: Any,
 ) -> Node:
     host = world.host()
-    settings = Settings(
+    settings = quiet(
         bind=host.name, data_dir=world.folder / f"{host.name}-state", disk_threads=0, port=PORT
     )
     named = tuple(Address(each.settings.bind, each.port) for each in connect)

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.config import NetworkSettings
 from p2pswarm.formats.ids import Address
 from p2pswarm.node import Node
 from p2pswarm.overlay.network import Cost
@@ -15,6 +15,7 @@ from p2pswarm.overlay.supernode.options import Wish
 from p2pswarm.wire.supernode.frames import OPENING, Frame
 from p2pswarm.wire.supernode.hello import Hello, Want
 from tests.support.crowd import PORT, Crowd, file, names, play
+from tests.support.quiet import quiet
 from tests.support.servent import dial
 from tests.support.world import World, simulate
 
@@ -89,7 +90,7 @@ def test_words_of_another_network_end_that_connection_alone(tmp_path: Path, said
         share.mkdir()
         (share / "blue ocean.ogg").write_bytes(b"ocean" * 1000)
         host = world.host()
-        where = Settings(bind=host.name, data_dir=tmp_path / "state", disk_threads=0, port=PORT)
+        where = quiet(bind=host.name, data_dir=tmp_path / "state", disk_threads=0, port=PORT)
         networks = NetworkSettings(flood=True, supernode_role="super", wait=2.0)
         async with Node(where, networks, dice=Random(1)) as node, Crowd.of(world) as crowd:
             await (await node.networks.share([share])).settled()

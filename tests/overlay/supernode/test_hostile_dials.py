@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from p2pswarm.config import NetworkSettings, Settings
+from p2pswarm.config import NetworkSettings
 from p2pswarm.errors import P2PSwarmError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.node import Node
@@ -24,6 +24,7 @@ from p2pswarm.wire.supernode.queries import End, Query
 from p2pswarm.wire.supernode.shares import SharedFile
 from p2pswarm.wire.supernode.testing import Invite, Test as AskedTest
 from tests.support.crowd import Crowd, file, play
+from tests.support.quiet import quiet
 from tests.support.supernode_liar import PORT, Liar, Victim
 from tests.support.world import World, simulate
 
@@ -123,7 +124,7 @@ def test_a_whole_node_dials_a_victim_once_in_ten_minutes(tmp_path: Path, role: s
         share.mkdir()
         (share / "green cheese.ogg").write_bytes(b"cheese" * 100)
         host = world.host()
-        where = Settings(bind=host.name, data_dir=tmp_path / "state", disk_threads=0, port=PORT)
+        where = quiet(bind=host.name, data_dir=tmp_path / "state", disk_threads=0, port=PORT)
         networks = NetworkSettings(connect=(liar.address,), supernode_role=role, wait=3.0)
         async with Node(where, networks, dice=Random(1)) as node:
             await node.networks.share([share])

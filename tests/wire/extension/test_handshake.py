@@ -5,7 +5,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats import bencode
-from p2pswarm.wire.extension import REQQ, ExtendedHandshake
+from p2pswarm.wire.extension.handshake import REQQ, ExtendedHandshake
 
 names = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=30)
 hellos = st.builds(
@@ -15,9 +15,24 @@ hellos = st.builds(
     port=st.none() | st.integers(1, 65535),
     reqq=st.none() | st.integers(1, 1 << 20),
     yourip=st.sampled_from([b"", b"\x7f\0\0\1", b"\xfe" * 16]),
-    upload_only=st.booleans(),
+    upload_only=st.none() | st.booleans(),
+    ipv4=st.sampled_from([b"", b"\x01\2\3\4"]),
+    ipv6=st.sampled_from([b"", b"\xfd" * 16]),
+    metadata_size=st.none() | st.integers(1, 10 << 20),
+    encryption=st.none() | st.booleans(),
 )
-KEYS = [b"m", b"v", b"p", b"reqq", b"yourip", b"upload_only", b"e"]
+KEYS = [
+    b"metadata_size",
+    b"m",
+    b"v",
+    b"p",
+    b"reqq",
+    b"yourip",
+    b"ipv4",
+    b"ipv6",
+    b"upload_only",
+    b"e",
+]
 values = st.recursive(
     st.integers(-(2**63), 2**63) | st.binary(max_size=100),
     lambda inner: (
@@ -72,6 +87,11 @@ def test_the_number_zero_switches_a_message_off_and_is_told() -> None:
         ("m", [b"ut_pex"]),
         ("m", {b"ut_pex": 256, b"": 3, b"x": -1, b"y": b"1"}),
         ("v", 12),
+        ("ipv4", b"12345"),
+        ("ipv6", b"1234"),
+        ("metadata_size", 0),
+        ("metadata_size", (10 << 20) + 1),
+        ("e", 7),
         ("upload_only", [1]),
         ("upload_only", 2),
     ],
@@ -83,6 +103,31 @@ def test_odd_entries_are_left_out(field: str, odd: object) -> None:
 @pytest.mark.parametrize("yes", [1, b"1"])
 def test_upload_only_is_read_as_clients_write_it(yes: object) -> None:
     assert decode(upload_only=yes).upload_only
+
+
+def test_what_a_later_handshake_says_is_added() -> None:
+    first = ExtendedHandshake({"ut_pex": 1, "ut_metadata": 2}, "a", 6881, 50, metadata_size=77)
+    later = ExtendedHandshake({"ut_pex": 0, "lt_donthave": 7}, upload_only=True, reqq=60)
+    both = first.and_then(later)
+    assert both.messages == {"ut_pex": 0, "ut_metadata": 2, "lt_donthave": 7}
+    assert (both.version, both.port, both.reqq, both.metadata_size) == ("a", 6881, 60, 77)
+    assert both.upload_only
+    assert both.and_then(ExtendedHandshake(upload_only=False)).upload_only is False
+    assert (both.number("ut_pex"), both.number("ut_metadata"), both.number("x")) == (0, 2, 0)
+
+
+@given(hellos)
+def test_a_handshake_said_twice_is_the_same(hello: ExtendedHandshake) -> None:
+    assert hello.and_then(hello) == hello
+    assert hello.and_then(ExtendedHandshake()) == hello
+    assert ExtendedHandshake().and_then(hello) == hello
+
+
+def test_names_do_not_pile_up_over_many_handshakes() -> None:
+    said = ExtendedHandshake()
+    for turn in range(5):
+        said = said.and_then(decode(m={b"%d-%d" % (turn, n): 1 for n in range(90)}))
+    assert len(said.messages) == 100
 
 
 def test_a_name_is_cut_and_made_printable() -> None:

@@ -1,0 +1,42 @@
+"""Files with the secret of a key: 64 hexadecimal digits in a line, for their owner's eyes only."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from p2pswarm.cli.exits import UsageError
+
+if TYPE_CHECKING:
+    from p2pswarm.discovery.dht.signing import SigningKey
+
+__all__ = ["key_in"]
+
+_LONGEST = 200  # characters that are read; a line has 65
+
+
+def key_in(path: Path) -> "SigningKey":
+    """The key of this file; a new one, and the file, where there is none. Raises UsageError, OSError."""
+    from p2pswarm.discovery.dht.signing import SigningKey
+
+    try:
+        file = path.open(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        key = SigningKey.new()
+        _write(path, key.seed)
+        return key
+    with file:
+        words = file.read(_LONGEST).split()
+    if len(words) != 1 or len(words[0]) != 64 or not _is_hex(words[0]):
+        raise UsageError(f"--key: {path} is no key: that is a line of 64 hexadecimal digits")
+    return SigningKey(bytes.fromhex(words[0]))
+
+
+def _write(path: Path, seed: bytes) -> None:
+    """Never over another file, and never readable by others."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - has no path any more
+        file.write(seed.hex() + "\n")
+
+
+def _is_hex(text: str) -> bool:
+    return not set(text) - set("0123456789abcdefABCDEF")

@@ -1,0 +1,191 @@
+"""Finding the peers of one info-hash: whom the sources name, whom we dial, who is never dialed again.
+
+Trackers, DHT and LSD are sources, each a task of this room; peers name others too (`found`). A finding
+outlives its seeker: a magnet uses it until its metadata is there and hands it to the torrent, address book,
+running sources and all, so that no tracker is asked twice and nobody is dialed twice.
+
+The one hard thing: a private torrent's peers come from its trackers alone (BEP 27), and a magnet learns that
+it is private last. So the book knows of each address whether somebody named it who may.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
+
+from p2pswarm.discovery.source import PeerSource, Progress
+from p2pswarm.discovery.trackers import Trackers
+from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.swarm.addresses import AddressBook
+from p2pswarm.swarm.dialer import Dialer, Surroundings
+from p2pswarm.swarm.greeting import Greeted
+
+__all__ = ["Finding", "Seeker"]
+
+log = logging.getLogger(__name__)
+
+_NO_TASKS: frozenset[Any] = frozenset()
+LEAVE_TIME = 2.0  # seconds that saying good-bye to all sources may take
+
+
+class Seeker(Protocol):
+    """Who wants the peers: a magnet, or a torrent."""
+
+    def welcome(self, who: Greeted) -> bool:
+        """A peer that was dialed; False when there is no place for it."""
+
+    def connected(self) -> set[Address]:
+        """Who need not be dialed."""
+
+    def progress(self) -> Progress:
+        """For the sources."""
+
+    def dialing(self) -> None:
+        """Somebody is dialed from now on."""
+
+    def stop(self, error: Exception) -> None:
+        """A bug of ours ended a source or a dial."""
+
+
+class Finding:
+    """From `begin` on it searches and dials for its seeker, until `rest`."""
+
+    def __init__(
+        self,
+        info_hash: InfoHash,
+        node: Surroundings,
+        trackers: Trackers,
+        sources: Sequence[PeerSource] = (),
+    ) -> None:
+        self.book = AddressBook()
+        self.trackers = trackers
+        self._node = node
+        self._sources = sources  # beside the trackers
+        self._dialer = Dialer(self.book, node, info_hash, self._welcome)
+        self._seeker: Seeker | None = None
+        self._searches: dict[PeerSource, asyncio.Task[None]] = {}
+        self.tasks: frozenset[asyncio.Task[None]] = _NO_TASKS  # after `rest` they end soon
+        self._starting: asyncio.TimerHandle | None = None
+        self._searched = False
+        self._dial_waits = False
+        self._loop = asyncio.get_running_loop()
+
+    # Life
+
+    def begin(self, seeker: Seeker, wait: float = 0.0) -> None:
+        """For this seeker from now on. Sources that do not search yet begin in so many seconds."""
+        self._seeker = seeker
+        if not self._searched and self._starting is None and self._all:
+            self._starting = self._loop.call_later(wait, self._search)
+        self.dial_more()
+
+    def _search(self) -> None:
+        self._starting, self._searched = None, True
+        for source in self._all:
+            heard = self.tracked if source is self.trackers else self.found
+            self._searches[source] = self._spawn(source.run(self._progress, heard))
+
+    def rest(self) -> None:
+        """Search and dial no more; may be called twice."""
+        self._seeker = None
+        if self._starting is not None:
+            self._starting.cancel()
+            self._starting = None
+        for task in self.tasks:
+            task.cancel()
+
+    async def leave(self) -> None:
+        """After `rest`: say good-bye to every source that was asked. Takes two seconds at most."""
+        if not self._searched:
+            return
+        try:
+            async with asyncio.timeout(LEAVE_TIME), asyncio.TaskGroup() as tasks:
+                for source in self._all:
+                    tasks.create_task(source.leave())
+        except TimeoutError:
+            log.debug("not every source took our good-bye in time")
+
+    @property
+    def _all(self) -> Sequence[PeerSource]:
+        return [self.trackers, *self._sources] if self.trackers.any else self._sources
+
+    # What the seeker may say
+
+    def need_more(self) -> None:
+        """It is short of peers."""
+        for source in (self.trackers, *self._sources):
+            source.need_more()
+
+    def completed(self) -> None:
+        """It has everything."""
+        self.trackers.completed()
+
+    def only_trackers(self) -> None:
+        """The torrent is private: whom anybody else named is forgotten, and nobody else is asked."""
+        for source in self._sources:
+            search = self._searches.pop(source, None)
+            if search is not None:
+                search.cancel()
+                self._spawn(source.leave())
+        self._sources = ()
+        self.book.keep_private()
+
+    # Addresses
+
+    def add(self, address: Address, *, named: bool = True) -> None:
+        """One that the user named (or a link of theirs): tried at once and again."""
+        self.book.add(address, self._node.clock(), trusted=True, private=named)
+        self.dial_more()
+
+    def found(self, address: Address) -> None:
+        """Somebody names a peer, and often many in one go."""
+        self.book.add(address, self._node.clock())
+        self._dial_soon()
+
+    def tracked(self, address: Address) -> None:
+        """A tracker does."""
+        self.book.add(address, self._node.clock(), private=True)
+        self._dial_soon()
+
+    def _dial_soon(self) -> None:
+        if not self._dial_waits:
+            self._dial_waits = True
+            self._loop.call_soon(self.dial_more)
+
+    def dial_more(self) -> None:
+        self._dial_waits = False
+        if self._seeker is not None:
+            self._dialer.dial_more(self._seeker.connected(), self._dial)
+            if self._dialer.busy:
+                self._seeker.dialing()
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody is being dialed."""
+        return self._dialer.busy
+
+    def _welcome(self, who: Greeted) -> bool:
+        if self._seeker is None:
+            who.stream.close()
+            return False
+        return self._seeker.welcome(who)
+
+    def _progress(self) -> Progress:
+        return self._seeker.progress() if self._seeker is not None else Progress(0, 0, 0)
+
+    # Tasks
+
+    def _dial(self, dial: Coroutine[Any, Any, None]) -> None:
+        self._spawn(dial)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self.tasks |= {task}
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.tasks -= {task}
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception) and self._seeker is not None:
+            self._seeker.stop(error)
