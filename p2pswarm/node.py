@@ -32,7 +32,7 @@ from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
-from p2pswarm.swarm.dialer import Places, Surroundings, Turns
+from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted
 from p2pswarm.swarm.status import Status
@@ -93,6 +93,8 @@ class Node:
         self._dice = dice or Random()
         self.me = PeerId.new(self._dice)
         self._port = Port(self.settings.bind, self.settings.port)
+        if self.settings.transport != "tcp":
+            self._port.speak_utp(self._dice)
         if self.settings.encryption != "require":
             self._port.route(Guest.PEER_WIRE, self._greet)
         if self.settings.encryption != "off":
@@ -281,7 +283,7 @@ class Node:
         loop = asyncio.get_running_loop()
         return Surroundings(
             port=self._port,
-            dials=(self._port.dial,),
+            dials=self._dials(),
             encryption=self.settings.encryption,
             me=self.me,
             down=Limiter(self.settings.down_limit, loop.time, loop.call_later),
@@ -296,6 +298,12 @@ class Node:
             turns=Turns(SEEDS_ANNOUNCED),
             torrents=lambda: len(self._torrents),
         )
+
+    def _dials(self) -> Sequence[Dial]:
+        """TCP first: it is cheaper."""
+        dials = {"tcp": self._port.dial, "utp": self._port.dial_utp}
+        wanted = self.settings.transport
+        return tuple(dials.values()) if wanted == "both" else (dials[wanted],)
 
     def _greet(self, stream: Stream) -> None:
         """Somebody speaks BitTorrent; what about, its handshake will say."""
