@@ -92,6 +92,7 @@ class Surroundings:
     places: Places
     turns: Turns  # of seeds that start, to announce themselves
     torrents: Callable[[], int]  # how many the node has
+    pex: bool = True  # whether peers exchange addresses
 
 
 class Dialer:

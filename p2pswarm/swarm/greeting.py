@@ -12,6 +12,7 @@ from typing_extensions import override
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import InfoHash, PeerId
 from p2pswarm.net.stream import Stream
+from p2pswarm.swarm.heard import Heard
 from p2pswarm.wire.peer import Hello, Ident, Reserved
 
 __all__ = ["HANDSHAKE_TIME", "Answering", "Asking", "Greeted", "Name"]
@@ -35,10 +36,17 @@ class Greeted:
     reserved: Reserved
     outgoing: bool
     obfuscated: bool = False  # its handshake was
+    heard: Heard | None = None  # what it said meanwhile to a magnet, which hands it on
 
     @property
     def name(self) -> Name:
         return Name(self.peer_id, self.stream.remote.host)
+
+    def replaces(self, rival_outgoing: bool, me: PeerId) -> bool:
+        """Both sides dialed: the connection made by the greater id stays, so that both keep the same."""
+        if self.outgoing == rival_outgoing:
+            return False
+        return self.outgoing == (me > self.peer_id)
 
 
 class _Greeting:
