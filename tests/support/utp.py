@@ -91,6 +91,8 @@ class Side:
             for part in self.connection.receiver.take():
                 self.heard += part
         out = self.connection.flush(self.clock(now))
+        while self.connection.sender.hurries:
+            out += self.connection.flush(self.clock(now))
         self.sent += len(out)
         self.most_sent = max([self.most_sent, *map(len, out)])
         return out

@@ -20,8 +20,10 @@ __all__ = ["Sender", "Sent"]
 
 SHORTEST_TIMEOUT = 0.5  # seconds
 LONGEST_TIMEOUT = 30.0
+ASK_AFTER = 0.03  # beyond two round trips
 FIRST_TIMEOUT = 1.0  # RFC 6298
 REORDERED = 3  # packets that may overtake one
+AT_ONCE = 64  # packets; a whole window at once overflows the 208 KiB that most sockets have
 MOST_PACKETS = 1000  # on their way; libutp keeps 1024 that are early
 
 
@@ -55,12 +57,15 @@ class Sender:
         """One after the other, with nothing heard between them."""
         self.queued = 0
         """Bytes that are in no packet yet; until then their buffers belong to us."""
+        self.hurries = False
+        """More may be sent, as soon as others had their turn."""
         self._queue: deque[memoryview] = deque()
         self._flight: dict[int, Sent] = {}  # in the order of their numbers
         self._bytes = 0  # on their way, and not lost
         self._lost: deque[int] = deque()
         self._early = 0  # what of `_flight` has arrived: a bit for each from `acked` + 2
         self._stamp = 0
+        self._asked = False  # since something was heard
         self._latest = (0, 0, 0)  # the highest stamps that arrived
         self._variance = 0.0
         self._waiting_since = 0.0
@@ -99,6 +104,7 @@ class Sender:
         room = self._again(room, packets)
         if not self._lost:
             self._new(room, packets)
+        self.hurries = len(packets) >= AT_ONCE
         if packets and len(packets) == len(self._flight):
             self._waiting_since = now  # nothing was on its way
         for sent in packets:
@@ -108,7 +114,7 @@ class Sender:
         return packets
 
     def _again(self, room: float, packets: list[Sent]) -> float:
-        while self._lost:
+        while self._lost and len(packets) < AT_ONCE:
             sent = self._flight.get(self._lost[0])
             if sent is not None and sent.lost:
                 size = len(sent.payload)
@@ -129,7 +135,7 @@ class Sender:
             return
         largest = self.mtu.size - HEADER.size
         offered = self.window - self._bytes
-        while self.queued and not self._flight_is_full():
+        while self.queued and not self._flight_is_full() and len(packets) < AT_ONCE:
             size = min(largest, self.queued)
             if size > room and self._bytes:
                 self._limited = True
@@ -201,7 +207,7 @@ class Sender:
             self._early |= sacked
         if arrived:
             size = sum(map(self._arrived, arrived))
-            self._progress(arrived[-1], now)
+            self._progress(arrived, now)
             self.ledbat.acked(size, queueing, limited=self._limited)
             self.ledbat.at_least(self.mtu.size)
         if self._early:
@@ -228,12 +234,14 @@ class Sender:
             self._latest = first, max(stamp, second), min(stamp, second)
         return size
 
-    def _progress(self, sent: Sent, now: float) -> None:
+    def _progress(self, arrived: list[Sent], now: float) -> None:
         self.timeouts = 0
+        self._asked = False
         self._waiting_since = now
-        if sent.times != 1:
-            return  # nobody knows which of them arrived (Karn)
-        took = now - sent.when
+        if arrived[0].times > 1 or arrived[-1].times > 1:
+            # Nobody knows which of them arrived (Karn), and what is acked with it may have been there for long.
+            return
+        took = now - arrived[-1].when
         if not self.round_trip:
             self.round_trip, self._variance = took, took / 2
         else:
@@ -278,7 +286,10 @@ class Sender:
         """Whether it is time to give everything up for lost, or to ask for room; done if so."""
         if not self._flight and not self.queued:
             return False
-        if now < self._waiting_since + self.timeout:
+        silence = now - self._waiting_since
+        if silence < self.timeout:
+            if silence > ASK_AFTER + 2 * self.round_trip + 4 * self._variance and not self._asked:
+                self._ask()
             return False
         self._waiting_since = now
         self.timeouts += 1
@@ -287,6 +298,13 @@ class Sender:
         elif self.shut:
             self.window = 1  # one byte asks whether there is room
         return True
+
+    def _ask(self) -> None:
+        """Send a few again: if these arrive, all that left before them is lost (compare RFC 8985, 7)."""
+        self._asked = True
+        waiting = [sent for sent in self._flight.values() if not sent.lost]
+        for sent in waiting[:REORDERED]:
+            self._lose(sent)
 
     def _lose_all(self) -> None:
         for sent in self._flight.values():

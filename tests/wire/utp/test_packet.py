@@ -83,7 +83,9 @@ def test_broken_packets(data: bytes) -> None:
         read(data)
 
 
-@pytest.mark.parametrize(("rest", "sacked"), [("0001 81", 0x81), ("0003 000001", 1 << 16), ("0000", 0)])
+@pytest.mark.parametrize(
+    ("rest", "sacked"), [("0001 81", 0x81), ("0003 000001", 1 << 16), ("0000", 0)]
+)
 def test_libtorrent_has_selective_acks_of_any_size(rest: str, sacked: int) -> None:
     data = bytes.fromhex("2101") + bytes(18) + bytes.fromhex(rest)
     assert read(data).sacked == sacked
