@@ -12,9 +12,10 @@ and then asks whether there is room again.
 from collections import deque
 
 from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.wire.utp.delays import DelayHistory
 from p2pswarm.wire.utp.ledbat import Ledbat
 from p2pswarm.wire.utp.mtu import PathMtu
-from p2pswarm.wire.utp.packet import DATA, FIN, HEADER, ahead
+from p2pswarm.wire.utp.packet import DATA, FIN, HEADER
 
 __all__ = ["Sender", "Sent"]
 
@@ -127,42 +128,40 @@ class Sender:
         return room
 
     def _new(self, room: float, packets: list[Sent]) -> None:
-        if not self.queued:
-            self._limited = False
-            if self._ends and not self._flight_is_full():
-                self._ends = False
-                packets.append(self._packet(FIN, b""))
-            return
         largest = self.mtu.size - HEADER.size
         offered = self.window - self._bytes
-        while self.queued and not self._flight_is_full() and len(packets) < AT_ONCE:
+        self._limited = False
+        for _ in range(self._most(packets)):
+            if not self.queued:
+                break
             size = min(largest, self.queued)
             if size > room and self._bytes:
                 self._limited = True
                 return
             if size > offered:
-                self._limited = False
                 if self._bytes or offered <= 0:
                     return
                 size = offered  # less than a packet, but it is all they have room for
             packets.append(self._packet(DATA, self._cut(size)))
             room -= size
             offered -= size
-        if self._ends and not self.queued:
-            self._new(room, packets)
+        if self._ends and not self.queued and self._most(packets):
+            self._ends = False
+            packets.append(self._packet(FIN, b""))
 
-    def _flight_is_full(self) -> bool:
-        return ahead(self.seq, self.acked) > MOST_PACKETS
+    def _most(self, packets: list[Sent]) -> int:
+        """How many more there may be."""
+        outstanding = (self.seq - 1 - self.acked) & 0xFFFF
+        return max(0, min(AT_ONCE - len(packets), MOST_PACKETS - outstanding))
 
     def _packet(self, kind: int, payload: bytes) -> Sent:
-        sent = Sent(kind, self.seq, payload)
-        probe = self.mtu.probe
-        if kind == DATA and probe is not None:
-            sent.pad = probe - HEADER.size - len(payload)
-            self.mtu.sent(self.seq)
-        self._flight[self.seq] = sent
+        seq = self.seq
+        self._flight[seq] = sent = Sent(kind, seq, payload)
         self._bytes += len(payload)
-        self.seq = (self.seq + 1) & 0xFFFF
+        self.seq = (seq + 1) & 0xFFFF
+        if self.mtu.probe is not None and kind == DATA:
+            sent.pad = self.mtu.probe - HEADER.size - len(payload)
+            self.mtu.sent(seq)
         return sent
 
     def _cut(self, size: int) -> bytes:
@@ -184,7 +183,7 @@ class Sender:
 
     # What the other side says
 
-    def got_ack(self, ack: int, sacked: int, window: int, now: float, queueing: float) -> None:
+    def got_ack(self, ack: int, sacked: int, window: int, now: float, delays: DelayHistory) -> None:
         """Up to `ack`, and these bits beyond. Raises RemoteProtocolError when that was never sent."""
         steps = (ack - self.acked) & 0xFFFF
         outstanding = (self.seq - 1 - self.acked) & 0xFFFF
@@ -208,7 +207,7 @@ class Sender:
         if arrived:
             size = sum(map(self._arrived, arrived))
             self._progress(arrived, now)
-            self.ledbat.acked(size, queueing, limited=self._limited)
+            self.ledbat.acked(size, delays.queueing, limited=self._limited)
             self.ledbat.at_least(self.mtu.size)
         if self._early:
             self._find_lost(now)
@@ -239,7 +238,7 @@ class Sender:
         self._asked = False
         self._waiting_since = now
         if arrived[0].times > 1 or arrived[-1].times > 1:
-            # Nobody knows which of them arrived (Karn), and what is acked with it may have been there for long.
+            # Nobody knows which of them arrived (Karn); what is acked with it may have been there for long.
             return
         took = now - arrived[-1].when
         if not self.round_trip:
