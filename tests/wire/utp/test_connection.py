@@ -81,7 +81,7 @@ def test_the_end_comes_after_all_data() -> None:
     world.open()
     world.write(world.near, bytes(100_000))
     world.close(world.near)
-    world.run(100, lambda: world.far.connection and world.far.connection.receiver.ended)
+    world.run(100, lambda: bool(world.far.connection and world.far.connection.receiver.ended))
     assert len(world.far.heard) == 100_000
 
 
