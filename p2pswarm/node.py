@@ -18,15 +18,21 @@ from typing_extensions import override
 
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.discovery.late import LateFetch
+from p2pswarm.discovery.lsd import Lsd, LsdSource
+from p2pswarm.discovery.source import PeerSource
 from p2pswarm.discovery.trackers import Trackers
 from p2pswarm.disk.handles import Shelf, disk_error
 from p2pswarm.disk.locate import Place, locate
 from p2pswarm.disk.pool import DiskPool, result_of
 from p2pswarm.disk.resume import ResumeFolder
+from p2pswarm.disk.torrents import TorrentFolder
 from p2pswarm.errors import HostError, TargetExistsError
 from p2pswarm.formats.bencode import MAX_SIZE
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
+from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.magnets import Magnets, Tiers
+from p2pswarm.net.multicast import interfaces
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
@@ -35,7 +41,8 @@ from p2pswarm.swarm.data import Desk, TorrentData
 from p2pswarm.swarm.dialer import Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted
-from p2pswarm.swarm.status import Status
+from p2pswarm.swarm.metadata import MetadataSwarm
+from p2pswarm.swarm.status import MetadataStatus, Status
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HandshakeFramer
 from p2pswarm.wire.sniff import Guest
@@ -67,6 +74,7 @@ class NodeStatus:
     port: int
     peer_id: PeerId
     torrents: tuple[Status, ...]
+    magnets: tuple[MetadataStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class _Machinery:
     fetch: LateFetch
     desk: Desk
     surroundings: Surroundings
+    magnets: Magnets
 
 
 class Node:
@@ -93,8 +102,12 @@ class Node:
         self._dice = dice or Random()
         self.me = PeerId.new(self._dice)
         self._port = Port(self.settings.bind, self.settings.port)
-        self._port.route(Guest.PEER_WIRE, self._greet)
+        if self.settings.encryption != "require":
+            self._port.route(Guest.PEER_WIRE, self._greet)
+        if self.settings.encryption != "off":
+            self._port.route(Guest.OBFUSCATED, self._greet_obfuscated)
         self._torrents: dict[InfoHash, Torrent] = {}
+        self._hidden: dict[bytes, InfoHash] = {}  # theirs, by what encrypted handshakes say instead
         self._starts: dict[InfoHash, asyncio.Task[None]] = {}  # of torrents that are checked
         self._pieces = BufferPool(self.settings.memory)
         self._reads = BufferPool(READ_BUDGET)
@@ -102,6 +115,7 @@ class Node:
         self._is_open = False
         self._key = self._dice.getrandbits(32)
         self._places = Places(self.settings.max_connections)
+        self._lsd: Lsd | None = None
         self._network_settings = networks or NetworkSettings()
         self._networks: Networks | None = None
 
@@ -145,15 +159,22 @@ class Node:
 
     def status(self) -> NodeStatus:
         torrents = tuple(torrent.status() for torrent in self._torrents.values())
-        return NodeStatus(self.port, self.me, torrents)
+        swarms = self._machinery.magnets.swarms.values() if self._machinery else ()
+        return NodeStatus(self.port, self.me, torrents, tuple(swarm.status() for swarm in swarms))
 
     async def open(self) -> None:
         """Listen. Raises PortTakenError."""
         disk = DiskPool(threads=self.settings.disk_threads)
         desk = Desk(disk, ResumeFolder(self.settings.data_dir / "resume"), Shelf(), self._dice)
         fetch = LateFetch(bind=self._port.bound)
-        self._machinery = _Machinery(disk, fetch, desk, self._surroundings())
+        surroundings = self._surroundings()
+        kept = TorrentFolder(self.settings.data_dir / "torrents")
+        magnets = Magnets(kept, disk, surroundings, self._finding, self._torrents)
+        self._machinery = _Machinery(disk, fetch, desk, surroundings, magnets)
         await self._port.open()
+        if self.settings.lsd:
+            self._lsd = Lsd(self._listens_on, self._dice)
+            await self._lsd.open(interfaces(self._port.hosts))
         self._is_open = True
 
     async def aclose(self) -> None:
@@ -161,7 +182,11 @@ class Node:
         self._is_open = False
         if self._networks is not None:
             await self._networks.aclose()
-        await asyncio.gather(*(self.remove(torrent) for torrent in list(self._torrents.values())))
+        magnets = [self._machinery.magnets.aclose()] if self._machinery is not None else []
+        torrents = (self.remove(torrent) for torrent in list(self._torrents.values()))
+        await asyncio.gather(*magnets, *torrents)
+        if self._lsd is not None:
+            self._lsd.close()
         await self._port.close()
         if self._machinery is not None:
             await self._machinery.fetch.aclose()
@@ -173,7 +198,7 @@ class Node:
 
     async def add(
         self,
-        source: Metainfo | Path | str | bytes,
+        source: Metainfo | Magnet | Path | str | bytes,
         *,
         save_to: Path | None = None,
         data: Path | None = None,
@@ -182,14 +207,68 @@ class Node:
     ) -> Torrent:
         """Start a torrent.
 
-        `source` is a parsed torrent, the bytes of one, a path, or an http(s) URL. It is downloaded into the
+        `source` is a parsed torrent, the bytes of one, a path, an http(s) URL, or a magnet link: then this
+        waits until peers have told what the torrent is, however long that takes. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
         `kind` says what becomes of the data: anything but the default is for search networks.
-        Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), InUseError, HostError.
+        Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), FormatError (for a magnet),
+        InUseError, HostError.
         """
         ours = self._working()
         if isinstance(source, str) and _is_url(source):
             source = await ours.fetch.get(source, limit=MAX_SIZE)
+        if isinstance(source, str) and _is_magnet(source):
+            source = Magnet.parse(source)
+        swarm = None
+        if isinstance(source, Magnet):
+            magnet = source
+            source, swarm = await ours.magnets.find(magnet, peers)
+            if swarm is None and not source.private:
+                peers = (*peers, *magnet.peers)
+        try:
+            metainfo, path, torrent_data = await self._claim(ours, source, save_to, data, kind)
+        except BaseException:
+            if swarm is not None:
+                await ours.magnets.give_up(swarm)
+            raise
+        finding = swarm.finding if swarm is not None else self._finding_of(metainfo)
+        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
+        for address in peers:
+            torrent.add_peer(address)
+        self._torrents[metainfo.info_hash] = torrent
+        self._hidden[metainfo.info_hash.obfuscated] = metainfo.info_hash
+        start = self._starts[metainfo.info_hash] = asyncio.create_task(torrent.start())
+        start.add_done_callback(partial(self._started, torrent))
+        if swarm is not None:
+            start.add_done_callback(lambda _: ours.magnets.hand_over(swarm, torrent.welcome))
+        return torrent
+
+    async def fetch_metadata(
+        self, magnet: Magnet | str, *, peers: Sequence[Address] = ()
+    ) -> Metainfo:
+        """The torrent that a magnet link names, from its peers or where it is kept; nothing is downloaded.
+
+        Waits for as long as it takes. Raises FormatError, HostError.
+        """
+        ours = self._working()
+        magnet = Magnet.parse(magnet) if isinstance(magnet, str) else magnet
+        here = self._torrents.get(magnet.info_hash) if magnet.info_hash else None
+        if here is not None:
+            return here.metainfo
+        metainfo, swarm = await ours.magnets.find(magnet, peers)
+        if swarm is not None:
+            await ours.magnets.give_up(swarm)
+        return metainfo
+
+    async def _claim(
+        self,
+        ours: _Machinery,
+        source: Metainfo | Path | str | bytes,
+        save_to: Path | None,
+        data: Path | None,
+        kind: Callable[..., TorrentData],
+    ) -> tuple[Metainfo, Path, TorrentData]:
+        """The torrent with its files locked. Raises P2PSwarmError."""
         here = self._torrents.keys()
         claim = _Claim(source, save_to or Path(), data, kind, ours.desk, here)
         claimed = ours.disk.begin(claim.open)
@@ -204,9 +283,16 @@ class Node:
         except HostError:
             torrent_data.abandon()
             raise
+        return metainfo, path, torrent_data
+
+    def _finding_of(self, metainfo: Metainfo) -> Finding:
+        return self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
+
+    def _finding(self, info_hash: InfoHash, tiers: Tiers, *, private: bool = False) -> Finding:
+        ours = self._working()
         trackers = Trackers(
-            metainfo.trackers,
-            metainfo.info_hash,
+            tiers,
+            info_hash,
             self.me,
             self._listens_on,
             fetch=ours.fetch,
@@ -214,14 +300,12 @@ class Node:
             clock=asyncio.get_running_loop().time,
             key=self._key,
         )
-        finding = Finding(metainfo.info_hash, ours.surroundings, trackers)
-        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
-        for address in peers:
-            torrent.add_peer(address)
-        self._torrents[metainfo.info_hash] = torrent
-        start = self._starts[metainfo.info_hash] = asyncio.create_task(torrent.start())
-        start.add_done_callback(partial(self._started, torrent))
-        return torrent
+        sources = () if private else self._sources(info_hash)
+        return Finding(info_hash, ours.surroundings, trackers, sources)
+
+    def _sources(self, info_hash: InfoHash) -> tuple[PeerSource, ...]:
+        """Where peers of a torrent that is not private are found beside its trackers."""
+        return () if self._lsd is None else (LsdSource(self._lsd, info_hash),)
 
     def _started(self, torrent: Torrent, start: asyncio.Task[None]) -> None:
         """It was cancelled, or lives on by itself. Anything else is a bug of ours, and nobody waits here."""
@@ -254,6 +338,7 @@ class Node:
         await torrent.close()
         if self._torrents.get(torrent.info_hash) is torrent:
             del self._torrents[torrent.info_hash]
+            del self._hidden[torrent.info_hash.obfuscated]
 
     def _working(self) -> _Machinery:
         """Raises HostError when the node is not open."""
@@ -275,6 +360,8 @@ class Node:
         loop = asyncio.get_running_loop()
         return Surroundings(
             port=self._port,
+            dials=(self._port.dial,),
+            encryption=self.settings.encryption,
             me=self.me,
             down=Limiter(self.settings.down_limit, loop.time, loop.call_later),
             up=Limiter(self.settings.up_limit, loop.time, loop.call_later),
@@ -287,26 +374,46 @@ class Node:
             places=self._places,
             turns=Turns(SEEDS_ANNOUNCED),
             torrents=lambda: len(self._torrents),
+            pex=self.settings.pex,
         )
 
     def _greet(self, stream: Stream) -> None:
         """Somebody speaks BitTorrent; what about, its handshake will say."""
-        answering = Answering(
+        stream.switch(HandshakeFramer(self._port.scratch), self._answering(stream))
+
+    def _greet_obfuscated(self, stream: Stream) -> None:
+        """Somebody says noise: a handshake may be hidden in it."""
+        from p2pswarm.swarm.obfuscation import answer_obfuscated
+
+        encryption, scratch = self.settings.encryption, self._port.scratch
+        answering = self._answering(stream)
+        answer_obfuscated(stream, answering, self._revealed, encryption, self._dice, scratch)
+
+    def _revealed(self, mark: bytes) -> InfoHash | None:
+        """The swarm of ours that a hidden handshake means; magnets are few."""
+        swarms = self._machinery.magnets.swarms if self._machinery else ()
+        magnet = (info_hash for info_hash in swarms if info_hash.obfuscated == mark)
+        return self._hidden.get(mark) or next(magnet, None)
+
+    def _answering(self, stream: Stream) -> Answering:
+        return Answering(
             stream, self.me, self._host_of(stream), lambda _: self._port.admitted(stream)
         )
-        stream.switch(HandshakeFramer(self._port.scratch), answering)
 
     def _host_of(self, stream: Stream) -> Callable[[InfoHash], Callable[[Greeted], None] | None]:
         def find(info_hash: InfoHash) -> Callable[[Greeted], None] | None:
             torrent = self._torrents.get(info_hash)
-            if torrent is None or not torrent.ready or not self._places.free:
+            swarm = self._machinery.magnets.swarms.get(info_hash) if self._machinery else None
+            if not self._places.free:
                 return None
-            return welcome_to(torrent)
+            if torrent is not None and torrent.ready:
+                return welcome_to(torrent)
+            return welcome_to(swarm) if swarm is not None else None
 
-        def welcome_to(torrent: Torrent) -> Callable[[Greeted], None]:
+        def welcome_to(host: Torrent | MetadataSwarm) -> Callable[[Greeted], None]:
             def welcome(who: Greeted) -> None:
                 self._port.admitted(stream)
-                torrent.welcome(who)
+                host.welcome(who)
 
             return welcome
 
@@ -319,6 +426,10 @@ class Node:
 
 def _is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
+
+
+def _is_magnet(text: str) -> bool:
+    return text.strip()[:8].lower() == "magnet:?"
 
 
 def _refuse_another(metainfo: Metainfo, here: Container[InfoHash]) -> None:

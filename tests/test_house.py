@@ -15,7 +15,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 OWNERS = {
     "p2pswarm/node.py": "`Node.remove` cancels the start of a torrent and waits for it",
     "p2pswarm/networks.py": "`Networks.aclose` cancels what goes on by itself and waits for it",
-    "p2pswarm/swarm/finding.py": "`Torrent.close` and `Magnet.close` rest it and wait for its `tasks`",
+    "p2pswarm/swarm/finding.py": "`Torrent.close` and `MetadataSwarm.close` rest it and wait for its `tasks`",
     "p2pswarm/swarm/torrent.py": "`Torrent.close` cancels the work that `spawn` began and waits for it",
     "p2pswarm/overlay/gnutella/search/searching.py": "`iterative` cancels the asking and waits for it",
     "p2pswarm/lab/supernodes/members.py": "`stop` cancels what `start` began and waits for it",
@@ -25,6 +25,7 @@ OWNERS = {
     "p2pswarm/cli/following.py": "`telling` cancels its listener and waits for it",
     "p2pswarm/cli/health.py": "`beating` cancels its heartbeat and waits for it",
     "p2pswarm/cli/networking.py": "`watching` cancels its watch and waits for it",
+    "p2pswarm/cli/visiting.py": "`visiting` cancels the keeping of the table and waits for it",
     "p2pswarm/cli/running.py": "`Stop.unless` and `Stop.sleep` wait for what they start",
 }
 

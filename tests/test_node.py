@@ -152,12 +152,14 @@ async def test_two_nodes_in_one_process_and_one_loop(
     assert content(tmp_path / "a" / "thing") == content(tmp_path / "b" / "thing")
 
 
-def test_on_every_loop(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("encryption", ["prefer", "require"])
+def test_on_every_loop(encryption: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     async def story() -> None:
         tmp_path = tmp_path_factory.mktemp("x")
         meta = made(tmp_path / "a", 3_000_000)
-        one = quiet(port=0, bind="127.0.0.1", data_dir=tmp_path / "1")
-        two = quiet(port=0, bind="127.0.0.1", data_dir=tmp_path / "2")
+        common = {"port": 0, "bind": "127.0.0.1", "encryption": encryption}
+        one = quiet(data_dir=tmp_path / "1", **common)
+        two = quiet(data_dir=tmp_path / "2", **common)
         async with Node(one) as seed, Node(two) as leech:
             await reach(await seed.add(meta, data=tmp_path / "a"), Seeding)
             torrent = await leech.add(meta, save_to=tmp_path / "b", peers=[address(seed)])

@@ -68,6 +68,11 @@ _COMMANDS = {
         "Download a file that a search found, verified, from every host that has it.",
         "p2pswarm fetch 1 -o downloads",
     ),
+    "dht": _Known(
+        "dht",
+        "Look into the DHT, where nodes find peers without a tracker, and get and put small items there.",
+        "p2pswarm dht put 'hello, world'",
+    ),
     "lab": _Known(
         "lab",
         "Measure search networks of thousands of real nodes in this process, on virtual time.",

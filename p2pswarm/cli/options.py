@@ -47,6 +47,7 @@ __all__ = [
     "Output",
     "PathArgument",
     "Progress",
+    "Publishing",
     "Replacing",
     "Sharing",
     "SourceArgument",
@@ -326,6 +327,25 @@ class Offering:
 
 
 @dataclass(frozen=True)
+class Publishing:
+    """Whose item of the DHT it is."""
+
+    key: Path | None = field(
+        default=None,
+        metadata=about(
+            PATH, "put it as the holder of the key in this file, which is made if it is not there"
+        ),
+    )
+    salt: str = field(
+        default="", metadata=about(TEXT, "one of the items that this key may have, by its name")
+    )
+
+    def __post_init__(self) -> None:
+        if len(self.salt.encode()) > 64:
+            raise ValueError("--salt has more than 64 bytes")
+
+
+@dataclass(frozen=True)
 class Laboratory:
     """What an experiment is made on, how much of it, and where its pictures go."""
 
@@ -382,5 +402,6 @@ TABLES = (
     Download,
     Sharing,
     Checkup,
+    Publishing,
     Laboratory,
 )

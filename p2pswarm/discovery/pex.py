@@ -5,7 +5,6 @@ first message, and only of peers that we are connected to. Whoever tells us too 
 protocol; of one peer no more than fifty addresses are in our book at a time. Sans-IO.
 """
 
-from collections import deque
 from collections.abc import Mapping
 
 from p2pswarm.errors import RemoteProtocolError
@@ -60,15 +59,14 @@ class PexListener:
 
     def __init__(self, peer: Address) -> None:
         self._zone = zone_of(peer.host)
-        self._times: deque[float] = deque(maxlen=MOST_HEARD)
+        self._times: tuple[float, ...] = ()  # of its last messages
         self._kept: dict[Address, PexFlag] = {}
 
     def heard(self, pex: Pex, now: float) -> list[tuple[Address, PexFlag]]:
         """Whom we did not know of from this peer. Raises RemoteProtocolError when it tells too often."""
-        times = self._times
-        if len(times) == MOST_HEARD and now - times[0] < EVERY:
+        if len(self._times) == MOST_HEARD and now - self._times[0] < EVERY:
             raise RemoteProtocolError(f"more than {MOST_HEARD} ut_pex messages in a minute")
-        times.append(now)
+        self._times = (*self._times, now)[-MOST_HEARD:]
         for address in pex.dropped:
             self._kept.pop(address, None)
         return self._new(pex)

@@ -90,6 +90,8 @@ class Metainfo:
     source: str
     raw: bytes
     """The torrent as it was read."""
+    info_at: tuple[int, int]
+    """Where in it the info dictionary is: the first byte, and the first after it."""
     single_file: bool
     renamed: Mapping[int, tuple[str, ...]] = field(default_factory=dict, compare=False)
     """Which files (by their place in `files`) got a number against a twin, and their path without."""
@@ -120,6 +122,7 @@ class Metainfo:
             creation_date=_date(torrent.get(b"creation date")),
             source=_text(info.get(b"source")),
             raw=bytes(data),
+            info_at=where,
             single_file=b"length" in info,
             renamed=renamed,
         )
@@ -159,6 +162,11 @@ class Metainfo:
         if torrent.info_hash != sha1(info, usedforsecurity=False).digest():
             raise MetainfoError("info is followed by something else")
         return torrent
+
+    @property
+    def info(self) -> memoryview:
+        """The info dictionary byte for byte: what the info-hash is of, and what a magnet's peers ask for."""
+        return memoryview(self.raw)[slice(*self.info_at)]
 
     @property
     def total(self) -> int:

@@ -223,6 +223,11 @@ class Port:
         return frozenset(filter(None, map(family_of, self._hosts)))
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses we listen on, of which `0.0.0.0` and `::` mean every one; once it is open."""
+        return self._hosts
+
+    @property
     def bound(self) -> str | None:
         """The one address we use, so that both directions show the same; None when any will do."""
         first = self._bound()[0]

@@ -35,6 +35,7 @@ class _Known:
     dialed: float = float("-inf")  # when last
     brief: int = 0  # connections in a row that ended as soon as they were made
     busy: bool = False  # dialing or connected
+    plain: bool = False  # its last handshake was not obfuscated
 
     @property
     def waits(self) -> bool:
@@ -98,6 +99,16 @@ class AddressBook:
         known = self._known.get(address)
         if known is not None:
             known.proven, known.failures, known.busy = True, 0, True
+
+    def note_mode(self, address: Address, *, plain: bool) -> None:
+        """How the handshake that we began succeeded."""
+        known = self._known.get(address)
+        if known is not None:
+            known.plain = plain
+
+    def was_plain(self, address: Address) -> bool:
+        known = self._known.get(address)
+        return known is not None and known.plain
 
     def failed(self, address: Address, now: float) -> None:
         """Nobody answered there, or nobody we can talk to."""

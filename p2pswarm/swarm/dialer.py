@@ -1,31 +1,50 @@
 """From an address to a peer that has introduced itself: connect, shake hands, hand it on.
 
+There are several ways to one address. TCP is tried first; uTP follows when TCP failed, or was given a head
+start and is not through (some are reached by one of them only), and whichever is connected first stays.
+Then the handshake: obfuscated, unless the last one there was plain. A peer that takes the connection and
+hangs up without a word wants the other kind, which is tried once, on a connection of its own.
+
+The one hard thing: an address may be a lie, and all of this one attempt at whoever is there. So nothing is
+tried again but where somebody did answer the call.
+
 What a torrent needs of its node is written here too, because dialing needs most of it.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.net.port import Port
+from p2pswarm.net.racing import first_of
 from p2pswarm.net.rate import Limiter
+from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.swarm.addresses import AddressBook
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.greeting import HANDSHAKE_TIME, Asking, Greeted
+from p2pswarm.wire.framer import Framer
 from p2pswarm.wire.peer import HandshakeFramer
 
-__all__ = ["Dialer", "Places", "Surroundings", "Turns"]
+if TYPE_CHECKING:
+    from p2pswarm.swarm.obfuscation import ObfuscatedAsking
+
+__all__ = ["Dial", "Dialer", "Places", "Surroundings", "Turns"]
 
 log = logging.getLogger(__name__)
 
 MOST_DIALING = 30  # at a time, and a second: libtorrent's connection speed
 CONNECT_TIME = 10.0  # seconds
+HEAD_START = 0.3  # seconds that one way of connecting has before the next one is tried beside it
+
+Dial = Callable[[Address, Framer, Conversation], Awaitable[Stream]]
+"""One way to connect. Raises OSError."""
 
 
 @dataclass(slots=True)
@@ -59,6 +78,8 @@ class Surroundings:
     """What a torrent needs of its node: shared limits, memory, the port, and who we are."""
 
     port: Port
+    dials: Sequence[Dial]  # what is tried first comes first
+    encryption: str  # prefer, require, off
     me: PeerId
     down: Limiter
     up: Limiter
@@ -71,6 +92,7 @@ class Surroundings:
     places: Places
     turns: Turns  # of seeds that start, to announce themselves
     torrents: Callable[[], int]  # how many the node has
+    pex: bool = True  # whether peers exchange addresses
 
 
 class Dialer:
@@ -114,6 +136,7 @@ class Dialer:
             log.debug("no peer at %s: %s", address, error)
             self._book.failed(address, self._node.clock())
         else:
+            self._book.note_mode(address, plain=not who.obfuscated)
             if self._welcome(who) and not who.stream.over:
                 self._book.greeted(address)
             else:
@@ -123,26 +146,90 @@ class Dialer:
 
     async def _greet(self, address: Address) -> Greeted:
         """Raises OSError, TimeoutError, RemoteProtocolError; then nothing is left open."""
-        greeted: asyncio.Future[Greeted] = asyncio.get_running_loop().create_future()
-        asking = Asking(
-            self._info_hash,
-            self._node.me,
-            lambda who: None if greeted.done() else greeted.set_result(who),
-            lambda why: None if greeted.done() else greeted.set_exception(_lost(why)),
-        )
-        port = self._node.port
+        modes = _modes(self._node.encryption, was_plain=self._book.was_plain(address))
+        for obfuscated in modes[:-1]:
+            try:
+                return await self._introduce(address, obfuscated=obfuscated)
+            except _HungUpError as error:
+                log.debug("%s %s, trying the other handshake", address, error)
+        return await self._introduce(address, obfuscated=modes[-1])
+
+    async def _introduce(self, address: Address, *, obfuscated: bool) -> Greeted:
+        """On a connection of its own."""
+
+        def ways() -> Iterator[Callable[[], Coroutine[Any, Any, _Introduction]]]:
+            for dial in self._node.dials:
+                new = _Introduction(self._node, self._info_hash, obfuscated=obfuscated)
+                yield partial(new.connect, dial, address)
+
         async with asyncio.timeout(CONNECT_TIME):
-            stream = await port.dial(address, HandshakeFramer(port.scratch), asking)
-        asking.begin(stream)
+            introduction = await first_of(list(ways()), HEAD_START, _Introduction.close)
         try:
             async with asyncio.timeout(HANDSHAKE_TIME):
-                return await greeted
+                return await introduction.result()
         except BaseException:
-            stream.close()
+            introduction.close()
             raise
 
 
-def _lost(why: Exception | None) -> Exception:
-    if isinstance(why, (OSError, RemoteProtocolError)):
-        return why
-    return RemoteProtocolError("closed the connection")
+def _modes(encryption: str, *, was_plain: bool) -> Sequence[bool]:
+    """Whether to obfuscate our handshake, and what to do when it is not taken."""
+    if encryption == "prefer":
+        return (False, True) if was_plain else (True, False)
+    return (encryption == "require",)
+
+
+class _HungUpError(RemoteProtocolError):
+    """The other side took the connection and closed it without a word."""
+
+
+def _hide(asking: Asking, node: Surroundings) -> "ObfuscatedAsking":
+    # Here, because it brings a library along that a node may do without.
+    from p2pswarm.swarm.obfuscation import ObfuscatedAsking
+
+    return ObfuscatedAsking(asking, node.encryption, node.dice, node.port.scratch)
+
+
+class _Introduction:
+    """A connection that we make and the handshake on it."""
+
+    def __init__(self, node: Surroundings, info_hash: InfoHash, *, obfuscated: bool) -> None:
+        asking = Asking(info_hash, node.me, self._greeted, self._lost)
+        self._asking: Asking | ObfuscatedAsking = asking
+        self._framer: Framer = HandshakeFramer(node.port.scratch)
+        if obfuscated:
+            hidden = self._asking = _hide(asking, node)
+            self._framer = hidden.framer
+        self._stream: Stream | None = None
+        self._over = asyncio.Event()
+        self._who: Greeted | None = None
+        self._why: Exception = _HungUpError("hung up")
+
+    async def connect(self, dial: Dial, address: Address) -> Self:
+        """Raises OSError."""
+        self._stream = await dial(address, self._framer, self._asking)
+        return self
+
+    async def result(self) -> Greeted:
+        """Introduce us and wait for the other side. Raises OSError, RemoteProtocolError."""
+        assert self._stream is not None
+        self._asking.begin(self._stream)
+        await self._over.wait()
+        if self._who is None:
+            raise self._why
+        return self._who
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+    def _greeted(self, who: Greeted) -> None:
+        self._who = who
+        self._over.set()
+
+    def _lost(self, why: Exception | None) -> None:
+        if isinstance(why, RemoteProtocolError):
+            self._why = why
+        elif self._asking.heard:
+            self._why = why or RemoteProtocolError("closed the connection")
+        self._over.set()

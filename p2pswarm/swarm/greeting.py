@@ -12,6 +12,7 @@ from typing_extensions import override
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import InfoHash, PeerId
 from p2pswarm.net.stream import Stream
+from p2pswarm.swarm.heard import Heard
 from p2pswarm.wire.peer import Hello, Ident, Reserved
 
 __all__ = ["HANDSHAKE_TIME", "Answering", "Asking", "Greeted", "Name"]
@@ -34,16 +35,26 @@ class Greeted:
     peer_id: PeerId
     reserved: Reserved
     outgoing: bool
+    obfuscated: bool = False  # its handshake was
+    heard: Heard | None = None  # what it said meanwhile to a magnet, which hands it on
 
     @property
     def name(self) -> Name:
         return Name(self.peer_id, self.stream.remote.host)
+
+    def replaces(self, rival_outgoing: bool, me: PeerId) -> bool:
+        """Both sides dialed: the connection made by the greater id stays, so that both keep the same."""
+        if self.outgoing == rival_outgoing:
+            return False
+        return self.outgoing == (me > self.peer_id)
 
 
 class _Greeting:
     """What both sides share: the stream, and silence for what does not concern a handshake."""
 
     stream: Stream
+    obfuscated = False
+    """This handshake is inside another (`obfuscation`)."""
 
     def __init__(self, me: PeerId, lost: Callable[[Exception | None], None]) -> None:
         self._me = me
@@ -59,6 +70,11 @@ class _Greeting:
             if message.peer_id == self._me:
                 raise RemoteProtocolError("that is ourselves")
             self._got_ident(self._hello, message)
+
+    def _greeted(self, hello: Hello, ident: Ident, *, outgoing: bool) -> Greeted:
+        return Greeted(
+            self.stream, ident.peer_id, hello.reserved, outgoing, obfuscated=self.obfuscated
+        )
 
     def _got_hello(self, hello: Hello) -> None:
         raise NotImplementedError
@@ -77,7 +93,7 @@ class _Greeting:
 
 
 class Asking(_Greeting):
-    """We dialed: we speak first."""
+    """We dialed: we speak first. `opening` is all that we say."""
 
     def __init__(
         self,
@@ -87,29 +103,35 @@ class Asking(_Greeting):
         lost: Callable[[Exception | None], None],
     ) -> None:
         super().__init__(me, lost)
-        self._info_hash = info_hash
+        self.info_hash = info_hash
+        self.opening = Hello(Reserved.ours(), info_hash).encode() + Ident(me).encode()
         self._done = done
         self._begun = False
         self._early: tuple[Hello, Ident] | None = None
 
-    def begin(self, stream: Stream) -> None:
+    @property
+    def heard(self) -> bool:
+        """Whether the other side began to introduce itself."""
+        return self._hello is not None
+
+    def begin(self, stream: Stream, *, said: bool = False) -> None:
         """The connection is there. On uvloop the other side may have spoken before we hear of that."""
         self.stream = stream
         self._begun = True
-        ours = Hello(Reserved.ours(), self._info_hash)
-        stream.send(ours.encode() + Ident(self._me).encode())
+        if not said:
+            stream.send(self.opening)
         if self._early is not None:
             self._got_ident(*self._early)
 
     @override
     def _got_hello(self, hello: Hello) -> None:
-        if hello.info_hash != self._info_hash:
-            raise RemoteProtocolError(f"answers for {hello.info_hash}, not {self._info_hash}")
+        if hello.info_hash != self.info_hash:
+            raise RemoteProtocolError(f"answers for {hello.info_hash}, not {self.info_hash}")
 
     @override
     def _got_ident(self, hello: Hello, ident: Ident) -> None:
         if self._begun:
-            self._done(Greeted(self.stream, ident.peer_id, hello.reserved, outgoing=True))
+            self._done(self._greeted(hello, ident, outgoing=True))
         else:
             self._early = hello, ident
 
@@ -140,4 +162,4 @@ class Answering(_Greeting):
     @override
     def _got_ident(self, hello: Hello, ident: Ident) -> None:
         assert self._welcome is not None
-        self._welcome(Greeted(self.stream, ident.peer_id, hello.reserved, outgoing=False))
+        self._welcome(self._greeted(hello, ident, outgoing=False))

@@ -10,23 +10,28 @@ The one hard thing: a block in `asked` is promised to this peer by the picker. W
 `asked` without landing it must give it back with `unask`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from typing_extensions import override
 
-from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.errors import RemoteError, RemoteProtocolError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import BLOCK, Address, InfoHash, PieceIndex
 from p2pswarm.net.rate import Limiter, Meter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import Blocks
 from p2pswarm.swarm.choker import Candidate
+from p2pswarm.swarm.extensions import ExtensionHome, Extensions
 from p2pswarm.swarm.fast import allowed_fast_set
 from p2pswarm.swarm.greeting import Name
+from p2pswarm.swarm.heard import Heard
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.upload import BlockRange, Upload, UploadHome
 from p2pswarm.wire.extension.handshake import REQQ, ExtendedHandshake
+from p2pswarm.wire.extension.news import DontHave, UploadOnly
+from p2pswarm.wire.extension.numbers import DONT_HAVE, HOLEPUNCH, UPLOAD_ONLY
+from p2pswarm.wire.extension.pex import PexFlag
 from p2pswarm.wire.peer import (
     AllowedFast,
     BitfieldMessage,
@@ -55,6 +60,9 @@ CHOKE_GRACE = 2.0  # seconds in which requests may still arrive after we choked
 # Bitfields that take something back, and words that BEP 6 has once: each costs us a walk over all pieces.
 MOST_RESTATEMENTS = 5
 MOST_LATE = 2000
+MOST_LOST = (
+    1000  # pieces that a peer is told we no longer have; of more it learns when it comes back
+)
 MOST_UNSENT = 1 << 20  # bytes that may wait for a peer to read: a run of blocks, and what is small
 
 START_DEPTH = 8  # requests in flight at first; one more for each block while the rate still grows
@@ -73,8 +81,8 @@ SNUBBED = 60.0  # seconds without a block that is owed (BEP 3, "anti-snubbing")
 FAST_PIECES = 10  # BEP 6's own number
 
 
-class Home(UploadHome, Protocol):
-    """What a peer needs of its torrent, beside what its upload needs."""
+class Home(UploadHome, ExtensionHome, Protocol):
+    """What a peer needs of its torrent, beside what its upload and its extensions need."""
 
     info_hash: InfoHash
     picker: PiecePicker
@@ -82,10 +90,6 @@ class Home(UploadHome, Protocol):
     down: Limiter
     asking: bool  # False while the disk is in the way
 
-    @property
-    def port(self) -> int: ...
-
-    def clock(self) -> float: ...
     def piece_reached(self, piece: OpenPiece) -> None: ...
     def wasted(self, n: int) -> None: ...
     def cancel_others(self, block: int, winner: object) -> None: ...
@@ -116,6 +120,7 @@ class Peer:
         ] = {}  # given back since: how many answers are welcome all the same
         self.down = Meter(10.0)
         self.upload = Upload(stream, home, fast=self.fast)
+        self.extensions = Extensions(self, home)
         self.depth = START_DEPTH
         self.rtt = 0.0  # seconds from a request on an empty pipeline to its block
         self.reqq = 250  # half of what libtorrent assumes of a peer that does not say
@@ -174,29 +179,34 @@ class Peer:
 
     # The conversation
 
-    def start(self) -> None:
-        """First words: what we have, then what we can do."""
+    def start(self, heard: Heard | None = None) -> None:
+        """First words: what we have, then what we can do. Where a magnet `heard` it already, it was told
+        that we have nothing."""
         picker = self._home.picker
-        if self.fast and picker.done:
-            self._send(HaveAll().encode())
+        if heard is not None:
+            self.send(encode_haves([*picker.have.pieces()]))
+        elif self.fast and picker.done:
+            self.send(HaveAll().encode())
         elif self.fast and not picker.have.any():
-            self._send(HaveNone().encode())
+            self.send(HaveNone().encode())
         elif self.fast or picker.have.any():
-            self._send(BitfieldMessage(picker.have.to_wire()).encode())
+            self.send(BitfieldMessage(picker.have.to_wire()).encode())
         if self._extended:
-            self._send(Extended(0, self._introduction().encode()).encode())
+            self.send(self.extensions.introduction())
         if self.fast:
             self._grant_fast_pieces()
 
-    def _introduction(self) -> ExtendedHandshake:
-        ip = self.stream.remote.ip
-        return ExtendedHandshake(
-            version="p2pswarm 0.1.0",
-            port=self._home.port,
-            reqq=REQQ,
-            yourip=ip.packed if ip else b"",
-            upload_only=self._home.picker.done or None,
-        )
+    def recall(self, heard: Heard) -> None:
+        """What it said before the torrent was known counts now, as if it had just been said."""
+        self.am_interested = heard.interested
+        try:
+            for message in heard.again(self._home.picker.pieces):
+                self.got(message)
+        except RemoteError as error:
+            self.close(error)
+        else:
+            self.update_interest()
+            self.caught_up()
 
     def _grant_fast_pieces(self) -> None:
         if self.stream.remote.ip is None:
@@ -207,7 +217,7 @@ class Peer:
         )
         self._granted = {piece for piece in chosen if self._home.picker.have[piece]}
         if self._granted:
-            self._send(*(AllowedFast(piece).encode() for piece in self._granted))
+            self.send(*(AllowedFast(piece).encode() for piece in self._granted))
 
     def got(self, message: object) -> None:
         """Raises RemoteProtocolError when the peer broke the rules."""
@@ -231,11 +241,13 @@ class Peer:
     def drained(self) -> None:
         self._took = self._home.clock()
         self.upload.drained()
+        self.extensions.info.serve()
 
     def closed(self, reason: Exception | None) -> None:
         self._give_back()
         self.late.clear()
         self.upload.closed()
+        self.extensions.closed()
         self._home.down.forget(self.ask)
         self._home.peer_gone(self, reason)
         self._uncount()
@@ -315,7 +327,7 @@ class Peer:
         wants = self._home.picker.wants_from(self.have)
         if wants != self.am_interested:
             self.am_interested = wants
-            self._send((Interested() if wants else NotInterested()).encode())
+            self.send((Interested() if wants else NotInterested()).encode())
 
     # Asking
 
@@ -373,7 +385,7 @@ class Peer:
             self._probe = blocks[0]
             self._last_block = now
         self.asked.update(dict.fromkeys(blocks, now))
-        self._send(self._taken_news() + encode_requests(self._home.picker.requests(blocks)))
+        self.send(self._taken_news() + encode_requests(self._home.picker.requests(blocks)))
 
     def take_blocks(self, piece: PieceIndex, begin: int, blocks: list[memoryview]) -> None:
         """The framer's landing: what this peer owes goes to its place, while it is wanted.
@@ -476,13 +488,15 @@ class Peer:
         """Somebody else was faster."""
         if self.asked.pop(block, None) is not None:
             self._remember_late([block])
-            self._send(Cancel(*self._home.picker.request(block)).encode())
+            self.send(Cancel(*self._home.picker.request(block)).encode())
 
     def _give_back(self) -> None:
         """Everything it owes may be asked of others; what still arrives is welcome."""
-        blocks = list(self.asked)
-        self.asked.clear()
+        self._take_back(list(self.asked))
+
+    def _take_back(self, blocks: list[int]) -> None:
         for block in blocks:
+            del self.asked[block]
             self._home.picker.unask(block, self)
         self._remember_late(blocks)
         self._release()
@@ -519,7 +533,7 @@ class Peer:
     def unchoke(self) -> None:
         if self.am_choking:
             self.am_choking = False
-            self._send(Unchoke().encode())
+            self.send(Unchoke().encode())
 
     def choke(self) -> None:
         """With the fast extension what is queued is rejected by name, after the choke."""
@@ -527,7 +541,7 @@ class Peer:
             return
         self.am_choking = True
         self.served = self._home.clock()
-        self._send(Choke().encode())
+        self.send(Choke().encode())
         self.upload.refuse_all()
 
     def got_interested(self, _: Interested) -> None:
@@ -593,7 +607,7 @@ class Peer:
     def flush_urgent(self) -> None:
         """Tell it now, when there is news that it may ask for."""
         if self._urgent:
-            self._send(self._taken_news())
+            self.send(self._taken_news())
 
     def _taken_news(self) -> bytes:
         news, self._news, self._urgent = self._news, [], False
@@ -607,9 +621,9 @@ class Peer:
         if self.asked and now - self._last_block > self._patience():
             self._stall()
         if self._news:
-            self._send(self._taken_news())
+            self.send(self._taken_news())
         if now - self._spoke > KEEP_ALIVE:
-            self._send(KeepAlive().encode())
+            self.send(KeepAlive().encode())
         complaint = self._overdue(now)
         if complaint:
             self.close(RemoteProtocolError(complaint))
@@ -617,6 +631,7 @@ class Peer:
         self.update_interest()
         self.ask()
         self.upload.serve()
+        self.extensions.tick(now)
 
     def _overdue(self, now: float) -> str:
         """Why it is not worth its place any more: it says nothing, or reads nothing; '' when it is."""
@@ -655,10 +670,13 @@ class Peer:
         self.depth = 1
         self._slow_start = True
 
+    # Extensions
+
     def got_extended(self, message: Extended) -> None:
-        if message.id != 0:
-            return
-        hello = ExtendedHandshake.decode(message.payload)
+        self.extensions.got(message)
+
+    def introduced(self, hello: ExtendedHandshake) -> None:
+        """It says, once or again, who it is and what it can do."""
         self.client = hello.version or self.client
         self.reqq = hello.reqq or self.reqq
         self.depth = min(self.depth, self._most_depth())
@@ -667,7 +685,54 @@ class Peer:
         if hello.port is not None and not self.outgoing:
             self.address = Address(self.stream.remote.host, hello.port)
 
-    def _send(self, *buffers: bytes | memoryview) -> bool:
+    def has_lost(self, piece: PieceIndex) -> None:
+        """It no longer has this one (BEP 54); what it owes of it others may be asked for."""
+        if piece >= self._home.picker.pieces:
+            raise RemoteProtocolError(f"lost {piece}, which does not exist")
+        if not self.have[piece]:
+            return
+        picker = self._home.picker
+        if self._counted_seed:
+            self._count_restatement()
+            self._counted_seed = False
+            picker.seeds -= 1
+            picker.seen_all(self.have)
+        picker.unseen(piece)
+        self.have[piece] = 0
+        self._take_back([block for block in self.asked if block // picker.per_piece == piece])
+        self.update_interest()
+
+    def tell_lost(self, pieces: Sequence[PieceIndex]) -> bool:
+        """We no longer have these; False when it cannot be told, or is being given one of them."""
+        if not self.extensions.speaks(DONT_HAVE) or self.upload.concerns(pieces):
+            return False
+        if len(pieces) > MOST_LOST:
+            return False
+        self._news = [piece for piece in self._news if piece not in pieces]
+        self.tell_upload_only(on=False)
+        for piece in pieces:
+            self.extensions.say(DONT_HAVE, DontHave(piece).encode())
+        return True
+
+    def tell_upload_only(self, *, on: bool) -> None:
+        """Whether we want nothing more, if it cares."""
+        self.extensions.say(UPLOAD_ONLY, UploadOnly(on).encode())
+
+    @property
+    def pex_flags(self) -> PexFlag | None:
+        """What others are told of it; None when we do not know where it listens."""
+        hello = self.extensions.hello
+        if not self.outgoing and hello.port is None:
+            return None
+        facts = (
+            (self.is_seed or self.upload_only, PexFlag.SEED),
+            (hello.encryption, PexFlag.ENCRYPTION),
+            (hello.number(HOLEPUNCH), PexFlag.HOLEPUNCH),
+            (self.outgoing, PexFlag.REACHABLE),
+        )
+        return PexFlag(sum(flag for true, flag in facts if true))
+
+    def send(self, *buffers: bytes | memoryview) -> bool:
         self._spoke = self._home.clock()
         return self.stream.send(*buffers)
 

@@ -180,6 +180,10 @@ class PiecePicker:
         """One more peer has it."""
         self._recount(piece, 1)
 
+    def unseen(self, piece: PieceIndex) -> None:
+        """One peer fewer has it."""
+        self._recount(piece, -1)
+
     def seen_all(self, have: Bitfield) -> None:
         """One more peer has these."""
         counts = self._counts

@@ -7,7 +7,7 @@ from p2pswarm.discovery.trackers import TrackerStatus
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.swarm.events import State
 
-__all__ = ["Status"]
+__all__ = ["MetadataStatus", "Status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +34,19 @@ class Status:
     trackers: tuple[TrackerStatus, ...]
     path: Path
     verified_by: str = "the SHA-1 of every piece"
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataStatus:
+    """A magnet whose torrent is not known yet."""
+
+    name: str
+    info_hash: InfoHash
+    peers: int
+    givers: int
+    """How many of them say that they have it."""
+    done: int
+    """Bytes of the info dictionary."""
+    total: int
+    """0 until somebody says how large it is."""
+    trackers: tuple[TrackerStatus, ...]

@@ -56,6 +56,7 @@ from p2pswarm.swarm.events import (
     TrackerFailed,
     TrackerReplied,
 )
+from p2pswarm.swarm.extensions import offered
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
 from p2pswarm.swarm.keeper import Keeper
@@ -63,6 +64,7 @@ from p2pswarm.swarm.peer import Peer
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.ranges import RangeHost, RangeSource
 from p2pswarm.swarm.status import Status
+from p2pswarm.wire.extension.pex import PexFlag
 from p2pswarm.wire.peer import PeerFramer, longest_message
 from p2pswarm.wire.tracker import Reply
 
@@ -113,6 +115,8 @@ class Torrent:
         self.blocks = Blocks(node.pieces, metainfo.piece_length)
         self.reads = node.reads
         self.down, self.up = node.down, node.up
+        self.info = None if metainfo.private else metainfo.info
+        self.offered = offered(private=metainfo.private, pex=node.pex)
         self.asking = False
         self.clock = node.clock
         # Its own
@@ -442,6 +446,8 @@ class Torrent:
         self._enter(Seeding())
         self._finished.set()
         self.finding.completed()
+        for peer in self.peers.values():
+            peer.tell_upload_only(on=True)
         self._keeper.settle()
 
     def _ban_all(self, guilty: set[Any]) -> None:
@@ -544,11 +550,13 @@ class Torrent:
             missing = self.picker.missing.count()
             self._enter(Paused(f"{missing} of {self.picker.pieces} pieces are not on the disk"))
 
-    def pieces_lost(self) -> None:
-        """Peers cannot be told that we have less than we said, so they are sent away, and learn it when
-        they come back. They may have what we miss now."""
+    def pieces_lost(self, pieces: Sequence[PieceIndex]) -> None:
+        """Peers are told that we have less than we said (BEP 54); who cannot be told is sent away, and
+        learns it when it comes back. They may have what we miss now."""
         self._finished.clear()
-        self._drop_peers(HostError("we have less than we said"))
+        for peer in list(self.peers.values()):
+            if not peer.tell_lost(pieces):
+                peer.close(HostError("we have less than we said"))
         self.finding.book.want_again(self.clock())
 
     def checking(self, done: int, total: int) -> None:
@@ -564,6 +572,11 @@ class Torrent:
     @property
     def port(self) -> int:
         return self._node.port.number
+
+    @property
+    def upload_only(self) -> bool:
+        """Whether we want nothing from anybody."""
+        return self.picker.done
 
     def soon(self, call: Callable[[], None]) -> None:
         self._loop.call_soon(call)
@@ -639,6 +652,11 @@ class Torrent:
     def connected(self) -> set[Address]:
         return {peer.address for peer in self.peers.values()}
 
+    def neighbours(self) -> dict[Address, PexFlag]:
+        """Whom we are connected to, and where they listen, as far as they said."""
+        told = ((peer.address, peer.pex_flags) for peer in self.peers.values())
+        return {address: flags for address, flags in told if flags is not None}
+
     def dialing(self) -> None:
         self._wake()
 
@@ -674,9 +692,11 @@ class Torrent:
         self._node.places.taken += 1
         self._wake()
         self._events.tell(PeerJoined(peer.address, peer.client))
-        peer.start()
+        peer.start(who.heard)
         most = longest_message(self.picker.pieces)
         stream.switch(PeerFramer(peer.take_blocks, self._node.port.scratch, most), peer)
+        if who.heard is not None:
+            peer.recall(who.heard)
         return True
 
     def _why_not(self, who: Greeted) -> str | None:
@@ -685,17 +705,11 @@ class Torrent:
             return "not ready"
         if self.finding.book.is_banned(who.stream.remote, who.peer_id):
             return "banned"
-        if rival is not None and not self._replaces(who, rival):
+        if rival is not None and not who.replaces(rival.outgoing, self._node.me):
             return "a second connection from the same peer"
         if rival is None and len(self.peers) >= self._node.max_peers:
             return "no place for more peers"
         return None
-
-    def _replaces(self, who: Greeted, rival: Peer) -> bool:
-        """Both sides dialed: the connection made by the greater id stays, so that both keep the same."""
-        if who.outgoing == rival.outgoing:
-            return False
-        return who.outgoing == (self._node.me > who.peer_id)
 
     def _drop_peers(self, reason: Exception | None = None) -> None:
         for peer in list(self.peers.values()):

@@ -10,8 +10,8 @@ drained. It goes back to the pool only when neither has it.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from collections.abc import Callable, Container, Iterable, Sequence
+from itertools import chain, islice
 from typing import Protocol
 
 from p2pswarm.errors import DiskError
@@ -115,6 +115,11 @@ class Upload:
         self._queue.clear()
         if self._buffer is not None and not self._reads_open:
             self._end_run()
+
+    def concerns(self, pieces: Container[PieceIndex]) -> bool:
+        """Whether one of these waits to be given, or is being given."""
+        owed = chain(self._run, self._queue)
+        return any(piece in pieces for piece, _, _ in owed)
 
     def _next_run(self, most: int) -> tuple[list[BlockRange], int]:
         run: list[BlockRange] = []

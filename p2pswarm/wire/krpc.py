@@ -8,10 +8,10 @@ The one hard thing: a stored value (BEP 44) is signed as it was written. It is c
 came in, and never written anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, Self
 
 from typing_extensions import override
@@ -38,7 +38,9 @@ __all__ = [
     "Query",
     "Reply",
     "family_of",
+    "read_contacts",
     "read_message",
+    "write_contacts",
 ]
 
 PING, FIND_NODE, GET_PEERS, ANNOUNCE_PEER = b"ping", b"find_node", b"get_peers", b"announce_peer"
@@ -302,9 +304,11 @@ def _write_want(want: frozenset[Family]) -> list[bytes]:
 
 
 def _contacts(value: object, family: Family) -> tuple[Contact, ...] | None:
-    """Those where somebody can be."""
-    if not isinstance(value, bytes):
-        return None
+    return read_contacts(value, family) if isinstance(value, bytes) else None
+
+
+def read_contacts(value: bytes, family: Family) -> tuple[Contact, ...]:
+    """`nodes` or `nodes6`: those where somebody can be."""
     stride = 26 if family is Family.IPV4 else 38
     found = []
     for at in range(0, len(value) - len(value) % stride, stride):
@@ -314,7 +318,8 @@ def _contacts(value: object, family: Family) -> tuple[Contact, ...] | None:
     return tuple(found)
 
 
-def _write_contacts(contacts: tuple[Contact, ...]) -> bytes:
+def write_contacts(contacts: Iterable[Contact]) -> bytes:
+    """Raises FormatError for a host name."""
     return b"".join(each.id + compact(each.address) for each in contacts)
 
 
@@ -373,8 +378,8 @@ _ARGUMENTS = (
 )
 _VALUES = (
     _ID,
-    _Field("nodes", b"nodes", partial(_contacts, family=Family.IPV4), _write_contacts),
-    _Field("nodes6", b"nodes6", partial(_contacts, family=Family.IPV6), _write_contacts),
+    _Field("nodes", b"nodes", partial(_contacts, family=Family.IPV4), write_contacts),
+    _Field("nodes6", b"nodes6", partial(_contacts, family=Family.IPV6), write_contacts),
     _Field("values", b"values", _peers, _write_peers),
     _TOKEN,
     _Field("seeds", b"BFsd", partial(_raw, least=256, most=256)),
@@ -413,6 +418,9 @@ def _written(message: Query | Reply, fields: tuple[_Field, ...]) -> dict[bytes, 
     if message.value is not None:
         body[_VALUE] = message.value
     return body
+
+
+_encoded_key = lru_cache(maxsize=64)(bencode.encode)
 
 
 def _dictionary(encoded: dict[bytes, bytes]) -> bytes:

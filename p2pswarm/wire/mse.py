@@ -127,7 +127,7 @@ class _MseFramer(CuttingFramer):
 
 
 class MseAsker(_MseFramer):
-    """The side that dialed: `opening` is to be sent at once, `initial` goes out with the second message."""
+    """The side that dialed and speaks first (`opening`); `initial` goes out with what it says then."""
 
     def __init__(
         self,
@@ -143,7 +143,10 @@ class MseAsker(_MseFramer):
         self._offers = offers
         self._constant = b""
         self._choice = self._pad_length = 0
-        self.opening = self._key()
+
+    def opening(self) -> bytes:
+        """To be sent once; made now, because it is dear and many whom one dials do not answer."""
+        return self._key()
 
     @override
     def _got_key(self, into: list[object]) -> None:

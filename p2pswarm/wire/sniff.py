@@ -11,7 +11,6 @@ from enum import Enum, auto
 
 from typing_extensions import override
 
-from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.wire.framer import CuttingFramer
 from p2pswarm.wire.peer import HANDSHAKE
 from p2pswarm.wire.supernode.datagrams import MAGIC
@@ -28,6 +27,7 @@ class Guest(Enum):
     GIV = auto()  # was asked to come, and brings a Gnutella file
     HTTP = auto()  # wants a shared file
     SUPERNODE = auto()  # a node of ours, for a parent, a link, a question or a test
+    OBFUSCATED = auto()  # says noise: a peer that hides its handshake (MSE), or nobody
 
 
 _OPENINGS = {
@@ -39,6 +39,7 @@ _OPENINGS = {
     OPENING: Guest.SUPERNODE,
 }
 _LONGEST = max(map(len, _OPENINGS))
+_NOISE = 20  # bytes that are nobody's opening, until somebody who says noise is believed to mean it
 
 
 class SniffFramer(CuttingFramer):
@@ -49,15 +50,14 @@ class SniffFramer(CuttingFramer):
 
     @override
     def _cut(self, view: memoryview, into: list[object]) -> int:
-        """Raises RemoteProtocolError when it can be nobody we know."""
         self.heard = True
         start = view[:_LONGEST].tobytes()
         for opening, guest in _OPENINGS.items():
             if start.startswith(opening):
                 into.append(guest)
                 return 0
-        if not any(opening.startswith(start) for opening in _OPENINGS):
-            raise RemoteProtocolError(f"nobody we know begins with {start[:8]!r}")
+        if len(start) >= _NOISE and not any(opening.startswith(start) for opening in _OPENINGS):
+            into.append(Guest.OBFUSCATED)
         return 0
 
 

@@ -48,7 +48,7 @@ class Pair:
 
     def speak(self, sizes: Sequence[int] = (1 << 20,), after: bytes = b"") -> None:
         """`after` is sent by the answerer together with the end of its handshake."""
-        second = said(feed(self.answerer, self.asker.opening, sizes))
+        second = said(feed(self.answerer, self.asker.opening(), sizes))
         third = said(feed(self.asker, second, sizes))
         *told, agreed = feed(self.answerer, third, sizes)
         assert isinstance(agreed, Agreed)
@@ -95,7 +95,7 @@ def test_the_streams_go_on_where_the_handshake_ended() -> None:
 
 
 def test_the_opening_looks_like_noise_of_no_fixed_length() -> None:
-    openings = [MseAsker(HASH, b"", BOTH, Random(seed)).opening for seed in range(300)]
+    openings = [MseAsker(HASH, b"", BOTH, Random(seed)).opening() for seed in range(300)]
     lengths = {len(opening) - 96 for opening in openings}
     assert min(lengths) < 30
     assert MOST_PAD - 30 < max(lengths) <= MOST_PAD
@@ -109,7 +109,7 @@ def test_the_noise_tells_nothing_of_the_dice() -> None:
     asker = MseAsker(HASH, b"", BOTH, dice)
     twin.getrandbits(160)
     thrown = twin.randbytes(700)
-    pad = asker.opening[96:]
+    pad = asker.opening()[96:]
     assert len(pad) > 8
     assert not any(thrown[at : at + 4] in pad for at in range(len(thrown) - 4))
 
@@ -143,7 +143,7 @@ def test_nobody_searches_farther_than_padding_may_reach(chunk: int) -> None:
 def test_padding_of_every_length_is_passed_over(pad: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mse, "_pad", lambda dice: dice.randbytes(pad))
     pair = Pair(offers=RC4)
-    assert len(pair.asker.opening) == 96 + pad
+    assert len(pair.asker.opening()) == 96 + pad
     pair.speak([7], b"after")
     assert pair.asker.unread() == b"after"
     assert pair.answerer.unread() == b"hello"
@@ -155,7 +155,7 @@ def test_longer_padding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         Pair().speak()
     for lie in ("asker", "answerer"):
         pair = Pair()
-        keys = [pair.asker.opening[:96], feed(pair.answerer, pair.asker.opening[:96])[0]]
+        keys = [pair.asker.opening()[:96], feed(pair.answerer, pair.asker.opening()[:96])[0]]
         assert isinstance(keys[1], bytes)
         (third,) = feed(pair.asker, keys[1][:96])
         if lie == "asker":
@@ -178,7 +178,7 @@ def test_too_much_inside_the_handshake_is_refused() -> None:
 def test_a_swarm_that_is_not_here_is_answered_nothing_more() -> None:
     asker = MseAsker(InfoHash(b"x" * 20), b"", BOTH, Random(1))
     answerer = MseAnswerer(find, BOTH, Random(2))
-    third = said(feed(asker, said(feed(answerer, asker.opening))))
+    third = said(feed(asker, said(feed(answerer, asker.opening()))))
     messages, error = feed_until_error(answerer, third, [1])
     assert messages == []
     assert isinstance(error, RemoteProtocolError)
@@ -229,7 +229,7 @@ def test_a_handshake_with_a_wrong_bit_is_a_fault_or_none(
         at = data.draw(st.integers(0, len(what) - 1))
         return what[:at] + bytes((what[at] ^ 1 << data.draw(st.integers(0, 7)),)) + what[at + 1 :]
 
-    second = said(feed(pair.answerer, pair.asker.opening))
+    second = said(feed(pair.answerer, pair.asker.opening()))
     messages, error = feed_until_error(pair.asker, spoil(second) if message == 2 else second, sizes)
     if error is None:
         third = said(messages)

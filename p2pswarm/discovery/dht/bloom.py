@@ -11,8 +11,9 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Self
 
 from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.formats.ids import Address
 
-__all__ = ["SIZE", "BloomFilter"]
+__all__ = ["SIZE", "BloomFilter", "scraped"]
 
 SIZE = 256  # bytes: m in BEP 33 is 2048 bits
 _BITS = SIZE * 8
@@ -55,3 +56,12 @@ class BloomFilter:
         """About how many addresses are in it; a full filter cannot tell beyond 7800."""
         zeros = max(_BITS - self._bits.bit_count(), 1)
         return math.log(zeros / _BITS) / (_HASHES * math.log1p(-1 / _BITS))
+
+
+def scraped(peers: Iterable[tuple[Address, bool]]) -> tuple[bytes, bytes]:
+    """The filters of the seeds among these and of the others, for a reply. True stands beside a seed."""
+    seeds, others = BloomFilter(), BloomFilter()
+    for peer, seed in peers:
+        assert peer.ip is not None, "names announce nothing"
+        (seeds if seed else others).add(peer.ip)
+    return seeds.encode(), others.encode()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from p2pswarm.discovery.dht.signing import SigningKey
 
 __all__ = [
+    "KEY_SIZE",
     "MAX_SALT",
     "MAX_VALUE",
     "ImmutableItem",
@@ -30,6 +31,7 @@ __all__ = [
 
 MAX_VALUE = 1000  # bytes of bencode
 MAX_SALT = 64  # bytes
+KEY_SIZE = 32
 
 
 class ItemError(RemoteProtocolError):

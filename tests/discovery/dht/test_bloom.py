@@ -5,8 +5,9 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from p2pswarm.discovery.dht.bloom import SIZE, BloomFilter
+from p2pswarm.discovery.dht.bloom import SIZE, BloomFilter, scraped
 from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.formats.ids import Address
 
 VECTOR = bytes.fromhex(
     "F6C3F5EAA07FFD91BDE89F777F26FB2BFF37BDB8FB2BBAA2FD3DDDE7BACFFF75EE7CCBAEFE5EEDB1FBFAFF67F6ABFF5E"
@@ -51,3 +52,10 @@ def test_a_filter_survives_the_wire_and_counts_about_right(ips: list) -> None:
 def test_a_filter_of_another_size_is_refused(size: int) -> None:
     with pytest.raises(RemoteProtocolError, match="Bloom"):
         BloomFilter.decode(bytes(size))
+
+
+def test_seeds_and_others_are_counted_apart() -> None:
+    peers = [(Address(str(ip), 1), False) for ip in V4] + [(Address(str(V6[0]), 1), True)]
+    seeds, others = map(BloomFilter.decode, scraped(peers))
+    assert round(seeds.count) == 1
+    assert others.count == pytest.approx(256, abs=6)

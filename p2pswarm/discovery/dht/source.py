@@ -1,0 +1,73 @@
+"""Peers of one torrent by the DHT: announced now and every fifteen minutes.
+
+A torrent that has too few peers does not wait that long: it looks again after a minute, then after two, four,
+eight. Each time costs dozens of strangers a datagram, and a swarm that stays small has nobody else in it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from p2pswarm.discovery.source import Progress
+from p2pswarm.formats.ids import Address, InfoHash
+
+__all__ = ["DhtSource"]
+
+REGULAR = 900.0  # seconds; peers are kept for half an hour (BEP 5 and libtorrent)
+FIRST = 60.0  # seconds after which a torrent that is short of peers looks again
+
+
+class _Announcing(Protocol):
+    """Of `Dht`, what is needed here."""
+
+    async def announce(
+        self,
+        info_hash: InfoHash,
+        port: int,
+        found: Callable[[Address], None],
+        *,
+        seed: bool,
+        implied_port: bool,
+    ) -> int: ...
+
+
+class DhtSource:
+    """`listens_on` tells our port."""
+
+    def __init__(
+        self, dht: _Announcing, info_hash: InfoHash, listens_on: Callable[[], int]
+    ) -> None:
+        self._dht, self._info_hash, self._listens_on = dht, info_hash, listens_on
+        self._short = asyncio.Event()
+        self._left = asyncio.Event()
+
+    async def run(self, progress: Callable[[], Progress], found: Callable[[Address], None]) -> None:
+        pause = FIRST
+        while not self._left.is_set():
+            self._short.clear()
+            await self._dht.announce(
+                self._info_hash,
+                self._listens_on(),
+                found,
+                seed=progress().left == 0,
+                implied_port=True,  # behind a NAT nobody else knows our number (BEP 5)
+            )
+            await self._unless(self._left, pause)
+            await self._unless(self._short, REGULAR - pause)
+            pause = min(2 * pause, REGULAR)
+
+    def need_more(self) -> None:
+        self._short.set()
+
+    async def leave(self) -> None:
+        """There is nobody to say good-bye to: nodes forget us in half an hour."""
+        self._left.set()
+        self._short.set()
+
+    @staticmethod
+    async def _unless(event: asyncio.Event, seconds: float) -> None:
+        """Wait for it, but no longer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()

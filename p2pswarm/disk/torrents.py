@@ -1,0 +1,51 @@
+"""The torrents that magnets became, kept as `.torrent` files: the second start needs no peer to know them.
+
+A file that is not there, or not whole, costs a search for the metadata and nothing else, so nothing here is
+synced and no fault is raised. For disk threads.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+from p2pswarm.errors import DiskError, FormatError
+from p2pswarm.formats.ids import InfoHash
+from p2pswarm.formats.metainfo import Metainfo
+
+__all__ = ["TorrentFolder"]
+
+log = logging.getLogger(__name__)
+
+
+class TorrentFolder:
+    """Named by info-hash, and what another name's file holds is not believed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self, info_hash: InfoHash) -> Metainfo | None:
+        """The torrent, if it is kept here."""
+        path = self._file(info_hash)
+        if not path.exists():
+            return None
+        try:
+            metainfo = Metainfo.from_file(path)
+        except (DiskError, FormatError) as error:
+            log.warning("%s is of no use: %s", path, error)
+            return None
+        return metainfo if metainfo.info_hash == info_hash else None
+
+    def save(self, metainfo: Metainfo) -> None:
+        """Another process may do the same."""
+        target = self._file(metainfo.info_hash)
+        part = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(metainfo.raw)
+            part.replace(target)
+        except OSError as error:
+            log.warning("cannot keep %s: %s", target, error)
+            part.unlink(missing_ok=True)
+
+    def _file(self, info_hash: InfoHash) -> Path:
+        return self._path / f"{info_hash}.torrent"

@@ -1,0 +1,353 @@
+"""A magnet's swarm, until its info dictionary is here: peers asked for it, and kept for the torrent.
+
+It seeks like a torrent (`Finding`) and greets like one, but has nothing and wants one thing. Peers that have
+pieces are told at once that we are interested, and what they say is kept (`Heard`): when the torrent is
+there, `hand_over` gives it every connection, and it asks for blocks in the same moment.
+
+The one hard thing: nothing that a peer says can be checked yet. What it costs is bounded by `Heard` and by
+`Assembly`, which also finds the liars.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from typing_extensions import override
+
+from p2pswarm.discovery.source import Progress
+from p2pswarm.errors import HostError, P2PSwarmError, RemoteProtocolError
+from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.swarm.assembly import Assembly
+from p2pswarm.swarm.dialer import Surroundings
+from p2pswarm.swarm.finding import Finding
+from p2pswarm.swarm.greeting import Greeted, Name
+from p2pswarm.swarm.heard import MOST_PIECES, Heard
+from p2pswarm.swarm.status import MetadataStatus
+from p2pswarm.wire.extension.handshake import REQQ, ExtendedHandshake
+from p2pswarm.wire.extension.metadata import (
+    MetadataPiece,
+    MetadataReject,
+    MetadataRequest,
+    read_metadata,
+)
+from p2pswarm.wire.extension.numbers import METADATA, NUMBERS
+from p2pswarm.wire.peer import (
+    Extended,
+    HaveNone,
+    Interested,
+    KeepAlive,
+    PeerFramer,
+    longest_message,
+)
+
+__all__ = ["MetadataPeer", "MetadataSwarm"]
+
+log = logging.getLogger(__name__)
+
+TICK = 1.0  # seconds
+HUNGRY_EVERY = 15.0  # seconds between the times that more peers are wished for
+KEEP_ALIVE = 60.0  # seconds without sending
+SILENCE = 120.0  # seconds without a byte
+MOST_UNSENT = 1 << 20  # bytes that wait for a peer to read
+USELESS_AFTER = 30.0  # seconds that a peer without the info keeps a place others could have
+CLOSE_TIME = 0.5  # seconds that dials and searches may take to end
+# What is left, while nobody knows it: not 0, which would make us a seed. libtorrent says the same.
+UNKNOWN_LEFT = 16 << 10
+
+
+class MetadataPeer:
+    """One connection: asks for the info, and remembers everything else that it hears."""
+
+    def __init__(self, who: Greeted, swarm: "MetadataSwarm") -> None:
+        self.who = who
+        self.stream = who.stream
+        self.address = who.stream.remote  # where it listens, once it said so
+        self.heard = Heard()
+        self.since = swarm.clock()
+        self._swarm = swarm
+        self._heard_at = self._spoke = self.since
+
+    def start(self) -> None:
+        """Its bitfield is not due from one that has nothing, but BEP 6 wants to hear even that."""
+        if self.who.reserved.fast:
+            self._send(HaveNone().encode())
+        if self.who.reserved.extended:
+            self._send(Extended(0, self._introduction().encode()).encode())
+
+    def _introduction(self) -> ExtendedHandshake:
+        ip = self.stream.remote.ip
+        return ExtendedHandshake(
+            messages={METADATA: NUMBERS[METADATA]},
+            version="p2pswarm 0.1.0",
+            port=self._swarm.port,
+            reqq=REQQ,
+            yourip=ip.packed if ip else b"",
+        )
+
+    def got(self, message: object) -> None:
+        """Raises RemoteProtocolError when the peer broke the rules."""
+        if not isinstance(message, Extended):
+            self.heard.got(message)
+        elif message.id == 0:
+            self._got_hello(self.heard.greeted(ExtendedHandshake.decode(message.payload)))
+        elif message.id == NUMBERS[METADATA]:
+            self._got_metadata(message.payload)
+
+    def _got_hello(self, hello: ExtendedHandshake) -> None:
+        if hello.port is not None and not self.who.outgoing:
+            self.address = Address(self.stream.remote.host, hello.port)
+        if hello.metadata_size and hello.number(METADATA):
+            self._swarm.assembly.gives(self, hello.metadata_size)
+
+    def _got_metadata(self, payload: bytes) -> None:
+        assembly = self._swarm.assembly
+        match read_metadata(payload):
+            case MetadataPiece() as piece:
+                self._swarm.convict(assembly.got(self, piece))
+                self._swarm.look()
+            case MetadataReject(piece=number):
+                assembly.rejected(self, number, self._swarm.clock())
+            case MetadataRequest(piece=number):
+                self._say(MetadataReject(number).encode())
+            case None:
+                pass
+
+    def caught_up(self) -> None:
+        self._heard_at = self._swarm.clock()
+        if self.heard.has_any and not self.heard.interested:
+            self.heard.interested = True
+            self._send(Interested().encode())
+        self.ask()
+
+    def ask(self) -> None:
+        if not self.stream.over:
+            for piece in self._swarm.assembly.ask(self, self._swarm.clock()):
+                self._say(MetadataRequest(piece).encode())
+
+    def _say(self, payload: bytes) -> None:
+        number = self.heard.hello.number(METADATA) if self.heard.hello else 0
+        if number:
+            self._send(Extended(number, payload).encode())
+
+    def _send(self, data: bytes) -> None:
+        self._spoke = self._swarm.clock()
+        self.stream.send(data)
+
+    def tick(self, now: float) -> None:
+        """Once a second."""
+        if now - self._heard_at > SILENCE:
+            self.close(RemoteProtocolError(f"silent for {SILENCE:.0f} s"))
+        elif self.stream.unsent > MOST_UNSENT:
+            self.close(RemoteProtocolError("does not read what we send"))
+        else:
+            if now - self._spoke > KEEP_ALIVE:
+                self._send(KeepAlive().encode())
+            self.ask()
+
+    def drained(self) -> None:
+        """Nothing here waits for that."""
+
+    def closed(self, reason: Exception | None) -> None:
+        self._swarm.peer_gone(self)
+
+    def close(self, reason: Exception | None = None) -> None:
+        self.stream.close(reason)
+
+    def handed_on(self) -> Greeted:
+        """The connection, and what was said on it."""
+        return replace(self.who, heard=self.heard)
+
+    @override
+    def __repr__(self) -> str:
+        return f"<MetadataPeer {self.address}>"
+
+
+class MetadataSwarm:
+    """Made and closed by a `Node`; `info` waits for what it is about."""
+
+    def __init__(
+        self, name: str, info_hash: InfoHash, finding: Finding, node: Surroundings
+    ) -> None:
+        self.info_hash = info_hash
+        self.finding = finding
+        self.peers: dict[Name, MetadataPeer] = {}
+        self.assembly = Assembly(info_hash)
+        self.clock = node.clock
+        self._name = name
+        self._node = node
+        self._loop = asyncio.get_running_loop()
+        self._found: asyncio.Future[bytes] = self._loop.create_future()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._hungry = self.clock() + HUNGRY_EVERY
+        self._over = False
+
+    def start(self) -> None:
+        """Look for peers, and ask them, until `hand_over` or `close`."""
+        self.finding.begin(self)
+        self._tick()
+
+    async def info(self) -> bytes:
+        """The info dictionary, verified; however long it takes."""
+        return await asyncio.shield(self._found)
+
+    def status(self) -> MetadataStatus:
+        done, total = self.assembly.progress
+        return MetadataStatus(
+            name=self._name or str(self.info_hash),
+            info_hash=self.info_hash,
+            peers=len(self.peers),
+            givers=sum(self.assembly.is_giver(peer) for peer in self.peers.values()),
+            done=done,
+            total=total,
+            trackers=self.finding.trackers.status(),
+        )
+
+    @property
+    def port(self) -> int:
+        return self._node.port.number
+
+    # The end, one way or the other
+
+    def hand_over(self, welcome: Callable[[Greeted], object]) -> None:
+        """Every connection goes on with the torrent, in the state it is in."""
+        self._rest()
+        peers, self.peers = list(self.peers.values()), {}
+        self._node.places.taken -= len(peers)
+        for peer in peers:
+            welcome(peer.handed_on())
+
+    async def close(self) -> None:
+        """The magnet is given up; may be called twice."""
+        self._rest()
+        for peer in list(self.peers.values()):
+            peer.close(HostError("not wanted any more"))
+        self.finding.rest()
+        if self.finding.tasks:
+            await asyncio.wait(self.finding.tasks, timeout=CLOSE_TIME)
+        await self.finding.leave()
+
+    def _rest(self) -> None:
+        self._over = True
+        if not self._found.done():
+            self._fail(HostError("the search for its metadata was given up"))
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def only_private(self) -> None:
+        """The torrent is private (BEP 27): who did not come from its trackers, or the user, has to go."""
+        self.finding.only_trackers()
+        for peer in list(self.peers.values()):
+            if not self.finding.book.is_private(peer.address):
+                peer.close(RemoteProtocolError("the torrent is private"))
+
+    # What peers say
+
+    def convict(self, guilty: frozenset[object]) -> None:
+        """They gave metadata that is another torrent's, or none."""
+        for peer in guilty:
+            assert isinstance(peer, MetadataPeer)
+            log.warning("%s: %s gave false metadata, banned", self._name, peer.address)
+            self.finding.book.ban(peer.address, peer.who.peer_id)
+            peer.close(RemoteProtocolError("gave false metadata"))
+
+    def look(self) -> None:
+        """Something came in: perhaps the last of it."""
+        if self.assembly.info is not None and not self._found.done():
+            self._found.set_result(self.assembly.info)
+
+    # Peers come and go
+
+    def welcome(self, who: Greeted) -> bool:
+        """A peer that completed its handshake; False when there is no place for it."""
+        refusal = "gone already" if who.stream.over else self._why_not(who)
+        if refusal is not None:
+            who.stream.close(RemoteProtocolError(refusal))
+            return False
+        rival = self.peers.get(who.name)
+        if rival is not None:
+            rival.close(RemoteProtocolError("a second connection from the same peer"))
+        peer = self.peers[who.name] = MetadataPeer(who, self)
+        self._node.places.taken += 1
+        peer.start()
+        most = longest_message(MOST_PIECES)
+        who.stream.switch(PeerFramer(_no_blocks, self._node.port.scratch, most), peer)
+        return True
+
+    def _why_not(self, who: Greeted) -> str | None:
+        rival = self.peers.get(who.name)
+        if self._over:
+            return "not wanted any more"
+        if self.finding.book.is_banned(who.stream.remote, who.peer_id):
+            return "banned"
+        if rival is not None and not who.replaces(rival.who.outgoing, self._node.me):
+            return "a second connection from the same peer"
+        if rival is None and len(self.peers) >= self._node.max_peers:
+            return "no place for more peers"
+        return None
+
+    def peer_gone(self, peer: MetadataPeer) -> None:
+        if self.peers.get(peer.who.name) is peer:
+            del self.peers[peer.who.name]
+            self._node.places.taken -= 1
+            self.assembly.gone(peer)
+            self.finding.book.left(peer.address, self.clock(), useful=True)
+
+    def connected(self) -> set[Address]:
+        return {peer.address for peer in self.peers.values()}
+
+    def progress(self) -> Progress:
+        return Progress(0, 0, UNKNOWN_LEFT)
+
+    def dialing(self) -> None:
+        """It ticks anyway."""
+
+    def stop(self, error: Exception) -> None:
+        """A bug of ours, or a source that cannot go on."""
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if not isinstance(error, P2PSwarmError):
+            log.error("%s: a bug in p2pswarm", self._name, exc_info=error)
+        if not self._found.done():
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._found.set_exception(error)
+        self._found.exception()  # perhaps nobody waits any more
+
+    # Once a second
+
+    def _tick(self) -> None:
+        self._alarm = None
+        try:
+            self._do_what_is_due(self.clock())
+        except Exception as error:  # noqa: BLE001 - nobody waits for a timer: this is where a bug shows
+            self.stop(error)
+        else:
+            self._alarm = self._loop.call_later(TICK, self._tick)
+
+    def _do_what_is_due(self, now: float) -> None:
+        for peer in list(self.peers.values()):
+            peer.tick(now)
+        if now >= self._hungry and self.assembly.info is None:
+            self._hungry = now + HUNGRY_EVERY
+            self.finding.need_more()
+        if len(self.peers) >= self._node.max_peers:
+            self._drop_useless(now)
+        self.finding.dial_more()
+
+    def _drop_useless(self, now: float) -> None:
+        """All places are taken: one that does not have the info goes, and others are tried."""
+        for peer in self.peers.values():
+            if not self.assembly.is_giver(peer) and now - peer.since > USELESS_AFTER:
+                peer.close(RemoteProtocolError("has no metadata, and others wait"))
+                return
+
+    @override
+    def __repr__(self) -> str:
+        return f"<MetadataSwarm {self.info_hash} peers {len(self.peers)}>"
+
+
+def _no_blocks(piece: int, begin: int, blocks: list[memoryview]) -> None:
+    raise RemoteProtocolError("a block that nobody asked for")

@@ -1,0 +1,273 @@
+"""Which transport, which handshake, and how often: nodes of every policy in virtual time."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2pswarm.formats.ids import Address
+from p2pswarm.net.stream import Stream
+from p2pswarm.node import Node
+from p2pswarm.swarm.torrent import Torrent
+from p2pswarm.wire.peer import HANDSHAKE
+from tests.support.world import Host, World, simulate
+
+SIZE, PIECE = 200_000, 32 << 10
+RC4, PLAIN = "rc4", "plain"
+
+
+class Answers(asyncio.BufferedProtocol):
+    """Somebody at an address who may be no peer at all; hears what is said and does one thing."""
+
+    def __init__(self, then: "Callable[[asyncio.Transport, bytes], None]") -> None:
+        self.heard = b""
+        self._then = then
+        self._buffer = bytearray(4096)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(0, 0)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.heard += self._buffer[:nbytes]
+        self._then(self._transport, self.heard)
+
+    def pause_writing(self) -> None: ...
+
+    def resume_writing(self) -> None: ...
+
+
+def hangs_up(transport: asyncio.Transport, _: bytes) -> None:
+    transport.close()
+
+
+def says_nothing(_: asyncio.Transport, __: bytes) -> None:
+    """As a port of something else does."""
+
+
+def talks_nonsense(transport: asyncio.Transport, _: bytes) -> None:
+    transport.write(b"HTTP/1.1 400 Bad Request\r\n" * 40)
+    transport.close()
+
+
+def dials_of(world: World, host: Host, then: Callable[..., None]) -> list[tuple[float, Answers]]:
+    """Everybody who connects to the host's usual port from now on."""
+    dials: list[tuple[float, Answers]] = []
+
+    def accept() -> Answers:
+        dials.append((world.loop.time(), Answers(then)))
+        return dials[-1][1]
+
+    world.loop.listeners[host.name, 46881] = accept
+    return dials
+
+
+def connections_to(world: World, host: Host) -> list[Stream]:
+    """The same where a node listens already."""
+    streams: list[Stream] = []
+    knock = world.loop.listeners[host.name, 46881]
+
+    def accept() -> Any:
+        streams.append(knock())
+        return streams[-1]
+
+    world.loop.listeners[host.name, 46881] = accept
+    return streams
+
+
+async def seed_and_get(world: World, theirs: str, ours: str) -> tuple[Torrent, list[Stream]]:
+    """A download by somebody of one policy from a seed of another, and the connections it made."""
+    meta, folder = world.content(SIZE, PIECE)
+    home, away = world.host(), world.host()
+    seed = await world.node(home, encryption=theirs)
+    await seed.add(meta, data=folder)
+    streams = connections_to(world, home)
+    node = await world.node(away, encryption=ours)
+    return await world.download(node, meta, home), streams
+
+
+def kind(stream: Stream) -> str:
+    assert (stream._incoming is None) == (stream._outgoing is None)
+    return PLAIN if stream._outgoing is None else RC4
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "kinds"),
+    [
+        ("prefer", "prefer", [PLAIN]),
+        ("prefer", "require", [RC4]),
+        ("require", "prefer", [RC4]),
+        ("require", "require", [RC4]),
+        ("prefer", "off", [PLAIN]),
+        ("off", "off", [PLAIN]),
+        ("off", "prefer", [PLAIN, PLAIN]),  # the first was hung up on
+    ],
+)
+def test_nodes_of_different_policies_meet(
+    theirs: str, ours: str, kinds: list[str], tmp_path: Path
+) -> None:
+    async def story(world: World) -> None:
+        torrent, streams = await seed_and_get(world, theirs, ours)
+        async with asyncio.timeout(5):
+            await torrent.finished()
+        assert [kind(stream) for stream in streams] == kinds
+        assert [stream.over for stream in streams] == [True] * (len(kinds) - 1) + [False]
+        assert world.copy_of(world.nodes[1]) == (world.folder / "seed" / "file").read_bytes()
+
+    simulate(tmp_path, story)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("require", "off"), ("off", "require")])
+def test_nodes_that_cannot_agree_do_not_meet(theirs: str, ours: str, tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        torrent, streams = await seed_and_get(world, theirs, ours)
+        await asyncio.sleep(4)
+        assert torrent.peers == {}
+        assert len(streams) == 1
+        assert streams[0].over
+
+    simulate(tmp_path, story)
+
+
+@pytest.mark.parametrize(("policy", "handshakes"), [("off", 2), ("prefer", 1), ("require", 0)])
+def test_what_somebody_between_the_two_sees(policy: str, handshakes: int, tmp_path: Path) -> None:
+    """Where the payload is plain, the answer to the hidden handshake is part of it."""
+
+    async def story(world: World) -> None:
+        meta, folder = world.content(SIZE, PIECE)
+        home, away = world.host(), world.host()
+        await (await world.node(home, encryption=policy)).add(meta, data=folder)
+        line, connect = bytearray(), world.loop.connect
+
+        def tapped(*args: Any, **how: Any) -> Any:
+            ends = connect(*args, **how)
+            for end in ends:
+                end.write = tap(end.write, line)  # type: ignore[method-assign]
+            return ends
+
+        world.loop.connect = tapped  # type: ignore[method-assign]
+        torrent = await world.download(await world.node(away, encryption=policy), meta, home)
+        await torrent.finished()
+        assert len(line) > SIZE
+        assert line.count(HANDSHAKE) == line.count(meta.info_hash) == handshakes
+        secret = (folder / "file").read_bytes()[1000:1100]
+        assert (secret in line) == (policy != "require")
+
+    simulate(tmp_path, story)
+
+
+def tap(write: Callable[[Any], None], line: bytearray) -> Callable[[Any], None]:
+    def tapped(data: Any) -> None:
+        line.extend(data)
+        write(data)
+
+    return tapped
+
+
+def test_what_worked_is_tried_first_the_next_time(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, folder = world.content(SIZE, PIECE)
+        home, away = world.host(), world.host()
+        seed = await world.node(home, encryption="off")
+        streams = connections_to(world, home)
+        torrent = await world.download(await world.node(away), meta, home)
+        seeding = await seed.add(meta, data=folder)
+        await world.until(lambda: torrent.peers)
+        before = len(streams)
+        for peer in list(seeding.peers.values()):
+            peer.close(None)
+        await world.until(lambda: not torrent.peers)
+        await world.until(lambda: torrent.peers)
+        assert len(streams) == before + 1
+
+    simulate(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("then", "policy", "openings"),
+    [
+        (hangs_up, "prefer", ["noise", "plain"]),
+        (hangs_up, "require", ["noise"]),
+        (hangs_up, "off", ["plain"]),
+        (says_nothing, "prefer", ["noise"]),
+        (talks_nonsense, "prefer", ["noise"]),
+    ],
+)
+def test_a_stranger_is_tried_once_in_ten_minutes(
+    then: Callable[..., None], policy: str, openings: list[str], tmp_path: Path
+) -> None:
+    """Promise 12, whatever a victim does with the connection."""
+
+    async def story(world: World) -> None:
+        meta, _ = world.content(SIZE, PIECE)
+        victim, away = world.host(), world.host()
+        dials = dials_of(world, victim, then)
+        node = await world.node(away, encryption=policy)
+        torrent = await world.download(node, meta)
+        for _ in range(59):
+            torrent._found(Address(victim.name, 46881))
+            await asyncio.sleep(10)
+        said = [victim.heard for _, victim in dials]
+        assert ["plain" if HANDSHAKE in heard else "noise" for heard in said] == openings
+        await asyncio.sleep(30)
+        assert len(dials) == 2 * len(openings)
+
+    simulate(tmp_path, story)
+
+
+def test_a_swarm_that_was_taken_out_is_not_known_any_more(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        torrent, streams = await seed_and_get(world, "require", "require")
+        await torrent.finished()
+        (seeding,) = world.nodes[0].torrents.values()
+        await world.nodes[0].remove(seeding)
+        assert world.nodes[0]._hidden == {}
+        await asyncio.sleep(20)
+        assert all(stream.over for stream in streams)
+
+    simulate(tmp_path, story)
+
+
+def with_dials(node: Node, *dials: Any) -> None:
+    assert node._machinery is not None
+    around = replace(node._machinery.surroundings, dials=dials)
+    node._machinery = replace(node._machinery, surroundings=around)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "after"), [(0.0, 0.0), (5.0, 0.3), (None, 0.0)], ids=["fails", "slow", "never"]
+)
+def test_another_way_follows_when_the_first_fails_or_is_slow(
+    seconds: float | None, after: float, tmp_path: Path
+) -> None:
+    async def story(world: World) -> None:
+        meta, folder = world.content(SIZE, PIECE)
+        home, away = world.host(), world.host()
+        await (await world.node(home)).add(meta, data=folder)
+        node = await world.node(away)
+        began = world.loop.time()
+        tried: list[float] = []
+
+        async def closed(*_: Any) -> Stream:
+            tried.append(world.loop.time() - began)
+            if seconds is not None:
+                await asyncio.sleep(seconds)
+            raise ConnectionRefusedError
+
+        async def other(*args: Any) -> Stream:
+            tried.append(world.loop.time() - began)
+            return await node._port.dial(*args)
+
+        with_dials(node, closed, other)
+        torrent = await world.download(node, meta, home)
+        await torrent.finished()
+        assert tried == [0.0, pytest.approx(after)]
+
+    simulate(tmp_path, story)
