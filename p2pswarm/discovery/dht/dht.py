@@ -123,12 +123,12 @@ class Dht:
 
     def _asked(self, query: Query, address: Address, network: Network) -> None:
         now = self._clock()
-        if not self._visitors.admit(address, now):
+        self._reach.heard(address, now)
+        if not self._visitors.admit(address, now) or not self._outlet.is_open(now):
             return
         data = self._answers.answer(query, address).encode()
-        if self._outlet.may_reply(len(data), now):
-            self._send(data, address)
-        self._reach.heard(address, now)
+        self._outlet.replied(len(data))
+        self._send(data, address)
         if query.read_only or not address.dialable:
             return
         contact = Contact(query.id, address)
@@ -210,6 +210,10 @@ class Dht:
                 if not (noseed and seed):
                     found(peer)
         return await self.lookup(Query(method=GET_PEERS, info_hash=info_hash, noseed=noseed), heard)
+
+    def warmed(self) -> None:
+        """Somebody is known: lookups need not wait."""
+        self._warm.set()
 
     # Keeping the tables
 
@@ -331,7 +335,7 @@ class Dht:
                 network.table.failed(named)
             contact = Contact(outcome.id, named.address)
             network.answered(contact, outcome.external, self._clock())
-            self._warm.set()
+            self.warmed()
             return None if another else outcome
         if outcome is None and isinstance(whom, Contact) and not self._closed:
             network.table.failed(whom)

@@ -11,10 +11,10 @@ from p2pswarm.discovery.dht.ids import is_secure
 from p2pswarm.discovery.dht.saved import SavedTable
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.lab.dht.network import DhtNet
 from p2pswarm.lab.loop import play
 from p2pswarm.wire import krpc
 from p2pswarm.wire.krpc import Contact, Error, Family, NodeId, Query, Reply, read_message
-from tests.support.dht import DhtNet
 
 HASH = InfoHash(b"h" * 20)
 STRANGER = Address("8.8.8.8", 6881)
@@ -372,7 +372,7 @@ def test_who_answers_with_another_id_has_not_answered() -> None:
         liar, where = net.node()
         saved = SavedTable({}, {Family.IPV4: (Contact(NodeId(b"x" * 20), where),)})
         dht, _ = net.node(saved=saved, runs=False)
-        dht._warm.set()
+        dht.warmed()
         cost = await dht.peers(HASH, lambda peer: None)
         assert (cost.asked, cost.answered) == (1, 0)
         contacts = [entry.id for entry in dht.networks[Family.IPV4].table]
