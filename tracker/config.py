@@ -75,6 +75,9 @@ class TrackerSettings:
         default=15.0,
         metadata=_about("time a connection may take for its next request", "SECONDS"),
     )
+    udp: bool = field(
+        default=True, metadata=_about("answer by UDP, too, on the same port (BEP 15)")
+    )
 
     napster: int | None = field(
         default=None,
