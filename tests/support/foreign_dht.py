@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha512
 from random import Random
@@ -15,14 +15,13 @@ from p2pswarm.discovery.dht.keeping import Keeping
 from p2pswarm.discovery.dht.signing import SigningKey
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
-from p2pswarm.wire.krpc import Family, NodeId
+from p2pswarm.wire.krpc import NodeId, family_of
 from p2pswarm.wire.sniff import DatagramGuest
 
-__all__ = ["LibtorrentDht", "Ours", "libtorrent", "ours"]
+__all__ = ["LibtorrentDht", "Ours", "StartDht", "libtorrent", "ours"]
 
 HOST = "127.0.0.1"
 _SETTINGS: dict[str, Any] = {
-    "listen_interfaces": f"{HOST}:0",
     "enable_dht": True,
     "enable_lsd": False,
     "enable_upnp": False,
@@ -49,22 +48,26 @@ class Ours(NamedTuple):
 
 
 @asynccontextmanager
-async def ours() -> AsyncIterator[Ours]:
-    port, loop, dice = Port(HOST, 0), asyncio.get_running_loop(), Random(1)
+async def ours(host: str = HOST, bootstrap: Sequence[Address] = ()) -> AsyncIterator[Ours]:
+    port, loop, dice = Port(host, 0), asyncio.get_running_loop(), Random()
     port.route_datagrams(DatagramGuest.DHT, lambda data, address: dht.got(data, address))
     await port.open()
     dht = Dht(
         port.send_datagram,
-        families=[Family.IPV4],
+        families=[family_of(Address(host, 1))],
         dice=dice,
         clock=loop.time,
         later=loop.call_later,
+        bootstrap=bootstrap,
     )
     keeping = Keeping(dht, clock=loop.time, dice=dice)
+    running = loop.create_task(dht.run())
     try:
-        yield Ours(dht, keeping, Address(HOST, port.number))
+        yield Ours(dht, keeping, Address(host, port.number))
     finally:
         dht.close()
+        running.cancel()
+        await asyncio.wait([running])
         await port.close()
 
 
@@ -73,11 +76,13 @@ class LibtorrentDht:
 
     def __init__(self, bootstrap: Address | None = None) -> None:
         nodes = "" if bootstrap is None else str(bootstrap)
-        self._session = lt.session({**_SETTINGS, "dht_bootstrap_nodes": nodes})
+        self._host = HOST if bootstrap is None else bootstrap.host
+        settings = {"listen_interfaces": str(Address(self._host, 0)), "dht_bootstrap_nodes": nodes}
+        self._session = lt.session({**_SETTINGS, **settings})
 
     @property
     def address(self) -> Address:
-        return Address(HOST, self._session.listen_port())
+        return Address(self._host, self._session.listen_port())
 
     def wait_for(self, kind: type[Any], within: float = 10.0) -> Any:
         """The next alert of this kind."""
@@ -111,6 +116,12 @@ class LibtorrentDht:
     def announce(self, info_hash: bytes, port: int) -> None:
         self._session.dht_announce(lt.sha1_hash(info_hash), port, 0)
 
+    def peers(self, info_hash: bytes) -> set[Address]:
+        """What one node answers it, of those that know any."""
+        self._session.dht_get_peers(lt.sha1_hash(info_hash))
+        alert = self.wait_for(lt.dht_get_peers_reply_alert)
+        return {Address(*each) for each in alert.peers()}
+
     def sample(self, of: Address) -> tuple[list[bytes], int, int]:
         """Info-hashes, how many there are, and seconds until others may be named."""
         self._session.dht_sample_infohashes(tuple(of), lt.sha1_hash(bytes(20)))
@@ -124,6 +135,9 @@ def libtorrent(bootstrap: Address) -> LibtorrentDht:
     node = LibtorrentDht(bootstrap)
     node.wait_for(lt.dht_bootstrap_alert)
     return node
+
+
+StartDht = Callable[[Address], LibtorrentDht]
 
 
 def _expanded(key: SigningKey) -> bytes:
