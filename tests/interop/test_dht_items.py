@@ -1,7 +1,6 @@
 """Items, samples and scrapes between libtorrent's DHT and ours, both ways."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -13,10 +12,9 @@ from p2pswarm.discovery.dht.surveys import sample, scrape
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.wire.krpc import NodeId
 from tests.interop.table import GIVES, TAKES, part
-from tests.support.foreign_dht import LibtorrentDht, libtorrent, ours
+from tests.support.foreign_dht import StartDht, libtorrent, ours
 
 WITH = pytest.mark.parametrize("client", [libtorrent])
-StartDht = Callable[..., LibtorrentDht]
 KEY, SALT = SigningKey(b"\7" * 32), b"salt"
 VALUE = {b"list": [1, b"two"], b"number": -3}
 SWARM = InfoHash(b"\x12" * 20)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha512
 from random import Random
@@ -18,7 +18,7 @@ from p2pswarm.net.port import Port
 from p2pswarm.wire.krpc import NodeId, family_of
 from p2pswarm.wire.sniff import DatagramGuest
 
-__all__ = ["LibtorrentDht", "Ours", "libtorrent", "ours"]
+__all__ = ["LibtorrentDht", "Ours", "StartDht", "libtorrent", "ours"]
 
 HOST = "127.0.0.1"
 _SETTINGS: dict[str, Any] = {
@@ -116,10 +116,17 @@ class LibtorrentDht:
     def announce(self, info_hash: bytes, port: int) -> None:
         self._session.dht_announce(lt.sha1_hash(info_hash), port, 0)
 
+<<<<<<< HEAD
+    def peers(self, info_hash: bytes) -> set[Address]:
+        """What one node answers it, of those that know any."""
+        self._session.dht_get_peers(lt.sha1_hash(info_hash))
+        alert = self.wait_for(lt.dht_get_peers_reply_alert)
+=======
     async def peers(self, info_hash: bytes) -> set[Address]:
         """What one node answers it, of those that know any."""
         self._session.dht_get_peers(lt.sha1_hash(info_hash))
         alert = await asyncio.to_thread(self.wait_for, lt.dht_get_peers_reply_alert)
+>>>>>>> main
         return {Address(*each) for each in alert.peers()}
 
     def sample(self, of: Address) -> tuple[list[bytes], int, int]:
@@ -135,6 +142,9 @@ def libtorrent(bootstrap: Address) -> LibtorrentDht:
     node = LibtorrentDht(bootstrap)
     node.wait_for(lt.dht_bootstrap_alert)
     return node
+
+
+StartDht = Callable[[Address], LibtorrentDht]
 
 
 def _expanded(key: SigningKey) -> bytes:
