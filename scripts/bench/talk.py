@@ -64,7 +64,7 @@ class House:
     piece_length = PIECE
     port = 1
     asking = True
-    info = None
+    info = dht = None
     offered: frozenset[str] = frozenset()
     upload_only = False
 

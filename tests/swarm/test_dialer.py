@@ -212,7 +212,7 @@ def test_a_stranger_is_tried_once_in_ten_minutes(
         node = await world.node(away, encryption=policy)
         torrent = await world.download(node, meta)
         for _ in range(59):
-            torrent._found(Address(victim.name, 46881))
+            torrent.found(Address(victim.name, 46881))
             await asyncio.sleep(10)
         said = [victim.heard for _, victim in dials]
         assert ["plain" if HANDSHAKE in heard else "noise" for heard in said] == openings
