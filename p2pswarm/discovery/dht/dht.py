@@ -45,6 +45,7 @@ _JOINING = (
     10.0  # seconds that a lookup waits for the first node; a walk that begins with saved nodes, too
 )
 _LONGEST_REST = 300.0  # seconds between attempts to get in
+_TURNS, _PACE = 2, 1.0  # announces that begin in so many seconds
 _IDLE = 100  # open questions; with more, who asks us for the first time is pinged later
 _BEGIN = 16  # nodes of the table that a lookup begins with: some of them are gone
 
@@ -101,7 +102,8 @@ class Dht:
         self.tokens = Tokens(dice, now)
         self.store = PeerStore()
         self._answers = Answers(self.networks, self.tokens, self.store, dice, clock)
-        self._asking = Asking(dice, later)
+        self._asking, self._later = Asking(dice, later), later
+        self._turns = asyncio.Semaphore(_TURNS)
         self._visitors, self._outlet, self._reach = Visitors(), Outlet(now), Reach(now)
         self._walks: set[Walk] = set()
         self._warm = asyncio.Event()
@@ -185,7 +187,13 @@ class Dht:
         seed: bool = False,
         implied_port: bool = False,
     ) -> int:
-        """The same, and then we are one of them: how many nodes have noted it."""
+        """The same, and then we are one of them: how many nodes have noted it.
+
+        A node of a thousand torrents would ask its neighbours as often at its start, and not be heard any
+        more: so only two of them begin in a second.
+        """
+        await self._turns.acquire()
+        self._later(_PACE, self._turns.release)
         near = await self._get_peers(info_hash, found, noseed=seed)
         query = Query(
             method=ANNOUNCE_PEER,
