@@ -38,7 +38,7 @@ from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
-from p2pswarm.swarm.dialer import Places, Surroundings, Turns
+from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted
 from p2pswarm.swarm.metadata import MetadataSwarm
@@ -102,6 +102,8 @@ class Node:
         self._dice = dice or Random()
         self.me = PeerId.new(self._dice)
         self._port = Port(self.settings.bind, self.settings.port)
+        if self.settings.transport != "tcp":
+            self._port.speak_utp(self._dice)
         if self.settings.encryption != "require":
             self._port.route(Guest.PEER_WIRE, self._greet)
         if self.settings.encryption != "off":
@@ -360,7 +362,7 @@ class Node:
         loop = asyncio.get_running_loop()
         return Surroundings(
             port=self._port,
-            dials=(self._port.dial,),
+            dials=_dials(self._port, self.settings.transport),
             encryption=self.settings.encryption,
             me=self.me,
             down=Limiter(self.settings.down_limit, loop.time, loop.call_later),
@@ -497,3 +499,9 @@ def _found(metainfo: Metainfo, data: Path) -> Place:
     if place.path.is_dir() == metainfo.single_file:
         raise HostError(f"{data} does not hold {metainfo.name}")
     return place
+
+
+def _dials(port: Port, transport: str) -> Sequence[Dial]:
+    """How peers are dialed, the first way first."""
+    ways = {"tcp": (port.dial,), "utp": (port.dial_utp,), "both": (port.dial, port.dial_utp)}
+    return ways[transport]
