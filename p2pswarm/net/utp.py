@@ -161,7 +161,7 @@ class UtpTransport(asyncio.Transport):
     """
 
     def __init__(self, utp: Utp, connection: Connection, address: Address, stream: Stream) -> None:
-        super().__init__({"peername": tuple(address)})
+        super().__init__({"peername": tuple(address), "utp": True})
         self.connection = connection
         self.address = address
         self.loop = asyncio.get_running_loop()

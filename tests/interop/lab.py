@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.wire.tracker import Counts, ScrapeReply
 from tests.support.foreign import Client, makes_empty_files, until
@@ -57,20 +58,41 @@ class Lab:
         self.announce = tracker.wait_for_line()
 
     def share(
-        self, files: Mapping[str, bytes], piece_length: str = "64KiB", *, tracked: bool = True
+        self,
+        files: Mapping[str, bytes],
+        piece_length: str = "64KiB",
+        *,
+        tracked: bool = True,
+        announce: str | None = None,
     ) -> None:
-        """Write the files and make their torrent; untracked, peers must be named to each other."""
+        """Write the files and make their torrent; untracked, peers must be named to each other.
+
+        `announce` is the tracker that the torrent names, instead of ours by HTTP.
+        """
         self.files, self._tracked = files, tracked
         for name, data in files.items():
             path = self.source / "content" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        options = ("--piece-length", piece_length) + ("--tracker", self.announce) * tracked
+        options = ("--piece-length", piece_length) + (
+            "--tracker",
+            announce or self.announce,
+        ) * tracked
         making = program(
             self.home / "create", "create", self.source / "content", "-o", self.torrent, *options
         )
         with making as create:
             assert create.wait() == 0, create.stderr
+
+    @property
+    def announce_by_udp(self) -> str:
+        """Our tracker, asked by UDP."""
+        return self.announce.replace("http", "udp", 1)
+
+    @property
+    def link(self) -> str:
+        """A magnet link that names the torrent and its tracker."""
+        return str(Magnet.of(Metainfo.from_file(self.torrent)))
 
     @property
     def source(self) -> Path:
@@ -95,9 +117,10 @@ class Lab:
             assert running.stop() == 0, running.stderr
 
     @contextmanager
-    def get(self, *options: object, name: str = "get") -> Iterator[Program]:
+    def get(self, *options: object, name: str = "get", source: object = None) -> Iterator[Program]:
+        """Of the torrent, or of a `source` that says less."""
         place = ("--bind", self.new_address(), "--port", 0, "--json")
-        arguments = ("get", self.torrent, "-o", self.folder(name), *place, *options)
+        arguments = ("get", source or self.torrent, "-o", self.folder(name), *place, *options)
         with program(self.home / name, *arguments) as running:
             yield running
 
@@ -114,10 +137,13 @@ class Lab:
 
     @contextmanager
     def foreign_get(
-        self, start: Callable[..., AbstractContextManager[C]], **options: object
+        self,
+        start: Callable[..., AbstractContextManager[C]],
+        source: object = None,
+        **options: object,
     ) -> Iterator[C]:
         home = self.home / start.__name__
-        place = (home, self.torrent, self.folder(start.__name__), self.new_address())
+        place = (home, source or self.torrent, self.folder(start.__name__), self.new_address())
         with start(*place, **options) as client:
             yield client
 
