@@ -180,6 +180,7 @@ class MetadataSwarm:
         self.info: memoryview | None = None  # for others, who have to wait for the torrent
         self.hides = node.encryption != "off"
         self.offered = OFFERED if node.pex else OFFERED - {PEX}
+        self.hides = node.encryption != "off"
         self.upload_only = False
         self._name = name
         self._node = node
@@ -229,6 +230,9 @@ class MetadataSwarm:
 
     def seen_as(self, voter: Address, ip: bytes) -> None:
         self._node.ranking.seen_as(voter, ip)
+
+    def hole_punched(self, peer: Talker, message: Holepunch) -> None:
+        """Whom we cannot dial can wait until there is something to fetch; a magnet does not offer it."""
 
     # The end, one way or the other
 
