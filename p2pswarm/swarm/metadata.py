@@ -178,7 +178,6 @@ class MetadataSwarm:
         self.clock = node.clock
         self.up = node.up
         self.info: memoryview | None = None  # for others, who have to wait for the torrent
-        self.hides = node.encryption != "off"
         self.offered = OFFERED if node.pex else OFFERED - {PEX}
         self.hides = node.encryption != "off"
         self.upload_only = False
@@ -224,9 +223,6 @@ class MetadataSwarm:
     def neighbours(self) -> dict[Address, PexFlag]:
         """Who can be told of is told of by the torrent."""
         return {}
-
-    def hole_punched(self, peer: Talker, message: Holepunch) -> None:
-        """Nobody was offered to say this."""
 
     def seen_as(self, voter: Address, ip: bytes) -> None:
         self._node.ranking.seen_as(voter, ip)
