@@ -53,9 +53,10 @@ class Discovery:
             from p2pswarm.discovery.lsd import Lsd
             from p2pswarm.net.multicast import interfaces
 
-            self._lsd = Lsd(self._listens_on, self._dice)
+            here = self._port
+            self._lsd = Lsd(self._listens_on, lambda: interfaces(here.hosts), self._dice)
             self._parts.callback(self._lsd.close)
-            await self._lsd.open(interfaces(self._port.hosts))
+            await self._lsd.look_round()
         if settings.dht:
             from p2pswarm.discovery.dht.living import living
 
