@@ -12,7 +12,6 @@ from types import MappingProxyType
 from p2pswarm.disk.pool import DiskPool, result_of
 from p2pswarm.disk.torrents import TorrentFolder
 from p2pswarm.errors import FormatError, HostError
-from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
@@ -80,7 +79,7 @@ class Magnets:
         return swarm
 
     async def _told(self, swarm: MetadataSwarm, magnet: Magnet) -> Metainfo:
-        info = await swarm.info()
+        info = await swarm.found_info()
         read = partial(
             Metainfo.from_info,
             info,
@@ -98,11 +97,9 @@ class Magnets:
         kept = self._kept.load(info_hash)
         if kept is None:
             return None
-        where = bencode.span(kept.raw, b"info")
-        assert where is not None
         known = {url for tier in kept.trackers for url in tier}
         return Metainfo.from_info(
-            kept.raw[slice(*where)],
+            bytes(kept.info),
             trackers=[*kept.trackers, *([url] for url in magnet.trackers if url not in known)],
             web_seeds=tuple(dict.fromkeys((*kept.web_seeds, *magnet.web_seeds))),
         )

@@ -34,10 +34,11 @@ from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
-from p2pswarm.swarm.dialer import Places, Surroundings, Turns
+from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted
 from p2pswarm.swarm.metadata import MetadataSwarm
+from p2pswarm.swarm.ranking import Ranking
 from p2pswarm.swarm.status import MetadataStatus, Status
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HandshakeFramer
@@ -98,6 +99,8 @@ class Node:
         self._dice = dice or Random()
         self.me = PeerId.new(self._dice)
         self._port = Port(self.settings.bind, self.settings.port)
+        if self.settings.transport != "tcp":
+            self._port.speak_utp(self._dice)
         if self.settings.encryption != "require":
             self._port.route(Guest.PEER_WIRE, self._greet)
         if self.settings.encryption != "off":
@@ -315,7 +318,7 @@ class Node:
         loop = asyncio.get_running_loop()
         return Surroundings(
             port=self._port,
-            dials=(self._port.dial,),
+            dials=self._dials(),
             encryption=self.settings.encryption,
             me=self.me,
             down=Limiter(self.settings.down_limit, loop.time, loop.call_later),
@@ -329,8 +332,15 @@ class Node:
             places=self._places,
             turns=Turns(SEEDS_ANNOUNCED),
             torrents=lambda: len(self._torrents),
+            ranking=Ranking(),
             pex=self.settings.pex,
         )
+
+    def _dials(self) -> Sequence[Dial]:
+        """TCP first: it is cheaper."""
+        dials = {"tcp": self._port.dial, "utp": self._port.dial_utp}
+        wanted = self.settings.transport
+        return tuple(dials.values()) if wanted == "both" else (dials[wanted],)
 
     def _greet(self, stream: Stream) -> None:
         """Somebody speaks BitTorrent; what about, its handshake will say."""
@@ -352,7 +362,11 @@ class Node:
 
     def _answering(self, stream: Stream) -> Answering:
         return Answering(
-            stream, self.me, self._host_of(stream), lambda _: self._port.admitted(stream)
+            stream,
+            self.me,
+            self._host_of(stream),
+            lambda _: self._port.admitted(stream),
+            dht=self._working().surroundings.dht is not None,
         )
 
     def _host_of(self, stream: Stream) -> Callable[[InfoHash], Callable[[Greeted], None] | None]:

@@ -6,6 +6,7 @@ import socket
 from typing import NamedTuple
 
 from p2pswarm.errors import HostError, PortTakenError
+from p2pswarm.net.binding import ANY
 from tracker.config import DEFAULT_PORT
 
 __all__ = ["Sockets", "bind", "is_every_address", "own_address"]
@@ -25,6 +26,8 @@ def bind(host: str, port: int | None, *, udp: bool = False) -> Sockets:
 
     Raises PortTakenError when the named port is taken, HostError when the host is not this machine.
     """
+    if host == ANY:  # of both families, where the machine has both
+        host = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
     if port:
         return _bind(host, port, udp)
     wishes = [0] * _TRIES if port == 0 else range(DEFAULT_PORT, DEFAULT_PORT + _TRIES)
@@ -74,7 +77,7 @@ def _bind_udp(tcp: socket.socket, both: bool) -> socket.socket:
 
 
 def is_every_address(host: str) -> bool:
-    return host in ("", "0.0.0.0", "::")  # noqa: S104 - this only compares
+    return host in ("", ANY, "0.0.0.0", "::")  # noqa: S104 - this only compares
 
 
 def own_address() -> str:

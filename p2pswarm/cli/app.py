@@ -48,6 +48,9 @@ _COMMANDS = {
         "Fetch the data of a torrent, and print where it lies.",
         "p2pswarm get http://192.168.1.5:6969/t/photos.torrent -o downloads",
     ),
+    "magnet": _Known(
+        "magnets", "Print the magnet link of a .torrent.", "p2pswarm magnet photos.torrent"
+    ),
     "verify": _Known(
         "checking",
         "Compare the data on the disk with a torrent, and list what differs.",

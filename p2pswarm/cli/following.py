@@ -20,10 +20,10 @@ from p2pswarm.cli.views import Sample
 
 if TYPE_CHECKING:
     from p2pswarm.swarm.events import Event
-    from p2pswarm.swarm.status import Status
+    from p2pswarm.swarm.status import MetadataStatus, Status
     from p2pswarm.swarm.torrent import Torrent
 
-__all__ = ["Goal", "Patience", "follow", "plain", "telling"]
+__all__ = ["Goal", "Patience", "follow", "given_up", "plain", "telling"]
 
 Enough = Callable[["Status", float], bool]  # the status, and the loop's time in seconds
 
@@ -96,7 +96,7 @@ async def follow(
         if over or ending:
             return over
         if patience is not None and patience.lost(status, now):
-            raise _given_up(status)
+            raise given_up(status)
         if (why := torrent.deserted) is not None:
             raise CommandError(f"no peers: every host was given up: {one_line(why)}", Exit.NO_PEERS)
         await stop.sleep(report.every)
@@ -135,7 +135,7 @@ async def _tell(events: AsyncIterator["Event"], report: Report, stop: Stop) -> N
             report.note(f"{event.url}: {event.reason}")
 
 
-def _given_up(status: "Status") -> CommandError:
+def given_up(status: "Status | MetadataStatus") -> CommandError:
     """No peers; when every tracker failed, that is why."""
     failed = [tracker for tracker in status.trackers if tracker.state == "failed"]
     if failed and len(failed) == len(status.trackers):

@@ -95,7 +95,9 @@ def load(torrent: Path) -> "Metainfo":
     from p2pswarm.formats.metainfo import Metainfo
 
     if str(torrent).startswith("magnet:"):
-        raise CommandError("magnet links cannot be opened, give a .torrent", Exit.BAD_TORRENT)
+        raise CommandError(
+            "a magnet link says too little for this, give a .torrent", Exit.BAD_TORRENT
+        )
     try:
         return Metainfo.from_file(torrent)
     except FormatError as error:

@@ -41,6 +41,7 @@ __all__ = [
     "Download",
     "HitArgument",
     "Laboratory",
+    "Linking",
     "Listing",
     "Looking",
     "Offering",
@@ -65,7 +66,10 @@ class Argument(NamedTuple):
 
 TorrentArgument = Annotated[Path, Argument("TORRENT", "a .torrent file")]
 PathArgument = Annotated[Path, Argument("PATH", "a file or folder")]
-SourceArgument = Annotated[str, Argument("TORRENT", "a .torrent file, or an http(s) URL of one")]
+SourceArgument = Annotated[
+    str,
+    Argument("TORRENT", "a .torrent file, an http(s) URL of one, a magnet link or an info-hash"),
+]
 WordsArgument = Annotated[
     list[str], Argument("WORDS", "what the name holds; after --, -WORD is what it must not")
 ]
@@ -230,6 +234,16 @@ class Download:
         metadata=about(
             DURATION, "give up after this long without a byte from a peer", shown="never"
         ),
+    )
+
+
+@dataclass(frozen=True)
+class Linking:
+    """What a magnet link says beside the torrent's own words."""
+
+    peer: tuple[Address, ...] = field(
+        default=(),
+        metadata=about(ADDRESS, "a peer that has it, for the link; may be repeated", repeat=True),
     )
 
 

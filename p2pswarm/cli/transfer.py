@@ -1,5 +1,6 @@
 """`seed` and `get`: a torrent given, a torrent fetched."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from p2pswarm.cli.exits import CommandError, Exit, exit_code
 from p2pswarm.cli.following import Goal, Patience, follow, telling
 from p2pswarm.cli.health import beating
+from p2pswarm.cli.magnets import add_magnet, link, read_magnet
 from p2pswarm.cli.making import load
 from p2pswarm.cli.options import (
     DataPath,
@@ -20,8 +22,10 @@ from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, run
 from p2pswarm.config import Settings, format_size
 from p2pswarm.errors import DiskFullError, RemoteError
+from p2pswarm.formats.ids import Address
 
 if TYPE_CHECKING:
+    from p2pswarm.formats.magnet import Magnet
     from p2pswarm.formats.metainfo import Metainfo
     from p2pswarm.node import Node
     from p2pswarm.swarm.status import Status
@@ -49,9 +53,17 @@ async def _seed(
 
 
 async def seed_until_stopped(
-    node: "Node", metainfo: "Metainfo", data: Path, report: Report, stop: Stop
+    node: "Node",
+    metainfo: "Metainfo",
+    data: Path,
+    report: Report,
+    stop: Stop,
+    peers: Sequence[Address] = (),
 ) -> None:
-    """Raises CommandError when the data is not complete, StoppedError when Ctrl-C came too early."""
+    """`peers` are where others reach us, for the magnet link that is printed.
+
+    Raises CommandError when the data is not complete, StoppedError when Ctrl-C came too early.
+    """
     torrent = await stop.unless(node.add(metainfo, data=data))
     async with telling(torrent, report, stop):
         if not await follow(torrent, report, stop, _checked):
@@ -59,6 +71,8 @@ async def seed_until_stopped(
         _refuse_incomplete(torrent, data)
         report.event("listening", port=node.port)
         report.note(f"seeding {metainfo.name} on port {node.port}, Ctrl-C ends it")
+        magnet = link(metainfo, peers)
+        report.result(magnet, magnet=magnet, info_hash=metainfo.info_hash.hex())
         await follow(torrent, report, stop, lambda _, __: False)
 
 
@@ -96,13 +110,13 @@ def get(
     """Fetch the data of a torrent, and print where it lies. Goes on where it was stopped."""
     with Report(progress) as report:
         is_url = source.lower().startswith(("http://", "https://"))
-        torrent = source if is_url else load(Path(source))
+        torrent = source if is_url else read_magnet(source) or load(Path(source))
         work = partial(_get, torrent, output.output or Path(), download, settings, report)
         return run(work, at_once=report.abandon)
 
 
 async def _get(
-    source: "str | Metainfo",
+    source: "str | Magnet | Metainfo",
     folder: Path,
     download: Download,
     settings: Settings,
@@ -112,10 +126,7 @@ async def _get(
     from p2pswarm.node import Node
 
     async with Node(settings) as node, beating(node, report):
-        try:
-            torrent = await stop.unless(node.add(source, save_to=folder, peers=download.peer))
-        except RemoteError as error:  # of the URL; it does not name itself
-            raise CommandError(f"{source}: {error}", exit_code(error)) from error
+        torrent = await _added(node, source, folder, download, report, stop)
         async with telling(torrent, report, stop):
             report.event("listening", port=node.port)
             patience = Patience(download.timeout)
@@ -127,6 +138,25 @@ async def _get(
             if not goal.at_once:
                 await follow(torrent, report, stop, goal.reached)
     return Exit.OK
+
+
+async def _added(
+    node: "Node",
+    source: "str | Magnet | Metainfo",
+    folder: Path,
+    download: Download,
+    report: Report,
+    stop: Stop,
+) -> "Torrent":
+    from p2pswarm.formats.magnet import Magnet
+
+    try:
+        if isinstance(source, Magnet):
+            patience = download.timeout
+            return await add_magnet(node, source, folder, download.peer, patience, report, stop)
+        return await stop.unless(node.add(source, save_to=folder, peers=download.peer))
+    except RemoteError as error:  # of the URL; it does not name itself
+        raise CommandError(f"{source}: {error}", exit_code(error)) from error
 
 
 def stopped_code(error: Exception | None) -> Exit:

@@ -10,8 +10,11 @@ began). Sizes are bytes, rates bytes per second, times seconds.
   `piece_done`, `piece_failed`, `peer_joined`, `peer_left`, `peer_banned`, `tracker_replied`,
   `tracker_failed`, `completed`;
 - `listening` (`port`), `note` (`text`), `error` (`text`, `exit`);
+- `looking_for_metadata` (`info_hash`), when get has only a magnet link: then the state is
+  `metadata`;
 - `result`, what stdout has without `--json`: `path` (and `info_hash`) from create, get and verify; `url` and
-  `command` from share; `kind` and `path` of each wrong file from verify.
+  `command` from share; `magnet` (and `info_hash`) from share and seed; `kind` and `path` of each wrong file
+  from verify.
 """
 
 import json

@@ -75,10 +75,17 @@ def backoff(failures: int, dice: Random) -> float:
     return min(5.0 * 3.0 ** min(failures - 1, 6), _LONGEST_REST) * dice.uniform(1.0, 1.2)
 
 
-async def scrape(fetch: Fetch, announce_url: str, info_hashes: Sequence[InfoHash]) -> ScrapeReply:
-    """Ask a tracker how big swarms are (BEP 48). Raises TrackerError, FormatError."""
-    url = Scrape(info_hashes).url(announce_url)
-    return ScrapeReply.decode(await fetch(url, _TIMEOUT, AF_UNSPEC))
+async def scrape(
+    fetch: Fetch,
+    announce_url: str,
+    info_hashes: Sequence[InfoHash],
+    udp: UdpTrackers | None = None,
+) -> ScrapeReply:
+    """Ask a tracker how big swarms are (BEP 48, 15). Raises TrackerError, FormatError."""
+    asked = Scrape(info_hashes)
+    if udp is not None and _scheme_and_host(announce_url)[0] == "udp":
+        return await udp.scrape(announce_url, asked, _TIMEOUT, AF_UNSPEC)
+    return ScrapeReply.decode(await fetch(asked.url(announce_url), _TIMEOUT, AF_UNSPEC))
 
 
 class _Tracker:

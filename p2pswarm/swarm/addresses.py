@@ -6,6 +6,7 @@ Addresses that the user named are trusted and tried first, for as long as it tak
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -78,16 +79,19 @@ class AddressBook:
             known.trusted, known.next_dial = True, now
             self._known.move_to_end(address, last=False)
 
-    def due(self, now: float, most: int) -> list[Address]:
-        """Up to `most` addresses to dial now; they count as busy until `failed` or `left`."""
-        due: list[Address] = []
-        for address, known in self._known.items():
-            if len(due) >= most:
-                break
-            if known.is_due(now):
-                known.busy, known.dialed = True, now
-                due.append(address)
-        return due
+    def due(
+        self, now: float, most: int, rank: Callable[[Address], int] = lambda _: 0
+    ) -> list[Address]:
+        """Up to `most` addresses to dial now; they count as busy until `failed` or `left`.
+
+        When not all can be, those that the user named come first, then those of the highest rank.
+        """
+        due = [(address, known) for address, known in self._known.items() if known.is_due(now)]
+        if len(due) > most:
+            due.sort(key=lambda each: (not each[1].trusted, -rank(each[0])))
+        for _, known in due[:most]:
+            known.busy, known.dialed = True, now
+        return [address for address, _ in due[:most]]
 
     def next_dial(self) -> float:
         """When the next of those that are not busy is due; infinity when there is none."""

@@ -7,10 +7,10 @@ room for the hashes of more pieces. Sans-IO.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import PieceIndex
-from p2pswarm.wire.extension.handshake import ExtendedHandshake
 from p2pswarm.wire.extension.metadata import MAX_METADATA
 from p2pswarm.wire.peer import (
     AllowedFast,
@@ -26,6 +26,9 @@ from p2pswarm.wire.peer import (
     Requests,
     Unchoke,
 )
+
+if TYPE_CHECKING:
+    from p2pswarm.wire.extension.handshake import ExtendedHandshake
 
 __all__ = ["MOST_PIECES", "Heard"]
 
@@ -71,11 +74,6 @@ class Heard:
                 raise RemoteProtocolError("a request to one that has nothing")
             case _:
                 pass
-
-    def greeted(self, hello: ExtendedHandshake) -> ExtendedHandshake:
-        """An extended handshake; what all of them come to."""
-        self.hello = hello if self.hello is None else self.hello.and_then(hello)
-        return self.hello
 
     def _add(self, pieces: list[PieceIndex]) -> None:
         self._check(max(pieces))

@@ -17,21 +17,23 @@ from typing_extensions import override
 
 from p2pswarm.discovery.source import Progress
 from p2pswarm.errors import HostError, P2PSwarmError, RemoteProtocolError
-from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.ids import Address, InfoHash, PieceIndex
 from p2pswarm.swarm.assembly import Assembly
 from p2pswarm.swarm.dialer import Surroundings
+from p2pswarm.swarm.extensions import Extensions
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
 from p2pswarm.swarm.heard import MOST_PIECES, Heard
 from p2pswarm.swarm.status import MetadataStatus
-from p2pswarm.wire.extension.handshake import REQQ, ExtendedHandshake
+from p2pswarm.wire.extension.handshake import ExtendedHandshake
 from p2pswarm.wire.extension.metadata import (
     MetadataPiece,
     MetadataReject,
     MetadataRequest,
     read_metadata,
 )
-from p2pswarm.wire.extension.numbers import METADATA, NUMBERS
+from p2pswarm.wire.extension.numbers import METADATA, NUMBERS, PEX
+from p2pswarm.wire.extension.pex import PexFlag
 from p2pswarm.wire.peer import (
     Extended,
     HaveNone,
@@ -54,6 +56,7 @@ USELESS_AFTER = 30.0  # seconds that a peer without the info keeps a place other
 CLOSE_TIME = 0.5  # seconds that dials and searches may take to end
 # What is left, while nobody knows it: not 0, which would make us a seed. libtorrent says the same.
 UNKNOWN_LEFT = 16 << 10
+OFFERED = frozenset({METADATA, PEX})  # the rest is said with the torrent's own handshake
 
 
 class MetadataPeer:
@@ -64,6 +67,8 @@ class MetadataPeer:
         self.stream = who.stream
         self.address = who.stream.remote  # where it listens, once it said so
         self.heard = Heard()
+        self.upload_only = False
+        self.extensions = Extensions(self, swarm)
         self.since = swarm.clock()
         self._swarm = swarm
         self._heard_at = self._spoke = self.since
@@ -71,30 +76,27 @@ class MetadataPeer:
     def start(self) -> None:
         """Its bitfield is not due from one that has nothing, but BEP 6 wants to hear even that."""
         if self.who.reserved.fast:
-            self._send(HaveNone().encode())
+            self.send(HaveNone().encode())
         if self.who.reserved.extended:
-            self._send(Extended(0, self._introduction().encode()).encode())
-
-    def _introduction(self) -> ExtendedHandshake:
-        ip = self.stream.remote.ip
-        return ExtendedHandshake(
-            messages={METADATA: NUMBERS[METADATA]},
-            version="p2pswarm 0.1.0",
-            port=self._swarm.port,
-            reqq=REQQ,
-            yourip=ip.packed if ip else b"",
-        )
+            self.send(self.extensions.introduction())
 
     def got(self, message: object) -> None:
         """Raises RemoteProtocolError when the peer broke the rules."""
         if not isinstance(message, Extended):
             self.heard.got(message)
-        elif message.id == 0:
-            self._got_hello(self.heard.greeted(ExtendedHandshake.decode(message.payload)))
         elif message.id == NUMBERS[METADATA]:
             self._got_metadata(message.payload)
+        else:
+            self.extensions.got(message)
 
-    def _got_hello(self, hello: ExtendedHandshake) -> None:
+    def withdraw(self) -> None:
+        """Of a private torrent peers tell nothing but their pieces: what was offered is not any more."""
+        if self.who.reserved.extended:
+            self.send(Extended(0, ExtendedHandshake(dict.fromkeys(OFFERED, 0)).encode()).encode())
+
+    def introduced(self, hello: ExtendedHandshake) -> None:
+        """All its extended handshakes together; there may be another one, when it has the info."""
+        self.heard.hello = hello
         if hello.port is not None and not self.who.outgoing:
             self.address = Address(self.stream.remote.host, hello.port)
         if hello.metadata_size and hello.number(METADATA):
@@ -109,7 +111,7 @@ class MetadataPeer:
             case MetadataReject(piece=number):
                 assembly.rejected(self, number, self._swarm.clock())
             case MetadataRequest(piece=number):
-                self._say(MetadataReject(number).encode())
+                self.extensions.info.asked(number)  # which refuses: there is none
             case None:
                 pass
 
@@ -117,22 +119,20 @@ class MetadataPeer:
         self._heard_at = self._swarm.clock()
         if self.heard.has_any and not self.heard.interested:
             self.heard.interested = True
-            self._send(Interested().encode())
+            self.send(Interested().encode())
         self.ask()
 
     def ask(self) -> None:
         if not self.stream.over:
             for piece in self._swarm.assembly.ask(self, self._swarm.clock()):
-                self._say(MetadataRequest(piece).encode())
+                self.extensions.say(METADATA, MetadataRequest(piece).encode())
 
-    def _say(self, payload: bytes) -> None:
-        number = self.heard.hello.number(METADATA) if self.heard.hello else 0
-        if number:
-            self._send(Extended(number, payload).encode())
-
-    def _send(self, data: bytes) -> None:
+    def send(self, *buffers: bytes | memoryview) -> bool:
         self._spoke = self._swarm.clock()
-        self.stream.send(data)
+        return self.stream.send(*buffers)
+
+    def has_lost(self, piece: PieceIndex) -> None:
+        """Nobody was offered to say this."""
 
     def tick(self, now: float) -> None:
         """Once a second."""
@@ -142,13 +142,14 @@ class MetadataPeer:
             self.close(RemoteProtocolError("does not read what we send"))
         else:
             if now - self._spoke > KEEP_ALIVE:
-                self._send(KeepAlive().encode())
+                self.send(KeepAlive().encode())
             self.ask()
 
     def drained(self) -> None:
         """Nothing here waits for that."""
 
     def closed(self, reason: Exception | None) -> None:
+        self.extensions.closed()
         self._swarm.peer_gone(self)
 
     def close(self, reason: Exception | None = None) -> None:
@@ -164,7 +165,7 @@ class MetadataPeer:
 
 
 class MetadataSwarm:
-    """Made and closed by a `Node`; `info` waits for what it is about."""
+    """Made and closed by a `Node`; `found_info` waits for what it is about."""
 
     def __init__(
         self, name: str, info_hash: InfoHash, finding: Finding, node: Surroundings
@@ -174,6 +175,10 @@ class MetadataSwarm:
         self.peers: dict[Name, MetadataPeer] = {}
         self.assembly = Assembly(info_hash)
         self.clock = node.clock
+        self.up = node.up
+        self.info: memoryview | None = None  # for others, who have to wait for the torrent
+        self.offered = OFFERED if node.pex else OFFERED - {PEX}
+        self.upload_only = False
         self._name = name
         self._node = node
         self._loop = asyncio.get_running_loop()
@@ -187,7 +192,7 @@ class MetadataSwarm:
         self.finding.begin(self)
         self._tick()
 
-    async def info(self) -> bytes:
+    async def found_info(self) -> bytes:
         """The info dictionary, verified; however long it takes."""
         return await asyncio.shield(self._found)
 
@@ -203,9 +208,22 @@ class MetadataSwarm:
             trackers=self.finding.trackers.status(),
         )
 
+    # What extensions ask of their home
+
     @property
     def port(self) -> int:
         return self._node.port.number
+
+    def found(self, address: Address) -> None:
+        """A peer names another."""
+        self.finding.found(address)
+
+    def neighbours(self) -> dict[Address, PexFlag]:
+        """Who can be told of is told of by the torrent."""
+        return {}
+
+    def seen_as(self, voter: Address, ip: bytes) -> None:
+        self._node.ranking.seen_as(voter, ip)
 
     # The end, one way or the other
 
@@ -237,10 +255,13 @@ class MetadataSwarm:
 
     def only_private(self) -> None:
         """The torrent is private (BEP 27): who did not come from its trackers, or the user, has to go."""
+        self.offered -= {PEX}
         self.finding.only_trackers()
         for peer in list(self.peers.values()):
             if not self.finding.book.is_private(peer.address):
                 peer.close(RemoteProtocolError("the torrent is private"))
+            else:
+                peer.withdraw()
 
     # What peers say
 
@@ -299,6 +320,9 @@ class MetadataSwarm:
 
     def progress(self) -> Progress:
         return Progress(0, 0, UNKNOWN_LEFT)
+
+    def unreached(self, address: Address) -> None:
+        """Its peers are not asked to introduce anybody: what they know of others is kept for the torrent."""
 
     def dialing(self) -> None:
         """It ticks anyway."""

@@ -2,9 +2,9 @@
 
     python libtorrent_peer.py TORRENT FOLDER --listen IP:PORT [--seed] [--peer IP:PORT] [--set NAME=VALUE]
 
-FOLDER holds the torrent's root, or will. `--seed` trusts the data that lies there. It ends on SIGTERM or
-SIGINT, and with `--once` when the download is complete. Events: `listening` (port), `status` twice a second,
-`complete` (seconds since the torrent was added), `error` (text).
+TORRENT is a file or a magnet link. FOLDER holds the torrent's root, or will. `--seed` trusts the data that
+lies there. It ends on SIGTERM or SIGINT, and with `--once` when the download is complete. Events: `listening`
+(port), `status` twice a second, `complete` (seconds since the torrent was added), `error` (text).
 """
 
 import argparse
@@ -76,7 +76,9 @@ class Peer:
         limit_local_peers(self._session)
         self._stopping = False
         self.complete = wanted.seed
-        params = lt.load_torrent_file(wanted.torrent)
+        is_link = wanted.torrent.startswith("magnet:")
+        read = lt.parse_magnet_uri if is_link else lt.load_torrent_file
+        params = read(wanted.torrent)
         params.save_path = wanted.folder
         if wanted.seed:
             params.flags |= lt.torrent_flags.seed_mode

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from p2pswarm.discovery.names import Names
+from p2pswarm.discovery.trackers import scrape
 from p2pswarm.discovery.udp_trackers import PATIENCE, UdpTrackers
 from p2pswarm.errors import FormatError, TrackerError
 from p2pswarm.formats.ids import Address, InfoHash, PeerId, compact
@@ -100,6 +101,10 @@ class World:
     @property
     def times(self) -> list[float]:
         return [round(time, 3) for time, _, _ in self.sent]
+
+
+async def no_http(url: str, seconds: float, family: AddressFamily) -> bytes:
+    raise AssertionError(url)
 
 
 def live(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -323,7 +328,7 @@ def test_a_scrape() -> None:
     async def story() -> None:
         world = World()
         swarms = [InfoHash(bytes([n]) * 20) for n in range(2)]
-        reply = await world.client.scrape(URL, Scrape(swarms), 30, AF_INET)
+        reply = await scrape(no_http, URL, swarms, world.client)
         assert reply.swarms == dict.fromkeys(swarms, Counts(1, 2, 3))
         assert list(world.sent[1][1].read_scrape().info_hashes) == swarms
         for count in (0, MAX_SCRAPE + 1):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.wire.tracker import Counts, ScrapeReply
 from tests.support.foreign import Client, makes_empty_files, until
@@ -54,23 +55,45 @@ class Lab:
         self._network = network
         self._tracked = True
         self._numbers = count(2)
+        self._addresses: dict[str, str] = {}
         self.announce = tracker.wait_for_line()
 
     def share(
-        self, files: Mapping[str, bytes], piece_length: str = "64KiB", *, tracked: bool = True
+        self,
+        files: Mapping[str, bytes],
+        piece_length: str = "64KiB",
+        *,
+        tracked: bool = True,
+        announce: str | None = None,
     ) -> None:
-        """Write the files and make their torrent; untracked, peers must be named to each other."""
+        """Write the files and make their torrent; untracked, peers must be named to each other.
+
+        `announce` is the tracker that the torrent names, instead of ours by HTTP.
+        """
         self.files, self._tracked = files, tracked
         for name, data in files.items():
             path = self.source / "content" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        options = ("--piece-length", piece_length) + ("--tracker", self.announce) * tracked
+        options = ("--piece-length", piece_length) + (
+            "--tracker",
+            announce or self.announce,
+        ) * tracked
         making = program(
             self.home / "create", "create", self.source / "content", "-o", self.torrent, *options
         )
         with making as create:
             assert create.wait() == 0, create.stderr
+
+    @property
+    def announce_by_udp(self) -> str:
+        """Our tracker, asked by UDP."""
+        return self.announce.replace("http", "udp", 1)
+
+    @property
+    def link(self) -> str:
+        """A magnet link that names the torrent and its tracker."""
+        return str(Magnet.of(Metainfo.from_file(self.torrent)))
 
     @property
     def source(self) -> Path:
@@ -81,13 +104,18 @@ class Lab:
         """Where a peer of this name saves."""
         return self.home / name / "saved"
 
-    def new_address(self) -> str:
-        return f"{self._network}{next(self._numbers)}"
+    def new_address(self, name: str = "") -> str:
+        self._addresses[name] = f"{self._network}{next(self._numbers)}"
+        return self._addresses[name]
+
+    def address_of(self, name: str) -> str:
+        """Of one of ours."""
+        return self._addresses[name]
 
     @contextmanager
     def seed(self, *options: object, name: str = "seed") -> Iterator[Program]:
         """Our seed, known to the tracker if there is one."""
-        place = ("--bind", self.new_address(), "--port", 0, "--json")
+        place = ("--bind", self.new_address(name), "--port", 0, "--json")
         arguments = ("seed", self.torrent, "--data", self.source, *place, *options)
         with program(self.home / name, *arguments) as running:
             running.wait_for("tracker_replied" if self._tracked else "listening")
@@ -95,9 +123,10 @@ class Lab:
             assert running.stop() == 0, running.stderr
 
     @contextmanager
-    def get(self, *options: object, name: str = "get") -> Iterator[Program]:
-        place = ("--bind", self.new_address(), "--port", 0, "--json")
-        arguments = ("get", self.torrent, "-o", self.folder(name), *place, *options)
+    def get(self, *options: object, name: str = "get", source: object = None) -> Iterator[Program]:
+        """Of the torrent, or of a `source` that says less."""
+        place = ("--bind", self.new_address(name), "--port", 0, "--json")
+        arguments = ("get", source or self.torrent, "-o", self.folder(name), *place, *options)
         with program(self.home / name, *arguments) as running:
             yield running
 
@@ -114,10 +143,13 @@ class Lab:
 
     @contextmanager
     def foreign_get(
-        self, start: Callable[..., AbstractContextManager[C]], **options: object
+        self,
+        start: Callable[..., AbstractContextManager[C]],
+        source: object = None,
+        **options: object,
     ) -> Iterator[C]:
         home = self.home / start.__name__
-        place = (home, self.torrent, self.folder(start.__name__), self.new_address())
+        place = (home, source or self.torrent, self.folder(start.__name__), self.new_address())
         with start(*place, **options) as client:
             yield client
 

@@ -13,8 +13,10 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo, build
 from p2pswarm.node import Node
+from p2pswarm.wire.extension.handshake import ExtendedHandshake
 from p2pswarm.wire.peer import (
     BitfieldMessage,
+    Extended,
     HaveAll,
     HaveNone,
     Interested,
@@ -284,6 +286,8 @@ def test_of_a_private_torrent_only_tracked_and_named_peers_stay(tmp_path: Path) 
         torrent = await adding
         await dialer.dropped()
         await strangers[0].dropped()
+        last = ExtendedHandshake.decode(_handshakes(strangers[2])[1])
+        assert last.messages == {"ut_metadata": 0, "ut_pex": 0}
         assert {peer.address.host for peer in torrent.peers.values()} == {named.name, tracked.name}
         finding.found(Address(linked.name, 46881))
         await world.until(lambda: not node.status().magnets)
@@ -352,6 +356,10 @@ def test_a_seed_of_what_a_magnet_names_tells_its_peers_what_it_has(tmp_path: Pat
         await stranger.until(lambda: len(_haves(stranger)) == 3)
 
     simulate(tmp_path, story)
+
+
+def _handshakes(stranger: Stranger) -> list[bytes]:
+    return [message.payload for message in stranger.all(Extended) if message.id == 0]
 
 
 def _haves(stranger: Stranger) -> list[object]:

@@ -66,7 +66,8 @@ async def serving(host: str) -> AsyncIterator[TrackerService]:
         ("0.0.0.0", "127.0.0.2", "127.0.0.5"),
         ("::1", "::1", "::1"),
         ("::", "::1", "::1"),
-        ("::", "127.0.0.2", "127.0.0.5"),
+        ("any", "::1", "::1"),
+        ("any", "127.0.0.2", "127.0.0.5"),
     ],
 )
 async def test_the_answer_comes_from_the_address_that_was_asked(

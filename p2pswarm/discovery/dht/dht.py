@@ -125,12 +125,12 @@ class Dht:
 
     def _asked(self, query: Query, address: Address, network: Network) -> None:
         now = self._clock()
-        if not self._visitors.admit(address, now):
+        self._reach.heard(address, now)
+        if not self._visitors.admit(address, now) or not self._outlet.is_open(now):
             return
         data = self._answers.answer(query, address).encode()
-        if self._outlet.may_reply(len(data), now):
-            self._send(data, address)
-        self._reach.heard(address, now)
+        self._outlet.replied(len(data))
+        self._send(data, address)
         if query.read_only or not address.dialable:
             return
         contact = Contact(query.id, address)
