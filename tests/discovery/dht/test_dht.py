@@ -289,12 +289,12 @@ def test_what_one_announces_another_finds_and_both_ends_are_cheap() -> None:
 def test_a_seed_does_not_look_for_seeds() -> None:
     async def story(net: DhtNet) -> None:
         nodes = await grown(net, 10)
+        by_seed, by_other = set[Address](), set[Address]()
         await nodes[1][0].announce(HASH, 1, _ignored, seed=True)
-        found: set[Address] = set()
-        await nodes[2][0].announce(HASH, 2, found.add, seed=True)
-        assert found == set()
-        await nodes[3][0].announce(HASH, 3, found.add)
-        assert {peer.port for peer in found} == {1, 2}
+        await nodes[2][0].announce(HASH, 2, by_seed.add, seed=True)
+        assert by_seed == set()
+        await nodes[3][0].announce(HASH, 3, by_other.add)
+        assert {peer.port for peer in by_other} == {1, 2}
 
     told(story)
 
@@ -309,6 +309,23 @@ def test_two_nodes_are_a_network_as_soon_as_one_knows_the_other() -> None:
         assert await one.announce(HASH, 7777, found.add, implied_port=True) == 1
         await other.peers(HASH, found.add)
         assert found == {where}
+
+    told(story)
+
+
+def test_who_announces_itself_to_us_is_found_until_we_withdraw() -> None:
+    async def story(net: DhtNet) -> None:
+        one, _ = net.node()
+        other, there = net.node()
+        one.ping(there)
+        found: set[Address] = set()
+        await one.announce(HASH, 1, found.add)
+        assert found == set(), "the other one has not announced itself yet"
+        await other.announce(HASH, 2, _ignored)
+        assert found == {Address(there.host, 2)}
+        one.withdraw(HASH)
+        await other.announce(HASH, 3, _ignored)
+        assert len(found) == 1
 
     told(story)
 
