@@ -34,7 +34,7 @@ from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
-from p2pswarm.swarm.dialer import Places, Surroundings, Turns
+from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted
 from p2pswarm.swarm.metadata import MetadataSwarm
@@ -99,6 +99,8 @@ class Node:
         self._dice = dice or Random()
         self.me = PeerId.new(self._dice)
         self._port = Port(self.settings.bind, self.settings.port)
+        if self.settings.transport != "tcp":
+            self._port.speak_utp(self._dice)
         if self.settings.encryption != "require":
             self._port.route(Guest.PEER_WIRE, self._greet)
         if self.settings.encryption != "off":
@@ -316,7 +318,7 @@ class Node:
         loop = asyncio.get_running_loop()
         return Surroundings(
             port=self._port,
-            dials=(self._port.dial,),
+            dials=self._dials(),
             encryption=self.settings.encryption,
             me=self.me,
             down=Limiter(self.settings.down_limit, loop.time, loop.call_later),
@@ -333,6 +335,12 @@ class Node:
             ranking=Ranking(),
             pex=self.settings.pex,
         )
+
+    def _dials(self) -> Sequence[Dial]:
+        """TCP first: it is cheaper."""
+        dials = {"tcp": self._port.dial, "utp": self._port.dial_utp}
+        wanted = self.settings.transport
+        return tuple(dials.values()) if wanted == "both" else (dials[wanted],)
 
     def _greet(self, stream: Stream) -> None:
         """Somebody speaks BitTorrent; what about, its handshake will say."""

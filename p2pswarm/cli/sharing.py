@@ -89,7 +89,7 @@ async def _share(
                 await stop.unless(asyncio.Event().wait())
                 return Exit.OK
             _tell(tracker, metainfo, sharing.host, report)
-            here = Address(urlsplit(announce).hostname or "", node.port)
+            here = Address(urlsplit(announce[0]).hostname or "", node.port)
             peers = [here] if here.dialable else []  # a name has no place in a link
             await seed_until_stopped(node, metainfo, path, report, stop, peers)
     finally:

@@ -67,6 +67,7 @@ class ExtensionHome(Protocol):
     up: Limiter
     info: memoryview | None  # None: not for others
     offered: frozenset[str]  # the extensions that this torrent speaks
+    hides: bool  # whether we like our connections encrypted
 
     @property
     def port(self) -> int: ...
@@ -105,6 +106,7 @@ class Extensions:
             yourip=ip.packed if ip else b"",
             upload_only=self._home.upload_only or None,
             metadata_size=len(info) if info is not None else None,
+            encryption=self._home.hides or None,
         )
         return Extended(0, hello.encode()).encode()
 

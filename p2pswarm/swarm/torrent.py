@@ -119,6 +119,7 @@ class Torrent:
         self.down, self.up = node.down, node.up
         self.info = None if metainfo.private else metainfo.info
         self.dht = None if metainfo.private else node.dht
+        self.hides = node.encryption != "off"
         self.offered = offered(private=metainfo.private, pex=node.pex, utp=node.port.speaks_utp)
         self.asking = False
         self.clock = node.clock
@@ -140,6 +141,8 @@ class Torrent:
         self._over = False
         self._feeding = False
         self._telling = False
+        self._neighbours: dict[Address, PexFlag] = {}
+        self._looked_round = float("-inf")  # when they were written down
         self._refusals = 0  # of the node's memory, as of the last tick
         self._due: dict[str, float] = {}
         self._down_meter, self._up_meter = Meter(5.0), Meter(5.0)
@@ -661,9 +664,13 @@ class Torrent:
         self._node.ranking.seen_as(voter, ip)
 
     def neighbours(self) -> dict[Address, PexFlag]:
-        """Whom we are connected to, and where they listen, as far as they said."""
-        told = ((peer.address, peer.pex_flags) for peer in self.peers.values())
-        return {address: flags for address, flags in told if flags is not None}
+        """Whom we are connected to, and where they listen, as far as they said; looked at once a second."""
+        now = self.clock()
+        if now - self._looked_round >= TICK:
+            told = ((peer.address, peer.pex_flags) for peer in self.peers.values())
+            self._neighbours = {address: flags for address, flags in told if flags is not None}
+            self._looked_round = now
+        return self._neighbours
 
     def hole_punched(self, peer: Talker, message: Holepunch) -> None:
         self._meetings.heard(peer, message)

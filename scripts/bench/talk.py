@@ -66,7 +66,7 @@ class House:
     asking = True
     info = dht = None
     offered: frozenset[str] = frozenset()
-    upload_only = False
+    upload_only = hides = False
 
     def __init__(self, read: Read | None = None) -> None:
         self.picker = PiecePicker(SIZE, PIECE, PIECES, Random(1))

@@ -221,15 +221,24 @@ def makes_empty_files(client: Callable[..., object]) -> bool:
 
 @contextmanager
 def transmission(
-    home: Path, torrent: Path | str, folder: Path, host: str, *, seed: bool = False
+    home: Path,
+    torrent: Path | str,
+    folder: Path,
+    host: str,
+    *,
+    seed: bool = False,
+    encryption: str = "tolerated",
 ) -> Iterator[_Transmission]:
-    """It seeds when all data lies in `folder`. It dials nobody in 127.0.0.0/8, but accepts from there."""
+    """It seeds when all data lies in `folder`. It dials nobody in 127.0.0.0/8, but accepts from there.
+
+    `encryption` is required, preferred or tolerated.
+    """
     _require(shutil.which("transmission-daemon") is not None, "transmission-daemon")
     port, rpc = free_port(host), free_port("127.0.0.1")
     folder.mkdir(parents=True, exist_ok=True)
     place = ("-g", home / "config", "-w", folder, "-i", host, "-P", port, "-e", home / "log")
     remote = ("-T", "-r", "127.0.0.1", "-p", rpc)
-    alone = ("--no-dht", "--no-lpd", "--no-portmap", "--no-utp", "--encryption-tolerated")
+    alone = ("--no-dht", "--no-lpd", "--no-portmap", "--no-utp", f"--encryption-{encryption}")
     with _process(home, "transmission-daemon", "-f", *place, *remote, *alone):
         running = _Transmission(home, f"{host}:{port}", rpc)
         until(running.answers, "transmission-daemon answers")
