@@ -17,7 +17,8 @@ from p2pswarm.wire.krpc import Contact, Family, Query, Reply
 __all__ = ["Ask", "Found", "Heard", "Holder", "LookupCost", "Walk"]
 
 Ask = Callable[[Contact, Query, Answered, Callable[[], None]], None]
-Heard = Callable[[Contact, Reply], None]
+Heard = Callable[[Contact, Reply], object]
+"""One reply. True: that was what was looked for, nobody else need be asked."""
 
 # Seconds for those that did not answer within one, when nobody else is left; libtorrent waits for fifteen,
 # which in a network of a few nodes is how long one that has left would hold up everybody.
@@ -108,7 +109,9 @@ class Walk:
         if isinstance(outcome, Reply):
             lookup.answered(contact, outcome.token)
             self._name(outcome, contact)
-            self._heard(contact, outcome)
+            if self._heard(contact, outcome) is True:
+                self.stop()
+                return
         else:
             lookup.failed(contact)
         self._go_on()
