@@ -678,6 +678,33 @@ class Dual:
         return found, run(main())
 
 
+def test_peers_do_not_wait_for_the_slower_family() -> None:
+    async def main() -> None:
+        found: list[tuple[float, Address]] = []
+        loop = asyncio.get_running_loop()
+
+        async def fetch(url: str, seconds: float, family: AddressFamily) -> bytes:
+            if family == AF_INET6:
+                await asyncio.sleep(20)
+            return BOTH[0].encode()
+
+        trackers = Trackers(
+            [[GOOD]], HASH, ME, lambda: 6881, fetch=fetch, dice=Random(1),
+            families=(AF_INET, AF_INET6), clock=loop.time,
+        )  # fmt: skip
+        async with asyncio.TaskGroup() as tasks:
+            progress = Progress(0, 0, 1)
+            tasks.create_task(
+                trackers.run(lambda: progress, lambda peer: found.append((loop.time(), peer)))
+            )
+            await asyncio.sleep(10)
+            assert found == [(0, PEER)]
+            assert trackers.status()[0].state == "working"
+            await trackers.leave()
+
+    run(main())
+
+
 V6_PEER = Address("2001:db8::1", 5)
 BOTH = (
     Reply(900, peers=compact(PEER), complete=1),
