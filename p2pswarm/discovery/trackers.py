@@ -180,8 +180,9 @@ class Trackers:
     """The trackers of one torrent as a source of peers.
 
     `key`, 32 bits, proves to a tracker that we are still we when our address changes: one for the whole
-    session. `port` is asked before each announce, `told` hears of every answer and every failure, and
-    `seen_as` of each address that a tracker (its host) says is ours (BEP 24).
+    session. `port` is asked before each announce, `told` hears of every answer and every failure.
+    `seen_as` hears which address is said to be ours (BEP 24), as a vote: the trackers of a torrent have one
+    together, because one person may have written all their names.
     """
 
     def __init__(
@@ -199,7 +200,7 @@ class Trackers:
         key: int | None = None,
         numwant: int = NUMWANT,
         told: Callable[[str, Reply | TrackerError], None] | None = None,
-        seen_as: Callable[[str, str], None] | None = None,
+        seen_as: Callable[[Address, bytes], None] | None = None,
     ) -> None:
         self._info_hash, self._me, self._port = info_hash, me, port
         self._fetch, self._udp, self._families = fetch, udp, families
@@ -338,7 +339,7 @@ class Trackers:
         else:
             reply = Reply.decode(await self._fetch(question.url(tracker.url), seconds, family))
         if reply.external_ip and self._seen_as is not None:
-            self._seen_as(tracker.host or "", str(ip_address(reply.external_ip)))
+            self._seen_as(Address(self._info_hash.hex(), 0), reply.external_ip)
         if question.event is not Event.STOPPED:
             for address in self._others(reply):
                 self._found(address)

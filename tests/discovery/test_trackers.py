@@ -737,7 +737,8 @@ def test_what_trackers_say_our_addresses_are_is_handed_on() -> None:
     mine, mine6 = Address("9.8.7.6", 6881), Address("2001:db8::9", 6881)
     v4 = Reply(900, peers=compact(mine) + compact(PEER), external_ip=b"\x09\x08\x07\x06")
     v6 = Reply(900, peers6=compact(mine6), external_ip=compact(mine6)[:16])
-    seen: list[tuple[str, str]] = []
-    found, _ = Dual(v4, v6).live(GOOD, seen_as=lambda host, ours: seen.append((host, ours)))
-    assert seen[:2] == [("good", "9.8.7.6"), ("good", "2001:db8::9")]
+    seen: list[tuple[Address, bytes]] = []
+    found, _ = Dual(v4, v6).live(GOOD, seen_as=lambda voter, ours: seen.append((voter, ours)))
+    voter = Address(HASH.hex(), 0)
+    assert seen[:2] == [(voter, v4.external_ip), (voter, v6.external_ip)]
     assert found == [PEER]
