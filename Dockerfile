@@ -49,6 +49,6 @@ ENV PATH=/opt/p2pswarm/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 1000:1000
 WORKDIR /downloads
-EXPOSE 46881/tcp 46881/udp 6969/tcp 8888/tcp
+EXPOSE 46881/tcp 46881/udp 6969/tcp 6969/udp 8888/tcp
 HEALTHCHECK --interval=30s --timeout=10s --start-period=1m CMD ["p2pswarm", "health"]
 CMD ["p2pswarm", "--help"]

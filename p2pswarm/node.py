@@ -6,7 +6,7 @@ live happily in one process: nothing in this project is global.
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,29 +16,25 @@ from typing import TYPE_CHECKING, Self
 
 from typing_extensions import override
 
+from p2pswarm.claiming import Claim
 from p2pswarm.config import NetworkSettings, Settings
-from p2pswarm.discovery.late import LateFetch
-from p2pswarm.discovery.lsd import Lsd, LsdSource
-from p2pswarm.discovery.source import PeerSource
-from p2pswarm.discovery.trackers import Trackers
-from p2pswarm.disk.handles import Shelf, disk_error
-from p2pswarm.disk.locate import Place, locate
-from p2pswarm.disk.pool import DiskPool, result_of
+from p2pswarm.discovering import Discovery
+from p2pswarm.disk.handles import Shelf
+from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.resume import ResumeFolder
 from p2pswarm.disk.torrents import TorrentFolder
-from p2pswarm.errors import HostError, TargetExistsError
+from p2pswarm.errors import HostError
 from p2pswarm.formats.bencode import MAX_SIZE
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.magnets import Magnets, Tiers
-from p2pswarm.net.multicast import interfaces
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
-from p2pswarm.swarm.dialer import Places, Surroundings, Turns
+from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted
 from p2pswarm.swarm.metadata import MetadataSwarm
@@ -83,7 +79,7 @@ class _Machinery:
     """What works in a node from `open` on."""
 
     disk: DiskPool
-    fetch: LateFetch
+    discovery: Discovery
     desk: Desk
     surroundings: Surroundings
     magnets: Magnets
@@ -103,6 +99,8 @@ class Node:
         self._dice = dice or Random()
         self.me = PeerId.new(self._dice)
         self._port = Port(self.settings.bind, self.settings.port)
+        if self.settings.transport != "tcp":
+            self._port.speak_utp(self._dice)
         if self.settings.encryption != "require":
             self._port.route(Guest.PEER_WIRE, self._greet)
         if self.settings.encryption != "off":
@@ -114,9 +112,7 @@ class Node:
         self._reads = BufferPool(READ_BUDGET)
         self._machinery: _Machinery | None = None
         self._is_open = False
-        self._key = self._dice.getrandbits(32)
         self._places = Places(self.settings.max_connections)
-        self._lsd: Lsd | None = None
         self._network_settings = networks or NetworkSettings()
         self._networks: Networks | None = None
 
@@ -167,16 +163,14 @@ class Node:
         """Listen. Raises PortTakenError."""
         disk = DiskPool(threads=self.settings.disk_threads)
         desk = Desk(disk, ResumeFolder(self.settings.data_dir / "resume"), Shelf(), self._dice)
-        fetch = LateFetch(bind=self._port.bound)
-        surroundings = self._surroundings()
+        discovery = Discovery(self.settings, self._port, self.me, self._dice)
+        surroundings = self._surroundings(discovery)
         kept = TorrentFolder(self.settings.data_dir / "torrents")
         magnets = Magnets(kept, disk, surroundings, self._finding, self._torrents)
-        self._machinery = _Machinery(disk, fetch, desk, surroundings, magnets)
+        self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets)
         await self._port.open()
-        if self.settings.lsd:
-            self._lsd = Lsd(self._listens_on, self._dice)
-            await self._lsd.open(interfaces(self._port.hosts))
         self._is_open = True
+        await discovery.open()
 
     async def aclose(self) -> None:
         """Tell trackers, note what we have, close everything. May be called twice; takes at most 3 s."""
@@ -186,11 +180,10 @@ class Node:
         magnets = [self._machinery.magnets.aclose()] if self._machinery is not None else []
         torrents = (self.remove(torrent) for torrent in list(self._torrents.values()))
         await asyncio.gather(*magnets, *torrents)
-        if self._lsd is not None:
-            self._lsd.close()
+        if self._machinery is not None:
+            await self._machinery.discovery.aclose()
         await self._port.close()
         if self._machinery is not None:
-            await self._machinery.fetch.aclose()
             try:
                 async with asyncio.timeout(POOL_AT_END):
                     await self._machinery.disk.aclose()
@@ -217,7 +210,7 @@ class Node:
         """
         ours = self._working()
         if isinstance(source, str) and _is_url(source):
-            source = await ours.fetch.get(source, limit=MAX_SIZE)
+            source = await ours.discovery.fetch.get(source, limit=MAX_SIZE)
         if isinstance(source, str) and _is_magnet(source):
             source = Magnet.parse(source)
         swarm = None
@@ -227,12 +220,17 @@ class Node:
             if swarm is None and not source.private:
                 peers = (*peers, *magnet.peers)
         try:
-            metainfo, path, torrent_data = await self._claim(ours, source, save_to, data, kind)
+            claim = Claim(source, save_to or Path(), data, kind, ours.desk, self._torrents.keys())
+            metainfo, path, torrent_data = await claim.made(ours.disk, self._working)
         except BaseException:
             if swarm is not None:
                 await ours.magnets.give_up(swarm)
             raise
-        finding = swarm.finding if swarm is not None else self._finding_of(metainfo)
+        finding = (
+            swarm.finding
+            if swarm is not None
+            else self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
+        )
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
         for address in peers:
             torrent.add_peer(address)
@@ -261,52 +259,11 @@ class Node:
             await ours.magnets.give_up(swarm)
         return metainfo
 
-    async def _claim(
-        self,
-        ours: _Machinery,
-        source: Metainfo | Path | str | bytes,
-        save_to: Path | None,
-        data: Path | None,
-        kind: Callable[..., TorrentData],
-    ) -> tuple[Metainfo, Path, TorrentData]:
-        """The torrent with its files locked. Raises P2PSwarmError."""
-        here = self._torrents.keys()
-        claim = _Claim(source, save_to or Path(), data, kind, ours.desk, here)
-        claimed = ours.disk.begin(claim.open)
-        try:
-            metainfo, path, torrent_data = await result_of(claimed)
-        except asyncio.CancelledError:
-            claimed.add_done_callback(_abandon)  # a thread may be at it still
-            raise
-        try:
-            self._working()  # the world changed while we waited
-            _refuse_another(metainfo, here)
-        except HostError:
-            torrent_data.abandon()
-            raise
-        return metainfo, path, torrent_data
-
-    def _finding_of(self, metainfo: Metainfo) -> Finding:
-        return self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
-
     def _finding(self, info_hash: InfoHash, tiers: Tiers, *, private: bool = False) -> Finding:
         ours = self._working()
-        trackers = Trackers(
-            tiers,
-            info_hash,
-            self.me,
-            self._listens_on,
-            fetch=ours.fetch,
-            dice=self._dice,
-            clock=asyncio.get_running_loop().time,
-            key=self._key,
-        )
-        sources = () if private else self._sources(info_hash)
-        return Finding(info_hash, ours.surroundings, trackers, sources)
-
-    def _sources(self, info_hash: InfoHash) -> tuple[PeerSource, ...]:
-        """Where peers of a torrent that is not private are found beside its trackers."""
-        return () if self._lsd is None else (LsdSource(self._lsd, info_hash),)
+        trackers = ours.discovery.trackers(tiers, info_hash)
+        others = () if private else ours.discovery.others(info_hash)
+        return Finding(info_hash, ours.surroundings, trackers, others)
 
     def _started(self, torrent: Torrent, start: asyncio.Task[None]) -> None:
         """It was cancelled, or lives on by itself. Anything else is a bug of ours, and nobody waits here."""
@@ -357,11 +314,11 @@ class Node:
         ours, slots = self._working(), self.settings.upload_slots
         return Tools(self._port, ours.disk, ours.surroundings.up, self._dice, seed, slots)
 
-    def _surroundings(self) -> Surroundings:
+    def _surroundings(self, discovery: Discovery) -> Surroundings:
         loop = asyncio.get_running_loop()
         return Surroundings(
             port=self._port,
-            dials=(self._port.dial,),
+            dials=self._dials(),
             encryption=self.settings.encryption,
             me=self.me,
             down=Limiter(self.settings.down_limit, loop.time, loop.call_later),
@@ -378,6 +335,12 @@ class Node:
             ranking=Ranking(),
             pex=self.settings.pex,
         )
+
+    def _dials(self) -> Sequence[Dial]:
+        """TCP first: it is cheaper."""
+        dials = {"tcp": self._port.dial, "utp": self._port.dial_utp}
+        wanted = self.settings.transport
+        return tuple(dials.values()) if wanted == "both" else (dials[wanted],)
 
     def _greet(self, stream: Stream) -> None:
         """Somebody speaks BitTorrent; what about, its handshake will say."""
@@ -399,7 +362,11 @@ class Node:
 
     def _answering(self, stream: Stream) -> Answering:
         return Answering(
-            stream, self.me, self._host_of(stream), lambda _: self._port.admitted(stream)
+            stream,
+            self.me,
+            self._host_of(stream),
+            lambda _: self._port.admitted(stream),
+            dht=self._working().surroundings.dht is not None,
         )
 
     def _host_of(self, stream: Stream) -> Callable[[InfoHash], Callable[[Greeted], None] | None]:
@@ -432,70 +399,3 @@ def _is_url(text: str) -> bool:
 
 def _is_magnet(text: str) -> bool:
     return text.strip()[:8].lower() == "magnet:?"
-
-
-def _refuse_another(metainfo: Metainfo, here: Container[InfoHash]) -> None:
-    if metainfo.info_hash in here:
-        raise HostError(f"{metainfo.name} is in this node already")
-
-
-def _abandon(claimed: "asyncio.Future[tuple[Metainfo, Path, TorrentData]]") -> None:
-    if claimed.exception() is None:
-        _, _, data = claimed.result()
-        data.abandon()
-
-
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """What a disk thread does for a torrent that is added, all in one job: hops are what costs here."""
-
-    source: Metainfo | Path | str | bytes
-    save_to: Path
-    data: Path | None
-    kind: Callable[..., TorrentData]
-    desk: Desk
-    here: Container[InfoHash]  # what the node has already; a glance, because the loop looks again
-
-    def open(self) -> tuple[Metainfo, Path, TorrentData]:
-        """The torrent, where it is, and all that is known of its files, locked. Raises P2PSwarmError."""
-        metainfo = self._metainfo()
-        _refuse_another(metainfo, self.here)
-        place = _where(metainfo, self.save_to, self.data)
-        data = self.desk.open(self.kind, metainfo, place, writable=self.data is None)
-        return metainfo, place.path, data
-
-    def _metainfo(self) -> Metainfo:
-        match self.source:
-            case Metainfo():
-                return self.source
-            case bytes():
-                return Metainfo.from_bytes(self.source)
-            case _:
-                return Metainfo.from_file(Path(self.source))
-
-
-def _where(metainfo: Metainfo, save_to: Path, data: Path | None) -> Place:
-    """Raises TargetExistsError when something else has the name, HostError when there is no data."""
-    try:
-        return _target(metainfo, save_to) if data is None else _found(metainfo, data)
-    except OSError as error:
-        raise disk_error("look at", data or save_to, error) from error
-
-
-def _target(metainfo: Metainfo, save_to: Path) -> Place:
-    target = save_to / metainfo.name
-    if target.is_symlink():  # which nothing is ever written through
-        raise TargetExistsError(f"{target} exists and is a symbolic link")
-    if target.exists() and target.is_dir() == metainfo.single_file:
-        kind = "folder" if target.is_dir() else "file"
-        raise TargetExistsError(f"{target} exists and is a {kind}")
-    return Place(save_to, metainfo.files, target)
-
-
-def _found(metainfo: Metainfo, data: Path) -> Place:
-    place = locate(metainfo, data)
-    if not data.exists():
-        raise HostError(f"{data} does not exist")
-    if place.path.is_dir() == metainfo.single_file:
-        raise HostError(f"{data} does not hold {metainfo.name}")
-    return place

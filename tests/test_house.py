@@ -18,15 +18,17 @@ OWNERS = {
     "p2pswarm/swarm/finding.py": "`Torrent.close` and `MetadataSwarm.close` rest it and wait for its `tasks`",
     "p2pswarm/swarm/torrent.py": "`Torrent.close` cancels the work that `spawn` began and waits for it",
     "p2pswarm/overlay/gnutella/search/searching.py": "`iterative` cancels the asking and waits for it",
+    "p2pswarm/lab/dht/network.py": "`DhtNet.close` cancels what `node` began and waits for it",
     "p2pswarm/lab/supernodes/members.py": "`stop` cancels what `start` began and waits for it",
     "p2pswarm/overlay/living.py": "`Life.end` cancels what `begin` started and waits for it",
     "p2pswarm/overlay/supernode/searching.py": "`iterative` cancels the asking and waits for it",
     "p2pswarm/overlay/napster/client.py": "`leave` cancels what `join` started and waits for it",
+    "tracker/datagrams.py": "`Datagrams.aclose` cancels what `start` began and waits for it",
     "p2pswarm/cli/following.py": "`telling` cancels its listener and waits for it",
     "p2pswarm/cli/magnets.py": "`add_magnet` cancels the adding and waits for it",
     "p2pswarm/cli/health.py": "`beating` cancels its heartbeat and waits for it",
     "p2pswarm/cli/networking.py": "`watching` cancels its watch and waits for it",
-    "p2pswarm/cli/visiting.py": "`visiting` cancels the keeping of the table and waits for it",
+    "p2pswarm/discovery/dht/living.py": "`living` cancels the keeping of the table and waits for it",
     "p2pswarm/cli/running.py": "`Stop.unless` and `Stop.sleep` wait for what they start",
 }
 

@@ -281,17 +281,19 @@ async def test_what_cannot_be_added(tmp_path: Path, settings: Callable[..., Sett
         assert not node.torrents
 
 
+@pytest.mark.parametrize("url", ["url", "udp_url"])
 async def test_the_whole_way_through_a_tracker(
-    tmp_path: Path, settings: Callable[..., Settings]
+    tmp_path: Path, settings: Callable[..., Settings], url: str
 ) -> None:
     async with tracking() as tracker:
-        meta = made(tmp_path / "a", trackers=[[tracker.url]])
+        meta = made(tmp_path / "a", trackers=[[getattr(tracker, url)]])
         async with Node(settings("one")) as one, Node(settings("two")) as two:
             await one.add(meta, data=tmp_path / "a")
             torrent = await two.add(tracker.host("thing", meta.raw), save_to=tmp_path / "b")
             await done(torrent)
             assert torrent.status().trackers[0].state in ("working", "updating")
-        assert (await tracker._store.scrape([meta.info_hash]))[0].complete == 0  # both said goodbye
+        (swarm,) = await tracker._desk.store.scrape([meta.info_hash])
+        assert swarm.complete == 0  # both said goodbye
     assert content(tmp_path / "a" / "thing") == content(tmp_path / "b" / "thing")
 
 

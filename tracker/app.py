@@ -1,14 +1,14 @@
 """The tracker as an HTTP service: from a request to the policy and the store, and back.
 
 It stands on aiohttp's low-level server: one handler, one look at the path, no routing, no middleware,
-because `/announce` is nearly everything that is asked. No task runs in the background either. Who has
-gone silent is forgotten by whoever asks next, at most once a second; while nobody asks, nothing grows.
+because `/announce` is nearly everything that is asked. The same number answers by UDP, from the same desk.
 
 Bad questions are answered with 200 and a bencoded `failure reason`, as BEP 3 wants it.
 """
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -22,20 +22,21 @@ from p2pswarm.wire.tracker import Announce, Scrape, ScrapeReply, encode_failure
 from tracker import pages
 from tracker.config import TrackerSettings
 from tracker.connections import Connection, PatientServer, bencoded
+from tracker.datagrams import Datagrams
+from tracker.desk import Desk
 from tracker.listening import bind, is_every_address, own_address
 from tracker.logic import IP, Policy
 from tracker.napster.limits import Caps
 from tracker.napster.pages import render
 from tracker.napster.server import NapsterServer, NapsterSettings
-from tracker.stats import Tally
 from tracker.store import Limits, PeerStore
 from tracker.store.memory import MemoryStore
 from tracker.torrents import Library
+from tracker.udp import UdpTracker
 
 __all__ = ["TrackerService"]
 
 _BACKLOG = 1024
-_SWEEP_EVERY = 1.0  # seconds
 
 _log = logging.getLogger(__name__)
 
@@ -54,31 +55,35 @@ class TrackerService:
         self.settings = settings or TrackerSettings()
         self._clock, self._started = clock, clock()
         dice = dice or Random()
-        self._store = store or MemoryStore(_limits(self.settings), dice)
-        self._policy = Policy(
+        policy = Policy(
             self.settings.interval,
             dice,
             allow_ip=self.settings.allow_ip,
             trusted=self.settings.proxies,
         )
+        self._desk = Desk(store or MemoryStore(_limits(self.settings), dice), policy, clock)
         self._library = Library(self.settings.torrents)
         self._library_free = asyncio.Lock()
         self.napster = _napster(self.settings, clock)
-        self._tally = Tally()
-        self._next_sweep = 0.0
         self._server: PatientServer | None = None
         self._listener: asyncio.Server | None = None
+        self._datagrams: Datagrams | None = None
         self.port = 0
         self._base = ""
 
     async def start(self) -> None:
         """Listen. Raises PortTakenError when the named port is taken, HostError for a host not ours."""
-        place = await asyncio.to_thread(bind, self.settings.host, self.settings.port)
-        self.port = place.getsockname()[1]
+        settings = self.settings
+        tcp, udp = await asyncio.to_thread(bind, settings.host, settings.port, udp=settings.udp)
+        self.port = tcp.getsockname()[1]
         self._base = _base_url(self.settings.host, self.port)
         self._server = PatientServer(self._handle, self.settings.patience)
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._server, sock=place, backlog=_BACKLOG)
+        self._listener = await loop.create_server(self._server, sock=tcp, backlog=_BACKLOG)
+        if udp is not None:
+            answer = UdpTracker(self._desk, secrets.token_bytes(32)).answer
+            self._datagrams = Datagrams(udp, answer)
+            self._datagrams.start()
         if self.napster is not None:
             await self._start_napster(self.napster)
         _log.info("listening on %s:%d", self.settings.host, self.port)
@@ -88,8 +93,10 @@ class TrackerService:
         listener, self._listener = self._listener, None
         if listener is not None and self._server is not None:
             listener.close()
+            if self._datagrams is not None:
+                await self._datagrams.aclose()
             await self._server.aclose()
-            await self._store.aclose()
+            await self._desk.store.aclose()
             if self.napster is not None:
                 await self.napster.aclose()
 
@@ -102,6 +109,12 @@ class TrackerService:
     def url(self) -> str:
         """Where clients announce; this machine's own address where we listen on all of them."""
         return f"{self._base}/announce"
+
+    @property
+    def udp_url(self) -> str | None:
+        """The same by UDP; None when that is off."""
+        base = self._base.removeprefix("http")
+        return f"udp{base}/announce" if self.settings.udp else None
 
     def host(self, name: str, data: bytes) -> str:
         """Offer a torrent from memory at `/t/NAME.torrent`; its URL.
@@ -144,32 +157,22 @@ class TrackerService:
 
     async def _ask(self, request: web.BaseRequest, path: str, query: bytes) -> web.Response:
         """A client's question; a bad one is told what is wrong with it."""
-        await self._sweep()
         try:
             if path == "/scrape":
                 return bencoded(await self._scrape(query))
             return bencoded(await self._announce(query, self._caller(request)))
         except RemoteProtocolError as error:
-            self._tally.refused += 1
+            self._desk.tally.refused += 1
             return bencoded(encode_failure(TrackerError(str(error))))
 
     async def _announce(self, query: bytes, caller: IP) -> bytes:
         announce = Announce.from_query(query)
-        self._tally.announces += 1
-        swarm = await self._store.announce(
-            announce.info_hash,
-            self._policy.peer(announce, caller),
-            announce.event,
-            self._policy.want(announce),
-            self._clock(),
-        )
-        reply = self._policy.reply(announce, swarm, caller)
+        reply = await self._desk.announce(announce, caller)
         return reply.encode(compact=announce.compact, no_peer_id=announce.no_peer_id)
 
     async def _scrape(self, query: bytes) -> bytes:
         asked = Scrape.from_query(query).info_hashes
-        self._tally.scrapes += 1
-        counts = await self._store.scrape(asked)
+        counts = await self._desk.scrape(asked)
         return ScrapeReply(dict(zip(asked, counts, strict=True))).encode()
 
     async def _start_napster(self, napster: NapsterServer) -> None:
@@ -202,20 +205,14 @@ class TrackerService:
         forwarded = None
         if self.settings.proxies:
             forwarded = ",".join(request.headers.getall("X-Forwarded-For", ())) or None
-        return self._policy.caller(request.remote or "", forwarded)
-
-    async def _sweep(self) -> None:
-        now = self._clock()
-        if now >= self._next_sweep:
-            self._next_sweep = now + _SWEEP_EVERY
-            await self._store.expire(now - self._policy.forget_after)
+        return self._desk.policy.caller(request.remote or "", forwarded)
 
     async def _report(self) -> dict[str, int | float]:
-        await self._sweep()
+        await self._desk.sweep()
         assert self._server is not None
-        self._tally.dropped = self._server.dropped
-        totals, uptime = await self._store.totals(), self._clock() - self._started
-        report = self._tally.report(totals, uptime, len(self._server.connections))
+        self._desk.tally.dropped = self._server.dropped
+        totals, uptime = await self._desk.store.totals(), self._clock() - self._started
+        report = self._desk.tally.report(totals, uptime, len(self._server.connections))
         return report | (self.napster.report() if self.napster is not None else {})
 
     async def _home(self) -> bytes:
@@ -224,8 +221,8 @@ class TrackerService:
     async def _index(self) -> bytes:
         async with self._library_free:
             offers = await asyncio.to_thread(self._library.index)
-        await self._sweep()
-        counts = await self._store.scrape([hosted.info_hash for hosted in offers])
+        await self._desk.sweep()
+        counts = await self._desk.store.scrape([hosted.info_hash for hosted in offers])
         return pages.index(list(zip(offers, counts, strict=True))).encode()
 
     async def _torrent(self, escaped: str) -> web.Response:

@@ -10,6 +10,7 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
+from p2pswarm.net.binding import ANY
 from p2pswarm.wire.tracker import DEFAULT_INTERVAL
 
 __all__ = ["DEFAULT_PORT", "Network", "TrackerSettings"]
@@ -38,8 +39,8 @@ class TrackerSettings:
     """Raises ValueError, one line for a person, when a value cannot be. Times are seconds."""
 
     host: str = field(
-        default="0.0.0.0",  # noqa: S104 - a tracker is there for everybody
-        metadata=_about("listen here; :: is every address, IPv6 and IPv4", "HOST"),
+        default=ANY,
+        metadata=_about("listen here; any is every address, IPv6 and IPv4", "HOST"),
     )
     port: int | None = field(
         default=None,
@@ -74,6 +75,9 @@ class TrackerSettings:
     patience: float = field(
         default=15.0,
         metadata=_about("time a connection may take for its next request", "SECONDS"),
+    )
+    udp: bool = field(
+        default=True, metadata=_about("answer by UDP, too, on the same port (BEP 15)")
     )
 
     napster: int | None = field(

@@ -10,10 +10,14 @@ __all__ = ["Tally"]
 
 @dataclass(slots=True)
 class Tally:
-    """`refused` counts questions answered with a failure reason, `dropped` connections that only waited."""
+    """`refused` counts questions answered with a failure reason, `dropped` connections that only waited.
+
+    `connects` counts the connection ids that were given to clients who ask by UDP.
+    """
 
     announces: int = 0
     scrapes: int = 0
+    connects: int = 0
     refused: int = 0
     dropped: int = 0
 
@@ -27,6 +31,7 @@ class Tally:
             "leechers": totals.peers - totals.seeds,
             "announces": self.announces,
             "scrapes": self.scrapes,
+            "udp_connects": self.connects,
             "refused": self.refused,
             "connections": connections,
             "dropped_connections": self.dropped,

@@ -137,7 +137,7 @@ def _putting(text: bytes, publishing: Publishing) -> Act:
 
 
 async def _show(dht: "Dht", report: Report) -> None:
-    """A line for each of the two networks, after a look around."""
+    """The nodes of the table, after a look around; on stderr, how we stand in each of the two networks."""
     from p2pswarm.discovery.dht.ids import random_id
     from p2pswarm.wire.krpc import FIND_NODE, Query
 
@@ -145,16 +145,15 @@ async def _show(dht: "Dht", report: Report) -> None:
     await dht.lookup(query, lambda contact, reply: None)
     if not _knows_somebody(dht):
         raise CommandError(_NOBODY, Exit.NETWORK)
+    for nodes in dht.saved().nodes.values():
+        for node in nodes:
+            host, port = node.address
+            report.result(f"{node.id}\t{node.address}", id=node.id.hex(), host=host, port=port)
     for family, network in dht.status().networks.items():
-        name, external = family.name.lower(), network.external or "-"
-        report.result(
-            f"{name}\t{network.id}\t{counted(network.nodes, 'node')}\t{external}",
-            network=name,
-            id=network.id.hex(),
-            nodes=network.nodes,
-            known=network.known,
-            external=network.external,
-        )
+        name, external = family.name.lower(), network.external
+        report.event("dht", network=name, nodes=network.nodes, external=external)
+        seen = f", which see us as {external}" if external else ""
+        report.note(f"{name}: {counted(network.nodes, 'node')}{seen}")
 
 
 async def _peers(info_hash: InfoHash, dht: "Dht", report: Report) -> None:

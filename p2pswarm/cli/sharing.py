@@ -24,7 +24,7 @@ from p2pswarm.cli.transfer import seed_until_stopped
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.errors import HostError, NetworkError
 from p2pswarm.formats.ids import Address
-from p2pswarm.net.binding import bound_addresses
+from p2pswarm.net.binding import ANY, bound_addresses
 
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import Metainfo
@@ -67,10 +67,9 @@ async def _share(
     from tracker.app import TrackerService
     from tracker.config import TrackerSettings
 
+    host = ANY if settings.bind == ANY else bound_addresses(settings.bind)[0]
     tracker = TrackerService(
-        TrackerSettings(
-            host=bound_addresses(settings.bind)[0], port=sharing.tracker_port, interval=_INTERVAL
-        )
+        TrackerSettings(host=host, port=sharing.tracker_port, interval=_INTERVAL)
     )
     await tracker.start()
     try:
@@ -79,7 +78,8 @@ async def _share(
             beating(node, report),
             _offered(path, on, node, report, stop),
         ):
-            announce = _as_reached(tracker.url, sharing.host)
+            urls = [url for url in (tracker.url, tracker.udp_url) if url is not None]
+            announce = [_as_reached(url, sharing.host) for url in urls]
             try:
                 metainfo = await asyncio.to_thread(_make, path, announce, report, stop)
             except HostError as error:
@@ -89,7 +89,7 @@ async def _share(
                 await stop.unless(asyncio.Event().wait())
                 return Exit.OK
             _tell(tracker, metainfo, sharing.host, report)
-            here = Address(urlsplit(announce).hostname or "", node.port)
+            here = Address(urlsplit(announce[0]).hostname or "", node.port)
             peers = [here] if here.dialable else []  # a name has no place in a link
             await seed_until_stopped(node, metainfo, path, report, stop, peers)
     finally:
@@ -127,7 +127,7 @@ def _how_joined(name: str, path: Path, node: "Node") -> str:
     return f"nobody is linked with us yet; others come with --connect HOST:{node.port}"
 
 
-def _make(path: Path, announce: str, report: Report, stop: Stop) -> "Metainfo":
+def _make(path: Path, announce: Sequence[str], report: Report, stop: Stop) -> "Metainfo":
     """Runs in a thread; Ctrl-C ends it at the next piece."""
     from p2pswarm.disk.create import create
 
@@ -138,7 +138,7 @@ def _make(path: Path, announce: str, report: Report, stop: Stop) -> "Metainfo":
             raise StoppedError
         show(done, total)
 
-    return create(path, trackers=[announce], progress=progress, warn=report.note)
+    return create(path, trackers=announce, progress=progress, warn=report.note)
 
 
 def _tell(

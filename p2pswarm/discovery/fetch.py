@@ -6,23 +6,28 @@ kept one would answer for a name that points elsewhere by now). A name is looked
 the connection goes to what was found. Nobody on the Internet may send us on into the local network, and
 on our own machine only the paths of a tracker are asked (libtorrent's `ssrf_mitigation`). Bodies are
 counted before and after they are unpacked, so a gzip bomb ends at the limit.
+
+A node that uses certain local addresses asks from those, and from a family that has none it does not ask.
 """
 
 import asyncio
 import zlib
+from collections.abc import Sequence
 from contextvars import ContextVar
 from http import HTTPStatus
 from ipaddress import ip_address
-from socket import AF_UNSPEC, AddressFamily
+from socket import AF_UNSPEC, AddressFamily, gaierror
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 from yarl import URL
 
-from p2pswarm.discovery.names import SystemNames
+from p2pswarm.discovery.families import NoAddressError, by_family, family_of
+from p2pswarm.discovery.names import Names, SystemNames
 from p2pswarm.errors import TrackerError
 from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.net.binding import EVERYWHERE
 from p2pswarm.wire.tracker import MAX_REPLY
 
 __all__ = ["HttpFetch"]
@@ -53,21 +58,27 @@ class _AlreadyFound(AbstractResolver):
 
 
 class HttpFetch:
-    """One lazily opened client session; `fetch(url, timeout)` asks a tracker, `get` anybody."""
+    """Lazily opened client sessions; `fetch(url, timeout)` asks a tracker, `get` anybody."""
 
-    def __init__(self, names: AbstractResolver | None = None, *, bind: str | None = None) -> None:
-        """`bind` is the local address to ask from, so that a tracker sees us where we listen."""
+    def __init__(self, names: Names | None = None, *, hosts: Sequence[str] = EVERYWHERE) -> None:
+        """`hosts` are the local addresses to ask from, so that a tracker sees us where we listen."""
         self._names = names or SystemNames()
-        self._local = (bind, 0) if bind else None
-        self._session: aiohttp.ClientSession | None = None
+        self._hosts = by_family(hosts)
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def __call__(self, url: str, seconds: float) -> bytes:
-        """A tracker's answer, at most 1 MiB. Raises TrackerError."""
-        return await self.get(url, seconds, tracker=True)
+    async def __call__(self, url: str, seconds: float, family: AddressFamily = AF_UNSPEC) -> bytes:
+        """A tracker's answer, at most 1 MiB; only over one family, if one is named. Raises TrackerError."""
+        return await self.get(url, seconds, family=family, tracker=True)
 
     async def get(
-        self, url: str, seconds: float = 30.0, *, limit: int = MAX_REPLY, tracker: bool = False
+        self,
+        url: str,
+        seconds: float = 30.0,
+        *,
+        limit: int = MAX_REPLY,
+        family: AddressFamily = AF_UNSPEC,
+        tracker: bool = False,
     ) -> bytes:
         """The body of a 200 answer of at most `limit` bytes. Raises TrackerError.
 
@@ -78,7 +89,7 @@ class HttpFetch:
         async with self._slots:
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._follow(target, limit, tracker)
+                    return await self._follow(target, limit, family, tracker)
             except TimeoutError as error:
                 raise TrackerError(f"no answer within {seconds:g} s") from error
             except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -86,42 +97,65 @@ class HttpFetch:
 
     async def aclose(self) -> None:
         """May be called twice; a later request opens a new session."""
-        session, self._session = self._session, None
-        if session is not None:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             await session.close()
 
-    async def _follow(self, url: URL, limit: int, tracker: bool) -> bytes:
+    async def _follow(self, url: URL, limit: int, family: AddressFamily, tracker: bool) -> bytes:
         farthest = Zone.THIS_MACHINE
         for _ in range(1 + _MAX_REDIRECTS):
-            zones = await self._look_up(url)
+            here, found = await self._look_up(url, family)
+            zones = set(map(zone_of, found))
             _refuse_trespass(url, max(zones), farthest, tracker)
             farthest = min(farthest, *zones)
-            async with self._open().get(url, allow_redirects=False) as response:
+            async with self._open(here).get(url, allow_redirects=False) as response:
                 if response.status not in _REDIRECTS:
                     return await _body(response, limit)
                 location = URL(response.headers.get("Location", ""), encoded=True)
                 url = _parse(str(url.join(location)))
         raise TrackerError(f"redirected more than {_MAX_REDIRECTS} times")
 
-    async def _look_up(self, url: URL) -> set[Zone]:
-        """Find the host's addresses for this request, and how near they are."""
+    async def _look_up(self, url: URL, family: AddressFamily) -> tuple[str, list[str]]:
+        """The local address to ask from, and those of the host for this request that it can ask at."""
         host, port = url.host or "", url.port or 0
         if host.replace(".", "").isdigit() or ":" in host:
-            return {zone_of(str(ip_address(host)))}  # ValueError for 2130706433, 127.1 and the like
-        places = await self._names.resolve(host, port, AF_UNSPEC)
-        _found.set(places)
-        return {zone_of(place["host"]) for place in places} or {Zone.INTERNET}
+            hosts = [str(ip_address(host))]  # ValueError for 2130706433, 127.1 and the like
+            places = []
+        else:
+            places = await self._resolve(host, port, family)
+            hosts = [each["host"] for each in places]
+        usable = [each for each in hosts if family in (AF_UNSPEC, family_of(each))]
+        sources = [each for each in map(self._source, usable) if each is not None]
+        if not sources:
+            raise NoAddressError("cannot be reached: no address of a family that is used")
+        here = sources[0]
+        fitting = [each for each in usable if self._source(each) == here]
+        _found.set([each for each in places if each["host"] in fitting])
+        return here, fitting
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _source(self, host: str) -> str | None:
+        """The local address that can ask there: "" for any, None when there is none."""
+        family = family_of(host)
+        here = None if family is None else self._hosts.get(family)
+        return "" if here in EVERYWHERE else here
+
+    async def _resolve(self, host: str, port: int, family: AddressFamily) -> list[ResolveResult]:
+        try:
+            return await self._names.resolve(host, port, family)
+        except gaierror as error:
+            raise NoAddressError(_in_words(error)) from error
+
+    def _open(self, here: str) -> aiohttp.ClientSession:
+        """The session that asks from this local address, or from any."""
+        if here not in self._sessions:
             connector = aiohttp.TCPConnector(
                 resolver=_AlreadyFound(),
                 use_dns_cache=False,
                 force_close=True,
                 limit=_AT_ONCE,
-                local_addr=self._local,
+                local_addr=(here, 0) if here else None,
             )
-            self._session = aiohttp.ClientSession(
+            self._sessions[here] = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
@@ -129,7 +163,7 @@ class HttpFetch:
                 auto_decompress=False,
                 trust_env=False,
             )
-        return self._session
+        return self._sessions[here]
 
 
 def _parse(url: str) -> URL:

@@ -5,8 +5,11 @@ So it is imported with the first request, in a thread: the loop goes on meanwhil
 """
 
 import asyncio
+from collections.abc import Sequence
+from socket import AF_UNSPEC, AddressFamily
 from typing import TYPE_CHECKING
 
+from p2pswarm.net.binding import EVERYWHERE
 from p2pswarm.wire.tracker import MAX_REPLY
 
 if TYPE_CHECKING:
@@ -18,13 +21,13 @@ __all__ = ["LateFetch"]
 class LateFetch:
     """The same verbs; they raise what `HttpFetch` raises."""
 
-    def __init__(self, *, bind: str | None = None) -> None:
-        self._bind = bind
+    def __init__(self, *, hosts: Sequence[str] = EVERYWHERE) -> None:
+        self._hosts = hosts
         self._fetch: HttpFetch | None = None
 
-    async def __call__(self, url: str, seconds: float) -> bytes:
-        """A tracker's answer, at most 1 MiB. Raises TrackerError."""
-        return await (await self._ready())(url, seconds)
+    async def __call__(self, url: str, seconds: float, family: AddressFamily = AF_UNSPEC) -> bytes:
+        """A tracker's answer, at most 1 MiB; only over one family, if one is named. Raises TrackerError."""
+        return await (await self._ready())(url, seconds, family)
 
     async def get(self, url: str, seconds: float = 30.0, *, limit: int = MAX_REPLY) -> bytes:
         """The body of a 200 answer of at most `limit` bytes. Raises TrackerError."""
@@ -43,7 +46,7 @@ class LateFetch:
     def _made(self, kind: "type[HttpFetch]") -> "HttpFetch":
         """One for all that asked while it was imported."""
         if self._fetch is None:
-            self._fetch = kind(bind=self._bind)
+            self._fetch = kind(hosts=self._hosts)
         return self._fetch
 
 

@@ -3,6 +3,8 @@
 The system's lookup blocks a thread and cannot be cancelled; with a name server that does not answer it takes
 ten seconds and more. A loop that closes waits for the threads it lent, and so does the interpreter at its
 end. Hence every lookup has a thread of its own that nobody waits for: who stops, stops.
+
+What is found has the form that aiohttp wants, but a node that asks nobody by HTTP never imports it.
 """
 
 import asyncio
@@ -10,27 +12,33 @@ import socket
 import threading
 from contextlib import suppress
 from socket import AF_UNSPEC, AddressFamily
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 
-__all__ = ["SystemNames"]
+if TYPE_CHECKING:
+    from aiohttp.abc import ResolveResult
+
+__all__ = ["Names", "SystemNames"]
 
 
-class SystemNames(AbstractResolver):
-    """What `/etc/hosts`, the name server and the rest of the system say. Raises OSError, UnicodeError."""
+class Names(Protocol):
+    """Who knows the addresses of a host. Raises OSError, UnicodeError."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: AddressFamily = AF_UNSPEC
+    ) -> "list[ResolveResult]": ...
+
+
+class SystemNames(Names):
+    """What `/etc/hosts`, the name server and the rest of the system say."""
 
     @override
     async def resolve(
         self, host: str, port: int = 0, family: AddressFamily = AF_UNSPEC
-    ) -> list[ResolveResult]:
+    ) -> "list[ResolveResult]":
         places = await _in_own_thread(host, port, family)
         return [_result(host, each) for each in places]
-
-    @override
-    async def close(self) -> None:
-        """Nothing is open."""
 
 
 async def _in_own_thread(host: str, port: int, family: AddressFamily) -> list[Any]:
@@ -61,14 +69,14 @@ async def _in_own_thread(host: str, port: int, family: AddressFamily) -> list[An
     return await answer
 
 
-def _result(name: str, place: Any) -> ResolveResult:
+def _result(name: str, place: Any) -> "ResolveResult":
     family, _, protocol, _, address = place
     scope = f"%{address[3]}" if len(address) == 4 and address[3] else ""  # of a link-local address
-    return ResolveResult(
-        hostname=name,
-        host=address[0] + scope,
-        port=address[1],
-        family=family,
-        proto=protocol,
-        flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-    )
+    return {
+        "hostname": name,
+        "host": address[0] + scope,
+        "port": address[1],
+        "family": family,
+        "proto": protocol,
+        "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+    }

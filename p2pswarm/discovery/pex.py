@@ -2,7 +2,8 @@
 
 Told is the difference to what was told before: once a minute at most, fifty addresses each way, more in the
 first message, and only of peers that we are connected to. Whoever tells us too often or too much breaks the
-protocol; of one peer no more than fifty addresses are in our book at a time. Sans-IO.
+protocol; of one peer no more than fifty addresses are believed at a time, and in a minute, whatever it takes
+back: nobody has us dial all the world. Sans-IO.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ LOOK_EVERY = 5.0  # seconds between looks whether there is something to tell
 
 MOST_HEARD = 6  # messages in a minute; with the seventh libtorrent drops a peer
 MOST_KEPT = 50  # addresses of one peer; libtorrent's number
+MOST_NEW = 50  # in a minute, of one peer: what BEP 11 lets it add
 
 
 class PexTeller:
@@ -61,12 +63,15 @@ class PexListener:
         self._zone = zone_of(peer.host)
         self._times: tuple[float, ...] = ()  # of its last messages
         self._kept: dict[Address, PexFlag] = {}
+        self._minute, self._new_in_it = float("-inf"), 0
 
     def heard(self, pex: Pex, now: float) -> list[tuple[Address, PexFlag]]:
         """Whom we did not know of from this peer. Raises RemoteProtocolError when it tells too often."""
         if len(self._times) == MOST_HEARD and now - self._times[0] < EVERY:
             raise RemoteProtocolError(f"more than {MOST_HEARD} ut_pex messages in a minute")
         self._times = (*self._times, now)[-MOST_HEARD:]
+        if now - self._minute >= EVERY:
+            self._minute, self._new_in_it = now, 0
         for address in pex.dropped:
             self._kept.pop(address, None)
         return self._new(pex)
@@ -74,9 +79,11 @@ class PexListener:
     def _new(self, pex: Pex) -> list[tuple[Address, PexFlag]]:
         new = []
         for address, flags in pex.added:
-            known = address in self._kept
-            if not known and len(self._kept) < MOST_KEPT and zone_of(address.host) <= self._zone:
+            if len(self._kept) >= MOST_KEPT or self._new_in_it >= MOST_NEW:
+                break
+            if address not in self._kept and zone_of(address.host) <= self._zone:
                 self._kept[address] = flags
+                self._new_in_it += 1
                 new.append((address, flags))
         return new
 

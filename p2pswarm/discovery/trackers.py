@@ -1,4 +1,4 @@
-"""The HTTP trackers of one torrent: whom to announce to, when, and what they said.
+"""The trackers of one torrent, by HTTP and by UDP: whom to announce to, when, and what they said.
 
 BEP 12 orders trackers in tiers. All tiers are announced to at once, as every client of today offers; inside
 a tier the trackers are asked in turn until one names somebody, and one that works moves to the front. A
@@ -9,33 +9,36 @@ Each tracker keeps its own times. It is asked again after its interval; earlier,
 `min interval`, when the torrent is short of peers; after a failure it rests, longer each time. Nothing
 else makes us ask, so a tracker that lies cannot make us hammer anybody.
 
-One announce per tracker is sent, over the family that the connection has; `ipv6=` (BEP 7) is not sent,
-because trackers must not believe it.
+An announce is sent over IPv4 and over IPv6, each with the same key (BEP 7); `ipv6=` is not sent, because
+trackers must not believe it. What was answered counts as one answer, and one family that fails as none.
 """
 
 import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from random import Random
+from socket import AF_UNSPEC, AddressFamily
 from urllib.parse import urlsplit
 
 from typing_extensions import override
 
+from p2pswarm.discovery.families import of_each, together
 from p2pswarm.discovery.source import Progress
+from p2pswarm.discovery.udp_trackers import UdpTrackers
 from p2pswarm.errors import FormatError, TrackerError
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.wire.tracker import Announce, Event, Reply, Scrape, ScrapeReply
 
 __all__ = ["Fetch", "TrackerStatus", "Trackers", "backoff", "scrape"]
 
-Fetch = Callable[[str, float], Awaitable[bytes]]
-"""URL, seconds -> the body of the answer; raises TrackerError. The only door to the network."""
+Fetch = Callable[[str, float, AddressFamily], Awaitable[bytes]]
+"""URL, seconds, over which family -> the body of the answer; raises TrackerError. The door to the network."""
 
 NUMWANT = 200  # what libtorrent asks for
 MAX_TRACKERS = 100  # of one torrent: a longer list is a way to make us knock at strangers' doors
@@ -72,9 +75,17 @@ def backoff(failures: int, dice: Random) -> float:
     return min(5.0 * 3.0 ** min(failures - 1, 6), _LONGEST_REST) * dice.uniform(1.0, 1.2)
 
 
-async def scrape(fetch: Fetch, announce_url: str, info_hashes: Sequence[InfoHash]) -> ScrapeReply:
-    """Ask a tracker how big swarms are (BEP 48). Raises TrackerError, FormatError."""
-    return ScrapeReply.decode(await fetch(Scrape(info_hashes).url(announce_url), _TIMEOUT))
+async def scrape(
+    fetch: Fetch,
+    announce_url: str,
+    info_hashes: Sequence[InfoHash],
+    udp: UdpTrackers | None = None,
+) -> ScrapeReply:
+    """Ask a tracker how big swarms are (BEP 48, 15). Raises TrackerError, FormatError."""
+    asked = Scrape(info_hashes)
+    if udp is not None and _scheme_and_host(announce_url)[0] == "udp":
+        return await udp.scrape(announce_url, asked, _TIMEOUT, AF_UNSPEC)
+    return ScrapeReply.decode(await fetch(asked.url(announce_url), _TIMEOUT, AF_UNSPEC))
 
 
 class _Tracker:
@@ -84,16 +95,17 @@ class _Tracker:
     it heard `started`), so `completed` is owed when that was more than nothing and nothing is left now.
     """
 
-    def __init__(self, url: str, tier: int) -> None:
+    def __init__(self, url: str, tier: int, schemes: Container[str]) -> None:
         self.url, self.tier = url, tier
-        self.host = _http_host(url)
-        self.supported = self.host is not None
+        scheme, self.host = _scheme_and_host(url)
+        self.udp = scheme == "udp"
+        self.supported = scheme in schemes and self.host is not None
         self.busy = self.knows_us = False
         self.left: int | None = None
         self.reply: Reply | None = None
         self.named = 0
         self.failures = 0
-        self.message = "" if self.supported else "only http and https trackers are supported"
+        self.message = "" if self.supported else "only http, https and udp trackers are supported"
         self.answered = -math.inf
         self._regular = self._earliest = -math.inf
 
@@ -168,7 +180,8 @@ class Trackers:
     """The trackers of one torrent as a source of peers.
 
     `key`, 32 bits, proves to a tracker that we are still we when our address changes: one for the whole
-    session. `port` is asked before each announce, `told` hears of every answer and every failure.
+    session. `port` is asked before each announce, `told` hears of every answer and every failure, and
+    `seen_as` of each address that a tracker (its host) says is ours (BEP 24).
     """
 
     def __init__(
@@ -179,18 +192,22 @@ class Trackers:
         port: Callable[[], int],
         *,
         fetch: Fetch,
+        udp: UdpTrackers | None = None,
+        families: Sequence[AddressFamily] = (AF_UNSPEC,),
         dice: Random,
         clock: Callable[[], float] = time.monotonic,
         key: int | None = None,
         numwant: int = NUMWANT,
         told: Callable[[str, Reply | TrackerError], None] | None = None,
+        seen_as: Callable[[str, str], None] | None = None,
     ) -> None:
         self._info_hash, self._me, self._port = info_hash, me, port
-        self._fetch, self._dice, self._clock = fetch, dice, clock
+        self._fetch, self._udp, self._families = fetch, udp, families
+        self._dice, self._clock = dice, clock
         self._key = b"%08X" % (dice.getrandbits(32) if key is None else key)
         self._numwant = numwant
-        self.told = told
-        self._all = tuple(_each_once(tiers))
+        self.told, self._seen_as = told, seen_as
+        self._all = tuple(_each_once(tiers, ("http", "https", "udp") if udp else ("http", "https")))
         self._tiers = tuple(_shuffled(self._all, dice))
         self._progress: Callable[[], Progress] = _nothing_yet
         self._found: Callable[[Address], None] = _nobody_asks
@@ -277,7 +294,7 @@ class Trackers:
         progress = self._progress()
         tracker.busy = tracker.knows_us = True
         try:
-            reply = await self._announce(tracker, progress, tracker.event(progress.left))
+            replies = await self._announce(tracker, progress, tracker.event(progress.left))
         except (TrackerError, FormatError) as error:
             refusal = error if isinstance(error, TrackerError) else TrackerError(str(error))
             tracker.failed(refusal, self._clock(), self._dice)
@@ -286,7 +303,8 @@ class Trackers:
             return False
         finally:
             tracker.busy = False
-        others = self._others(reply)
+        reply = together(replies)
+        others = self._others(replies)
         tracker.succeeded(reply, len(others), progress.left, self._clock())
         _log.debug("%r named %d peers", tracker, len(others))
         self._tell(tracker, reply)
@@ -294,7 +312,8 @@ class Trackers:
             self._found(address)
         return True
 
-    async def _announce(self, tracker: _Tracker, progress: Progress, event: Event) -> Reply:
+    async def _announce(self, tracker: _Tracker, progress: Progress, event: Event) -> list[Reply]:
+        """An answer over each family, as far as they come."""
         stopped = event is Event.STOPPED
         question = Announce(
             self._info_hash,
@@ -308,8 +327,19 @@ class Trackers:
             key=self._key,
             trackerid=tracker.trackerid,
         )
-        url = question.url(tracker.url)
-        return Reply.decode(await self._fetch(url, _FAREWELL if stopped else _TIMEOUT))
+        seconds = _FAREWELL if stopped else _TIMEOUT
+        asks = [self._ask_over(family, tracker, question, seconds) for family in self._families]
+        return await of_each(asks) if len(asks) > 1 else [await asks[0]]
+
+    async def _ask_over(
+        self, family: AddressFamily, tracker: _Tracker, question: Announce, seconds: float
+    ) -> Reply:
+        if tracker.udp and self._udp is not None:
+            return await self._udp.announce(tracker.url, question, seconds, family)
+        reply = Reply.decode(await self._fetch(question.url(tracker.url), seconds, family))
+        if reply.external_ip and self._seen_as is not None:
+            self._seen_as(tracker.host or "", str(ip_address(reply.external_ip)))
+        return reply
 
     async def _part(self, tracker: _Tracker) -> None:
         tracker.knows_us = False
@@ -318,12 +348,14 @@ class Trackers:
         except (TrackerError, FormatError) as error:
             _log.debug("%r did not hear our good-bye: %s", tracker, error)
 
-    def _others(self, reply: Reply) -> list[Address]:
+    def _others(self, replies: Sequence[Reply]) -> list[Address]:
         """The peers without ourselves, as far as the tracker says who we are."""
-        if not reply.external_ip:
-            return reply.addresses()
-        myself = Address(str(ip_address(reply.external_ip)), self._port()).normal
-        return [address for address in reply.addresses() if address != myself]
+        others = dict.fromkeys(address for reply in replies for address in reply.addresses())
+        for reply in replies:
+            if reply.external_ip:
+                myself = Address(str(ip_address(reply.external_ip)), self._port()).normal
+                others.pop(myself, None)
+        return list(others)
 
     def _tell(self, tracker: _Tracker, news: Reply | TrackerError) -> None:
         if self.told is not None:
@@ -343,14 +375,14 @@ def _ring(news: asyncio.Future[None]) -> None:
         news.set_result(None)
 
 
-def _each_once(tiers: Sequence[Sequence[str]]) -> list[_Tracker]:
+def _each_once(tiers: Sequence[Sequence[str]], schemes: Container[str]) -> list[_Tracker]:
     """The first MAX_TRACKERS of a torrent, doubles left out."""
     seen: dict[str, int] = {}
     for number, tier in enumerate(tiers):
         for url in tier:
             if len(seen) < MAX_TRACKERS:
                 seen.setdefault(url, number)
-    return [_Tracker(url, number) for url, number in seen.items()]
+    return [_Tracker(url, number, schemes) for url, number in seen.items()]
 
 
 def _shuffled(trackers: Sequence[_Tracker], dice: Random) -> list[list[_Tracker]]:
@@ -365,10 +397,10 @@ def _shuffled(trackers: Sequence[_Tracker], dice: Random) -> list[list[_Tracker]
 
 
 @lru_cache(maxsize=1000)  # thousands of torrents name the same few
-def _http_host(url: str) -> str | None:
-    """The host of an http or https URL; None for what we do not speak."""
+def _scheme_and_host(url: str) -> tuple[str, str | None]:
+    """Without a host it is no URL that anybody can be asked at."""
     try:
         parts = urlsplit(url)
     except ValueError:
-        return None
-    return parts.hostname if parts.scheme in ("http", "https") else None
+        return "", None
+    return parts.scheme, parts.hostname

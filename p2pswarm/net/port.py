@@ -192,6 +192,10 @@ class Port:
         )
         return stream
 
+    @property
+    def speaks_utp(self) -> bool:
+        return self._utp is not None
+
     async def dial_utp(
         self, address: Address, framer: Framer, conversation: Conversation
     ) -> Stream:

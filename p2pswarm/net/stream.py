@@ -148,6 +148,7 @@ class Stream(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(high=0, low=0)
         self.remote = _address(transport.get_extra_info("peername"))
         self.local = _address(transport.get_extra_info("sockname"))
+        self.utp = bool(transport.get_extra_info("utp"))
 
     @override
     def get_buffer(self, sizehint: int) -> memoryview:

@@ -161,7 +161,7 @@ class UtpTransport(asyncio.Transport):
     """
 
     def __init__(self, utp: Utp, connection: Connection, address: Address, stream: Stream) -> None:
-        super().__init__({"peername": tuple(address)})
+        super().__init__({"peername": tuple(address), "utp": True})
         self.connection = connection
         self.address = address
         self.loop = asyncio.get_running_loop()
@@ -253,6 +253,8 @@ class UtpTransport(asyncio.Transport):
         if self._out:
             out, self._out = self._out, []
             self._utp.send(out, self.address)
+        if connection.sender.hurries:
+            self._utp.touch(self)
         if self.is_closing() and self._stream is not None:
             self._finish()
         if connection.phase is Phase.OVER:

@@ -95,6 +95,7 @@ class Surroundings:
     torrents: Callable[[], int]  # how many the node has
     ranking: Ranking
     pex: bool  # whether peers exchange addresses
+    dht: Callable[[Address], None] | None = None  # to be told of nodes of the DHT, if we are one
 
 
 class Dialer:
@@ -106,11 +107,13 @@ class Dialer:
         node: Surroundings,
         info_hash: InfoHash,
         welcome: Callable[[Greeted], bool],
+        unreached: Callable[[Address], None],
     ) -> None:
         self._book = book
         self._node = node
         self._info_hash = info_hash
         self._welcome = welcome
+        self._unreached = unreached
         self._dialing = 0
 
     @property
@@ -137,6 +140,8 @@ class Dialer:
         except (OSError, TimeoutError, RemoteProtocolError) as error:
             log.debug("no peer at %s: %s", address, error)
             self._book.failed(address, self._node.clock())
+            if not isinstance(error, RemoteProtocolError):
+                self._unreached(address)
         else:
             self._book.note_mode(address, plain=not who.obfuscated)
             if self._welcome(who) and not who.stream.over:
@@ -146,21 +151,39 @@ class Dialer:
         finally:
             self._dialing -= 1
 
+    async def meet(self, address: Address) -> None:
+        """By uTP, in the moment in which it dials us: each opens the way for the other (BEP 55)."""
+        modes = _modes(self._node.encryption, was_plain=self._book.was_plain(address))
+        dials = [self._node.port.dial_utp]
+        self._dialing += 1
+        try:
+            who = await self._introduce(address, dials, obfuscated=modes[0])
+        except (OSError, TimeoutError, RemoteProtocolError) as error:
+            log.debug("did not meet %s: %s", address, error)
+        else:
+            if self._welcome(who) and not who.stream.over:
+                self._book.greeted(address)
+        finally:
+            self._dialing -= 1
+
     async def _greet(self, address: Address) -> Greeted:
         """Raises OSError, TimeoutError, RemoteProtocolError; then nothing is left open."""
         modes = _modes(self._node.encryption, was_plain=self._book.was_plain(address))
+        dials = self._node.dials
         for obfuscated in modes[:-1]:
             try:
-                return await self._introduce(address, obfuscated=obfuscated)
+                return await self._introduce(address, dials, obfuscated=obfuscated)
             except _HungUpError as error:
                 log.debug("%s %s, trying the other handshake", address, error)
-        return await self._introduce(address, obfuscated=modes[-1])
+        return await self._introduce(address, dials, obfuscated=modes[-1])
 
-    async def _introduce(self, address: Address, *, obfuscated: bool) -> Greeted:
+    async def _introduce(
+        self, address: Address, dials: Sequence[Dial], *, obfuscated: bool
+    ) -> Greeted:
         """On a connection of its own."""
 
         def ways() -> Iterator[Callable[[], Coroutine[Any, Any, _Introduction]]]:
-            for dial in self._node.dials:
+            for dial in dials:
                 new = _Introduction(self._node, self._info_hash, obfuscated=obfuscated)
                 yield partial(new.connect, dial, address)
 
@@ -196,7 +219,8 @@ class _Introduction:
     """A connection that we make and the handshake on it."""
 
     def __init__(self, node: Surroundings, info_hash: InfoHash, *, obfuscated: bool) -> None:
-        asking = Asking(info_hash, node.me, self._greeted, self._lost)
+        dht = node.dht is not None
+        asking = Asking(info_hash, node.me, self._greeted, self._lost, dht=dht)
         self._asking: Asking | ObfuscatedAsking = asking
         self._framer: Framer = HandshakeFramer(node.port.scratch)
         if obfuscated:

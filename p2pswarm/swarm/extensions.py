@@ -18,10 +18,12 @@ from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.info import InfoUpload
 from p2pswarm.wire.extension.handshake import REQQ, ExtendedHandshake
+from p2pswarm.wire.extension.holepunch import Holepunch
 from p2pswarm.wire.extension.metadata import MetadataRequest, read_metadata
 from p2pswarm.wire.extension.news import DontHave, UploadOnly
 from p2pswarm.wire.extension.numbers import (
     DONT_HAVE,
+    HOLEPUNCH,
     METADATA,
     NUMBERS,
     PEX,
@@ -36,11 +38,13 @@ VERSION = "p2pswarm 0.1.0"
 
 
 @cache
-def offered(*, private: bool, pex: bool) -> frozenset[str]:
+def offered(*, private: bool, pex: bool, utp: bool) -> frozenset[str]:
     """The extensions that a torrent speaks. Of a private one peers tell nothing but their pieces (BEP 27)."""
     names = frozenset(_HANDLERS)
     if private:
-        names -= {METADATA, PEX}
+        names -= {METADATA, PEX, HOLEPUNCH}
+    if not utp:
+        names -= {HOLEPUNCH}
     return names if pex else names - {PEX}
 
 
@@ -63,6 +67,7 @@ class ExtensionHome(Protocol):
     up: Limiter
     info: memoryview | None  # None: not for others
     offered: frozenset[str]  # the extensions that this torrent speaks
+    hides: bool  # whether we like our connections encrypted
 
     @property
     def port(self) -> int: ...
@@ -72,6 +77,7 @@ class ExtensionHome(Protocol):
     def clock(self) -> float: ...
     def neighbours(self) -> Mapping[Address, PexFlag]: ...
     def found(self, address: Address) -> None: ...
+    def hole_punched(self, peer: Talker, message: Holepunch) -> None: ...
     def seen_as(self, voter: Address, ip: bytes) -> None: ...
 
 
@@ -100,6 +106,7 @@ class Extensions:
             yourip=ip.packed if ip else b"",
             upload_only=self._home.upload_only or None,
             metadata_size=len(info) if info is not None else None,
+            encryption=self._home.hides or None,
         )
         return Extended(0, hello.encode()).encode()
 
@@ -149,6 +156,16 @@ class Extensions:
     def got_upload_only(self, payload: bytes) -> None:
         self._peer.upload_only = UploadOnly.decode(payload).on
 
+    def got_holepunch(self, payload: bytes) -> None:
+        message = Holepunch.decode(payload)
+        if message is not None:
+            self._home.hole_punched(self._peer, message)
+
+    def may_introduce(self, address: Address) -> bool:
+        """Whether it said that it is connected there, to one that takes part in this (BEP 55)."""
+        flags = self._heard.flags(address)
+        return bool(flags and flags & PexFlag.HOLEPUNCH) and self.speaks(HOLEPUNCH)
+
     def tick(self, now: float) -> None:
         """Once a second: who is new, and what still waits."""
         teller = self._teller
@@ -165,6 +182,7 @@ class Extensions:
 _NAMES = {number: name for name, number in NUMBERS.items()}
 _HANDLERS: dict[str, Callable[[Extensions, bytes], None]] = {
     DONT_HAVE: Extensions.got_dont_have,
+    HOLEPUNCH: Extensions.got_holepunch,
     METADATA: Extensions.got_metadata,
     PEX: Extensions.got_pex,
     UPLOAD_ONLY: Extensions.got_upload_only,

@@ -43,6 +43,9 @@ class Seeker(Protocol):
     def dialing(self) -> None:
         """Somebody is dialed from now on."""
 
+    def unreached(self, address: Address) -> None:
+        """Nobody answered there."""
+
     def stop(self, error: Exception) -> None:
         """A bug of ours ended a source or a dial."""
 
@@ -61,7 +64,7 @@ class Finding:
         self.trackers = trackers
         self._node = node
         self._sources = sources  # beside the trackers
-        self._dialer = Dialer(self.book, node, info_hash, self._welcome)
+        self._dialer = Dialer(self.book, node, info_hash, self._welcome, self._unreached)
         self._seeker: Seeker | None = None
         self._searches: dict[PeerSource, asyncio.Task[None]] = {}
         self.tasks: frozenset[asyncio.Task[None]] = _NO_TASKS  # after `rest` they end soon
@@ -169,6 +172,15 @@ class Finding:
             who.stream.close()
             return False
         return self._seeker.welcome(who)
+
+    def meet(self, address: Address) -> None:
+        """Dial one that dials us in this moment (BEP 55)."""
+        if self._seeker is not None:
+            self._spawn(self._dialer.meet(address))
+
+    def _unreached(self, address: Address) -> None:
+        if self._seeker is not None:
+            self._seeker.unreached(address)
 
     def _progress(self) -> Progress:
         return self._seeker.progress() if self._seeker is not None else Progress(0, 0, 0)

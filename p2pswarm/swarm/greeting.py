@@ -101,10 +101,12 @@ class Asking(_Greeting):
         me: PeerId,
         done: Callable[[Greeted], None],
         lost: Callable[[Exception | None], None],
+        *,
+        dht: bool = False,
     ) -> None:
         super().__init__(me, lost)
         self.info_hash = info_hash
-        self.opening = Hello(Reserved.ours(), info_hash).encode() + Ident(me).encode()
+        self.opening = Hello(Reserved.ours(dht=dht), info_hash).encode() + Ident(me).encode()
         self._done = done
         self._begun = False
         self._early: tuple[Hello, Ident] | None = None
@@ -145,10 +147,13 @@ class Answering(_Greeting):
         me: PeerId,
         find: Callable[[InfoHash], Callable[[Greeted], None] | None],
         lost: Callable[[Exception | None], None],
+        *,
+        dht: bool = False,
     ) -> None:
         super().__init__(me, lost)
         self.stream = stream
         self._find = find
+        self._dht = dht
         self._welcome: Callable[[Greeted], None] | None = None
 
     @override
@@ -156,7 +161,7 @@ class Answering(_Greeting):
         self._welcome = self._find(hello.info_hash)
         if self._welcome is None:
             raise RemoteProtocolError(f"asks for {hello.info_hash}, which is not here")
-        ours = Hello(Reserved.ours(), hello.info_hash)
+        ours = Hello(Reserved.ours(dht=self._dht), hello.info_hash)
         self.stream.send(ours.encode() + Ident(self._me).encode())
 
     @override

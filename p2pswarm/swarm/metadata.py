@@ -20,12 +20,13 @@ from p2pswarm.errors import HostError, P2PSwarmError, RemoteProtocolError
 from p2pswarm.formats.ids import Address, InfoHash, PieceIndex
 from p2pswarm.swarm.assembly import Assembly
 from p2pswarm.swarm.dialer import Surroundings
-from p2pswarm.swarm.extensions import Extensions
+from p2pswarm.swarm.extensions import Extensions, Talker
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
 from p2pswarm.swarm.heard import MOST_PIECES, Heard
 from p2pswarm.swarm.status import MetadataStatus
 from p2pswarm.wire.extension.handshake import ExtendedHandshake
+from p2pswarm.wire.extension.holepunch import Holepunch
 from p2pswarm.wire.extension.metadata import (
     MetadataPiece,
     MetadataReject,
@@ -179,6 +180,7 @@ class MetadataSwarm:
         self.info: memoryview | None = None  # for others, who have to wait for the torrent
         self.offered = OFFERED if node.pex else OFFERED - {PEX}
         self.upload_only = False
+        self.hides = node.encryption != "off"
         self._name = name
         self._node = node
         self._loop = asyncio.get_running_loop()
@@ -221,6 +223,9 @@ class MetadataSwarm:
     def neighbours(self) -> dict[Address, PexFlag]:
         """Who can be told of is told of by the torrent."""
         return {}
+
+    def hole_punched(self, peer: Talker, message: Holepunch) -> None:
+        """Nobody was offered to say this."""
 
     def seen_as(self, voter: Address, ip: bytes) -> None:
         self._node.ranking.seen_as(voter, ip)
@@ -320,6 +325,9 @@ class MetadataSwarm:
 
     def progress(self) -> Progress:
         return Progress(0, 0, UNKNOWN_LEFT)
+
+    def unreached(self, address: Address) -> None:
+        """Its peers are not asked to introduce anybody: what they know of others is kept for the torrent."""
 
     def dialing(self) -> None:
         """It ticks anyway."""

@@ -44,6 +44,7 @@ from p2pswarm.wire.peer import (
     Interested,
     KeepAlive,
     NotInterested,
+    PortMessage,
     Reject,
     Requests,
     Reserved,
@@ -60,6 +61,7 @@ CHOKE_GRACE = 2.0  # seconds in which requests may still arrive after we choked
 # Bitfields that take something back, and words that BEP 6 has once: each costs us a walk over all pieces.
 MOST_RESTATEMENTS = 5
 MOST_LATE = 2000
+MOST_PORTS = 3  # nodes of the DHT that a peer may name: its own, and where that has moved since
 MOST_LOST = (
     1000  # pieces that a peer is told we no longer have; of more it learns when it comes back
 )
@@ -89,6 +91,9 @@ class Home(UploadHome, ExtensionHome, Protocol):
     blocks: Blocks
     down: Limiter
     asking: bool  # False while the disk is in the way
+    dht: (
+        Callable[[Address], None] | None
+    )  # to be told of nodes of the DHT; None for a private torrent
 
     def piece_reached(self, piece: OpenPiece) -> None: ...
     def wasted(self, n: int) -> None: ...
@@ -130,6 +135,8 @@ class Peer:
         self.served = float("-inf")  # until when it was unchoked last
         self._home = home
         self._extended = reserved.extended
+        self._dht = reserved.dht
+        self._ports = 0  # that it told
         self._counted_seed = False
         self._restatements = 0
         self._slow_start = True
@@ -193,6 +200,8 @@ class Peer:
             self.send(BitfieldMessage(picker.have.to_wire()).encode())
         if self._extended:
             self.send(self.extensions.introduction())
+        if self._dht and self._home.dht is not None:
+            self.send(PortMessage(self._home.port).encode())
         if self.fast:
             self._grant_fast_pieces()
 
@@ -670,6 +679,13 @@ class Peer:
         self.depth = 1
         self._slow_start = True
 
+    def got_port(self, message: PortMessage) -> None:
+        """Where its node of the DHT listens. It says so however often it likes, and we go there seldom."""
+        self._ports += 1
+        node = Address(self.stream.remote.host, message.port)
+        if self._home.dht is not None and node.dialable and self._ports <= MOST_PORTS:
+            self._home.dht(node)
+
     # Extensions
 
     def got_extended(self, message: Extended) -> None:
@@ -727,6 +743,7 @@ class Peer:
         facts = (
             (self.is_seed or self.upload_only, PexFlag.SEED),
             (hello.encryption, PexFlag.ENCRYPTION),
+            (self.stream.utp, PexFlag.UTP),
             (hello.number(HOLEPUNCH), PexFlag.HOLEPUNCH),
             (self.outgoing, PexFlag.REACHABLE),
         )
@@ -752,6 +769,7 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     Haves: Peer.got_haves,
     Interested: Peer.got_interested,
     NotInterested: Peer.got_not_interested,
+    PortMessage: Peer.got_port,
     Reject: Peer.got_reject,
     Requests: Peer.got_requests,
     Unchoke: Peer.got_unchoke,

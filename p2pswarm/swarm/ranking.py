@@ -32,10 +32,13 @@ class Ranking:
 
     def of(self, peer: Address) -> int:
         """How much a connection to this one matters; more is more."""
-        ip = peer.ip
-        if ip is None:
+        if peer.ip is None:
             return UNKNOWN
         if zone_of(peer.host) is not Zone.INTERNET:
             return NEAR
-        ours = self.votes[ip.version].winner
+        ours = self.ours(peer)
         return UNKNOWN if ours is None else priority(Address(ours, 0), Address(peer.host, 0))
+
+    def ours(self, peer: Address) -> str | None:
+        """Our address as those see it who are of the same family as this one; None when nobody knows."""
+        return None if peer.ip is None else self.votes[peer.ip.version].winner

@@ -56,14 +56,16 @@ from p2pswarm.swarm.events import (
     TrackerFailed,
     TrackerReplied,
 )
-from p2pswarm.swarm.extensions import offered
+from p2pswarm.swarm.extensions import Talker, offered
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
 from p2pswarm.swarm.keeper import Keeper
+from p2pswarm.swarm.meeting import Meetings
 from p2pswarm.swarm.peer import Peer
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.ranges import RangeHost, RangeSource
 from p2pswarm.swarm.status import Status
+from p2pswarm.wire.extension.holepunch import Holepunch
 from p2pswarm.wire.extension.pex import PexFlag
 from p2pswarm.wire.peer import PeerFramer, longest_message
 from p2pswarm.wire.tracker import Reply
@@ -116,7 +118,9 @@ class Torrent:
         self.reads = node.reads
         self.down, self.up = node.down, node.up
         self.info = None if metainfo.private else metainfo.info
-        self.offered = offered(private=metainfo.private, pex=node.pex)
+        self.dht = None if metainfo.private else node.dht
+        self.hides = node.encryption != "off"
+        self.offered = offered(private=metainfo.private, pex=node.pex, utp=node.port.speaks_utp)
         self.asking = False
         self.clock = node.clock
         # Its own
@@ -126,6 +130,7 @@ class Torrent:
         self._blame = Blame()
         self._banned: WeakSet[Any] = WeakSet()  # peers and sources
         self._choker = Choker(node.upload_slots)
+        self._meetings = Meetings(self.peers.values, self._is_us, self.clock, finding.meet)
         self._events = Broadcast()
         self._finished = Flag()
         self._closing: asyncio.Task[None] | None = None
@@ -136,6 +141,8 @@ class Torrent:
         self._over = False
         self._feeding = False
         self._telling = False
+        self._neighbours: dict[Address, PexFlag] = {}
+        self._looked_round = float("-inf")  # when they were written down
         self._refusals = 0  # of the node's memory, as of the last tick
         self._due: dict[str, float] = {}
         self._down_meter, self._up_meter = Meter(5.0), Meter(5.0)
@@ -657,9 +664,24 @@ class Torrent:
         self._node.ranking.seen_as(voter, ip)
 
     def neighbours(self) -> dict[Address, PexFlag]:
-        """Whom we are connected to, and where they listen, as far as they said."""
-        told = ((peer.address, peer.pex_flags) for peer in self.peers.values())
-        return {address: flags for address, flags in told if flags is not None}
+        """Whom we are connected to, and where they listen, as far as they said; looked at once a second."""
+        now = self.clock()
+        if now - self._looked_round >= TICK:
+            told = ((peer.address, peer.pex_flags) for peer in self.peers.values())
+            self._neighbours = {address: flags for address, flags in told if flags is not None}
+            self._looked_round = now
+        return self._neighbours
+
+    def hole_punched(self, peer: Talker, message: Holepunch) -> None:
+        self._meetings.heard(peer, message)
+
+    def unreached(self, address: Address) -> None:
+        self._meetings.unreached(address)
+
+    def _is_us(self, address: Address) -> bool:
+        """As far as we know under which address others see us."""
+        ours = self._node.ranking.ours(address)
+        return address.port == self.port and address.host in (ours, *self._node.port.hosts)
 
     def dialing(self) -> None:
         self._wake()

@@ -83,9 +83,9 @@ class Reserved(bytes):
     __slots__ = ()
 
     @classmethod
-    def ours(cls) -> "Reserved":
-        """BEP 10 (extension protocol) and BEP 6 (fast extension)."""
-        return cls(b"\0\0\0\0\0\x10\0\x04")
+    def ours(cls, *, dht: bool = False) -> "Reserved":
+        """BEP 10 (extension protocol) and BEP 6 (fast extension); BEP 5 for a node of the DHT."""
+        return cls(b"\0\0\0\0\0\x10\0" + (b"\x05" if dht else b"\x04"))
 
     @property
     def extended(self) -> bool:
@@ -94,6 +94,10 @@ class Reserved(bytes):
     @property
     def fast(self) -> bool:
         return bool(self[7] & 0x04)
+
+    @property
+    def dht(self) -> bool:
+        return bool(self[7] & 0x01)
 
 
 @dataclass(slots=True)

@@ -64,9 +64,9 @@ class House:
     piece_length = PIECE
     port = 1
     asking = True
-    info = None
+    info = dht = None
     offered: frozenset[str] = frozenset()
-    upload_only = False
+    upload_only = hides = False
 
     def __init__(self, read: Read | None = None) -> None:
         self.picker = PiecePicker(SIZE, PIECE, PIECES, Random(1))

@@ -20,7 +20,7 @@ def port(tmp_path: Path) -> Iterator[int]:
     """Of an index server."""
     options = ("--host", "127.0.0.1", "--port", "0", "--napster", "0")
     with program(tmp_path / "server", *options, module="tracker") as server:
-        yield int(server.wait_for_line(2).rpartition(":")[2])
+        yield int(server.wait_for_line(3).rpartition(":")[2])
 
 
 @contextmanager

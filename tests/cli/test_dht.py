@@ -12,7 +12,7 @@ import pytest
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.magnet import Magnet
 from tests.cli.conftest import Command, Ran
-from tests.support.foreign_dht import LibtorrentDht
+from tests.support.foreign_dht import LibtorrentDht, libtorrent
 
 NOWHERE = "127.0.0.1:1"
 SWARM = InfoHash(b"\x12" * 20)
@@ -46,6 +46,16 @@ def test_a_text_is_put_and_got(dht: Callable[..., Ran]) -> None:
     assert (said["value"], said["target"]) == ("hello, wörld", target)
 
 
+def test_a_value_that_is_no_text_is_shown_as_json(
+    dht: Callable[..., Ran], node: LibtorrentDht
+) -> None:
+    other = libtorrent(node.address)
+    target = other.put({b"list": [1, b"two"], b"raw": b"\xff"})
+    ran = dht("get", target.hex())
+    assert json.loads(ran.out) == {"list": [1, "two"], "raw": "\\xff"}
+    assert result(dht("get", target.hex(), "--json"))["value"] == json.loads(ran.out)
+
+
 def test_a_text_of_a_key_is_changed_by_its_holder(dht: Callable[..., Ran]) -> None:
     first = dht("put", "version 1", "--key", "news.key", "--salt", "a")
     assert first.code == 0, first.err
@@ -59,9 +69,8 @@ def test_a_text_of_a_key_is_changed_by_its_holder(dht: Callable[..., Ran]) -> No
 
 
 def test_peers_are_found_and_counted(dht: Callable[..., Ran], node: LibtorrentDht) -> None:
-    announcing = LibtorrentDht(node.address)
-    announcing.wait_for(lt.dht_bootstrap_alert)
-    announcing.announce(SWARM, 5555)
+    other = libtorrent(node.address)
+    other.announce(SWARM, 5555)
     node.wait_for(lt.dht_announce_alert)
     for name in (SWARM.hex(), str(Magnet(info_hash=SWARM))):
         ran = dht("peers", name)
@@ -71,13 +80,16 @@ def test_peers_are_found_and_counted(dht: Callable[..., Ran], node: LibtorrentDh
     assert dht("sample").out == f"{SWARM.hex()}\n"
 
 
-def test_the_table_is_shown_and_remembered(dht: Callable[..., Ran], command: Command) -> None:
-    name, own, nodes, external = dht("show").out.rstrip("\n").split("\t")
-    assert (name, nodes) == ("ipv4", "1 node")
+def test_the_table_is_shown_and_remembered(
+    dht: Callable[..., Ran], command: Command, node: LibtorrentDht
+) -> None:
+    ran = dht("show")
+    own, address = ran.out.rstrip("\n").split("\t")
+    assert (len(own), address) == (40, str(node.address))
+    assert ran.err == "p2pswarm: ipv4: 1 node\n"
     again = command("dht", "show", *HERE, "--dht-bootstrap", NOWHERE, "--json")
     assert again.code == 0, again.err
-    assert result(again)["id"] == own
-    assert external == "-"
+    assert (result(again)["id"], result(again)["port"]) == (own, node.address.port)
 
 
 def test_nobody_has_it(dht: Callable[..., Ran]) -> None:

@@ -37,7 +37,7 @@ class Town:
         serving = self._server.enter_context(
             program(self.folder / "server", *options, module="tracker")
         )
-        self.port = int(serving.wait_for_line(2).rpartition(":")[2])
+        self.port = int(serving.wait_for_line(3).rpartition(":")[2])
 
     def kill_server(self) -> None:
         assert self._server is not None

@@ -43,8 +43,11 @@ def test_the_tracker_dies_and_comes_back_in_between(swarms: Swarms) -> None:
 
 
 def test_the_seed_goes_once_one_copy_is_out(swarms: Swarms) -> None:
-    """One peer has a start, so that the others are far from complete when every piece is somewhere."""
-    swarm = swarms(**SLOW)
+    """One peer has a start, so that the others are far from complete when every piece is somewhere.
+
+    They find each other through the tracker by UDP.
+    """
+    swarm = swarms(**SLOW, TRACKER="udp://tracker:6969/announce")
     swarm.up(peers=1)
     expected, count = swarm.shared(), swarm.seed.told("status")[-1]["pieces"]
     until(lambda: swarm.peers[0].share_done() > 0.25, "the first has begun")

@@ -7,12 +7,14 @@ import ssl
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from p2pswarm.discovery import fetch as room
+from p2pswarm.discovery.families import NoAddressError
 from p2pswarm.discovery.fetch import HttpFetch
 from p2pswarm.errors import TrackerError
 from p2pswarm.formats.zones import Zone, zone_of
@@ -89,7 +91,9 @@ class Names(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         self.asked.append(host)
-        places = self.answers[host.partition(".")[0]]
+        known = self.answers[host.partition(".")[0]]
+        families = {socket.AF_INET: [4], socket.AF_INET6: [6]}.get(family, [4, 6])
+        places = [each for each in known if ip_address(each).version in families]
         if not places:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [
@@ -183,10 +187,35 @@ async def test_it_asks_from_the_address_it_is_bound_to(server: Server) -> None:
         writer.write(ok(b"x"))
 
     server.answers["/announce"] = look
-    fetch = HttpFetch(bind="127.0.0.9")
+    fetch = HttpFetch(hosts=("127.0.0.9",))
     await fetch(server.url("/announce"), 5)
     await fetch.aclose()
     assert seen == ["127.0.0.9"]
+
+
+async def test_only_the_named_family_is_asked(server: Server, names: Names) -> None:
+    server.answers["/announce"] = ok(b"x")
+    names.answers["both"] = ["::1", HERE]
+    fetch = HttpFetch(names)
+    assert await fetch(server.url("/announce", "both.example"), 5, socket.AF_INET) == b"x"
+    for host in ("near.example", HERE, "nowhere.example"):
+        with pytest.raises(NoAddressError, match="cannot be reached"):
+            await fetch(server.url("/announce", host), 5, socket.AF_INET6)
+    await fetch.aclose()
+
+
+@pytest.mark.parametrize("bound", [(HERE,), (HERE, "::1")])
+async def test_a_host_is_asked_at_an_address_that_fits_ours(
+    server: Server, names: Names, bound: tuple[str, ...]
+) -> None:
+    server.answers["/announce"] = ok(b"x")
+    names.answers["both"] = [HERE, "::1"]
+    names.answers["other"] = ["::1"]
+    fetch = HttpFetch(names, hosts=bound)
+    assert await fetch(server.url("/announce", "both.example"), 5) == b"x"
+    with pytest.raises(TrackerError, match="cannot be reached"):
+        await fetch(server.url("/announce", "other.example"), 5)
+    await fetch.aclose()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from random import Random
+from socket import AF_INET, AF_INET6, AddressFamily
 from typing import Any
 
 import pytest
@@ -71,7 +72,7 @@ class World:
             told=lambda url, news: self.news.append((url, news)), **options,
         )  # fmt: skip
 
-    async def fetch(self, url: str, seconds: float) -> bytes:
+    async def fetch(self, url: str, seconds: float, family: AddressFamily) -> bytes:
         base, _, query = url.partition("?")
         now = asyncio.get_running_loop().time()
         call = Call(now, base, query, Announce.from_query(query.encode()))
@@ -636,3 +637,80 @@ def test_a_tracker_that_fails_in_an_unforeseen_way_is_our_bug_and_shows() -> Non
     with pytest.raises(ExceptionGroup) as caught:
         live(world, (1, nothing))
     assert caught.group_contains(ZeroDivisionError)
+
+
+class Dual:
+    """A tracker that is asked over both families."""
+
+    def __init__(self, v4: Reply | TrackerError, v6: Reply | TrackerError) -> None:
+        self.answers = {AF_INET: v4, AF_INET6: v6}
+        self.asked: list[tuple[AddressFamily, Announce]] = []
+
+    async def fetch(self, url: str, seconds: float, family: AddressFamily) -> bytes:
+        return (
+            await self.announce("", Announce.from_query(url.partition("?")[2].encode()), 0, family)
+        ).encode()
+
+    async def announce(
+        self, url: str, announce: Announce, seconds: float, family: AddressFamily
+    ) -> Reply:
+        self.asked.append((family, announce))
+        answer = self.answers[family]
+        if isinstance(answer, TrackerError):
+            raise answer
+        return answer
+
+    def live(self, url: str, **options: Any) -> tuple[list[Address], Trackers]:
+        found: list[Address] = []
+
+        async def main() -> Trackers:
+            trackers = Trackers(
+                [[url]], HASH, ME, lambda: 6881, fetch=self.fetch, dice=Random(1),
+                udp=self, families=(AF_INET, AF_INET6), **options,  # type: ignore[arg-type]
+                clock=asyncio.get_running_loop().time,
+            )  # fmt: skip
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(trackers.run(lambda: Progress(0, 0, 1), found.append))
+                await asyncio.sleep(1)
+                await trackers.leave()
+            return trackers
+
+        return found, run(main())
+
+
+V6_PEER = Address("2001:db8::1", 5)
+BOTH = (
+    Reply(900, peers=compact(PEER), complete=1),
+    Reply(900, peers6=compact(V6_PEER), complete=2),
+)
+
+
+@pytest.mark.parametrize("url", [GOOD, "https://t/announce", "udp://t:1/announce"])
+def test_both_families_are_told_with_one_key(url: str) -> None:
+    tracker = Dual(*BOTH)
+    found, trackers = tracker.live(url)
+    assert found == [PEER, V6_PEER]
+    assert trackers.status()[0].seeds == 2
+    assert [family for family, _ in tracker.asked] == [AF_INET, AF_INET6] * 2
+    assert [announce.event for _, announce in tracker.asked] == ["started"] * 2 + ["stopped"] * 2
+    assert len({announce.key for _, announce in tracker.asked}) == 1
+
+
+@pytest.mark.parametrize("url", [GOOD, "udp://t:1/announce"])
+def test_a_family_that_fails_is_no_failure(url: str) -> None:
+    found, trackers = Dual(BOTH[0], TrackerError("no route")).live(url)
+    assert found == [PEER]
+    assert trackers.status()[0].state == "working"
+    found, trackers = Dual(TrackerError("refused"), TrackerError("no route")).live(url)
+    assert found == []
+    assert trackers.status()[0].state == "failed"
+
+
+def test_what_trackers_say_our_addresses_are_is_handed_on() -> None:
+    mine, mine6 = Address("9.8.7.6", 6881), Address("2001:db8::9", 6881)
+    v4 = Reply(900, peers=compact(mine) + compact(PEER), external_ip=b"\x09\x08\x07\x06")
+    v6 = Reply(900, peers6=compact(mine6), external_ip=compact(mine6)[:16])
+    seen: list[tuple[str, str]] = []
+    found, _ = Dual(v4, v6).live(GOOD, seen_as=lambda host, ours: seen.append((host, ours)))
+    assert seen[:2] == [("good", "9.8.7.6"), ("good", "2001:db8::9")]
+    assert found == [PEER]

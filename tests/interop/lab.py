@@ -58,20 +58,36 @@ class Lab:
         self.announce = tracker.wait_for_line()
 
     def share(
-        self, files: Mapping[str, bytes], piece_length: str = "64KiB", *, tracked: bool = True
+        self,
+        files: Mapping[str, bytes],
+        piece_length: str = "64KiB",
+        *,
+        tracked: bool = True,
+        announce: str | None = None,
     ) -> None:
-        """Write the files and make their torrent; untracked, peers must be named to each other."""
+        """Write the files and make their torrent; untracked, peers must be named to each other.
+
+        `announce` is the tracker that the torrent names, instead of ours by HTTP.
+        """
         self.files, self._tracked = files, tracked
         for name, data in files.items():
             path = self.source / "content" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        options = ("--piece-length", piece_length) + ("--tracker", self.announce) * tracked
+        options = ("--piece-length", piece_length) + (
+            "--tracker",
+            announce or self.announce,
+        ) * tracked
         making = program(
             self.home / "create", "create", self.source / "content", "-o", self.torrent, *options
         )
         with making as create:
             assert create.wait() == 0, create.stderr
+
+    @property
+    def announce_by_udp(self) -> str:
+        """Our tracker, asked by UDP."""
+        return self.announce.replace("http", "udp", 1)
 
     @property
     def link(self) -> str:

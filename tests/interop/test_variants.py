@@ -1,19 +1,17 @@
 """Large pieces, settings that change the conversation, and several clients at once."""
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.interop.lab import ODD_FILES, Lab, StartClient
+from tests.interop.lab import Lab, StartClient
 from tests.support.foreign import aria2, libtorrent, until
 from tests.support.processes import Program
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
 
 BOTH = pytest.mark.parametrize("client", [libtorrent, aria2])
-ENCRYPTION = {"disabled": 2, "offered": 1}
 
 
 def some_files(size: int) -> dict[str, bytes]:
@@ -33,19 +31,6 @@ def test_large_pieces(client: StartClient, piece_length: str, lab: Lab) -> None:
     with lab.seed(), lab.foreign_get(client) as peer:
         until(peer.is_complete, "the download", 60)
     assert lab.fetched("get") == lab.fetched(client.__name__) == files
-
-
-@pytest.mark.parametrize("encryption", ENCRYPTION)
-def test_libtorrent_and_encryption(encryption: str, make_lab: Callable[..., Lab]) -> None:
-    """We speak in the clear only; libtorrent tries its encryption first where it may."""
-    policy = {f"{way}_enc_policy": ENCRYPTION[encryption] for way in ("in", "out")}
-    lab = make_lab(interval=1800)
-    lab.share(ODD_FILES)
-    with lab.seed(), lab.foreign_get(libtorrent, **policy) as peer:
-        until(peer.is_complete, "the download", 60)
-    with lab.foreign_seed(libtorrent, **policy), lab.get() as get:
-        assert get.wait(60) == 0, get.stderr
-    assert lab.fetched("get") == lab.fetched("libtorrent") == ODD_FILES
 
 
 def test_three_of_different_makes_fetch_at_once(lab: Lab) -> None:

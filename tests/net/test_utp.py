@@ -10,9 +10,10 @@ import pytest
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.lab.loop import VirtualLoop, play
+from p2pswarm.net import utp as room
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
-from p2pswarm.net.utp import MOST_LINGERING, Utp
+from p2pswarm.net.utp import Utp
 from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.peer import HANDSHAKE
 from p2pswarm.wire.sniff import Guest
@@ -347,18 +348,22 @@ def test_nobody_is_there_and_who_is_tired_of_it() -> None:
     play(story)
 
 
-def test_of_those_that_only_send_what_is_left_there_are_so_many() -> None:
+def test_of_those_that_only_send_what_is_left_there_are_so_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "MOST_LINGERING", 5)
+
     async def story(loop: VirtualLoop) -> None:
         near, far = hosts(loop)
         await near.port.open()
         await far.port.open()
-        talks = [await near.dial(far) for _ in range(MOST_LINGERING + 20)]
+        talks = [await near.dial(far) for _ in range(9)]
         loop.hosts["10.0.0.2"].online = False
         for talk in talks:
             assert talk.stream is not None
             talk.stream.close()
         await asyncio.sleep(0.2)
-        assert len(near.utp._connections) == MOST_LINGERING
+        assert len(near.utp._connections) == 5
         await asyncio.sleep(60)
         assert not near.utp._connections
         await near.port.close()

@@ -128,13 +128,47 @@ NOT_A_HANDSHAKE = {
 }
 
 
+# It may be the beginning of a key (MSE, 96 bytes).
+NOISE = {"random bytes", "another protocol's length", "another protocol", "tls"}
+
+
 @pytest.mark.parametrize("what", NOT_A_HANDSHAKE)
 def test_what_is_no_handshake_gets_no_answer(tmp_path: Path, what: str) -> None:
     async def attack(target: Target) -> None:
         stranger = await target.dial()
         stranger.send(NOT_A_HANDSHAKE[what])
-        await expect_drop(stranger)
+        await expect_drop(stranger, 11 if what in NOISE else 1)
         assert stranger.hello == b""
+
+    under_attack(tmp_path, attack)
+
+
+NOISE_THAT_IS_NONE = {
+    "no end of the padding": b"k" * (96 + 512 + 20),
+    "padding for ever": b"k" * 1_000_000,
+    "key 1": bytes(95) + b"\1" + bytes(100),
+    "every bit": b"\xff" * 628,
+}
+
+
+@pytest.mark.parametrize("what", NOISE_THAT_IS_NONE)
+def test_noise_is_believed_for_628_bytes(tmp_path: Path, what: str) -> None:
+    async def attack(target: Target) -> None:
+        stranger = await target.dial()
+        stranger.stop_reading()  # we would take its key for messages
+        stranger.send(NOISE_THAT_IS_NONE[what])
+        await expect_drop(stranger)
+
+    under_attack(tmp_path, attack)
+
+
+@pytest.mark.parametrize("sent", [20, 95, 96, 600, 627])
+def test_half_a_hidden_handshake_may_stay_ten_seconds(tmp_path: Path, sent: int) -> None:
+    async def attack(target: Target) -> None:
+        stranger = await target.dial()
+        stranger.stop_reading()  # we would take its key for messages
+        stranger.send(b"k" * sent)
+        await expect_drop(stranger, 11)
 
     under_attack(tmp_path, attack)
 

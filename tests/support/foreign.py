@@ -25,7 +25,7 @@ import pytest
 from tests.support.processes import ROOT, Program
 
 __all__ = [
-    "Client", "aria2", "free_port", "libtorrent", "makes_empty_files", "transmission", "until",
+    "Client", "aria2", "free_port", "libtorrent", "makes_empty_files", "opentracker", "transmission", "until",
 ]  # fmt: skip
 
 _LIBTORRENT = ROOT / "scripts" / "bench" / "libtorrent_peer.py"
@@ -221,15 +221,24 @@ def makes_empty_files(client: Callable[..., object]) -> bool:
 
 @contextmanager
 def transmission(
-    home: Path, torrent: Path | str, folder: Path, host: str, *, seed: bool = False
+    home: Path,
+    torrent: Path | str,
+    folder: Path,
+    host: str,
+    *,
+    seed: bool = False,
+    encryption: str = "tolerated",
 ) -> Iterator[_Transmission]:
-    """It seeds when all data lies in `folder`. It dials nobody in 127.0.0.0/8, but accepts from there."""
+    """It seeds when all data lies in `folder`. It dials nobody in 127.0.0.0/8, but accepts from there.
+
+    `encryption` is required, preferred or tolerated.
+    """
     _require(shutil.which("transmission-daemon") is not None, "transmission-daemon")
     port, rpc = free_port(host), free_port("127.0.0.1")
     folder.mkdir(parents=True, exist_ok=True)
     place = ("-g", home / "config", "-w", folder, "-i", host, "-P", port, "-e", home / "log")
     remote = ("-T", "-r", "127.0.0.1", "-p", rpc)
-    alone = ("--no-dht", "--no-lpd", "--no-portmap", "--no-utp", "--encryption-tolerated")
+    alone = ("--no-dht", "--no-lpd", "--no-portmap", "--no-utp", f"--encryption-{encryption}")
     with _process(home, "transmission-daemon", "-f", *place, *remote, *alone):
         running = _Transmission(home, f"{host}:{port}", rpc)
         until(running.answers, "transmission-daemon answers")
@@ -237,3 +246,26 @@ def transmission(
         if seed:
             until(running.is_complete, "Transmission has checked the data")
         yield running
+
+
+@contextmanager
+def opentracker(home: Path, info_hash: bytes, host: str) -> Iterator[str]:
+    """Where it can be asked by UDP. It serves one info-hash, as Debian's build needs a list of them."""
+    _require(shutil.which("opentracker") is not None, "opentracker")
+    home.mkdir(parents=True)
+    (home / "list").write_text(f"{info_hash.hex()}\n")
+    for folder in (home, *home.parents[:3]):  # it gives up root's rights before it reads the list
+        folder.chmod(0o755)
+    port = free_port(host)
+    place = ("-i", host, "-p", port, "-P", port, "-w", home / "list", "-d", "/")
+    with _process(home, "opentracker", *place):
+        until(lambda: _accepts(host, port), "opentracker listens")
+        yield f"udp://{host}:{port}/announce"
+
+
+def _accepts(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), 1).close()
+    except OSError:
+        return False
+    return True

@@ -15,6 +15,7 @@ from p2pswarm.node import Node
 from p2pswarm.wire.extension.handshake import ExtendedHandshake
 from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.peer import (
+    HANDSHAKE,
     Extended,
     Hello,
     Ident,
@@ -79,7 +80,10 @@ class Stranger(asyncio.BufferedProtocol):
     async def receive(
         cls, world: World, host: Host, info_hash: InfoHash, *, reserved: Reserved | None = None
     ) -> "Stranger":
-        """Wait on the host's usual port until somebody dials, and answer the handshake."""
+        """Wait on the host's usual port until somebody dials, and answer the handshake.
+
+        Like clients of old it hangs up on one that is obfuscated.
+        """
         stranger = cls()
         world.loop.listeners[host.name, 46881] = lambda: stranger
         await stranger.until(lambda: len(stranger.hello) == _HANDSHAKE)
@@ -146,6 +150,7 @@ class Stranger(asyncio.BufferedProtocol):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.over = False
         self._transport = cast("Transport", transport)
         self._transport.set_write_buffer_limits(high=0, low=0)
 
@@ -172,6 +177,9 @@ class Stranger(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         if len(self.hello) < _HANDSHAKE:
             self.hello = bytes(self._handshake[: len(self.hello) + nbytes])
+            if not self.hello.startswith(HANDSHAKE[: len(self.hello)]):
+                self.hello = b""
+                self.close()
         else:
             self._hear(nbytes)
         self._bell.set()

@@ -6,7 +6,9 @@ Each side has a clock that is set differently and may drift.
 
 import heapq
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from p2pswarm.formats.ids import Address
@@ -91,6 +93,8 @@ class Side:
             for part in self.connection.receiver.take():
                 self.heard += part
         out = self.connection.flush(self.clock(now))
+        while self.connection.sender.hurries:
+            out += self.connection.flush(self.clock(now))
         self.sent += len(out)
         self.most_sent = max([self.most_sent, *map(len, out)])
         return out
@@ -100,35 +104,41 @@ class World:
     """`near` dials `far`."""
 
     def __init__(self, to: Path, back: Path, *, seed: int = 1, drift: float = 0.0) -> None:
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
         self.dice = Random(seed)
         self.now = 0.0
         self.near = Side(None, 100.0, 0.0)
         self.far = Side(None, 5000.0, drift)
         self.near.connection = Connection.dial(self.dice, self.near.clock(0.0))
         self.paths = {id(self.near): (to, self.far), id(self.far): (back, self.near)}
-        self._events: list[tuple[float, int, Side, bytes | None]] = []
-        self._order = itertools.count()
         for side in (self.near, self.far):
-            self._later(0.0, side, None)
+            self._tick(side)
 
-    def run(self, until: float, stop: "object" = None) -> None:
+    def run(self, until: float, stop: Callable[[], bool] = bool) -> None:
         """Until so many seconds, or until `stop()` is true."""
         while self._events and self._events[0][0] <= until:
-            self.now, _, side, data = heapq.heappop(self._events)
-            if data is None:
-                self.send(side, side.tick(self.now))
-                self._later(self.now + TICK, side, None)
-            else:
-                self.send(side, side.got(data, self.now))
-            if callable(stop) and stop():
+            self.now, _, happens = heapq.heappop(self._events)
+            happens()
+            if stop():
                 return
         self.now = until
+
+    def at(self, when: float, happens: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (when, next(self._order), happens))
+
+    def _tick(self, side: Side) -> None:
+        self.send(side, side.tick(self.now))
+        self.at(self.now + TICK, partial(self._tick, side))
+
+    def _arrive(self, side: Side, data: bytes) -> None:
+        self.send(side, side.got(data, self.now))
 
     def send(self, side: Side, datagrams: list[bytes]) -> None:
         path, other = self.paths[id(side)]
         for data in datagrams:
             for when in path.arrivals(len(data), self.now, self.dice):
-                self._later(when, other, data)
+                self.at(when, partial(self._arrive, other, data))
 
     def write(self, side: Side, data: bytes) -> None:
         assert side.connection is not None
@@ -146,6 +156,3 @@ class World:
         assert near is not None
         self.run(self.now + 10, lambda: near.phase is Phase.OPEN)
         assert near.phase is Phase.OPEN
-
-    def _later(self, when: float, side: Side, data: bytes | None) -> None:
-        heapq.heappush(self._events, (when, next(self._order), side, data))

@@ -49,10 +49,12 @@ class World:
         pump(self.loop, host)
 
     async def node(self, host: Host, **settings: Any) -> Node:
-        settings = {"disk_threads": 0, "port": 46881, **settings}
+        # Strangers of a test speak in the clear.
+        settings = {"disk_threads": 0, "port": 46881, "encryption": "off", **settings}
         data_dir = self.folder / f"{host.name}-state"
         node = Node(
-            quiet(bind=host.name, data_dir=data_dir, **settings), dice=Random(self.dice.random())
+            quiet(bind=host.name, data_dir=data_dir, **settings),
+            dice=Random(self.dice.random()),
         )
         await node.open()
         self.nodes.append(node)

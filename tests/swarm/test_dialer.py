@@ -10,6 +10,7 @@ import pytest
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.stream import Stream
+from p2pswarm.net.utp import UtpTransport
 from p2pswarm.node import Node
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HANDSHAKE
@@ -212,12 +213,85 @@ def test_a_stranger_is_tried_once_in_ten_minutes(
         node = await world.node(away, encryption=policy)
         torrent = await world.download(node, meta)
         for _ in range(59):
-            torrent._found(Address(victim.name, 46881))
+            torrent.found(Address(victim.name, 46881))
             await asyncio.sleep(10)
         said = [victim.heard for _, victim in dials]
         assert ["plain" if HANDSHAKE in heard else "noise" for heard in said] == openings
         await asyncio.sleep(30)
         assert len(dials) == 2 * len(openings)
+
+    simulate(tmp_path, story)
+
+
+class Ear(asyncio.DatagramProtocol):
+    def __init__(self, world: World, host: Host) -> None:
+        self.heard: list[float] = []
+        self._world = world
+
+    async def listen(self, host: Host) -> None:
+        await self._world.loop.create_datagram_endpoint(lambda: self, (host.name, 46881))
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.heard.append(self._world.loop.time())
+
+
+def test_where_nobody_listens_a_stranger_hears_one_attempt_by_utp(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, _ = world.content(SIZE, PIECE)
+        victim, away = world.host(), world.host()
+        ear = Ear(world, victim)
+        await ear.listen(victim)
+        torrent = await world.download(await world.node(away), meta)
+        for _ in range(59):
+            torrent.finding.found(Address(victim.name, 46881))
+            await asyncio.sleep(10)
+        assert 1 <= len(ear.heard) <= 3  # the first, and again while it is silent
+        assert ear.heard[-1] < 15
+
+    simulate(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "by"),
+    [
+        ("both", "both", "tcp"),
+        ("utp", "utp", "utp"),
+        ("both", "utp", "utp"),
+        ("both", "tcp", "tcp"),
+        ("utp", "both", "tcp"),  # what one dials is its own business: it takes what comes
+    ],
+)
+@pytest.mark.parametrize("encryption", ["prefer", "require"])
+def test_nodes_meet_by_tcp_or_utp(
+    theirs: str, ours: str, by: str, encryption: str, tmp_path: Path
+) -> None:
+    async def story(world: World) -> None:
+        meta, folder = world.content(SIZE, PIECE)
+        home, away = world.host(), world.host()
+        seed = await world.node(home, transport=theirs, encryption=encryption)
+        await seed.add(meta, data=folder)
+        node = await world.node(away, transport=ours, encryption=encryption)
+        torrent = await world.download(node, meta, home)
+        async with asyncio.timeout(5):
+            await torrent.finished()
+        (peer,) = torrent.peers.values()
+        transport = peer.stream._transport
+        assert by == ("utp" if isinstance(transport, UtpTransport) else "tcp")
+        assert kind(peer.stream) == (RC4 if encryption == "require" else PLAIN)
+
+    simulate(tmp_path, story)
+
+
+def test_who_hangs_up_by_utp_is_tried_the_other_way_by_utp(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, folder = world.content(SIZE, PIECE)
+        home, away = world.host(), world.host()
+        seed = await world.node(home, encryption="off")
+        await seed.add(meta, data=folder)
+        world.loop.listeners.pop((home.name, 46881))  # a firewall
+        torrent = await world.download(await world.node(away), meta, home)
+        async with asyncio.timeout(5):
+            await torrent.finished()
 
     simulate(tmp_path, story)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,16 @@ from p2pswarm.wire.extension.numbers import (
     UPLOAD_ONLY,
 )
 from p2pswarm.wire.extension.pex import Pex, PexFlag
-from p2pswarm.wire.peer import Extended, Have, HaveAll, Interested, Request, Unchoke
+from p2pswarm.wire.peer import (
+    Extended,
+    Have,
+    HaveAll,
+    Interested,
+    PortMessage,
+    Request,
+    Reserved,
+    Unchoke,
+)
 from tests.support.stranger import Stranger
 from tests.support.world import World, simulate
 
@@ -76,11 +86,8 @@ def play(
 ) -> None:
     async def tell(world: World) -> None:
         meta, folder = world.content(pieces * length, length)
-        if private:
-            torrent = bencode.decode(meta.raw)
-            torrent[b"info"][b"private"] = 1
-            meta = Metainfo.from_bytes(bencode.encode(torrent))
-        node = await world.node(world.host())
+        meta = made_private(meta) if private else meta
+        node = await world.node(world.host(), encryption="off")
         if seed:
             torrent = await node.add(meta, data=folder)
             await world.until(lambda: torrent.state == Seeding())
@@ -91,6 +98,12 @@ def play(
         torrent.picker.check()
 
     simulate(tmp_path, tell)
+
+
+def made_private(meta: Metainfo) -> Metainfo:
+    torrent = bencode.decode(meta.raw)
+    torrent[b"info"][b"private"] = 1
+    return Metainfo.from_bytes(bencode.encode(torrent))
 
 
 def say(stranger: Stranger, name: str, payload: bytes) -> None:
@@ -160,6 +173,61 @@ def test_numbers_that_nobody_offered_are_ignored(tmp_path: Path) -> None:
         for number in (9, 200, 255):
             stranger.send(Extended(number, b"what is this"))
         await asyncio.sleep(1)
+        assert not stranger.over
+
+    play(tmp_path, story)
+
+
+# The DHT
+
+
+async def with_dht(
+    world: World, *, private: bool, reserved: Reserved
+) -> tuple[Stranger, list[Address]]:
+    """A stranger met by a node of the DHT, and where that looked for others."""
+    meta, folder = world.content(8 * PIECE, PIECE)
+    meta = made_private(meta) if private else meta
+    node = await world.node(world.host(), encryption="off")
+    pinged: list[Address] = []
+    surroundings = replace(node._working().surroundings, dht=pinged.append)
+    node._machinery = replace(node._working(), surroundings=surroundings)
+    torrent = await node.add(meta, data=folder)
+    await world.until(lambda: torrent.state == Seeding())
+    stranger = await Stranger.meet(world, world.host(), node, meta.info_hash, reserved=reserved)
+    for port in (0, 7001, 7002, 7003, 7004):
+        stranger.send(PortMessage(port))
+    await asyncio.sleep(1)
+    assert Reserved(stranger.hello[20:28]).dht
+    return stranger, pinged
+
+
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("both", [True, False])
+def test_nodes_of_the_dht_tell_each_other_where(
+    tmp_path: Path, *, private: bool, both: bool
+) -> None:
+    async def story(world: World) -> None:
+        reserved = Reserved.ours(dht=both)
+        stranger, pinged = await with_dht(world, private=private, reserved=reserved)
+        kinds = [type(message) for message in stranger.heard]
+        if both and not private:
+            assert stranger.all(PortMessage) == [PortMessage(46881)]
+            assert kinds.index(PortMessage) > kinds.index(HaveAll)
+        else:
+            assert PortMessage not in kinds
+        places = [] if private else [Address(stranger.host, port) for port in (7001, 7002)]
+        assert pinged == places
+
+    simulate(tmp_path, story)
+
+
+def test_one_without_the_dht_does_not_say_that_it_has_it(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        stranger = await scene.meet()
+        assert not Reserved(stranger.hello[20:28]).dht
+        stranger.send(PortMessage(7001))
+        await asyncio.sleep(1)
+        assert not stranger.all(PortMessage)
         assert not stranger.over
 
     play(tmp_path, story)

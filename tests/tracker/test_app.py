@@ -4,8 +4,10 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from hashlib import sha1
+from ipaddress import IPv6Address
 from pathlib import Path
 from random import Random
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -134,6 +136,23 @@ async def test_peers_meet(world: World) -> None:
     assert (done.complete, done.incomplete, done.downloaded) == (2, 0, 1)
     assert done.addresses() == []
     assert (await seed.announce(left=0, event=Event.STOPPED)).complete == 1
+
+
+async def test_on_every_address_both_families_are_heard() -> None:
+    world = await start(host="any")
+    try:
+        await world.client(2).announce()
+        six = f"http://[::1]:{world.service.port}/announce?{GOOD.replace('h' * 20, quote(HASH))}"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(URL(six, encoded=True)) as answer,
+        ):
+            reply = Reply.decode(await answer.read())
+        assert reply.addresses() == [Address("127.0.0.2", 6002)]
+        assert reply.external_ip == IPv6Address("::1").packed
+        assert Address("::1", 6881) in (await world.client(3).announce()).addresses()
+    finally:
+        await world.aclose()
 
 
 async def test_the_long_form_has_peer_ids_unless_not_wanted(world: World) -> None:

@@ -149,6 +149,7 @@ def test_it_says_where_it_is_and_stops_when_told(
     assert tracker.stdout is not None
     url = tracker.stdout.readline().strip()
     assert url.startswith("http://127.0.0.1:")
+    assert tracker.stdout.readline().strip() == url.replace("http", "udp")
     with urlopen(url.replace("/announce", "/health")) as answer:
         assert answer.read() == b"ok\n"
     start = time.monotonic()
@@ -163,7 +164,7 @@ def test_with_napster_it_says_where_and_reads_the_deny_list_again_when_told(
 ) -> None:
     deny = tmp_path / "deny"
     deny.write_text("one")
-    tracker = started("--port", "0", "--napster", "0", "--napster-deny", str(deny))
+    tracker = started("--port", "0", "--no-udp", "--napster", "0", "--napster-deny", str(deny))
     assert tracker.stdout is not None
     assert tracker.stderr is not None
     url = tracker.stdout.readline().strip().replace("/announce", "/stats")

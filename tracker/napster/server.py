@@ -177,7 +177,7 @@ class NapsterServer:
         self._tick_on()
 
     async def _listen(self) -> None:
-        place = await asyncio.to_thread(bind, self._settings.host, self._settings.port)
+        place, _ = await asyncio.to_thread(bind, self._settings.host, self._settings.port)
         self.port = place.getsockname()[1]
         # Connections inherit it: a peer that has vanished is noticed, though it says nothing.
         place.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -187,7 +187,7 @@ class NapsterServer:
         loop = asyncio.get_running_loop()
         self._listeners = [await loop.create_server(self.lobby.knock, sock=place, backlog=_BACKLOG)]
         if self._settings.meta is not None:
-            meta = await asyncio.to_thread(bind, self._settings.host, self._settings.meta)
+            meta, _ = await asyncio.to_thread(bind, self._settings.host, self._settings.meta)
             self.meta_port = meta.getsockname()[1]
             knock = self._meta.knock
             self._listeners.append(await loop.create_server(knock, sock=meta, backlog=_BACKLOG))

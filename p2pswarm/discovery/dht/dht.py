@@ -45,6 +45,7 @@ _JOINING = (
     10.0  # seconds that a lookup waits for the first node; a walk that begins with saved nodes, too
 )
 _LONGEST_REST = 300.0  # seconds between attempts to get in
+_TURNS, _PACE = 2, 1.0  # announces that begin in so many seconds
 _IDLE = 100  # open questions; with more, who asks us for the first time is pinged later
 _BEGIN = 16  # nodes of the table that a lookup begins with: some of them are gone
 
@@ -101,7 +102,8 @@ class Dht:
         self.tokens = Tokens(dice, now)
         self.store = PeerStore()
         self._answers = Answers(self.networks, self.tokens, self.store, dice, clock)
-        self._asking = Asking(dice, later)
+        self._asking, self._later = Asking(dice, later), later
+        self._turns = asyncio.Semaphore(_TURNS)
         self._visitors, self._outlet, self._reach = Visitors(), Outlet(now), Reach(now)
         self._walks: set[Walk] = set()
         self._warm = asyncio.Event()
@@ -123,12 +125,12 @@ class Dht:
 
     def _asked(self, query: Query, address: Address, network: Network) -> None:
         now = self._clock()
-        if not self._visitors.admit(address, now):
+        self._reach.heard(address, now)
+        if not self._visitors.admit(address, now) or not self._outlet.is_open(now):
             return
         data = self._answers.answer(query, address).encode()
-        if self._outlet.may_reply(len(data), now):
-            self._send(data, address)
-        self._reach.heard(address, now)
+        self._outlet.replied(len(data))
+        self._send(data, address)
         if query.read_only or not address.dialable:
             return
         contact = Contact(query.id, address)
@@ -185,7 +187,13 @@ class Dht:
         seed: bool = False,
         implied_port: bool = False,
     ) -> int:
-        """The same, and then we are one of them: how many nodes have noted it."""
+        """The same, and then we are one of them: how many nodes have noted it.
+
+        A node of a thousand torrents would ask its neighbours as often at its start, and not be heard any
+        more: so only two of them begin in a second.
+        """
+        await self._turns.acquire()
+        self._later(_PACE, self._turns.release)
         near = await self._get_peers(info_hash, found, noseed=seed)
         query = Query(
             method=ANNOUNCE_PEER,
@@ -210,6 +218,10 @@ class Dht:
                 if not (noseed and seed):
                     found(peer)
         return await self.lookup(Query(method=GET_PEERS, info_hash=info_hash, noseed=noseed), heard)
+
+    def warmed(self) -> None:
+        """Somebody is known: lookups need not wait."""
+        self._warm.set()
 
     # Keeping the tables
 
@@ -331,7 +343,7 @@ class Dht:
                 network.table.failed(named)
             contact = Contact(outcome.id, named.address)
             network.answered(contact, outcome.external, self._clock())
-            self._warm.set()
+            self.warmed()
             return None if another else outcome
         if outcome is None and isinstance(whom, Contact) and not self._closed:
             network.table.failed(whom)

@@ -65,15 +65,16 @@ class Outlet:
     def __init__(self, now: float) -> None:
         self._level, self._filled = self.RATE * self.SAVED, now
 
-    def may_reply(self, size: int, now: float) -> bool:
-        """Whether there is room for it; it is then used."""
+    def is_open(self, now: float) -> bool:
+        """Whether there is room for a reply; asked first, because to make one costs more than to read."""
         passed = max(0.0, now - self._filled)
         self._filled = now
         self._level = min(self._level + passed * self.RATE, self.RATE * self.SAVED)
-        if self._level < size:
-            return False
+        return self._level > 0
+
+    def replied(self, size: int) -> None:
+        """The last one may be longer than the room."""
         self._level -= size
-        return True
 
     def asked(self, size: int) -> None:
         """A query of ours left; a lookup in a hurry may leave as much debt as is saved at most."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from p2pswarm.discovery.dht.ids import distance
 from p2pswarm.discovery.dht.items import ImmutableItem, Item, ItemError
 from p2pswarm.wire.krpc import ErrorCode, NodeId
 
@@ -23,11 +24,12 @@ _MOST_HOSTS = 8  # beyond them an item is wanted by many, however many
 
 @dataclass(slots=True)
 class _Kept:
-    """An item, when it was put last, and who put it."""
+    """An item, who put it first and when somebody did last, and how far it was from us then."""
 
     item: Item
     owner: str
     put_at: float
+    distance: int
     hosts: set[str] = field(default_factory=set)
 
 
@@ -57,7 +59,7 @@ class Shelves:
         if kept is None:
             self._make_room(host)
             self._owned[host] += 1
-            kept = _Kept(item, host, now)
+            kept = _Kept(item, host, now, self._distance(target))
         else:
             kept.item = _newer(kept.item, item, cas)
             kept.put_at = now
@@ -88,9 +90,11 @@ class Shelves:
         self._drop(min(targets, key=self._worth))
 
     def _worth(self, target: NodeId) -> tuple[int, int]:
-        place = int.from_bytes(target)
-        distances = (place ^ int.from_bytes(each) for each in self._ids())
-        return len(self._kept[target].hosts), -min(distances, default=0)
+        kept = self._kept[target]
+        return len(kept.hosts), -kept.distance
+
+    def _distance(self, target: NodeId) -> int:
+        return min((distance(each, target) for each in self._ids()), default=0)
 
     def _drop(self, target: NodeId) -> None:
         owner = self._kept.pop(target).owner

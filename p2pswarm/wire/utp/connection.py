@@ -64,6 +64,7 @@ class Connection:
         self._ours = DelayHistory()
         self._theirs = DelayHistory()
         self._reply = 0  # how long their last packet took
+        self._last_sent = self._last_delay = -1
         self._syn_due = 0.0
         self._syns = 0
         self._out: list[bytes] = []
@@ -139,7 +140,7 @@ class Connection:
         self._note_times(packet, now)
         sender = self.sender
         try:
-            sender.got_ack(packet.ack, packet.sacked, packet.window, now, self._ours.queueing)
+            sender.got_ack(packet.ack, packet.sacked, packet.window, now, self._ours)
         except RemoteProtocolError as error:
             self.give_up(error)
             return
@@ -153,12 +154,14 @@ class Connection:
             self.give_up(None)
 
     def _note_times(self, packet: Packet, now: float) -> None:
-        micros = int(now * 1e6)
-        self._reply = (micros - packet.sent) & _MASK
-        shrunk = self._theirs.add(self._reply, now)
-        if shrunk:
-            self._ours.shift(shrunk)
-        if packet.delay:
+        self._reply = (int(now * 1e6) - packet.sent) & _MASK
+        if packet.sent != self._last_sent:  # the first of those that left together: it waited least
+            self._last_sent = packet.sent
+            shrunk = self._theirs.add(self._reply, now)
+            if shrunk:
+                self._ours.shift(shrunk)
+        if packet.delay and packet.delay != self._last_delay:
+            self._last_delay = packet.delay
             self._ours.add(packet.delay, now)
 
     def _got_reset(self, packet: Packet) -> None:

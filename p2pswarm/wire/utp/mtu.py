@@ -25,15 +25,12 @@ class PathMtu:
         self._tried = self._top  # first the largest: most paths take it
         self._losses = 0
         self._seq: int | None = None
-
-    @property
-    def probe(self) -> int | None:
+        self.probe: int | None = self._tried
         """The size to try now; None while one is on its way, or when all is known."""
-        return self._tried if self._seq is None and self._tried > self.size else None
 
     def sent(self, seq: int) -> None:
         """The packet with this number is the probe."""
-        self._seq = seq
+        self._seq, self.probe = seq, None
 
     def arrived(self, seq: int) -> None:
         """It was acked: if it was the probe, the path takes its size."""
@@ -45,7 +42,7 @@ class PathMtu:
         """Whether it was the probe, and so no sign that the path is full."""
         if seq != self._seq:
             return False
-        self._seq = None
+        self._seq, self.probe = None, self._tried
         self._losses += 1
         if self._losses == _LOSSES:
             self._top = self._tried - 1
@@ -56,3 +53,4 @@ class PathMtu:
         self._seq, self._losses = None, 0
         middle = (self.size + self._top + 1) // 2
         self._tried = middle if self._top - self.size >= _NEAR else self.size
+        self.probe = self._tried if self._tried > self.size else None

@@ -106,8 +106,7 @@ def _extensions(data: bytes, kind: int) -> tuple[int, int]:
         if at > len(data):
             break
         if kind == SACK:
-            if not size or size % 4:
-                raise RemoteProtocolError(f"a selective ack of {size} bytes")
+            # Of any size: libtorrent does not keep to multiples of four.
             sacked = int.from_bytes(body, "little")
         if not following:
             return sacked, at

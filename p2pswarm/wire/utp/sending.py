@@ -12,16 +12,19 @@ and then asks whether there is room again.
 from collections import deque
 
 from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.wire.utp.delays import DelayHistory
 from p2pswarm.wire.utp.ledbat import Ledbat
 from p2pswarm.wire.utp.mtu import PathMtu
-from p2pswarm.wire.utp.packet import DATA, FIN, HEADER, ahead
+from p2pswarm.wire.utp.packet import DATA, FIN, HEADER
 
 __all__ = ["Sender", "Sent"]
 
 SHORTEST_TIMEOUT = 0.5  # seconds
 LONGEST_TIMEOUT = 30.0
+ASK_AFTER = 0.03  # beyond two round trips
 FIRST_TIMEOUT = 1.0  # RFC 6298
 REORDERED = 3  # packets that may overtake one
+AT_ONCE = 64  # packets; a whole window at once overflows the 208 KiB that most sockets have
 MOST_PACKETS = 1000  # on their way; libutp keeps 1024 that are early
 
 
@@ -55,12 +58,15 @@ class Sender:
         """One after the other, with nothing heard between them."""
         self.queued = 0
         """Bytes that are in no packet yet; until then their buffers belong to us."""
+        self.hurries = False
+        """More may be sent, as soon as others had their turn."""
         self._queue: deque[memoryview] = deque()
         self._flight: dict[int, Sent] = {}  # in the order of their numbers
         self._bytes = 0  # on their way, and not lost
         self._lost: deque[int] = deque()
         self._early = 0  # what of `_flight` has arrived: a bit for each from `acked` + 2
         self._stamp = 0
+        self._asked = False  # since something was heard
         self._latest = (0, 0, 0)  # the highest stamps that arrived
         self._variance = 0.0
         self._waiting_since = 0.0
@@ -99,6 +105,7 @@ class Sender:
         room = self._again(room, packets)
         if not self._lost:
             self._new(room, packets)
+        self.hurries = len(packets) >= AT_ONCE
         if packets and len(packets) == len(self._flight):
             self._waiting_since = now  # nothing was on its way
         for sent in packets:
@@ -108,7 +115,7 @@ class Sender:
         return packets
 
     def _again(self, room: float, packets: list[Sent]) -> float:
-        while self._lost:
+        while self._lost and len(packets) < AT_ONCE:
             sent = self._flight.get(self._lost[0])
             if sent is not None and sent.lost:
                 size = len(sent.payload)
@@ -121,42 +128,40 @@ class Sender:
         return room
 
     def _new(self, room: float, packets: list[Sent]) -> None:
-        if not self.queued:
-            self._limited = False
-            if self._ends and not self._flight_is_full():
-                self._ends = False
-                packets.append(self._packet(FIN, b""))
-            return
         largest = self.mtu.size - HEADER.size
         offered = self.window - self._bytes
-        while self.queued and not self._flight_is_full():
+        self._limited = False
+        for _ in range(self._most(packets)):
+            if not self.queued:
+                break
             size = min(largest, self.queued)
             if size > room and self._bytes:
                 self._limited = True
                 return
             if size > offered:
-                self._limited = False
                 if self._bytes or offered <= 0:
                     return
                 size = offered  # less than a packet, but it is all they have room for
             packets.append(self._packet(DATA, self._cut(size)))
             room -= size
             offered -= size
-        if self._ends and not self.queued:
-            self._new(room, packets)
+        if self._ends and not self.queued and self._most(packets):
+            self._ends = False
+            packets.append(self._packet(FIN, b""))
 
-    def _flight_is_full(self) -> bool:
-        return ahead(self.seq, self.acked) > MOST_PACKETS
+    def _most(self, packets: list[Sent]) -> int:
+        """How many more there may be."""
+        outstanding = (self.seq - 1 - self.acked) & 0xFFFF
+        return max(0, min(AT_ONCE - len(packets), MOST_PACKETS - outstanding))
 
     def _packet(self, kind: int, payload: bytes) -> Sent:
-        sent = Sent(kind, self.seq, payload)
-        probe = self.mtu.probe
-        if kind == DATA and probe is not None:
-            sent.pad = probe - HEADER.size - len(payload)
-            self.mtu.sent(self.seq)
-        self._flight[self.seq] = sent
+        seq = self.seq
+        self._flight[seq] = sent = Sent(kind, seq, payload)
         self._bytes += len(payload)
-        self.seq = (self.seq + 1) & 0xFFFF
+        self.seq = (seq + 1) & 0xFFFF
+        if self.mtu.probe is not None and kind == DATA:
+            sent.pad = self.mtu.probe - HEADER.size - len(payload)
+            self.mtu.sent(seq)
         return sent
 
     def _cut(self, size: int) -> bytes:
@@ -178,7 +183,7 @@ class Sender:
 
     # What the other side says
 
-    def got_ack(self, ack: int, sacked: int, window: int, now: float, queueing: float) -> None:
+    def got_ack(self, ack: int, sacked: int, window: int, now: float, delays: DelayHistory) -> None:
         """Up to `ack`, and these bits beyond. Raises RemoteProtocolError when that was never sent."""
         steps = (ack - self.acked) & 0xFFFF
         outstanding = (self.seq - 1 - self.acked) & 0xFFFF
@@ -201,8 +206,8 @@ class Sender:
             self._early |= sacked
         if arrived:
             size = sum(map(self._arrived, arrived))
-            self._progress(arrived[-1], now)
-            self.ledbat.acked(size, queueing, limited=self._limited)
+            self._progress(arrived, now)
+            self.ledbat.acked(size, delays.queueing, limited=self._limited)
             self.ledbat.at_least(self.mtu.size)
         if self._early:
             self._find_lost(now)
@@ -228,12 +233,14 @@ class Sender:
             self._latest = first, max(stamp, second), min(stamp, second)
         return size
 
-    def _progress(self, sent: Sent, now: float) -> None:
+    def _progress(self, arrived: list[Sent], now: float) -> None:
         self.timeouts = 0
+        self._asked = False
         self._waiting_since = now
-        if sent.times != 1:
-            return  # nobody knows which of them arrived (Karn)
-        took = now - sent.when
+        if arrived[0].times > 1 or arrived[-1].times > 1:
+            # Nobody knows which of them arrived (Karn); what is acked with it may have been there for long.
+            return
+        took = now - arrived[-1].when
         if not self.round_trip:
             self.round_trip, self._variance = took, took / 2
         else:
@@ -278,7 +285,10 @@ class Sender:
         """Whether it is time to give everything up for lost, or to ask for room; done if so."""
         if not self._flight and not self.queued:
             return False
-        if now < self._waiting_since + self.timeout:
+        silence = now - self._waiting_since
+        if silence < self.timeout:
+            if silence > ASK_AFTER + 2 * self.round_trip + 4 * self._variance and not self._asked:
+                self._ask()
             return False
         self._waiting_since = now
         self.timeouts += 1
@@ -287,6 +297,13 @@ class Sender:
         elif self.shut:
             self.window = 1  # one byte asks whether there is room
         return True
+
+    def _ask(self) -> None:
+        """Send a few again: if these arrive, all that left before them is lost (compare RFC 8985, 7)."""
+        self._asked = True
+        waiting = [sent for sent in self._flight.values() if not sent.lost]
+        for sent in waiting[:REORDERED]:
+            self._lose(sent)
 
     def _lose_all(self) -> None:
         for sent in self._flight.values():

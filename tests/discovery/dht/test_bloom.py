@@ -40,7 +40,7 @@ def test_an_empty_filter_counts_nobody_and_a_full_one_many() -> None:
     assert 7800 < BloomFilter.decode(b"\xff" * SIZE).count < 7810
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(addresses)
 def test_a_filter_survives_the_wire_and_counts_about_right(ips: list) -> None:
     bloom = BloomFilter(ips)

@@ -2,19 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
 from p2pswarm.discovery.dht.dht import Dht
 from p2pswarm.discovery.dht.ids import is_secure
 from p2pswarm.discovery.dht.saved import SavedTable
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.lab.dht.network import DhtNet
 from p2pswarm.lab.loop import play
 from p2pswarm.wire import krpc
 from p2pswarm.wire.krpc import Contact, Error, Family, NodeId, Query, Reply, read_message
-from tests.support.dht import DhtNet
+from tests.wire.test_krpc import queries, replies
 
 HASH = InfoHash(b"h" * 20)
 STRANGER = Address("8.8.8.8", 6881)
@@ -231,7 +234,30 @@ def test_a_network_that_we_are_not_in_is_not_heard() -> None:
     assert alone.sent == []
 
 
+@settings(max_examples=100)
+@given(st.lists(queries | replies, max_size=5), st.booleans())
+def test_whatever_strangers_say_the_answer_fits_and_nothing_breaks(
+    messages: list[Query | Reply], sixth: bool
+) -> None:
+    """Also as answers to a question that is open: the number is ours, the rest is theirs."""
+    alone = Alone(families=BOTH)
+    address = Address("2a00:ffff::7", 6881) if sixth else STRANGER
+    for message in messages:
+        alone.dht.ping(address)
+        asked = read_message(alone.sent[-1][0])
+        if isinstance(message, Reply):
+            message = replace(message, transaction=asked.transaction)
+        alone.dht.got(message.encode(), address)
+        for network in alone.dht.networks.values():
+            network.table.check()
+    assert all(len(data) <= 1400 for data, _ in alone.sent)
+
+
 # Among each other
+
+
+def _ignored(peer: Address) -> None:
+    """Nobody looks."""
 
 
 async def grown(net: DhtNet, count: int, **options: object) -> list[tuple[Dht, Address]]:
@@ -263,7 +289,7 @@ def test_what_one_announces_another_finds_and_both_ends_are_cheap() -> None:
 def test_a_seed_does_not_look_for_seeds() -> None:
     async def story(net: DhtNet) -> None:
         nodes = await grown(net, 10)
-        await nodes[1][0].announce(HASH, 1, lambda peer: None, seed=True)
+        await nodes[1][0].announce(HASH, 1, _ignored, seed=True)
         found: set[Address] = set()
         await nodes[2][0].announce(HASH, 2, found.add, seed=True)
         assert found == set()
@@ -301,7 +327,7 @@ def test_lookups_go_on_in_the_other_network() -> None:
         await asyncio.sleep(80)
         status = newcomer.status().networks
         assert {family: each.nodes for family, each in status.items()} == {4: 2, 6: 2}
-        assert await newcomer.announce(HASH, 7777, lambda peer: None) == 4
+        assert await newcomer.announce(HASH, 7777, _ignored) == 4
         found: set[Address] = set()
         await six.peers(HASH, found.add)
         assert [":" in peer.host for peer in found] == [True]
@@ -330,7 +356,7 @@ def test_the_second_start_is_warm() -> None:
         net.leave(where)
         again, _ = net.node(addresses=(where,), saved=saved)
         began = net.loop.time()
-        cost = await again.peers(HASH, lambda peer: None)
+        cost = await again.peers(HASH, _ignored)
         assert cost.answered >= 8
         assert net.loop.time() - began < 1.0
         assert again.status().networks[Family.IPV4].id == dht.status().networks[Family.IPV4].id
@@ -372,8 +398,8 @@ def test_who_answers_with_another_id_has_not_answered() -> None:
         liar, where = net.node()
         saved = SavedTable({}, {Family.IPV4: (Contact(NodeId(b"x" * 20), where),)})
         dht, _ = net.node(saved=saved, runs=False)
-        dht._warm.set()
-        cost = await dht.peers(HASH, lambda peer: None)
+        dht.warmed()
+        cost = await dht.peers(HASH, _ignored)
         assert (cost.asked, cost.answered) == (1, 0)
         contacts = [entry.id for entry in dht.networks[Family.IPV4].table]
         assert contacts == [liar.status().networks[Family.IPV4].id]
@@ -398,12 +424,26 @@ def test_nobody_names_what_is_nearer_to_us_than_itself() -> None:
     told(story)
 
 
+def test_a_node_of_many_torrents_is_heard_by_its_only_neighbour() -> None:
+    """Sixty announces are 120 queries; fifty in ten seconds are too many."""
+
+    async def story(net: DhtNet) -> None:
+        one, _ = net.node()
+        _, there = net.node()
+        one.ping(there)
+        hashes = [InfoHash(net.dice.randbytes(20)) for _ in range(60)]
+        noted = await asyncio.gather(*(one.announce(each, 1, _ignored) for each in hashes))
+        assert noted == [1] * 60
+
+    told(story)
+
+
 def test_a_lookup_of_a_node_alone_ends() -> None:
     async def story(net: DhtNet) -> None:
         dht, _ = net.node()
-        cost = await dht.peers(HASH, lambda peer: None)
+        cost = await dht.peers(HASH, _ignored)
         assert cost.asked == 0
-        assert await dht.announce(HASH, 1, lambda peer: None) == 0
+        assert await dht.announce(HASH, 1, _ignored) == 0
 
     told(story)
 
@@ -413,7 +453,7 @@ def test_closing_ends_what_is_under_way_and_may_be_done_twice() -> None:
         dht, _ = net.node(runs=False)
         dht.ping(STRANGER)
         asked = asyncio.ensure_future(dht.ask(STRANGER, Query(method=krpc.PING)))
-        looking = asyncio.ensure_future(dht.peers(HASH, lambda peer: None))
+        looking = asyncio.ensure_future(dht.peers(HASH, _ignored))
         await asyncio.sleep(0.5)
         dht.close()
         dht.close()

@@ -131,6 +131,21 @@ def test_a_flood_in_many_names_takes_eight_kilobytes_a_second(bench: Bench) -> N
     assert 8000 * 20 < sum(len(data) for data, _ in bench.sent) <= 8000 * (20 + 3)
 
 
+def test_what_is_not_answered_is_not_made(bench: Bench) -> None:
+    """A reply costs some ten times as much as to read its question."""
+    made = 0
+
+    def make(query: Query, address: Address) -> Reply:
+        nonlocal made
+        made += 1
+        return Reply(value=BIG.raw)
+
+    bench.dht.route(GET, make)
+    for _ in range(200):
+        bench.ask(GET, bench.somebody())
+    assert made == len(bench.answers) < 40
+
+
 def test_a_flood_leaves_nothing_that_grows(bench: Bench) -> None:
     for count in range(4000):
         bench.now += 0.01
@@ -194,7 +209,7 @@ queries = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(queries.map(bencode.encode) | st.binary(max_size=60), max_size=6))
 def test_whatever_comes_is_a_remote_error_or_an_answer(datagrams: list[bytes]) -> None:
     bench = Bench()
@@ -203,7 +218,7 @@ def test_whatever_comes_is_a_remote_error_or_an_answer(datagrams: list[bytes]) -
     assert len(bench.answers) <= len(datagrams)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 200), st.integers(0, 255), st.sampled_from(METHODS))
 def test_a_changed_byte_harms_nobody(at: int, byte: int, method: bytes) -> None:
     bench = Bench()

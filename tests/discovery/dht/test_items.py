@@ -132,7 +132,7 @@ def test_a_value_stays_as_it_was_written() -> None:
     assert item.value == {b"a": 2, b"b": 1}
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(keys, values, st.integers(0, (1 << 63) - 1), st.binary(max_size=MAX_SALT))
 def test_what_is_signed_is_taken(key: SigningKey, value: Any, number: int, salt: bytes) -> None:
     item = MutableItem.signed(key, value, number, salt)
@@ -141,7 +141,7 @@ def test_what_is_signed_is_taken(key: SigningKey, value: Any, number: int, salt:
     assert item.target == target_of(key.public, salt)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(values)
 def test_an_immutable_item_survives_the_wire(value: Any) -> None:
     item = ImmutableItem.of(value)
@@ -149,7 +149,7 @@ def test_an_immutable_item_survives_the_wire(value: Any) -> None:
     assert bencode.encode(item.value) == item.raw
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 63), st.integers(1, 255))
 def test_a_changed_signature_is_refused(at: int, flip: int) -> None:
     changed = bytearray(SIGNATURE)

@@ -171,7 +171,7 @@ anything = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([GET, PUT, SAMPLE_INFOHASHES]), anything), max_size=8))
 def test_whatever_is_asked_has_an_answer(asked: list[tuple[bytes, dict[str, Any]]]) -> None:
     node = Node()

@@ -51,7 +51,7 @@ def test_the_first_buckets_hold_more() -> None:
     table.check()
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.binary(min_size=20, max_size=20))
 def test_the_nearest_are_the_nearest(seed: int, target: bytes) -> None:
     random = Random(seed)
@@ -203,7 +203,7 @@ def test_a_table_moves_to_another_id_with_its_nodes() -> None:
     assert moved.proven() == len(moved), "those that answer first"
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40), st.integers(0, 30)), max_size=120))
 def test_whatever_happens_the_table_keeps_its_promises(steps: list[tuple[int, int, int]]) -> None:
     """Ids and addresses in any combination; a few of each, so that they collide."""

@@ -101,7 +101,7 @@ def test_one_host_cannot_push_out_the_items_of_others() -> None:
     shelves.check()
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -81,7 +81,7 @@ def test_the_end_comes_after_all_data() -> None:
     world.open()
     world.write(world.near, bytes(100_000))
     world.close(world.near)
-    world.run(100, lambda: world.far.connection and world.far.connection.receiver.ended)
+    world.run(100, lambda: bool(world.far.connection and world.far.connection.receiver.ended))
     assert len(world.far.heard) == 100_000
 
 
@@ -104,7 +104,7 @@ def test_silence_ends_it_after_five_resends() -> None:
     world.write(world.near, b"y")
     world.run(60)
     assert isinstance(connection(world.near).over_because, TimeoutError)
-    assert world.near.sent == before + 1 + 5
+    assert world.near.sent == before + 1 + 1 + 5  # one that asks comes before the first timeout
 
 
 def test_a_path_that_is_down_for_ten_seconds_ends_nothing() -> None:
@@ -135,6 +135,37 @@ def test_who_does_not_read_is_sent_no_more_than_the_window_and_is_asked_for_ever
     world.run(400, lambda: len(world.far.heard) == 1_000_000)
     assert len(world.far.heard) == 1_000_000
     assert world.now < 335
+
+
+def test_when_all_of_a_window_is_lost_a_few_packets_find_it_out() -> None:
+    world = opened()
+    to = world.paths[id(world.near)][0]
+    world.write(world.near, bytes(50_000))
+    world.run(2)
+    to.loss = 1.0
+    world.write(world.near, bytes(30_000))
+    to.loss = 0.0
+    began = world.now
+    world.run(10, lambda: len(world.far.heard) == 80_000)
+    assert len(world.far.heard) == 80_000
+    assert world.now - began < 0.4  # a timeout alone takes half a second
+    assert connection(world.near).sender.timeouts == 0
+
+
+def test_a_gap_that_is_filled_late_says_nothing_about_the_round_trip() -> None:
+    world = opened(delay=0.01)
+    to, back = world.paths[id(world.near)][0], world.paths[id(world.far)][0]
+    world.write(world.near, bytes(50_000))
+    world.run(1)
+    to.loss = 1.0
+    world.write(world.near, b"lost")
+    to.loss = 0.0
+    back.loss = 1.0
+    world.write(world.near, b"early")
+    back.loss = 0.0
+    world.run(3)
+    assert len(world.far.heard) == 50_009
+    assert connection(world.near).sender.round_trip < 0.03
 
 
 def test_a_lost_word_that_there_is_room_again_is_asked_for() -> None:

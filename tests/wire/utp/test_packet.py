@@ -75,14 +75,20 @@ def test_the_words_of_the_specification() -> None:
         bytes.fromhex("5100") + bytes(18),
         bytes.fromhex("2101") + bytes(18),
         bytes.fromhex("2101") + bytes(18) + bytes((0, 4, 0, 0, 0)),
-        bytes.fromhex("2101") + bytes(18) + bytes((0, 3, 0, 0, 0)),
-        bytes.fromhex("2101") + bytes(18) + bytes((0, 0)),
         bytes.fromhex("2107") + bytes(18) + bytes((7, 0)) * 400,
     ],
 )
 def test_broken_packets(data: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         read(data)
+
+
+@pytest.mark.parametrize(
+    ("rest", "sacked"), [("0001 81", 0x81), ("0003 000001", 1 << 16), ("0000", 0)]
+)
+def test_libtorrent_has_selective_acks_of_any_size(rest: str, sacked: int) -> None:
+    data = bytes.fromhex("2101") + bytes(18) + bytes.fromhex(rest)
+    assert read(data).sacked == sacked
 
 
 def test_unknown_extensions_are_skipped() -> None:

@@ -1,0 +1,99 @@
+"""Where the peers of a node's torrents come from: trackers over HTTP and UDP, the DHT, the local network.
+
+All of it goes through the node's one port. What a torrent gets are its own sources (`discovery/source.py`);
+what they share is made here, once, and ends here.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from random import Random, SystemRandom
+from typing import TYPE_CHECKING
+
+from p2pswarm.config import Settings
+from p2pswarm.discovery.families import by_family
+from p2pswarm.discovery.late import LateFetch
+from p2pswarm.discovery.source import PeerSource
+from p2pswarm.discovery.trackers import Trackers
+from p2pswarm.discovery.udp_trackers import UdpTrackers
+from p2pswarm.formats.ids import InfoHash, PeerId
+from p2pswarm.net.binding import bound_addresses
+from p2pswarm.net.port import Port
+from p2pswarm.wire.sniff import DatagramGuest
+
+if TYPE_CHECKING:
+    from p2pswarm.discovery.dht.dht import Dht
+    from p2pswarm.discovery.lsd import Lsd
+
+__all__ = ["Discovery"]
+
+
+class Discovery:
+    """`open` once the port listens; `aclose` before it closes. Raises PortTakenError when made."""
+
+    def __init__(self, settings: Settings, port: Port, me: PeerId, dice: Random) -> None:
+        self._settings, self._port, self._me, self._dice = settings, port, me, dice
+        self._clock = asyncio.get_running_loop().time
+        self._key = dice.getrandbits(32)  # one for all trackers, both families and the session
+        hosts = bound_addresses(settings.bind)
+        self._families = tuple(by_family(hosts))
+        self.fetch = LateFetch(hosts=hosts)
+        # Whoever guesses what we ask a tracker can answer in its stead.
+        self._udp = UdpTrackers(port.send_datagram, dice=SystemRandom(), clock=self._clock)
+        port.route_datagrams(DatagramGuest.TRACKER, self._udp.got)
+        port.claim_datagrams(self._udp.ours)
+        self._parts = AsyncExitStack()
+        self._lsd: Lsd | None = None
+        self.dht: Dht | None = None
+
+    async def open(self) -> None:
+        """Raises PortTakenError."""
+        settings = self._settings
+        if settings.lsd:
+            from p2pswarm.discovery.lsd import Lsd
+            from p2pswarm.net.multicast import interfaces
+
+            self._lsd = Lsd(self._listens_on, self._dice)
+            self._parts.callback(self._lsd.close)
+            await self._lsd.open(interfaces(self._port.hosts))
+        if settings.dht:
+            from p2pswarm.discovery.dht.living import living
+
+            life = living(self._port, settings.data_dir, settings.dht_bootstrap)
+            self.dht = await self._parts.enter_async_context(life)
+
+    async def aclose(self) -> None:
+        """May be called twice."""
+        await self._parts.aclose()
+        await self.fetch.aclose()
+
+    def trackers(self, tiers: Sequence[Sequence[str]], info_hash: InfoHash) -> Trackers:
+        """Those of one torrent."""
+        return Trackers(
+            tiers,
+            info_hash,
+            self._me,
+            self._listens_on,
+            fetch=self.fetch,
+            udp=self._udp,
+            families=self._families,
+            dice=self._dice,
+            clock=self._clock,
+            key=self._key,
+        )
+
+    def others(self, info_hash: InfoHash) -> tuple[PeerSource, ...]:
+        """What else knows peers of a torrent that is not private (BEP 27)."""
+        others: list[PeerSource] = []
+        if self._lsd is not None:
+            from p2pswarm.discovery.lsd import LsdSource
+
+            others.append(LsdSource(self._lsd, info_hash))
+        if self.dht is not None:
+            from p2pswarm.discovery.dht.source import DhtSource
+
+            others.append(DhtSource(self.dht, info_hash, self._listens_on))
+        return tuple(others)
+
+    def _listens_on(self) -> int:
+        return self._port.number

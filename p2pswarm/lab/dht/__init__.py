@@ -1,0 +1,1 @@
+"""Hundreds of nodes of the distributed hash table, in virtual time."""
