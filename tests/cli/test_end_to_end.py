@@ -124,12 +124,12 @@ def test_share_prints_the_line_that_the_other_side_types(data: Path, tmp_path: P
     with program(tmp_path / "share", "share", place, *options) as sharing:
         line = shlex.split(sharing.wait_for_line())
         assert line[:2] == ["p2pswarm", "get"]
-        link = Magnet.parse(sharing.wait_for_line(2))
-        assert [peer.host for peer in link.peers] == ["127.0.0.1"]
-        assert link.trackers
         with urlopen(line[2]) as answer:
             ((by_http,), (by_udp,)) = Metainfo.from_bytes(answer.read()).trackers
         assert by_udp == by_http.replace("http://127.0.0.1:", "udp://127.0.0.1:")
+        link = Magnet.parse(sharing.wait_for_line(2))
+        assert [peer.host for peer in link.peers] == ["127.0.0.1"]
+        assert link.trackers
         with getting(tmp_path, line[2], "--bind", "127.0.0.1") as get:
             assert get.wait() == 0
         assert stopped_in_time(sharing, signal.SIGTERM) == 0

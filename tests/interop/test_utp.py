@@ -1,0 +1,53 @@
+"""Over uTP alone: nobody here listens to TCP or dials by it."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from tests.interop.lab import ODD_FILES, Lab, StartClient
+from tests.interop.table import GIVES, TAKES, part
+from tests.support.foreign import libtorrent, until
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+
+LIBTORRENT = pytest.mark.parametrize("client", [libtorrent])
+ALONE = {
+    "enable_incoming_utp": True,
+    "enable_outgoing_utp": True,
+    "enable_incoming_tcp": False,
+    "enable_outgoing_tcp": False,
+}
+OURS = ("--transport", "utp")
+MANY_PACKETS = {**ODD_FILES, "large": random.Random(9).randbytes(30 << 20)}
+
+
+@part("BEP 29, uTP only", GIVES)
+@LIBTORRENT
+def test_gives_to_our_get(client: StartClient, lab: Lab) -> None:
+    lab.share(MANY_PACKETS)
+    with lab.foreign_seed(client, **ALONE), lab.get(*OURS) as get:
+        assert get.wait(60) == 0, get.stderr
+    assert lab.fetched("get") == MANY_PACKETS
+
+
+@part("BEP 29, uTP only", TAKES)
+@LIBTORRENT
+def test_dials_our_seed(client: StartClient, make_lab: Callable[..., Lab]) -> None:
+    """The seed asked the tracker before, and will not ask again."""
+    lab = make_lab(interval=1800)
+    lab.share(MANY_PACKETS)
+    with lab.seed(*OURS), lab.foreign_get(client, **ALONE) as peer:
+        until(peer.is_complete, "the download", 60)
+    assert lab.fetched(client.__name__) == MANY_PACKETS
+
+
+@part("BEP 29, uTP only", TAKES)
+@LIBTORRENT
+def test_takes_from_our_seed_which_dials_it(client: StartClient, lab: Lab) -> None:
+    lab.share(ODD_FILES)
+    with lab.foreign_get(client, **ALONE) as peer:
+        until(lambda: lab.counts().incomplete == 1, "the client announces")
+        with lab.seed(*OURS):
+            until(peer.is_complete, "the download", 90)
+    assert lab.fetched(client.__name__) == ODD_FILES
