@@ -236,6 +236,12 @@ class Trackers:
         """Nothing is left: tell the trackers now."""
         self._wake()
 
+    def never_lacked(self) -> None:
+        """What a magnet said was left turned out to be here already: nobody completes anything by that."""
+        for tracker in self._all:
+            if tracker.left is not None:
+                tracker.left = 0
+
     async def leave(self) -> None:
         """Say `stopped` to every tracker that may know us: best effort, two seconds in all."""
         for tier in self._running:

@@ -191,6 +191,22 @@ def test_who_starts_complete_never_completes() -> None:
     assert world.events(GOOD) == ["started", "", "stopped"]
 
 
+def test_a_magnet_whose_data_is_here_never_completes() -> None:
+    world = World({GOOD: names(PEER)})
+
+    async def main() -> None:
+        trackers = world.trackers()
+
+        def know() -> None:
+            world.progress = replace(world.progress, left=0)
+            trackers.never_lacked()
+
+        await world.live(trackers, (10, know), (2000, nothing))
+
+    run(main())
+    assert world.events(GOOD) == ["started", "", "stopped"]
+
+
 def test_who_completes_before_the_tracker_answers_only_starts() -> None:
     world = World({GOOD: says(TrackerError("down"))})
 
