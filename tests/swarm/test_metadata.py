@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2pswarm.errors import FormatError, HostError
-from p2pswarm.formats.ids import Address, PieceIndex
+from p2pswarm.formats.ids import Address, PeerId, PieceIndex
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo, build
 from p2pswarm.node import Node
@@ -30,6 +30,7 @@ from p2pswarm.wire.peer import (
     HaveNone,
     Interested,
     Request,
+    Reserved,
     Unchoke,
 )
 from tests.support.givers import THEIR_NUMBER, give, info_of, introduce, pieces, refuse, wanted
@@ -352,6 +353,29 @@ def test_requests_for_metadata_are_refused_while_there_is_none(tmp_path: Path) -
         said = stranger.all(Extended)[1]
         assert (said.id, read_metadata(said.payload)) == (THEIR_NUMBER, MetadataReject(0))
         adding.cancel()
+
+    simulate(tmp_path, story)
+
+
+def test_when_all_places_are_taken_those_without_metadata_make_room(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, _ = world.content(PIECE, PIECE)
+        host = world.host()
+        node = await world.node(world.host(), max_peers=2)
+        adding = seek(world, node, meta)
+        await world.until(lambda: node.status().magnets)
+        useless = [await Stranger.meet(world, world.host(), node, meta.info_hash) for _ in range(2)]
+        late = await Stranger.dial(world, world.host(), node)
+        late.introduce(meta.info_hash, Reserved.ours(), PeerId.new(world.dice))
+        await late.dropped(1)
+        (swarm,) = node._machinery.magnets.swarms.values()  # type: ignore[union-attr]
+        swarm.finding.add(Address(host.name, 46881))
+        began = world.loop.now
+        giver = await Stranger.receive(world, host, meta.info_hash)
+        assert 29 < world.loop.now - began < 35
+        assert any(stranger.over for stranger in useless)
+        give(giver, len(info_of(meta)), pieces(info_of(meta)))
+        await adding
 
     simulate(tmp_path, story)
 
