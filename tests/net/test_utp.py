@@ -16,7 +16,7 @@ from p2pswarm.net.stream import Stream
 from p2pswarm.net.utp import Utp
 from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.peer import HANDSHAKE
-from p2pswarm.wire.sniff import Guest
+from p2pswarm.wire.sniff import DatagramGuest, Guest, sniff_datagram
 from p2pswarm.wire.utp.packet import DATA, RESET, STATE, SYN, Packet, read
 from tests.support.loops import on_every_loop
 
@@ -261,6 +261,29 @@ async def test_a_reset_may_name_either_number() -> None:
                 stranger.says(Packet(RESET, 8 - offset, 1, 0, 0, 1, (answer.seq + 9) & 0xFFFF))
                 stranger.says(Packet(RESET, 8 - offset, 1, 0, 0, 1, (answer.seq - 1) & 0xFFFF))
                 assert isinstance(await talk.over.get(), ConnectionResetError)
+
+
+@on_every_loop
+async def test_what_looks_like_gnutellas_is_of_its_connection_all_the_same() -> None:
+    """A short packet whose ack fits to its length; it would look so each time that it is sent again."""
+    async with homes() as (home, _):
+        with Stranger(home) as stranger:
+            heard: list[bytes] = []
+            home.port.route_datagrams(DatagramGuest.GNUTELLA, lambda data, _: heard.append(data))
+            answer = await stranger.asks(Packet(SYN, 7, 1, 0, 9999, 0xFF, 0))
+            ours = (answer.seq - 1) & 0xFFFF
+            await stranger.asks(Packet(DATA, 8, 1, 0, 9999, 0x100, ours, HANDSHAKE))
+            talk = await home.guests.get()
+            await talk.hears(len(HANDSHAKE))
+            have = Packet(DATA, 8, 1, 0, 9999, 0x101, 0, bytes.fromhex("00000005 04 00000007"))
+            assert sniff_datagram(have._replace(ack=len(have.payload) - 3).pack()) is (
+                DatagramGuest.GNUTELLA
+            )
+            for transport in home.utp._connections.values():  # so that this ack can be true
+                transport.connection.sender.seq, transport.connection.sender.acked = 7, 6
+            answer = await stranger.asks(have._replace(ack=6))
+            assert answer.ack == 0x101
+            assert not heard
 
 
 @on_every_loop
