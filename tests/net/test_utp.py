@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from random import Random
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
+from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.lab.loop import VirtualLoop, play
 from p2pswarm.net import utp as room
@@ -299,6 +301,40 @@ async def test_a_flood_of_syns_leaves_little() -> None:
 
 
 # In virtual time
+
+junk = st.binary(max_size=60) | st.builds(
+    lambda kind, version, extension, number, rest: (
+        bytes((kind << 4 | version, extension)) + number.to_bytes(2, "big") + rest
+    ),
+    st.integers(0, 15),
+    st.sampled_from((1, 1, 1, 0)),
+    st.sampled_from((0, 0, 1, 3)),
+    st.integers(6, 9),
+    st.binary(min_size=16, max_size=60),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(junk, max_size=30))
+def test_who_has_proved_nothing_gets_no_more_than_it_sent(datagrams: list[bytes]) -> None:
+    async def story(loop: VirtualLoop) -> None:
+        sent: list[bytes] = []
+
+        def knock() -> Stream:
+            raise AssertionError("nobody can guess so well")
+
+        utp = Utp(lambda row, _: sent.extend(row), knock, Random(1))
+        for data in datagrams:
+            before = len(sent)
+            try:
+                if not utp.take(data, Address("10.0.0.9", 9)):
+                    utp.got(data, Address("10.0.0.9", 9))
+            except RemoteProtocolError:
+                assert len(sent) == before
+            assert sum(map(len, sent[before:])) <= len(data)
+        utp.close()
+
+    play(story)
 
 
 def hosts(loop: VirtualLoop, loss: float = 0.0) -> tuple[Home, Home]:
