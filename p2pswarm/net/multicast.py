@@ -8,9 +8,9 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import ifaddr
 from typing_extensions import override
@@ -20,6 +20,8 @@ from p2pswarm.formats.ids import Address
 __all__ = ["Interface", "Multicast", "interfaces"]
 
 log = logging.getLogger(__name__)
+
+_Ip = IPv4Address | IPv6Address
 
 # Linux gives a socket what any socket of the machine joined, unless told otherwise; Python has no names.
 _IP_MULTICAST_ALL = 49
@@ -37,23 +39,28 @@ class Interface:
 def interfaces(hosts: Sequence[str]) -> list[Interface]:
     """Of these local addresses, of which `0.0.0.0` and `::` mean all; one address each for an interface and
     family. The loopback is used only where there is nothing else."""
-    wanted = [ip for ip in (Address(host, 1).ip for host in hosts) if ip is not None]
     found: dict[tuple[int, int], Interface] = {}
-    for adapter in ifaddr.get_adapters():
-        for each in adapter.ips:
-            host = each.ip if isinstance(each.ip, str) else each.ip[0]
-            ip = Address(host, 1).ip
-            if ip is None or ip.is_link_local or adapter.index is None:
-                continue
-            if ip in wanted or any(w.is_unspecified and w.version == ip.version for w in wanted):
-                found.setdefault((ip.version, adapter.index), Interface(host, adapter.index))
-    outside = [each for each in found.values() if not _is_loopback(each)]
+    for wish in (ip for ip in (Address(host, 1).ip for host in hosts) if ip is not None):
+        for ip, index in _ours():
+            if ip.version == wish.version and _is_of(ip, wish):
+                host = ip if wish.is_unspecified else wish
+                found.setdefault((ip.version, index), Interface(str(host), index))
+    outside = [each for each in found.values() if not ip_address(each.host).is_loopback]
     return outside or list(found.values())
 
 
-def _is_loopback(interface: Interface) -> bool:
-    ip = Address(interface.host, 1).ip
-    return ip is not None and ip.is_loopback
+def _is_of(ip: _Ip, wish: _Ip) -> bool:
+    """Of all addresses that begin with 127 the loopback lists but one."""
+    return wish.is_unspecified or ip == wish or (ip.is_loopback and wish.is_loopback)
+
+
+def _ours() -> Iterator[tuple[_Ip, int]]:
+    """Every address of ours, and the number of its interface."""
+    for adapter in ifaddr.get_adapters():
+        for each in adapter.ips:
+            ip = Address(each.ip if isinstance(each.ip, str) else each.ip[0], 1).ip
+            if ip is not None and not ip.is_link_local and adapter.index is not None:
+                yield ip, adapter.index
 
 
 class Multicast(asyncio.DatagramProtocol):

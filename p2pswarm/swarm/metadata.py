@@ -20,12 +20,13 @@ from p2pswarm.errors import HostError, P2PSwarmError, RemoteProtocolError
 from p2pswarm.formats.ids import Address, InfoHash, PieceIndex
 from p2pswarm.swarm.assembly import Assembly
 from p2pswarm.swarm.dialer import Surroundings
-from p2pswarm.swarm.extensions import Extensions
+from p2pswarm.swarm.extensions import Extensions, Talker
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
 from p2pswarm.swarm.heard import MOST_PIECES, Heard
 from p2pswarm.swarm.status import MetadataStatus
 from p2pswarm.wire.extension.handshake import ExtendedHandshake
+from p2pswarm.wire.extension.holepunch import Holepunch
 from p2pswarm.wire.extension.metadata import (
     MetadataPiece,
     MetadataReject,
@@ -178,7 +179,9 @@ class MetadataSwarm:
         self.up = node.up
         self.info: memoryview | None = None  # for others, who have to wait for the torrent
         self.offered = OFFERED if node.pex else OFFERED - {PEX}
+        self.hides = node.encryption != "off"
         self.upload_only = False
+        self.hides = node.encryption != "off"
         self._name = name
         self._node = node
         self._loop = asyncio.get_running_loop()
@@ -222,8 +225,14 @@ class MetadataSwarm:
         """Who can be told of is told of by the torrent."""
         return {}
 
+    def hole_punched(self, peer: Talker, message: Holepunch) -> None:
+        """Nobody was offered to say this."""
+
     def seen_as(self, voter: Address, ip: bytes) -> None:
         self._node.ranking.seen_as(voter, ip)
+
+    def hole_punched(self, peer: Talker, message: Holepunch) -> None:
+        """Whom we cannot dial can wait until there is something to fetch; a magnet does not offer it."""
 
     # The end, one way or the other
 

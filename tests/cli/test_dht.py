@@ -12,7 +12,9 @@ import pytest
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.magnet import Magnet
 from tests.cli.conftest import Command, Ran
+from tests.support.foreign import until
 from tests.support.foreign_dht import LibtorrentDht, libtorrent
+from tests.support.processes import program
 
 NOWHERE = "127.0.0.1:1"
 SWARM = InfoHash(b"\x12" * 20)
@@ -83,13 +85,32 @@ def test_peers_are_found_and_counted(dht: Callable[..., Ran], node: LibtorrentDh
 def test_the_table_is_shown_and_remembered(
     dht: Callable[..., Ran], command: Command, node: LibtorrentDht
 ) -> None:
-    ran = dht("show")
+    ran = dht()
     own, address = ran.out.rstrip("\n").split("\t")
     assert (len(own), address) == (40, str(node.address))
     assert ran.err == "p2pswarm: ipv4: 1 node\n"
     again = command("dht", "show", *HERE, "--dht-bootstrap", NOWHERE, "--json")
     assert again.code == 0, again.err
     assert (result(again)["id"], result(again)["port"]) == (own, node.address.port)
+
+
+def test_a_node_of_ours_keeps_items_and_names_who_announced(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "data").write_bytes(b"x" * 20_000)
+    torrent = tmp_path / "data.torrent"
+    assert command("create", tmp_path / "data", "-o", torrent).code == 0
+    seed = ("seed", torrent, "--data", tmp_path / "data", "--dht", "--json", *HERE)
+    with program(tmp_path / "first", *seed, "--dht-bootstrap", NOWHERE) as first:
+        there = f"127.0.0.1:{first.wait_for('listening')['port']}"
+        dht = partial(command, "dht", *HERE, "--dht-bootstrap", there)
+        target = dht("put", "kept").out.strip()
+        assert dht("get", target).out == "kept\n"
+        with program(tmp_path / "second", *seed, "--dht-bootstrap", there) as second:
+            port = second.wait_for("listening")["port"]
+            until(lambda: bool(dht("sample").out), "the second announces itself")
+            info_hash = dht("sample").out.strip()
+            assert f"127.0.0.1:{port}\n" in dht("peers", info_hash).out
 
 
 def test_nobody_has_it(dht: Callable[..., Ran]) -> None:

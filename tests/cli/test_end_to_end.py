@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from tests.cli.conftest import Command
 from tests.support.processes import ROOT, Program, program
@@ -126,6 +127,9 @@ def test_share_prints_the_line_that_the_other_side_types(data: Path, tmp_path: P
         with urlopen(line[2]) as answer:
             ((by_http,), (by_udp,)) = Metainfo.from_bytes(answer.read()).trackers
         assert by_udp == by_http.replace("http://127.0.0.1:", "udp://127.0.0.1:")
+        link = Magnet.parse(sharing.wait_for_line(2))
+        assert [peer.host for peer in link.peers] == ["127.0.0.1"]
+        assert link.trackers
         with getting(tmp_path, line[2], "--bind", "127.0.0.1") as get:
             assert get.wait() == 0
         assert stopped_in_time(sharing, signal.SIGTERM) == 0

@@ -165,6 +165,7 @@ def test_a_thousand_torrents_are_not_said_all_at_once() -> None:
 
 def test_interfaces_are_those_that_are_bound() -> None:
     assert interfaces(["127.0.0.1"]) == [Interface("127.0.0.1", 1)]
+    assert interfaces(["127.0.0.7"]) == [Interface("127.0.0.7", 1)]
     assert interfaces(["192.0.2.77", "host.example"]) == []
     everywhere = interfaces(["0.0.0.0", "::"])
     assert everywhere

@@ -55,6 +55,7 @@ class Lab:
         self._network = network
         self._tracked = True
         self._numbers = count(2)
+        self._addresses: dict[str, str] = {}
         self.announce = tracker.wait_for_line()
 
     def share(
@@ -103,13 +104,18 @@ class Lab:
         """Where a peer of this name saves."""
         return self.home / name / "saved"
 
-    def new_address(self) -> str:
-        return f"{self._network}{next(self._numbers)}"
+    def new_address(self, name: str = "") -> str:
+        self._addresses[name] = f"{self._network}{next(self._numbers)}"
+        return self._addresses[name]
+
+    def address_of(self, name: str) -> str:
+        """Of one of ours."""
+        return self._addresses[name]
 
     @contextmanager
     def seed(self, *options: object, name: str = "seed") -> Iterator[Program]:
         """Our seed, known to the tracker if there is one."""
-        place = ("--bind", self.new_address(), "--port", 0, "--json")
+        place = ("--bind", self.new_address(name), "--port", 0, "--json")
         arguments = ("seed", self.torrent, "--data", self.source, *place, *options)
         with program(self.home / name, *arguments) as running:
             running.wait_for("tracker_replied" if self._tracked else "listening")
@@ -119,7 +125,7 @@ class Lab:
     @contextmanager
     def get(self, *options: object, name: str = "get", source: object = None) -> Iterator[Program]:
         """Of the torrent, or of a `source` that says less."""
-        place = ("--bind", self.new_address(), "--port", 0, "--json")
+        place = ("--bind", self.new_address(name), "--port", 0, "--json")
         arguments = ("get", source or self.torrent, "-o", self.folder(name), *place, *options)
         with program(self.home / name, *arguments) as running:
             yield running

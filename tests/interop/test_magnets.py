@@ -9,26 +9,29 @@ from tests.support.foreign import aria2, libtorrent, transmission, until
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
 ALL = pytest.mark.parametrize("client", [libtorrent, aria2, transmission])
-# 15 000 pieces: metadata of 300 000 bytes, which goes from peer to peer in 19 parts.
-MANY_PIECES = {"large": bytes(range(256)) * (15_000 * 64)}
+# Encryption is not what this is about, and Debian's Transmission 3.00 closes in the middle of it.
+PLAIN = ("--encryption", "off")
+# 2000 pieces: metadata of 40 000 bytes, which goes from peer to peer in three parts.
+MANY_PIECES = {"large": bytes(range(256)) * (2000 * 64)}
 
 
 @part("magnet links and ut_metadata", GIVES)
 @ALL
 def test_gives_its_metadata_to_our_get(client: StartClient, lab: Lab) -> None:
     lab.share(ODD_FILES)
-    with lab.foreign_seed(client), lab.get(source=lab.link) as get:
+    with lab.foreign_seed(client), lab.get(*PLAIN, source=lab.link) as get:
         assert get.wait(60) == 0, get.stderr
     assert lab.fetched("get") == ODD_FILES
 
 
 @part("magnet links and ut_metadata", TAKES)
-@ALL
+@pytest.mark.parametrize("client", [libtorrent, transmission])
 def test_takes_the_metadata_of_our_seed_which_dials_it(client: StartClient, lab: Lab) -> None:
+    """aria2 with a link alone tells the tracker that it is a seed, and so is told of none."""
     lab.share(ODD_FILES)
     with lab.foreign_get(client, lab.link) as peer:
         until(lambda: lab.counts().incomplete == 1, "the client announces")
-        with lab.seed():
+        with lab.seed(*PLAIN):
             until(peer.is_complete, "the download", 40)
     assert lab.fetched(client.__name__) == kept_by(client, ODD_FILES)
 

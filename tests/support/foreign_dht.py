@@ -116,17 +116,10 @@ class LibtorrentDht:
     def announce(self, info_hash: bytes, port: int) -> None:
         self._session.dht_announce(lt.sha1_hash(info_hash), port, 0)
 
-<<<<<<< HEAD
     def peers(self, info_hash: bytes) -> set[Address]:
         """What one node answers it, of those that know any."""
         self._session.dht_get_peers(lt.sha1_hash(info_hash))
         alert = self.wait_for(lt.dht_get_peers_reply_alert)
-=======
-    async def peers(self, info_hash: bytes) -> set[Address]:
-        """What one node answers it, of those that know any."""
-        self._session.dht_get_peers(lt.sha1_hash(info_hash))
-        alert = await asyncio.to_thread(self.wait_for, lt.dht_get_peers_reply_alert)
->>>>>>> main
         return {Address(*each) for each in alert.peers()}
 
     def sample(self, of: Address) -> tuple[list[bytes], int, int]:
