@@ -102,5 +102,10 @@ class Discovery:
             others.append(DhtSource(self.dht, info_hash, self._listens_on))
         return tuple(others)
 
+    def meet(self, address: Address) -> None:
+        """A peer is a node of the DHT, too."""
+        if self.dht is not None:
+            self.dht.ping(address)
+
     def _listens_on(self) -> int:
         return self._port.number
