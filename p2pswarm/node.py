@@ -335,6 +335,7 @@ class Node:
             torrents=lambda: len(self._torrents),
             ranking=Ranking(),
             pex=self.settings.pex,
+            dht=discovery.named if self.settings.dht else None,
         )
 
     def _dials(self) -> Sequence[Dial]:
