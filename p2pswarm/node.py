@@ -341,7 +341,7 @@ class Node:
             torrents=lambda: len(self._torrents),
             ranking=Ranking(),
             pex=self.settings.pex,
-            dht=discovery.meet if self.settings.dht else None,
+            dht=discovery.named if self.settings.dht else None,
         )
 
     def _dials(self) -> Sequence[Dial]:
