@@ -179,6 +179,7 @@ class MetadataSwarm:
         self.up = node.up
         self.info: memoryview | None = None  # for others, who have to wait for the torrent
         self.offered = OFFERED if node.pex else OFFERED - {PEX}
+        self.hides = node.encryption != "off"
         self.upload_only = False
         self.hides = node.encryption != "off"
         self._name = name
