@@ -5,7 +5,7 @@ what they share is made here, once, and ends here.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from p2pswarm.discovery.late import LateFetch
 from p2pswarm.discovery.source import PeerSource
 from p2pswarm.discovery.trackers import Trackers
 from p2pswarm.discovery.udp_trackers import UdpTrackers
-from p2pswarm.formats.ids import InfoHash, PeerId
+from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.net.binding import bound_addresses
 from p2pswarm.net.port import Port
 from p2pswarm.wire.sniff import DatagramGuest
@@ -53,9 +53,10 @@ class Discovery:
             from p2pswarm.discovery.lsd import Lsd
             from p2pswarm.net.multicast import interfaces
 
-            self._lsd = Lsd(self._listens_on, self._dice)
+            here = self._port
+            self._lsd = Lsd(self._listens_on, lambda: interfaces(here.hosts), self._dice)
             self._parts.callback(self._lsd.close)
-            await self._lsd.open(interfaces(self._port.hosts))
+            await self._lsd.look_round()
         if settings.dht:
             from p2pswarm.discovery.dht.living import living
 
@@ -67,8 +68,13 @@ class Discovery:
         await self._parts.aclose()
         await self.fetch.aclose()
 
-    def trackers(self, tiers: Sequence[Sequence[str]], info_hash: InfoHash) -> Trackers:
-        """Those of one torrent."""
+    def trackers(
+        self,
+        tiers: Sequence[Sequence[str]],
+        info_hash: InfoHash,
+        seen_as: Callable[[Address, bytes], None],
+    ) -> Trackers:
+        """Those of one torrent; `seen_as` hears where they say we are."""
         return Trackers(
             tiers,
             info_hash,
@@ -80,6 +86,7 @@ class Discovery:
             dice=self._dice,
             clock=self._clock,
             key=self._key,
+            seen_as=seen_as,
         )
 
     def others(self, info_hash: InfoHash) -> tuple[PeerSource, ...]:

@@ -261,7 +261,8 @@ class Node:
 
     def _finding(self, info_hash: InfoHash, tiers: Tiers, *, private: bool = False) -> Finding:
         ours = self._working()
-        trackers = ours.discovery.trackers(tiers, info_hash)
+        seen_as = ours.surroundings.ranking.seen_as
+        trackers = ours.discovery.trackers(tiers, info_hash, seen_as)
         others = () if private else ours.discovery.others(info_hash)
         return Finding(info_hash, ours.surroundings, trackers, others)
 

@@ -33,7 +33,11 @@ __all__ = ["DhtArgument", "dht"]
 
 DhtArgument = Annotated[
     list[str],
-    Argument("WHAT", "show; peers INFOHASH or MAGNET; get TARGET or KEY; put TEXT; sample"),
+    Argument(
+        "WHAT",
+        "show (if nothing is said); peers INFOHASH or MAGNET; get TARGET or KEY; put TEXT; sample",
+        required=False,
+    ),
 ]
 
 _NOBODY = "no node of the DHT answers; --dht-bootstrap HOST:PORT names one to begin with"
@@ -44,7 +48,7 @@ Act = Callable[["Dht", Report], Coroutine[Any, Any, None]]
 def dht(what: DhtArgument, publishing: Publishing, settings: Settings, progress: Progress) -> Exit:
     """Look into the DHT, where nodes find peers without a tracker, and get and put small items there.
 
-    show tells how many nodes we know, peers finds those of a torrent. get and put are about items: texts of
+    show lists the nodes that we know, peers finds those of a torrent. get and put are about items: texts of
     up to about 1000 bytes that other nodes keep for two hours. An item put with --key can be changed by
     whoever has that file, and is got by the public key, which put prints. sample asks nodes which torrents
     they know.
@@ -72,7 +76,7 @@ def _knows_somebody(dht: "Dht") -> bool:
 def _act(what: Sequence[str], publishing: Publishing) -> Act:
     """What to do, with all that was typed read already. Raises UsageError, FormatError, OSError."""
     match what:
-        case ["show"]:
+        case [] | ["show"]:
             return _show
         case ["peers", name]:
             return partial(_peers, _info_hash(name))

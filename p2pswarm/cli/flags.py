@@ -64,7 +64,7 @@ def as_command(command: Callable[..., Exit], example: str = "") -> click.Command
         click.Argument(
             [name],
             nargs=-1 if get_origin(kind) is list else 1,
-            required=True,
+            required=told.required,
             metavar=told.metavar,
             help=told.help,
         )

@@ -62,6 +62,7 @@ class Argument(NamedTuple):
 
     metavar: str
     help: str
+    required: bool = True
 
 
 TorrentArgument = Annotated[Path, Argument("TORRENT", "a .torrent file")]

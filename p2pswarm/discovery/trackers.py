@@ -180,8 +180,9 @@ class Trackers:
     """The trackers of one torrent as a source of peers.
 
     `key`, 32 bits, proves to a tracker that we are still we when our address changes: one for the whole
-    session. `port` is asked before each announce, `told` hears of every answer and every failure, and
-    `seen_as` of each address that a tracker (its host) says is ours (BEP 24).
+    session. `port` is asked before each announce, `told` hears of every answer and every failure.
+    `seen_as` hears which address is said to be ours (BEP 24), as a vote: the trackers of a torrent have one
+    together, because one person may have written all their names.
     """
 
     def __init__(
@@ -199,7 +200,7 @@ class Trackers:
         key: int | None = None,
         numwant: int = NUMWANT,
         told: Callable[[str, Reply | TrackerError], None] | None = None,
-        seen_as: Callable[[str, str], None] | None = None,
+        seen_as: Callable[[Address, bytes], None] | None = None,
     ) -> None:
         self._info_hash, self._me, self._port = info_hash, me, port
         self._fetch, self._udp, self._families = fetch, udp, families
@@ -234,6 +235,12 @@ class Trackers:
     def completed(self) -> None:
         """Nothing is left: tell the trackers now."""
         self._wake()
+
+    def never_lacked(self) -> None:
+        """What a magnet said was left turned out to be here already: nobody completes anything by that."""
+        for tracker in self._all:
+            if tracker.left is not None:
+                tracker.left = 0
 
     async def leave(self) -> None:
         """Say `stopped` to every tracker that may know us: best effort, two seconds in all."""
@@ -304,12 +311,10 @@ class Trackers:
         finally:
             tracker.busy = False
         reply = together(replies)
-        others = self._others(replies)
+        others = {address for each in replies for address in self._others(each)}
         tracker.succeeded(reply, len(others), progress.left, self._clock())
         _log.debug("%r named %d peers", tracker, len(others))
         self._tell(tracker, reply)
-        for address in others:
-            self._found(address)
         return True
 
     async def _announce(self, tracker: _Tracker, progress: Progress, event: Event) -> list[Reply]:
@@ -334,11 +339,16 @@ class Trackers:
     async def _ask_over(
         self, family: AddressFamily, tracker: _Tracker, question: Announce, seconds: float
     ) -> Reply:
+        """Whom it names is handed on at once: the other family may take longer."""
         if tracker.udp and self._udp is not None:
-            return await self._udp.announce(tracker.url, question, seconds, family)
-        reply = Reply.decode(await self._fetch(question.url(tracker.url), seconds, family))
+            reply = await self._udp.announce(tracker.url, question, seconds, family)
+        else:
+            reply = Reply.decode(await self._fetch(question.url(tracker.url), seconds, family))
         if reply.external_ip and self._seen_as is not None:
-            self._seen_as(tracker.host or "", str(ip_address(reply.external_ip)))
+            self._seen_as(Address(self._info_hash.hex(), 0), reply.external_ip)
+        if question.event is not Event.STOPPED:
+            for address in self._others(reply):
+                self._found(address)
         return reply
 
     async def _part(self, tracker: _Tracker) -> None:
@@ -348,14 +358,12 @@ class Trackers:
         except (TrackerError, FormatError) as error:
             _log.debug("%r did not hear our good-bye: %s", tracker, error)
 
-    def _others(self, replies: Sequence[Reply]) -> list[Address]:
+    def _others(self, reply: Reply) -> list[Address]:
         """The peers without ourselves, as far as the tracker says who we are."""
-        others = dict.fromkeys(address for reply in replies for address in reply.addresses())
-        for reply in replies:
-            if reply.external_ip:
-                myself = Address(str(ip_address(reply.external_ip)), self._port()).normal
-                others.pop(myself, None)
-        return list(others)
+        if not reply.external_ip:
+            return reply.addresses()
+        myself = Address(str(ip_address(reply.external_ip)), self._port()).normal
+        return [address for address in reply.addresses() if address != myself]
 
     def _tell(self, tracker: _Tracker, news: Reply | TrackerError) -> None:
         if self.told is not None:

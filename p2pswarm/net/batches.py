@@ -35,6 +35,8 @@ _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PROBE = 10, 23, 3
 _MOST_SEGMENTS = 64
 _MOST_TOGETHER = 65_000  # bytes
 _SIZE = struct.Struct("=H")
+_FITS = 1200  # bytes, through any interface
+_UNABLE = (errno.EIO, errno.EOPNOTSUPP, errno.ENOPROTOOPT)
 _FULL = (BlockingIOError, InterruptedError)
 
 
@@ -161,8 +163,9 @@ class BatchSocket:
         except _FULL:
             raise
         except OSError as error:
-            if error.errno != errno.EMSGSIZE:
-                self._segments = error.errno not in (errno.EINVAL, errno.EIO, errno.EOPNOTSUPP)
+            # Some kernels say EINVAL, not EMSGSIZE, of packets that the interface does not take.
+            if error.errno in _UNABLE or (error.errno == errno.EINVAL and len(row[0]) <= _FITS):
+                self._segments = False
             return False
         return True
 

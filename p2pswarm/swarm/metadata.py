@@ -181,6 +181,7 @@ class MetadataSwarm:
         self.offered = OFFERED if node.pex else OFFERED - {PEX}
         self.hides = node.encryption != "off"
         self.upload_only = False
+        self.hides = node.encryption != "off"
         self._name = name
         self._node = node
         self._loop = asyncio.get_running_loop()
@@ -224,11 +225,11 @@ class MetadataSwarm:
         """Who can be told of is told of by the torrent."""
         return {}
 
+    def hole_punched(self, peer: Talker, message: Holepunch) -> None:
+        """Nobody was offered to say this."""
+
     def seen_as(self, voter: Address, ip: bytes) -> None:
         self._node.ranking.seen_as(voter, ip)
-
-    def hole_punched(self, peer: Talker, message: Holepunch) -> None:
-        """Whom we cannot dial can wait until there is something to fetch; a magnet does not offer it."""
 
     # The end, one way or the other
 

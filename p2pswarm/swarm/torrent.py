@@ -225,6 +225,8 @@ class Torrent:
             self.stop(error)
         else:
             self._alive = True
+            if self.picker.done:
+                self.trackers.never_lacked()
             self.disk_works()
             self.finding.begin(self, self._turn())
             self._tick()

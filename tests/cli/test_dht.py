@@ -85,7 +85,7 @@ def test_peers_are_found_and_counted(dht: Callable[..., Ran], node: LibtorrentDh
 def test_the_table_is_shown_and_remembered(
     dht: Callable[..., Ran], command: Command, node: LibtorrentDht
 ) -> None:
-    ran = dht("show")
+    ran = dht()
     own, address = ran.out.rstrip("\n").split("\t")
     assert (len(own), address) == (40, str(node.address))
     assert ran.err == "p2pswarm: ipv4: 1 node\n"

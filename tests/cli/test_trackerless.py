@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 
+from tests.support.foreign_dht import LibtorrentDht
 from tests.support.processes import Program, program
 
 MEGABYTES = int(os.environ.get("SWARM_MB", "4"))
@@ -43,7 +44,7 @@ class Swarm:
 
     @property
     def _common(self) -> tuple[str, ...]:
-        return ("--json", "--bind", "127.0.0.1", "--port", "0", "--no-dht", *self._settings)
+        return ("--json", "--bind", "127.0.0.1", "--port", "0", *self._settings)
 
     def listens(self, running: Program) -> str:
         """Where it does."""
@@ -62,7 +63,7 @@ def stack() -> Iterator[ExitStack]:
 
 
 def test_by_peer_exchange_alone(tmp_path: Path, stack: ExitStack) -> None:
-    swarm = Swarm(tmp_path, stack, "--no-lsd")
+    swarm = Swarm(tmp_path, stack, "--no-dht", "--no-lsd")
     seed = swarm.listens(swarm.seed())
     hub = swarm.get("hub", "--peer", seed, "--up-limit", TRICKLE)
     known = swarm.listens(hub)
@@ -70,6 +71,15 @@ def test_by_peer_exchange_alone(tmp_path: Path, stack: ExitStack) -> None:
 
 
 def test_by_local_discovery_alone(tmp_path: Path, stack: ExitStack) -> None:
-    swarm = Swarm(tmp_path, stack, "--no-pex", "--lsd")
+    swarm = Swarm(tmp_path, stack, "--no-dht", "--no-pex", "--lsd")
+    swarm.seed()
+    swarm.all_have_it(*(swarm.get(name) for name in ("a", "b", "c", "d")))
+
+
+def test_by_the_distributed_table_alone(tmp_path: Path, stack: ExitStack) -> None:
+    """All know one node of it, which is libtorrent's and none of them."""
+    node = LibtorrentDht()
+    known = ("--dht", "--dht-bootstrap", str(node.address))
+    swarm = Swarm(tmp_path, stack, "--no-pex", "--no-lsd", *known)
     swarm.seed()
     swarm.all_have_it(*(swarm.get(name) for name in ("a", "b", "c", "d")))

@@ -191,6 +191,22 @@ def test_who_starts_complete_never_completes() -> None:
     assert world.events(GOOD) == ["started", "", "stopped"]
 
 
+def test_a_magnet_whose_data_is_here_never_completes() -> None:
+    world = World({GOOD: names(PEER)})
+
+    async def main() -> None:
+        trackers = world.trackers()
+
+        def know() -> None:
+            world.progress = replace(world.progress, left=0)
+            trackers.never_lacked()
+
+        await world.live(trackers, (10, know), (2000, nothing))
+
+    run(main())
+    assert world.events(GOOD) == ["started", "", "stopped"]
+
+
 def test_who_completes_before_the_tracker_answers_only_starts() -> None:
     world = World({GOOD: says(TrackerError("down"))})
 
@@ -678,6 +694,33 @@ class Dual:
         return found, run(main())
 
 
+def test_peers_do_not_wait_for_the_slower_family() -> None:
+    async def main() -> None:
+        found: list[tuple[float, Address]] = []
+        loop = asyncio.get_running_loop()
+
+        async def fetch(url: str, seconds: float, family: AddressFamily) -> bytes:
+            if family == AF_INET6:
+                await asyncio.sleep(20)
+            return BOTH[0].encode()
+
+        trackers = Trackers(
+            [[GOOD]], HASH, ME, lambda: 6881, fetch=fetch, dice=Random(1),
+            families=(AF_INET, AF_INET6), clock=loop.time,
+        )  # fmt: skip
+        async with asyncio.TaskGroup() as tasks:
+            progress = Progress(0, 0, 1)
+            tasks.create_task(
+                trackers.run(lambda: progress, lambda peer: found.append((loop.time(), peer)))
+            )
+            await asyncio.sleep(10)
+            assert found == [(0, PEER)]
+            assert trackers.status()[0].state == "working"
+            await trackers.leave()
+
+    run(main())
+
+
 V6_PEER = Address("2001:db8::1", 5)
 BOTH = (
     Reply(900, peers=compact(PEER), complete=1),
@@ -710,7 +753,8 @@ def test_what_trackers_say_our_addresses_are_is_handed_on() -> None:
     mine, mine6 = Address("9.8.7.6", 6881), Address("2001:db8::9", 6881)
     v4 = Reply(900, peers=compact(mine) + compact(PEER), external_ip=b"\x09\x08\x07\x06")
     v6 = Reply(900, peers6=compact(mine6), external_ip=compact(mine6)[:16])
-    seen: list[tuple[str, str]] = []
-    found, _ = Dual(v4, v6).live(GOOD, seen_as=lambda host, ours: seen.append((host, ours)))
-    assert seen[:2] == [("good", "9.8.7.6"), ("good", "2001:db8::9")]
+    seen: list[tuple[Address, bytes]] = []
+    found, _ = Dual(v4, v6).live(GOOD, seen_as=lambda voter, ours: seen.append((voter, ours)))
+    voter = Address(HASH.hex(), 0)
+    assert seen[:2] == [(voter, v4.external_ip), (voter, v6.external_ip)]
     assert found == [PEER]

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from p2pswarm.discovery.names import Names
-from p2pswarm.discovery.trackers import scrape
+from p2pswarm.discovery.source import Progress
+from p2pswarm.discovery.trackers import Trackers, scrape
 from p2pswarm.discovery.udp_trackers import PATIENCE, UdpTrackers
 from p2pswarm.errors import FormatError, TrackerError
 from p2pswarm.formats.ids import Address, InfoHash, PeerId, compact
@@ -344,5 +345,66 @@ def test_connection_ids_cost_bounded_memory() -> None:
         for number in range(1100):
             await world.announce(url=f"udp://192.0.2.1:{6000 + number}")
         assert len(world.client._ids) <= 1000
+
+    live(story)
+
+
+LIES: dict[str, Callable[[Question], bytes | None]] = {
+    "silence": lambda asked: None,
+    "silence after the connection id": lambda asked: (
+        connected(asked.transaction, 77) if asked.action == Action.CONNECT else None
+    ),
+    "an error": lambda asked: refused(asked.transaction, "go away", 99),
+    "an error without words": lambda asked: refused(asked.transaction, "", 99),
+    "an error that is no text": lambda asked: (
+        refused(asked.transaction, "", 9) + b"\xff\0\x1b" * 999
+    ),
+    "always a connection id": lambda asked: connected(asked.transaction, 77),
+    "always peers": lambda asked: announced(asked.transaction, Reply(peers=bytes(range(6))), 6),
+    "always sizes": lambda asked: scraped(asked.transaction, [Counts(1, 2, 3)]),
+    "another transaction": lambda asked: connected(asked.transaction ^ 1, 77),
+    "nothing": lambda asked: b"",
+    "half a head": lambda asked: connected(asked.transaction, 77)[:7],
+    "a head": lambda asked: connected(asked.transaction, 77)[:8],
+    "an unknown kind": lambda asked: b"\0\0\0\7" + connected(asked.transaction, 77)[4:],
+    "its own question": lambda asked: asked.data,
+    "HTTP": lambda asked: b"HTTP/1.1 200 OK\r\n\r\nd8:intervali1800ee",
+    "an interval of nothing": lambda asked: then(asked, Reply(0, peers=compact(PEER))),
+    "an interval of for ever": lambda asked: then(asked, Reply(2**32 - 1)),
+    "nowhere": lambda asked: then(asked, Reply(peers=bytes(6) + b"\xe0\0\0\1\0\1" + b"\xff" * 6)),
+    "more than it may": lambda asked: then(asked, Reply(peers=b"\x01\2\3\4\0\1" * 10_000)),
+    "a part of a peer": lambda asked: then(asked, Reply(peers=b"\1\2\3\4\5")),
+}
+
+
+def then(asked: Question, reply: Reply) -> bytes:
+    if asked.action == Action.CONNECT:
+        return connected(asked.transaction, 77)
+    return announced(asked.transaction, reply, 6)
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_beside_one_that_lies_the_good_one_is_found_and_nobody_is_hammered(lie: str) -> None:
+    found: list[Address] = []
+
+    async def good(url: str, seconds: float, family: AddressFamily) -> bytes:
+        return Reply(1800, peers=compact(PEER)).encode()
+
+    async def story() -> None:
+        world = World()
+        world.answer = lambda question, address: LIES[lie](question)  # type: ignore[method-assign]
+        trackers = Trackers(
+            [[URL], ["http://good/announce"]], ASKED.info_hash, ASKED.peer_id, lambda: 6881,
+            fetch=good, udp=world.client, families=(AF_INET,), dice=Random(1),
+            clock=asyncio.get_running_loop().time,
+        )  # fmt: skip
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(trackers.run(lambda: Progress(0, 0, 1), found.append))
+            await asyncio.sleep(3600)
+            await trackers.leave()
+        assert PEER in found
+        assert all(address.dialable for address in found)
+        assert len(world.sent) < 130
+        assert not world.client._waiting
 
     live(story)

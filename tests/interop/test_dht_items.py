@@ -14,6 +14,7 @@ from p2pswarm.wire.krpc import NodeId
 from tests.interop.table import GIVES, TAKES, part
 from tests.support.foreign_dht import StartDht, libtorrent, ours
 
+HOSTS = pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 WITH = pytest.mark.parametrize("client", [libtorrent])
 KEY, SALT = SigningKey(b"\7" * 32), b"salt"
 VALUE = {b"list": [1, b"two"], b"number": -3}
@@ -22,8 +23,9 @@ SWARM = InfoHash(b"\x12" * 20)
 
 @part("DHT items (BEP 44)", GIVES)
 @WITH
-async def test_what_it_puts_is_got(client: StartDht) -> None:
-    async with ours() as here:
+@HOSTS
+async def test_what_it_puts_is_got(client: StartDht, host: str) -> None:
+    async with ours(host) as here:
         there = await asyncio.to_thread(client, here.address)
         here.dht.ping(there.address)
         target = await asyncio.to_thread(there.put, VALUE)
@@ -39,12 +41,13 @@ async def test_what_it_puts_is_got(client: StartDht) -> None:
 
 @part("DHT items (BEP 44)", TAKES)
 @WITH
-async def test_what_we_put_it_gets(client: StartDht) -> None:
+@HOSTS
+async def test_what_we_put_it_gets(client: StartDht, host: str) -> None:
     def next_one(newest: Item | None) -> Item:
         number = newest.sequence if isinstance(newest, MutableItem) else 0
         return MutableItem.signed(KEY, VALUE, number + 1, SALT)
 
-    async with ours() as here:
+    async with ours(host) as here:
         there = await asyncio.to_thread(client, here.address)
         here.dht.ping(there.address)
         item = ImmutableItem.of(VALUE)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 from urllib.error import HTTPError
 
@@ -252,15 +253,15 @@ def transmission(
 def opentracker(home: Path, info_hash: bytes, host: str) -> Iterator[str]:
     """Where it can be asked by UDP. It serves one info-hash, as Debian's build needs a list of them."""
     _require(shutil.which("opentracker") is not None, "opentracker")
-    home.mkdir(parents=True)
-    (home / "list").write_text(f"{info_hash.hex()}\n")
-    for folder in (home, *home.parents[:3]):  # it gives up root's rights before it reads the list
-        folder.chmod(0o755)
     port = free_port(host)
-    place = ("-i", host, "-p", port, "-P", port, "-w", home / "list", "-d", "/")
-    with _process(home, "opentracker", *place):
-        until(lambda: _accepts(host, port), "opentracker listens")
-        yield f"udp://{host}:{port}/announce"
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # it gives up root's rights before it reads the list
+        served = Path(folder, "list")
+        served.write_text(f"{info_hash.hex()}\n")
+        place = ("-i", host, "-p", port, "-P", port, "-w", served, "-d", "/")
+        with _process(home, "opentracker", *place):
+            until(lambda: _accepts(host, port), "opentracker listens")
+            yield f"udp://{host}:{port}/announce"
 
 
 def _accepts(host: str, port: int) -> bool:

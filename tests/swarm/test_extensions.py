@@ -178,6 +178,20 @@ def test_numbers_that_nobody_offered_are_ignored(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+@pytest.mark.parametrize("name", NUMBERS)
+def test_junk_under_our_numbers_ends_the_connection_and_nothing_else(
+    tmp_path: Path, name: str
+) -> None:
+    async def story(scene: Scene) -> None:
+        for junk in (b"", b"\xff" * 7, b"d", b"i5e", b"x" * 60_000):
+            stranger = await scene.meet()
+            say(stranger, name, junk)
+            await stranger.dropped()
+        assert scene.torrent.state == Seeding()
+
+    play(tmp_path, story)
+
+
 # The DHT
 
 

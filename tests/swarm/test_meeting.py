@@ -1,15 +1,12 @@
 """Hole punching: as the third, as one of the two, and all three together behind NATs of a virtual network."""
 
-from dataclasses import replace
 from pathlib import Path
-from random import Random
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.node import Node
 from p2pswarm.swarm.events import Seeding
 from p2pswarm.swarm.meeting import Meetings
 from p2pswarm.wire.extension.holepunch import Holepunch, HolepunchError, HolepunchKind
@@ -158,23 +155,12 @@ def put_behind_nat(world: World, host: Host) -> None:
     )
 
 
-async def node_with_utp(world: World, host: Host) -> Node:
-    node = await world.node(host)
-    node._port.speak_utp(Random(host.name))
-    await node._port.open_datagrams()
-    surroundings = replace(
-        node._working().surroundings, dials=(node._port.dial, node._port.dial_utp)
-    )
-    node._machinery = replace(node._working(), surroundings=surroundings)
-    return node
-
-
 @pytest.mark.sim
 @pytest.mark.parametrize("punch", [True, False])
 def test_two_behind_nats_meet_with_the_help_of_a_third(tmp_path: Path, *, punch: bool) -> None:
     async def story(world: World) -> None:
         hosts = [world.host(up=20_000, delay=delay) for delay in (0.01, 0.02, 0.03)]
-        seed, third, downloader = [await node_with_utp(world, host) for host in hosts]
+        seed, third, downloader = [await world.node(host) for host in hosts]
         meta, folder = world.content(3_000_000, 1 << 16)
         here = await third.add(meta, save_to=tmp_path / "third")
         here.offered -= set() if punch else {HOLEPUNCH}

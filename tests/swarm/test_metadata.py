@@ -9,21 +9,32 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2pswarm.errors import FormatError, HostError
-from p2pswarm.formats.ids import Address
+from p2pswarm.formats.ids import Address, PeerId, PieceIndex
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo, build
 from p2pswarm.node import Node
 from p2pswarm.wire.extension.handshake import ExtendedHandshake
+from p2pswarm.wire.extension.metadata import (
+    MetadataPiece,
+    MetadataReject,
+    MetadataRequest,
+    read_metadata,
+)
+from p2pswarm.wire.extension.numbers import METADATA, NUMBERS
 from p2pswarm.wire.peer import (
+    AllowedFast,
     BitfieldMessage,
     Extended,
+    Have,
     HaveAll,
     HaveNone,
     Interested,
     Request,
+    Reserved,
     Unchoke,
 )
-from tests.support.givers import give, info_of, introduce, pieces, refuse, wanted
+from tests.support.givers import THEIR_NUMBER, give, info_of, introduce, pieces, refuse, wanted
+from tests.support.singly import piece_head
 from tests.support.stranger import PLAIN, Stranger
 from tests.support.world import Host, World, simulate
 
@@ -245,6 +256,126 @@ def test_a_bitfield_of_another_size_ends_the_connection_when_it_can_be_seen(
         torrent = await adding
         await stranger.dropped()
         assert not torrent.peers
+
+    simulate(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        Request(PieceIndex(0), 0, 16384),
+        Have(PieceIndex(1 << 31)),
+        piece_head(0, 0, 5) + b"block",
+        BitfieldMessage(bytes(66_000)),
+        Extended(0, b"junk"),
+        Extended(NUMBERS[METADATA], b"junk"),
+        Extended(NUMBERS[METADATA], MetadataPiece(0, 5, b"words").encode()),
+        (70 << 10).to_bytes(4, "big"),
+    ],
+    ids=lambda words: str(words)[:30],
+)
+def test_what_no_honest_peer_says_to_a_magnet_ends_the_connection(
+    tmp_path: Path, words: object
+) -> None:
+    async def story(world: World) -> None:
+        meta, _ = world.content(PIECE, PIECE)
+        node = await world.node(world.host())
+        adding = seek(world, node, meta)
+        await world.until(lambda: node.status().magnets)
+        stranger = await Stranger.meet(world, world.host(), node, meta.info_hash)
+        await asyncio.sleep(1)
+        assert not stranger.over
+        stranger.send(words)
+        await stranger.dropped(1)
+        assert node._places.taken == 0
+        adding.cancel()
+
+    simulate(tmp_path, story)
+
+
+def test_strangers_that_say_anything_cost_their_connection_at_most(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, _ = world.content(PIECE, PIECE)
+        info = info_of(meta)
+        node = await world.node(world.host())
+        adding = seek(world, node, meta)
+        await world.until(lambda: node.status().magnets)
+        for _ in range(60):
+            stranger = await Stranger.meet(world, world.host(), node, meta.info_hash)
+            introduce(stranger, world.dice.choice([1, len(info), len(info) + 1, 20_000, None]))
+            for _ in range(20):
+                stranger.send(_anything(world, len(info)))
+                await asyncio.sleep(0.01)
+        (swarm,) = node._machinery.magnets.swarms.values()  # type: ignore[union-attr]
+        assert len(swarm.peers) <= 60
+        for peer in swarm.peers.values():
+            assert len(peer.heard._have) <= 64 << 10
+        assert not adding.done()
+        honest = await Stranger.meet(world, world.host(), node, meta.info_hash)
+        give(honest, len(info), pieces(info))
+        torrent = await adding
+        assert torrent.metainfo.info_hash == meta.info_hash
+
+    simulate(tmp_path, story)
+
+
+def _anything(world: World, size: int) -> bytes:
+    dice = world.dice
+    number = PieceIndex(dice.choice([0, 1, 7, 1000, 1 << 20]))
+    said = MetadataPiece(dice.randrange(2), dice.choice([0, 1, size]), dice.randbytes(size))
+    return dice.choice(
+        [
+            HaveAll(),
+            HaveNone(),
+            Unchoke(),
+            Interested(),
+            Have(number),
+            AllowedFast(number),
+            BitfieldMessage(dice.randbytes(dice.randrange(9))),
+            Extended(NUMBERS[METADATA], said.encode()),
+            Extended(NUMBERS[METADATA], MetadataReject(0).encode()),
+            Extended(NUMBERS[METADATA], MetadataRequest(dice.randrange(3)).encode()),
+            Extended(dice.randrange(9), dice.randbytes(9)),
+        ]
+    ).encode()
+
+
+def test_requests_for_metadata_are_refused_while_there_is_none(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, _ = world.content(PIECE, PIECE)
+        node = await world.node(world.host())
+        adding = seek(world, node, meta)
+        await world.until(lambda: node.status().magnets)
+        stranger = await Stranger.meet(world, world.host(), node, meta.info_hash)
+        introduce(stranger)
+        stranger.send(Extended(NUMBERS[METADATA], MetadataRequest(0).encode()))
+        await stranger.until(lambda: len(stranger.all(Extended)) == 2)
+        said = stranger.all(Extended)[1]
+        assert (said.id, read_metadata(said.payload)) == (THEIR_NUMBER, MetadataReject(0))
+        adding.cancel()
+
+    simulate(tmp_path, story)
+
+
+def test_when_all_places_are_taken_those_without_metadata_make_room(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, _ = world.content(PIECE, PIECE)
+        host = world.host()
+        node = await world.node(world.host(), max_peers=2)
+        adding = seek(world, node, meta)
+        await world.until(lambda: node.status().magnets)
+        useless = [await Stranger.meet(world, world.host(), node, meta.info_hash) for _ in range(2)]
+        late = await Stranger.dial(world, world.host(), node)
+        late.introduce(meta.info_hash, Reserved.ours(), PeerId.new(world.dice))
+        await late.dropped(1)
+        (swarm,) = node._machinery.magnets.swarms.values()  # type: ignore[union-attr]
+        swarm.finding.add(Address(host.name, 46881))
+        began = world.loop.now
+        giver = await Stranger.receive(world, host, meta.info_hash)
+        assert 29 < world.loop.now - began < 35
+        assert any(stranger.over for stranger in useless)
+        give(giver, len(info_of(meta)), pieces(info_of(meta)))
+        await adding
 
     simulate(tmp_path, story)
 

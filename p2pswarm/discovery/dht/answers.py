@@ -15,7 +15,7 @@ from p2pswarm.discovery.dht.bloom import scraped
 from p2pswarm.discovery.dht.network import Network
 from p2pswarm.discovery.dht.store import PeerStore
 from p2pswarm.discovery.dht.tokens import Tokens
-from p2pswarm.formats.ids import Address
+from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.wire.krpc import (
     ANNOUNCE_PEER,
     FIND_NODE,
@@ -40,7 +40,7 @@ Handler = Callable[[Query, Address], Reply | Error]
 
 
 class Answers:
-    """`tokens` and `store` are the node's; `clock` tells the time."""
+    """`tokens` and `store` are the node's; `noted` hears of every peer that announces itself to us."""
 
     def __init__(
         self,
@@ -49,9 +49,10 @@ class Answers:
         store: PeerStore,
         dice: Random,
         clock: Callable[[], float],
+        noted: Callable[[InfoHash, Address], None],
     ) -> None:
         self._networks, self._tokens, self._store = networks, tokens, store
-        self._dice, self._clock = dice, clock
+        self._dice, self._clock, self._noted = dice, clock, noted
         self._handlers: dict[bytes, Handler] = {
             PING: lambda query, address: Reply(),
             FIND_NODE: self._find_node,
@@ -120,6 +121,7 @@ class Answers:
         if not peer.dialable:
             return _missing("port")
         self._store.add(query.info_hash, peer, now, seed=query.seed)
+        self._noted(query.info_hash, peer)
         return Reply()
 
 

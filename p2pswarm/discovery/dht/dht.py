@@ -101,7 +101,8 @@ class Dht:
         now = clock()
         self.tokens = Tokens(dice, now)
         self.store = PeerStore()
-        self._answers = Answers(self.networks, self.tokens, self.store, dice, clock)
+        self._answers = Answers(self.networks, self.tokens, self.store, dice, clock, self._noted)
+        self._swarms: dict[InfoHash, Callable[[Address], None]] = {}  # that we announce
         self._asking, self._later = Asking(dice, later), later
         self._turns = asyncio.Semaphore(_TURNS)
         self._visitors, self._outlet, self._reach = Visitors(), Outlet(now), Reach(now)
@@ -189,9 +190,11 @@ class Dht:
     ) -> int:
         """The same, and then we are one of them: how many nodes have noted it.
 
+        Whoever announces itself to us is found, too, until we `withdraw`: among a few nodes that may be all.
         A node of a thousand torrents would ask its neighbours as often at its start, and not be heard any
         more: so only two of them begin in a second.
         """
+        self._swarms[info_hash] = found
         await self._turns.acquire()
         self._later(_PACE, self._turns.release)
         near = await self._get_peers(info_hash, found, noseed=seed)
@@ -204,6 +207,15 @@ class Dht:
         )
         outcomes = await self.tell(near.holders, query)
         return sum(isinstance(each, Reply) for each in outcomes)
+
+    def withdraw(self, info_hash: InfoHash) -> None:
+        """Nobody has to be found any more. Other nodes forget us by themselves."""
+        self._swarms.pop(info_hash, None)
+
+    def _noted(self, info_hash: InfoHash, peer: Address) -> None:
+        found = self._swarms.get(info_hash)
+        if found is not None:
+            found(peer)
 
     async def _get_peers(
         self, info_hash: InfoHash, found: Callable[[Address], None], *, noseed: bool

@@ -104,17 +104,26 @@ class Lookup:
     @property
     def over(self) -> bool:
         """Nobody is left who could change the result; slow ones only count while there are too few."""
-        answered = slow = 0
+        answered, asked, slow = self._left()
+        return not asked and (answered == BUCKET or not slow)
+
+    @property
+    def stuck(self) -> bool:
+        """Some have answered, and only slow ones are left."""
+        answered, asked, slow = self._left()
+        return not asked and answered > 0 and slow > 0
+
+    def _left(self) -> tuple[int, int, int]:
+        """Of the nearest, until eight have answered: these, those asked or to be asked, and slow ones."""
+        answered = asked = slow = 0
         for each in self._candidates:
             if answered == BUCKET:
                 break
-            if each.state is _State.ASKED:
-                return False
-            if each.state is _State.FRESH and self.asked < _MOST_ASKED:
-                return False
             answered += each.state is _State.ANSWERED
+            asked += each.state is _State.ASKED
+            asked += each.state is _State.FRESH and self.asked < _MOST_ASKED
             slow += each.state is _State.SLOW
-        return answered == BUCKET or not slow
+        return answered, asked, slow
 
     @property
     def hops(self) -> int:

@@ -9,7 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from p2pswarm.discovery.dht.items import Item, ItemError, MutableItem, item_of, target_of
+from p2pswarm.discovery.dht.items import (
+    ImmutableItem,
+    Item,
+    ItemError,
+    MutableItem,
+    item_of,
+    target_of,
+)
 from p2pswarm.wire.krpc import GET, PUT, Contact, NodeId, Query, Reply
 
 if TYPE_CHECKING:
@@ -48,7 +55,12 @@ class _Newest:
 async def get(dht: "Dht", target: NodeId, salt: bytes = b"") -> Item | None:
     """The newest item at this place; a mutable one with this salt. None when nobody has it."""
     newest = _Newest(target, salt)
-    await dht.lookup(Query(method=GET, target=target), newest.heard)
+
+    def heard(contact: Contact, reply: Reply) -> bool:
+        newest.heard(contact, reply)
+        return isinstance(newest.item, ImmutableItem)  # nobody can have another one
+
+    await dht.lookup(Query(method=GET, target=target), heard)
     return newest.item
 
 

@@ -15,6 +15,7 @@ from p2pswarm.formats.ids import Address, InfoHash
 __all__ = ["DhtSource"]
 
 REGULAR = 900.0  # seconds; peers are kept for half an hour (BEP 5 and libtorrent)
+ALONE = 5.0  # seconds after which we try again when no node has noted us
 FIRST = 60.0  # seconds after which a torrent that is short of peers looks again
 
 
@@ -31,6 +32,8 @@ class _Announcing(Protocol):
         implied_port: bool,
     ) -> int: ...
 
+    def withdraw(self, info_hash: InfoHash) -> None: ...
+
 
 class DhtSource:
     """`listens_on` tells our port."""
@@ -43,16 +46,20 @@ class DhtSource:
         self._left = asyncio.Event()
 
     async def run(self, progress: Callable[[], Progress], found: Callable[[Address], None]) -> None:
-        pause = FIRST
+        pause, lonely = FIRST, ALONE
         while not self._left.is_set():
             self._short.clear()
-            await self._dht.announce(
+            noted = await self._dht.announce(
                 self._info_hash,
                 self._listens_on(),
                 found,
                 seed=progress().left == 0,
                 implied_port=True,  # behind a NAT nobody else knows our number (BEP 5)
             )
+            if not noted:
+                await self._unless(self._left, lonely)
+                lonely = min(2 * lonely, REGULAR)
+                continue
             await self._unless(self._left, pause)
             await self._unless(self._short, REGULAR - pause)
             pause = min(2 * pause, REGULAR)
@@ -62,6 +69,7 @@ class DhtSource:
 
     async def leave(self) -> None:
         """There is nobody to say good-bye to: nodes forget us in half an hour."""
+        self._dht.withdraw(self._info_hash)
         self._left.set()
         self._short.set()
 

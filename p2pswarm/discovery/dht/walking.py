@@ -17,8 +17,12 @@ from p2pswarm.wire.krpc import Contact, Family, Query, Reply
 __all__ = ["Ask", "Found", "Heard", "Holder", "LookupCost", "Walk"]
 
 Ask = Callable[[Contact, Query, Answered, Callable[[], None]], None]
-Heard = Callable[[Contact, Reply], None]
+Heard = Callable[[Contact, Reply], object]
+"""One reply. True: that was what was looked for, nobody else need be asked."""
 
+# Seconds for those that did not answer within one, when nobody else is left; libtorrent waits for fifteen,
+# which in a network of a few nodes is how long one that has left would hold up everybody.
+_PATIENCE = 3.0
 _MOST_NAMED = 16  # nodes by one node; eight are asked for
 
 
@@ -54,7 +58,9 @@ class Walk:
         self, query: Query, lookups: Mapping[Family, Lookup], ask: Ask, heard: Heard
     ) -> None:
         self._query, self._lookups, self._ask, self._heard = query, lookups, ask, heard
-        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._done: asyncio.Future[None] = self._loop.create_future()
+        self._patience: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """To its end. Who cancels it hears no more."""
@@ -65,8 +71,15 @@ class Walk:
             self.stop()
 
     def stop(self) -> None:
+        self._wait_no_more()
         if not self._done.done():
             self._done.set_result(None)
+
+    def _wait_no_more(self) -> None:
+        """Whoever was waited for has answered, or nobody is waited for any more."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def found(self, seconds: float) -> Found:
         lookups = self._lookups.values()
@@ -84,8 +97,11 @@ class Walk:
             for contact in lookup.next():
                 answered = partial(self._answered, lookup, contact)
                 self._ask(contact, self._query, answered, partial(self._slow, lookup, contact))
-        if all(lookup.over for lookup in self._lookups.values()):
+        self._wait_no_more()
+        if all(each.over for each in self._lookups.values()):
             self.stop()
+        elif all(each.over or each.stuck for each in self._lookups.values()):
+            self._patience = self._loop.call_later(_PATIENCE, self.stop)
 
     def _answered(self, lookup: Lookup, contact: Contact, outcome: Outcome) -> None:
         if self._done.done():
@@ -93,7 +109,9 @@ class Walk:
         if isinstance(outcome, Reply):
             lookup.answered(contact, outcome.token)
             self._name(outcome, contact)
-            self._heard(contact, outcome)
+            if self._heard(contact, outcome) is True:
+                self.stop()
+                return
         else:
             lookup.failed(contact)
         self._go_on()

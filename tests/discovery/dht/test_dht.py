@@ -13,7 +13,7 @@ from p2pswarm.discovery.dht.ids import is_secure
 from p2pswarm.discovery.dht.saved import SavedTable
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address, InfoHash
-from p2pswarm.lab.dht.network import DhtNet
+from p2pswarm.lab.dht.network import DhtNet, Member
 from p2pswarm.lab.loop import play
 from p2pswarm.wire import krpc
 from p2pswarm.wire.krpc import Contact, Error, Family, NodeId, Query, Reply, read_message
@@ -260,7 +260,7 @@ def _ignored(peer: Address) -> None:
     """Nobody looks."""
 
 
-async def grown(net: DhtNet, count: int, **options: object) -> list[tuple[Dht, Address]]:
+async def grown(net: DhtNet, count: int, **options: object) -> list[Member]:
     nodes = [net.node(**options)]  # type: ignore[arg-type]
     for _ in range(count - 1):
         known = net.dice.choice(nodes)[1]
@@ -289,12 +289,12 @@ def test_what_one_announces_another_finds_and_both_ends_are_cheap() -> None:
 def test_a_seed_does_not_look_for_seeds() -> None:
     async def story(net: DhtNet) -> None:
         nodes = await grown(net, 10)
+        by_seed, by_other = set[Address](), set[Address]()
         await nodes[1][0].announce(HASH, 1, _ignored, seed=True)
-        found: set[Address] = set()
-        await nodes[2][0].announce(HASH, 2, found.add, seed=True)
-        assert found == set()
-        await nodes[3][0].announce(HASH, 3, found.add)
-        assert {peer.port for peer in found} == {1, 2}
+        await nodes[2][0].announce(HASH, 2, by_seed.add, seed=True)
+        assert by_seed == set()
+        await nodes[3][0].announce(HASH, 3, by_other.add)
+        assert {peer.port for peer in by_other} == {1, 2}
 
     told(story)
 
@@ -309,6 +309,23 @@ def test_two_nodes_are_a_network_as_soon_as_one_knows_the_other() -> None:
         assert await one.announce(HASH, 7777, found.add, implied_port=True) == 1
         await other.peers(HASH, found.add)
         assert found == {where}
+
+    told(story)
+
+
+def test_who_announces_itself_to_us_is_found_until_we_withdraw() -> None:
+    async def story(net: DhtNet) -> None:
+        one, _ = net.node()
+        other, there = net.node()
+        one.ping(there)
+        found: set[Address] = set()
+        await one.announce(HASH, 1, found.add)
+        assert found == set(), "the other one has not announced itself yet"
+        await other.announce(HASH, 2, _ignored)
+        assert found == {Address(there.host, 2)}
+        one.withdraw(HASH)
+        await other.announce(HASH, 3, _ignored)
+        assert len(found) == 1
 
     told(story)
 
@@ -434,6 +451,30 @@ def test_a_node_of_many_torrents_is_heard_by_its_only_neighbour() -> None:
         hashes = [InfoHash(net.dice.randbytes(20)) for _ in range(60)]
         noted = await asyncio.gather(*(one.announce(each, 1, _ignored) for each in hashes))
         assert noted == [1] * 60
+
+    told(story)
+
+
+def test_one_that_has_left_does_not_hold_up_a_small_network() -> None:
+    async def story(net: DhtNet) -> None:
+        nodes = await grown(net, 4)
+        net.leave(nodes[3].address)
+        cost = await nodes[0].dht.peers(HASH, _ignored)
+        assert (cost.asked, cost.answered) == (3, 2)
+        assert cost.seconds < 5
+
+    told(story)
+
+
+def test_who_is_slow_is_waited_for() -> None:
+    """Everybody needs four seconds for an answer, as over a satellite in the rain."""
+
+    async def story(net: DhtNet) -> None:
+        nodes = await grown(net, 4)
+        net.delay = 2.0
+        await asyncio.sleep(60)
+        cost = await nodes[0].dht.peers(HASH, _ignored)
+        assert (cost.asked, cost.answered) == (3, 3)
 
     told(story)
 

@@ -12,7 +12,9 @@ from hypothesis import given, settings, strategies as st
 from p2pswarm.discovery.dht.dht import Dht
 from p2pswarm.discovery.dht.items import ImmutableItem
 from p2pswarm.discovery.dht.keeping import Keeping
+from p2pswarm.discovery.dht.publishing import _Newest
 from p2pswarm.discovery.dht.shelves import MAX_ITEMS, MAX_OF_ONE
+from p2pswarm.discovery.dht.surveys import Survey, SwarmSize
 from p2pswarm.errors import RemoteError
 from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import Address, InfoHash
@@ -216,6 +218,38 @@ def test_whatever_comes_is_a_remote_error_or_an_answer(datagrams: list[bytes]) -
     for data in datagrams:
         bench.got(data)
     assert len(bench.answers) <= len(datagrams)
+
+
+REPLY_KEYS = [b"nodes", b"nodes6", b"values", b"token", b"samples", b"interval", b"num"]
+ITEM_KEYS = [b"v", b"k", b"sig", b"seq", b"BFsd", b"BFpe"]
+bodies = st.fixed_dictionaries(
+    {b"id": st.just(bytes(20)) | values},
+    optional={
+        key: st.integers(-2, 1 << 64)
+        | st.sampled_from([20, 26, 32, 38, 64, 256]).map(bytes)
+        | st.lists(st.just(bytes(6)) | values, max_size=3)
+        | values
+        for key in (*REPLY_KEYS, *ITEM_KEYS)
+    },
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(bodies, values)
+def test_whatever_is_answered_to_us_harms_nobody(body: dict[bytes, object], seen: object) -> None:
+    bench = Bench()
+    bench.dht.ping(STRANGER)
+    number = read_message(bench.sent[0][0]).transaction
+    data = bencode.encode({b"t": number, b"y": b"r", b"r": body, b"ip": seen})
+    bench.got(data)
+    assert len(bench.sent) == 1
+    with suppress(RemoteError):
+        reply = read_message(data)
+        assert isinstance(reply, Reply)
+        gathering = _Newest(TARGET, b""), SwarmSize(), Survey(lambda info_hash: None)
+        for each in gathering:
+            each.heard(Contact(TARGET, STRANGER), reply)
+        assert gathering[0].item is None
 
 
 @settings(max_examples=40, deadline=None)

@@ -63,7 +63,7 @@ class Town(DhtNet):
             own = self.near(number)
             self.nodes[address] = Liar(self, address, own)  # type: ignore[assignment]
             self.reader.ping(address)
-        await asyncio.sleep(30)
+        await asyncio.sleep(10)
         for task in self._running.values():  # nobody asks anything by itself from now on
             task.cancel()
         self.heard.clear()
@@ -101,7 +101,7 @@ def told(
     async def tell(_: object) -> None:
         town = Town(target, lie)
         try:
-            await town.grow(20, liars)
+            await town.grow(12, liars)
             await story(town)
         finally:
             await town.close()

@@ -59,12 +59,14 @@ def test_after_a_second_another_one_is_asked_and_a_late_answer_counts() -> None:
     lookup = begun(*range(1, 8))
     first, *others = lookup.next()
     lookup.slow(first)
+    assert not lookup.stuck
     assert lookup.next() == [node(6)]
     for contact in (*others, node(6)):
         lookup.answered(contact, None)
     assert lookup.next() == [node(7)]
     lookup.answered(node(7), None)
     assert not lookup.over, "six have answered; the slow one may still"
+    assert lookup.stuck
     lookup.answered(first, None)
     assert lookup.over
     assert lookup.nearest()[0] == first

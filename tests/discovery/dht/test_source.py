@@ -17,6 +17,8 @@ class Announced:
     def __init__(self) -> None:
         self.times: list[float] = []
         self.told: list[dict[str, Any]] = []
+        self.noting = 8
+        self.withdrawn: list[InfoHash] = []
 
     async def announce(
         self, info_hash: InfoHash, port: int, found: Callable[[Address], None], **options: bool
@@ -24,14 +26,20 @@ class Announced:
         self.times.append(asyncio.get_running_loop().time())
         self.told.append({"info_hash": info_hash, "port": port, **options})
         found(PEER)
-        return 8
+        return self.noting
+
+    def withdraw(self, info_hash: InfoHash) -> None:
+        self.withdrawn.append(info_hash)
 
 
-def told(seconds: float, *, left: int = 1, short: bool = False) -> tuple[Announced, list[Address]]:
+def told(
+    seconds: float, *, left: int = 1, short: bool = False, noting: int = 8
+) -> tuple[Announced, list[Address]]:
     """What a source does in so many seconds; a torrent that is short of peers says so every second."""
 
     async def story() -> tuple[Announced, list[Address]]:
         dht, found = Announced(), list[Address]()
+        dht.noting = noting
         source = DhtSource(dht, HASH, lambda: 7777)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(source.run(lambda: Progress(0, 0, left), found.append))
@@ -64,6 +72,12 @@ def test_a_seed_says_so() -> None:
     assert dht.told[0]["seed"] is True
 
 
+def test_while_no_node_notes_us_we_try_again_soon() -> None:
+    dht, _ = told(100, noting=0)
+    assert dht.times == [0, 5, 15, 35, 75]
+
+
 def test_it_leaves_at_once() -> None:
     dht, _ = told(0)
     assert len(dht.times) <= 1
+    assert dht.withdrawn == [HASH]
