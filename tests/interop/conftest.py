@@ -8,8 +8,8 @@ from tests.interop.lab import Lab
 from tests.interop.table import Table, column_of
 from tests.support.processes import program
 
-# Needs a network namespace; scripts/test-interop makes one and names the file.
-collect_ignore = ["test_namespace.py"]
+# These need a network namespace; scripts/test-interop makes one and names the files.
+collect_ignore = ["test_namespace.py", "test_reach.py"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,7 +23,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "part(name, way): what this shows of a client, and which way"
     )
+    config.addinivalue_line("markers", "lacks(client, why): why this is not tried with a client")
     config.stash[_TABLE] = Table()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        for lacking in item.iter_markers("lacks"):
+            for mark in item.iter_markers("part"):
+                config.stash[_TABLE].note_reason(*mark.args, *lacking.args)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,7 +1,8 @@
 """What the run has shown: a table of parts and clients, written from the outcomes of its tests.
 
-A test says what it shows by `@part("uTP only", gives)`, and which client by its parameter `client`. A cell
-that no test fills stays empty, so the table cannot say more than was tried.
+A test says what it shows by `@part("uTP only", GIVES)`, and which client by its parameter `client`. A cell
+that no test fills stays empty, so the table cannot say more than was tried; where one would expect something,
+`@lacks(client, why)` on such a test says below the table why there is nothing.
 """
 
 import re
@@ -14,16 +15,38 @@ from typing import Any
 
 import pytest
 
-__all__ = ["GIVES", "TAKES", "Table", "part"]
+__all__ = ["GIVES", "PARTS", "TAKES", "Table", "lacks", "part"]
 
 GIVES, TAKES = "gives", "takes"
 """The client gives to us; it takes from us."""
+
+PARTS = (
+    "BEP 3 over TCP, HTTP tracker",
+    "MSE required, RC4 payload",
+    "MSE, plain payload",
+    "BEP 29, uTP only",
+    "magnet links and ut_metadata",
+    "PEX",
+    "local discovery",
+    "DHT peers (BEP 5, 32)",
+    "a trackerless download by the DHT",
+    "DHT items (BEP 44)",
+    "DHT scrape (BEP 33)",
+    "DHT samples (BEP 51)",
+    "UDP tracker",
+    "UDP tracker over IPv6",
+    "IPv6, HTTP tracker",
+    "hole punching",
+    "upload_only (BEP 21)",
+    "lt_donthave (BEP 54)",
+)
+"""The rows, in this order."""
 
 _HEAD = """# Interoperation: what was tried with which client
 
 Written by `scripts/test-interop` from the outcomes of its tests: a cell names what passed.
 `←` we took from the client (it seeds, stores or knows, and we find and fetch), `→` it took from us; an empty
-cell was not tried, in most cases because the client has no such part.
+cell was not tried, in most cases because the client has no such part. A number refers to a reason below.
 """
 _MARKS = {GIVES: "←", TAKES: "→"}
 _NAMES = {"libtorrent": "libtorrent", "transmission": "Transmission", "aria2": "aria2"}
@@ -31,7 +54,13 @@ _NAMES = {"libtorrent": "libtorrent", "transmission": "Transmission", "aria2": "
 
 def part(name: str, way: str) -> pytest.MarkDecorator:
     """What a test shows of the client that it is run with."""
+    assert name in PARTS, f"no row {name}"
     return pytest.mark.part(name, way)
+
+
+def lacks(client: Callable[..., object], why: str) -> pytest.MarkDecorator:
+    """Why this client is not among those that a test is run with."""
+    return pytest.mark.lacks(client.__name__, why)
 
 
 class Table:
@@ -39,6 +68,7 @@ class Table:
 
     def __init__(self) -> None:
         self._cells: dict[tuple[str, str], dict[str, bool]] = {}
+        self._reasons: dict[tuple[str, str], dict[str, str]] = {}
         self.complete = True
         """Whether every test that was to fill a cell has passed."""
 
@@ -47,17 +77,28 @@ class Table:
         ways = self._cells.setdefault((name, client), {})
         ways[way] = ways.get(way, True) and passed
 
-    def markdown(self, versions: Mapping[str, str]) -> str:
-        parts = dict.fromkeys(name for name, _ in self._cells)
-        columns = [name for name in _NAMES if any(client == name for _, client in self._cells)]
-        head = ["part", *(f"{_NAMES[name]} {versions[name]}" for name in columns)]
-        rows = [[name, *(self._cell(name, client) for client in columns)] for name in parts]
-        lines = [head, ["---"] * len(head), *rows]
-        return _HEAD + "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    def note_reason(self, name: str, way: str, client: str, why: str) -> None:
+        self._reasons.setdefault((name, client), {})[way] = why
 
-    def _cell(self, name: str, client: str) -> str:
+    def markdown(self, versions: Mapping[str, str]) -> str:
+        shown = {*self._cells, *self._reasons}
+        parts = [name for name in PARTS if any(name == row for row, _ in shown)]
+        notes: list[str] = []
+        head = ["part", *(f"{_NAMES[name]} {versions[name]}" for name in _NAMES)]
+        rows = [[name, *(self._cell(name, client, notes) for client in _NAMES)] for name in parts]
+        lines = [head, ["---"] * len(head), *rows]
+        below = "".join(f"{number}. {note}\n" for number, note in enumerate(notes, 1))
+        table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        return "\n".join(filter(None, (_HEAD, table, below)))
+
+    def _cell(self, name: str, client: str, notes: list[str]) -> str:
+        """What passed, and the numbers of reasons for what was not tried; these go to the notes."""
         ways = self._cells.get((name, client), {})
-        return " ".join(_MARKS[way] for way in _MARKS if ways.get(way))
+        words = [_MARKS[way] for way in _MARKS if ways.get(way)]
+        for way, why in self._reasons.get((name, client), {}).items():
+            notes.append(f"{_MARKS[way]} {_NAMES[client]}, {name}: {why}")
+            words.append(f"({len(notes)})")
+        return " ".join(words)
 
     def write(self, path: Path) -> None:
         path.write_text(self.markdown({name: VERSIONS[name]() for name in _NAMES}), "utf-8")

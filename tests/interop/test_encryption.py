@@ -3,11 +3,13 @@
 libtorrent's `forced` makes it refuse everything else; `allowed_enc_level` is what the payload may be.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
-from tests.interop.lab import ODD_FILES, Lab, kept_by
+from tests.interop.lab import ODD_FILES, Lab, StartClient, kept_by
+from tests.interop.table import GIVES, TAKES, lacks, part
 from tests.support.foreign import aria2, libtorrent, transmission, until
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
@@ -53,34 +55,61 @@ def test_we_dial_libtorrent(mode: str, make_lab: Callable[..., Lab]) -> None:
     assert lab.fetched("get") == ODD_FILES
 
 
-ARIA2 = {
-    "plain payload": ("--bt-require-crypto=true", "--bt-min-crypto-level=plain"),
-    "RC4 payload": ("--bt-force-encryption=true",),
+REQUIRES: Mapping[StartClient, Mapping[str, Mapping[str, Any]]] = {
+    libtorrent: {"RC4": policies("RC4 payload")[1], "plain": policies("plain payload")[1]},
+    aria2: {
+        "RC4": {"options": ["--bt-force-encryption=true"]},
+        "plain": {"options": ["--bt-require-crypto=true", "--bt-min-crypto-level=plain"]},
+    },
+    transmission: {"RC4": {"encryption": "required"}},
 }
+ALL = pytest.mark.parametrize("client", REQUIRES)
+BOTH = pytest.mark.parametrize("client", [libtorrent, aria2])
 
 
-@pytest.mark.parametrize("mode", ARIA2)
-def test_aria2_that_requires_it(mode: str, make_lab: Callable[..., Lab]) -> None:
-    lab = make_lab(interval=1800)
+def takes(client: StartClient, payload: str, lab: Lab, *ours: str) -> None:
     lab.share(ODD_FILES)
-    with lab.seed(), lab.foreign_get(aria2, options=ARIA2[mode]) as peer:
-        until(peer.is_complete, "the download", 30)
-    with lab.foreign_seed(aria2, options=ARIA2[mode]), lab.get() as get:
-        assert get.wait(30) == 0, get.stderr
-    assert lab.fetched("aria2") == lab.fetched("get") == ODD_FILES
-
-
-def test_transmission_that_requires_it(lab: Lab) -> None:
-    """It dials nobody on this network."""
-    lab.share(ODD_FILES)
-    with lab.foreign_get(transmission, encryption="required") as peer:
+    with lab.foreign_get(client, **REQUIRES[client][payload]) as peer:
         until(lambda: lab.counts().incomplete == 1, "the client announces")
-        with lab.seed("--encryption", "require"):
+        with lab.seed(*ours):
             until(peer.is_complete, "the download", 60)
-    with lab.foreign_seed(transmission, encryption="required"), lab.get() as get:
-        assert get.wait(30) == 0, get.stderr
-    assert lab.fetched("transmission") == kept_by(transmission, ODD_FILES)
+    assert lab.fetched(client.__name__) == kept_by(client, ODD_FILES)
+
+
+def gives(client: StartClient, payload: str, lab: Lab, *ours: str) -> None:
+    lab.share(ODD_FILES)
+    with lab.foreign_seed(client, **REQUIRES[client][payload]), lab.get(*ours) as get:
+        assert get.wait(60) == 0, get.stderr
     assert lab.fetched("get") == ODD_FILES
+
+
+@part("MSE required, RC4 payload", GIVES)
+@ALL
+def test_who_requires_it_gives(client: StartClient, lab: Lab) -> None:
+    gives(client, "RC4", lab, "--encryption", "require")
+
+
+@part("MSE required, RC4 payload", TAKES)
+@ALL
+def test_who_requires_it_takes(client: StartClient, lab: Lab) -> None:
+    takes(client, "RC4", lab, "--encryption", "require")
+
+
+@part("MSE, plain payload", GIVES)
+@lacks(
+    transmission,
+    "3.00 chooses it, and then reads the handshake that came encrypted as if it were in the clear; "
+    "we come again without encryption",
+)
+@BOTH
+def test_who_requires_the_handshake_alone_gives(client: StartClient, lab: Lab) -> None:
+    gives(client, "plain", lab)
+
+
+@part("MSE, plain payload", TAKES)
+@BOTH
+def test_who_requires_the_handshake_alone_takes(client: StartClient, lab: Lab) -> None:
+    takes(client, "plain", lab)
 
 
 def test_who_speaks_only_in_the_clear_is_turned_away_by_who_forces_encryption(

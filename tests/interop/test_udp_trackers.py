@@ -28,7 +28,7 @@ def test_who_announces_by_udp_gives_to_our_get(client: StartClient, lab: Lab) ->
 
 
 @part("UDP tracker", TAKES)
-@pytest.mark.parametrize("client", [libtorrent, aria2])
+@pytest.mark.parametrize("client", [libtorrent, aria2, transmission])
 def test_who_announces_by_udp_takes_from_our_seed(client: StartClient, lab: Lab) -> None:
     lab.share(FILES, announce=lab.announce_by_udp)
     with lab.foreign_get(client, **NEEDS.get(client, {})) as peer:
@@ -45,7 +45,7 @@ def test_over_ipv6(client: StartClient, tmp_path: Path) -> None:
     with program(tmp_path / "tracker", "--host", "::1", "--port", 0, module="tracker") as tracker:
         lab = Lab(tmp_path, tracker, "")
         lab.share(FILES, announce=lab.announce_by_udp)
-        with client(tmp_path / "seeds", lab.torrent, lab.source, "[::1]", seed=True) as seed:
+        with client(tmp_path / "seeds", lab.torrent, lab.source, "::1", seed=True) as seed:
             until(lambda: lab.counts().complete == 1, "the client announces")
             place = ("--bind", "::1", "--port", 0, "-o", lab.folder("get"))
             with program(tmp_path / "get", "get", lab.torrent, *place) as get:

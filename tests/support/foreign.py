@@ -23,6 +23,7 @@ from urllib.error import HTTPError
 
 import pytest
 
+from p2pswarm.formats.ids import Address
 from tests.support.processes import ROOT, Program
 
 __all__ = [
@@ -57,7 +58,7 @@ def until(condition: Callable[[], bool], what: str, within: float = 30.0) -> Non
 
 
 def free_port(host: str) -> int:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
@@ -95,7 +96,7 @@ class _Libtorrent:
     def __init__(self, process: "subprocess.Popen[str]", home: Path, host: str) -> None:
         self.program = Program(process, home / "said")
         port = self.program.wait_for("listening", within=20)["port"]
-        self.address = f"{host}:{port}"
+        self.address = str(Address(host, port))
 
     def status(self) -> dict[str, Any]:
         """The last status; empty before the first."""
@@ -124,7 +125,7 @@ def libtorrent(
     _require(find_spec("libtorrent") is not None, "libtorrent")
     options = [f"--set={name}={json.dumps(value)}" for name, value in settings.items()]
     options += [f"--peer={peer}" for peer in peers] + ["--seed"] * seed
-    command = (sys.executable, _LIBTORRENT, torrent, folder, "--listen", f"{host}:0", *options)
+    command = (sys.executable, _LIBTORRENT, torrent, folder, "--listen", str(Address(host, 0)), *options)
     with _process(home, *command, stdout=subprocess.PIPE) as process:
         running = _Libtorrent(process, home, host)
         try:
@@ -161,13 +162,15 @@ def aria2(
     seed: bool = False,
     options: Sequence[str] = (),
 ) -> Iterator[_Aria2]:
-    """`options` are aria2's own."""
+    """`options` are aria2's own. It listens to IPv4 in any case."""
     _require(shutil.which("aria2c") is not None, "aria2")
     port = free_port(host)
+    if ":" in host:
+        options = ("--disable-ipv6=false", *options)
     place = (f"--dir={folder}", f"--interface={host}", f"--listen-port={port}")
     role = ("--seed-ratio=0.0", "--check-integrity=true") if seed else ("--seed-time=0",)
     with _process(home, "aria2c", *_ARIA2, *place, *role, *options, torrent) as process:
-        yield _Aria2(process, home, f"{host}:{port}")
+        yield _Aria2(process, home, str(Address(host, port)))
 
 
 class _Transmission:
@@ -229,19 +232,28 @@ def transmission(
     *,
     seed: bool = False,
     encryption: str = "tolerated",
+    utp: bool = False,
+    lpd: bool = False,
+    dht: Sequence[Address] = (),
 ) -> Iterator[_Transmission]:
     """It seeds when all data lies in `folder`. It dials nobody in 127.0.0.0/8, but accepts from there.
 
-    `encryption` is required, preferred or tolerated.
+    `encryption` is required, preferred or tolerated. With nodes of a DHT it is one of them. It listens to
+    IPv4 in any case.
     """
     _require(shutil.which("transmission-daemon") is not None, "transmission-daemon")
-    port, rpc = free_port(host), free_port("127.0.0.1")
+    port, rpc, family = free_port(host), free_port("127.0.0.1"), "-I" if ":" in host else "-i"
     folder.mkdir(parents=True, exist_ok=True)
-    place = ("-g", home / "config", "-w", folder, "-i", host, "-P", port, "-e", home / "log")
+    config = home / "config"
+    config.mkdir(parents=True)
+    (config / "dht.bootstrap").write_text("".join(f"{n.host} {n.port}\n" for n in dht))
+    place = ("-g", config, "-w", folder, family, host, "-P", port, "-e", home / "log")
     remote = ("-T", "-r", "127.0.0.1", "-p", rpc)
-    alone = ("--no-dht", "--no-lpd", "--no-portmap", "--no-utp", f"--encryption-{encryption}")
-    with _process(home, "transmission-daemon", "-f", *place, *remote, *alone):
-        running = _Transmission(home, f"{host}:{port}", rpc)
+    ways = {"dht": bool(dht), "lpd": lpd, "utp": utp, "portmap": False}
+    chosen = [f"--{name}" if on else f"--no-{name}" for name, on in ways.items()]
+    chosen.append(f"--encryption-{encryption}")
+    with _process(home, "transmission-daemon", "-f", *place, *remote, *chosen):
+        running = _Transmission(home, str(Address(host, port)), rpc)
         until(running.answers, "transmission-daemon answers")
         running.call("torrent-add", filename=str(torrent))
         if seed:
