@@ -38,9 +38,11 @@ def test_takes_the_metadata_of_our_seed_which_dials_it(client: StartClient, lab:
 def test_takes_the_metadata_of_whoever_dials_it(client: StartClient, lab: Lab) -> None:
     """With a link alone it tells a tracker that it is a seed, and so no seed of ours dials it."""
     lab.share(ODD_FILES, tracked=False)
-    with lab.foreign_get(client, lab.link) as peer:
-        with lab.get("-o", lab.source, "--stay", "--peer", peer.address):
-            until(peer.is_complete, "the download", 60)
+    with (
+        lab.foreign_get(client, lab.link) as peer,
+        lab.get("-o", lab.source, "--stay", "--peer", peer.address),
+    ):
+        until(peer.is_complete, "the download", 60)
     assert lab.fetched(client.__name__) == kept_by(client, ODD_FILES)
 
 

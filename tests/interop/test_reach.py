@@ -11,22 +11,24 @@ from typing import Any
 
 import pytest
 
-from p2pswarm.formats.ids import Address
-from tests.interop.lab import ODD_FILES, Lab, StartClient, kept_by
+from tests.interop.lab import Lab, StartClient
 from tests.interop.table import GIVES, TAKES, part
 from tests.interop.test_finding import SLOW, meets
 from tests.interop.test_variants import some_files
 from tests.support.dht_nodes import dht_of
 from tests.support.foreign import aria2, libtorrent, transmission, until
+from tests.support.foreign_dht import Ours
+from tests.support.processes import Program, program
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(200)]
 
 NETWORK = "10.77.0."
 FILES = some_files(300_000)
 ALL = pytest.mark.parametrize("client", [libtorrent, aria2, transmission])
-PATIENT = pytest.mark.parametrize("client", [aria2, transmission])
 TRANSMISSION = pytest.mark.parametrize("client", [transmission])
 MakeLab = Callable[..., Lab]
+Exchange = tuple[Program, str]
+"""Whom somebody is to tell of another, and that one's host."""
 
 
 @pytest.fixture
@@ -59,6 +61,54 @@ def test_takes_over_ipv6(client: StartClient, make_lab: MakeLab) -> None:
     assert lab.fetched(client.__name__) == FILES
 
 
+# Addresses exchanged
+
+EXCHANGES: Mapping[StartClient, Mapping[str, Any]] = {
+    aria2: {"options": ["--enable-peer-exchange=true", "--bt-enable-lpd=true"]},
+    transmission: {"lpd": True},
+}
+
+
+@pytest.fixture(scope="module")
+def exchanges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[StartClient, Exchange]]:
+    """Of each make one that takes slowly from a seed, and a `get` of ours that knows nobody but it."""
+    with ExitStack() as stack:
+
+        def exchange(number: int, client: StartClient, options: Mapping[str, Any]) -> Exchange:
+            home = tmp_path_factory.mktemp(client.__name__)
+            where = ("--host", f"10.77.{number}.1", "--port", 0)
+            tracker = stack.enter_context(program(home / "tracker", *where, module="tracker"))
+            lab = Lab(home, tracker, f"10.77.{number}.")
+            lab.share(some_files(400_000 + number), "16KiB", tracked=False)
+            peer = stack.enter_context(lab.foreign_get(client, **options))
+            stack.enter_context(lab.seed("--lsd", "--up-limit", "2KiB"))
+            get = stack.enter_context(lab.get("--peer", peer.address))
+            return get, lab.address_of("seed")
+
+        started = enumerate(EXCHANGES.items(), 1)
+        yield {client: exchange(number, client, how) for number, (client, how) in started}
+
+
+@part("PEX", GIVES)
+@pytest.mark.parametrize("client", EXCHANGES)
+def test_it_tells_us_of_another(
+    client: StartClient, exchanges: Mapping[StartClient, Exchange]
+) -> None:
+    get, other = exchanges[client]
+    meets(get, other, 150)
+
+
+@part("PEX", TAKES)
+@TRANSMISSION
+def test_we_tell_it_of_a_seed(client: StartClient, lab: Lab) -> None:
+    """It dials whom we name: as a leech, it is the only one who wants to."""
+    lab.share(some_files(3 << 20), tracked=False)
+    with lab.foreign_get(client) as peer, lab.seed(*SLOW) as seed:
+        place = f"{lab.address_of('seed')}:{seed.wait_for('listening')['port']}"
+        with lab.get(*SLOW, "--peer", place, "--peer", peer.address):
+            meets(seed, peer.address)
+
+
 # The local network
 
 
@@ -83,39 +133,42 @@ def test_it_finds_us_in_the_local_network(client: StartClient, lab: Lab) -> None
 # The DHT
 
 
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Sequence[Address]]:
+@pytest.fixture
+def nodes() -> Iterator[Sequence[Ours]]:
     with dht_of([f"10.77.1.{number}" for number in range(1, 13)]) as nodes:
         yield nodes
 
 
-def in_the_dht(client: StartClient, nodes: Sequence[Address]) -> Mapping[str, Any]:
+def in_the_dht(client: StartClient, nodes: Sequence[Ours]) -> Mapping[str, Any]:
     if client is transmission:
-        return {"dht": nodes}
+        return {"dht": [node.address for node in nodes]}
     if client is aria2:
-        return {"options": ["--enable-dht=true", f"--dht-entry-point={nodes[0]}"]}
-    return {"enable_dht": True, "dht_bootstrap_nodes": str(nodes[0])}
+        return {"options": ["--enable-dht=true", f"--dht-entry-point={nodes[0].address}"]}
+    return {"enable_dht": True, "dht_bootstrap_nodes": str(nodes[0].address)}
 
 
-def us_in_the_dht(nodes: Sequence[Address]) -> Sequence[str]:
-    return ("--dht", "--dht-bootstrap", str(nodes[1]))
+def us_in_the_dht(nodes: Sequence[Ours]) -> Sequence[str]:
+    return ("--dht", "--dht-bootstrap", str(nodes[1].address))
 
 
 @part("a trackerless download by the DHT", GIVES)
 @ALL
-def test_we_find_it_by_the_dht(client: StartClient, nodes: Sequence[Address], lab: Lab) -> None:
+def test_we_find_it_by_the_dht(client: StartClient, nodes: Sequence[Ours], lab: Lab) -> None:
     lab.share(FILES, tracked=False)
     place = (lab.home / "seeds", lab.torrent, lab.source, lab.new_address())
-    with client(*place, seed=True, **in_the_dht(client, nodes)):
-        with lab.get(*us_in_the_dht(nodes)) as get:
-            assert get.wait(150) == 0, get.stderr
+    seed = client(*place, seed=True, **in_the_dht(client, nodes))
+    with seed, lab.get(*us_in_the_dht(nodes)) as get:
+        assert get.wait(150) == 0, get.stderr
     assert lab.fetched("get") == FILES
 
 
 @part("a trackerless download by the DHT", TAKES)
 @ALL
-def test_it_finds_us_by_the_dht(client: StartClient, nodes: Sequence[Address], lab: Lab) -> None:
+def test_it_finds_us_by_the_dht(client: StartClient, nodes: Sequence[Ours], lab: Lab) -> None:
+    """Nobody looks twice in the first minutes, so we have announced when it looks."""
     lab.share(FILES, tracked=False)
-    with lab.seed(*us_in_the_dht(nodes)), lab.foreign_get(client, **in_the_dht(client, nodes)) as peer:
-        until(peer.is_complete, "the download", 150)
+    with lab.seed(*us_in_the_dht(nodes)):
+        until(lambda: sum(len(node.dht.store) for node in nodes) >= 8, "our announce")
+        with lab.foreign_get(client, **in_the_dht(client, nodes)) as peer:
+            until(peer.is_complete, "the download", 150)
     assert lab.fetched(client.__name__) == FILES

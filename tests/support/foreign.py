@@ -125,7 +125,15 @@ def libtorrent(
     _require(find_spec("libtorrent") is not None, "libtorrent")
     options = [f"--set={name}={json.dumps(value)}" for name, value in settings.items()]
     options += [f"--peer={peer}" for peer in peers] + ["--seed"] * seed
-    command = (sys.executable, _LIBTORRENT, torrent, folder, "--listen", str(Address(host, 0)), *options)
+    command = (
+        sys.executable,
+        _LIBTORRENT,
+        torrent,
+        folder,
+        "--listen",
+        str(Address(host, 0)),
+        *options,
+    )
     with _process(home, *command, stdout=subprocess.PIPE) as process:
         running = _Libtorrent(process, home, host)
         try:
