@@ -130,6 +130,8 @@ class Peer:
             yield {
                 "address": f"{peer.ip[0]}:{peer.ip[1]}",
                 "encrypted": bool(peer.flags & peer.rc4_encrypted),
+                "upload_only": bool(peer.flags & peer.upload_only),
+                "pieces": peer.num_pieces,
             }
 
 

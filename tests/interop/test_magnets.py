@@ -1,10 +1,21 @@
 """Magnet links (BEP 9): a client that has only the link gets the metadata of ours, and ours of it."""
 
+import asyncio
+import time
+from pathlib import Path
+
+import libtorrent as lt
 import pytest
 
+from p2pswarm.config import Settings
+from p2pswarm.formats.magnet import Magnet
+from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.node import Node
 from tests.interop.lab import ODD_FILES, Lab, StartClient, kept_by
 from tests.interop.table import GIVES, TAKES, part
 from tests.support.foreign import aria2, libtorrent, transmission, until
+from tests.support.foreign_dht import LibtorrentDht
+from tests.support.quiet import quiet
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
@@ -53,3 +64,26 @@ def test_metadata_of_many_parts(lab: Lab) -> None:
     with lab.seed(), lab.foreign_get(libtorrent, lab.link) as peer:
         until(peer.is_complete, "the download", 60)
     assert lab.fetched("libtorrent") == lab.fetched("get") == MANY_PIECES
+
+
+async def test_with_a_warm_dht_metadata_comes_in_two_seconds(lab: Lab, tmp_path: Path) -> None:
+    """Two of ours, one of which has the torrent, and between them a node of libtorrent."""
+    lab.share(ODD_FILES, tracked=False)
+    meta, between = Metainfo.from_file(lab.torrent), LibtorrentDht()
+
+    def in_the_dht(name: str) -> Settings:
+        place = {"bind": lab.new_address(), "port": 0, "data_dir": tmp_path / name}
+        return quiet(dht=True, dht_bootstrap=(between.address,), **place)
+
+    async with Node(in_the_dht("seed state")) as seed, Node(in_the_dht("get state")) as node:
+        await seed.add(meta, data=lab.source)
+        await asyncio.to_thread(between.wait_for, lt.dht_announce_alert)
+        assert node.dht is not None
+        async with asyncio.timeout(10):
+            while not any(network.nodes for network in node.dht.status().networks.values()):
+                await asyncio.sleep(0.05)
+        began = time.monotonic()
+        found = await node.fetch_metadata(Magnet(info_hash=meta.info_hash))
+        took = time.monotonic() - began
+        assert found.info_hash == meta.info_hash
+        assert took <= 2, f"{took:.2f} s"

@@ -1,16 +1,17 @@
 """How clients that dial nobody on the loopback, or take their time, find us and we them; run by
 scripts/test-interop.
 
-Transmission's DHT needs more than eight nodes before it announces, so some of ours are around it. Both it and
-aria2 exchange addresses for the first time after a minute or more: these wait beside each other.
+Transmission's DHT needs more than eight nodes before it announces, so some of ours are around it.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from p2pswarm.formats.magnet import Magnet
+from p2pswarm.formats.metainfo import Metainfo
 from tests.interop.lab import Lab, StartClient
 from tests.interop.table import GIVES, TAKES, part
 from tests.interop.test_finding import SLOW, meets
@@ -18,7 +19,6 @@ from tests.interop.test_variants import some_files
 from tests.support.dht_nodes import dht_of
 from tests.support.foreign import aria2, libtorrent, transmission, until
 from tests.support.foreign_dht import Ours
-from tests.support.processes import Program, program
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(200)]
 
@@ -27,8 +27,6 @@ FILES = some_files(300_000)
 ALL = pytest.mark.parametrize("client", [libtorrent, aria2, transmission])
 TRANSMISSION = pytest.mark.parametrize("client", [transmission])
 MakeLab = Callable[..., Lab]
-Exchange = tuple[Program, str]
-"""Whom somebody is to tell of another, and that one's host."""
 
 
 @pytest.fixture
@@ -64,38 +62,24 @@ def test_takes_over_ipv6(client: StartClient, make_lab: MakeLab) -> None:
 # Addresses exchanged
 
 EXCHANGES: Mapping[StartClient, Mapping[str, Any]] = {
-    aria2: {"options": ["--enable-peer-exchange=true", "--bt-enable-lpd=true"]},
-    transmission: {"lpd": True},
+    aria2: {"options": ["--enable-peer-exchange=true"]},
+    transmission: {},
 }
-
-
-@pytest.fixture(scope="module")
-def exchanges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[StartClient, Exchange]]:
-    """Of each make one that takes slowly from a seed, and a `get` of ours that knows nobody but it."""
-    with ExitStack() as stack:
-
-        def exchange(number: int, client: StartClient, options: Mapping[str, Any]) -> Exchange:
-            home = tmp_path_factory.mktemp(client.__name__)
-            where = ("--host", f"10.77.{number}.1", "--port", 0)
-            tracker = stack.enter_context(program(home / "tracker", *where, module="tracker"))
-            lab = Lab(home, tracker, f"10.77.{number}.")
-            lab.share(some_files(400_000 + number), "16KiB", tracked=False)
-            peer = stack.enter_context(lab.foreign_get(client, **options))
-            stack.enter_context(lab.seed("--lsd", "--up-limit", "2KiB"))
-            get = stack.enter_context(lab.get("--peer", peer.address))
-            return get, lab.address_of("seed")
-
-        started = enumerate(EXCHANGES.items(), 1)
-        yield {client: exchange(number, client, how) for number, (client, how) in started}
 
 
 @part("PEX", GIVES)
 @pytest.mark.parametrize("client", EXCHANGES)
-def test_it_tells_us_of_another(
-    client: StartClient, exchanges: Mapping[StartClient, Exchange]
-) -> None:
-    get, other = exchanges[client]
-    meets(get, other, 150)
+def test_it_tells_us_of_another(client: StartClient, make_lab: MakeLab) -> None:
+    """It tells of whom it dialed: of a seed that gives slowly and does not ask the tracker again."""
+    lab = make_lab(NETWORK, interval=1800)
+    lab.share(some_files(400_000), "16KiB")
+    link = Magnet(info_hash=Metainfo.from_file(lab.torrent).info_hash)
+    with (
+        lab.seed("--up-limit", "2KiB"),
+        lab.foreign_get(client, **EXCHANGES[client]) as peer,
+        lab.get("--peer", peer.address, source=link) as get,
+    ):
+        meets(get, f"{lab.address_of('seed')}:0", 150)
 
 
 @part("PEX", TAKES)
@@ -124,9 +108,13 @@ def test_we_find_it_in_the_local_network(client: StartClient, lab: Lab) -> None:
 @part("local discovery", TAKES)
 @TRANSMISSION
 def test_it_finds_us_in_the_local_network(client: StartClient, lab: Lab) -> None:
+    """It is where its own calls do not come from, so that we do not dial it."""
     lab.share(FILES, tracked=False)
-    with lab.foreign_get(client, lpd=True) as peer, lab.seed("--lsd"):
-        until(peer.is_complete, "the download", 60)
+    lab.new_address()
+    with lab.foreign_get(client, lpd=True) as peer:
+        time.sleep(6)  # in the first five seconds it hears nobody
+        with lab.seed("--lsd"):
+            until(peer.is_complete, "the download", 60)
     assert lab.fetched(client.__name__) == FILES
 
 
