@@ -75,11 +75,12 @@ def test_it_tells_us_of_another(client: StartClient, make_lab: MakeLab) -> None:
     lab.share(some_files(400_000), "16KiB")
     link = Magnet(info_hash=Metainfo.from_file(lab.torrent).info_hash)
     with (
-        lab.seed("--up-limit", "2KiB"),
+        lab.seed("--up-limit", "2KiB") as seed,
         lab.foreign_get(client, **EXCHANGES[client]) as peer,
-        lab.get("--peer", peer.address, source=link) as get,
     ):
-        meets(get, f"{lab.address_of('seed')}:0", 150)
+        seed.wait_for("peer_joined")  # aria2 tells at once, and later only of who is new
+        with lab.get("--peer", peer.address, source=link) as get:
+            meets(get, f"{lab.address_of('seed')}:0", 150)
 
 
 @part("PEX", TAKES)
