@@ -130,6 +130,7 @@ class Peer:
             yield {
                 "address": f"{peer.ip[0]}:{peer.ip[1]}",
                 "encrypted": bool(peer.flags & peer.rc4_encrypted),
+                "holepunched": bool(peer.flags & peer.holepunched),
                 "upload_only": bool(peer.flags & peer.upload_only),
                 "pieces": peer.num_pieces,
             }

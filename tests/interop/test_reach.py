@@ -4,8 +4,10 @@ scripts/test-interop.
 Transmission's DHT needs more than eight nodes before it announces, so some of ours are around it.
 """
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from p2pswarm.formats.metainfo import Metainfo
 from tests.interop.lab import Lab, StartClient
 from tests.interop.table import GIVES, TAKES, part
 from tests.interop.test_finding import SLOW, meets
+from tests.interop.test_utp import ALONE
 from tests.interop.test_variants import some_files
 from tests.support.dht_nodes import dht_of
 from tests.support.foreign import aria2, libtorrent, transmission, until
@@ -117,6 +120,49 @@ def test_it_finds_us_in_the_local_network(client: StartClient, lab: Lab) -> None
         with lab.seed("--lsd"):
             until(peer.is_complete, "the download", 60)
     assert lab.fetched(client.__name__) == FILES
+
+
+# Hole punching
+
+
+@contextmanager
+def behind_a_nat(*hosts: str) -> Iterator[None]:
+    """Only from where they have sent something does something reach them."""
+
+    def rules(do: str) -> None:
+        for host in hosts:
+            dropped = ("-d", host, "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP")
+            subprocess.run(["iptables", do, "INPUT", *dropped], check=True)
+
+    rules("-A")
+    try:
+        yield
+    finally:
+        rules("-D")
+
+
+@part("hole punching", TAKES)
+@pytest.mark.parametrize("client", [libtorrent])
+def test_we_introduce_two_of_them(client: StartClient, make_lab: MakeLab) -> None:
+    """One of them dials nobody by itself: two that dial each other at once need no third."""
+    lab, how = make_lab("10.77.2."), ALONE[client]
+    lab.share(FILES, tracked=False)
+    one, other = lab.new_address(), lab.new_address()
+    waits = {**how, "seed": True, "seeding_outgoing_connections": False}
+    with client(lab.home / "waits", lab.torrent, lab.source, one, **waits) as seed:
+        slow = ("--transport", "utp", "--peer", seed.address, "--down-limit", "4KiB")
+        with lab.get(*slow) as get:
+            meets(get, seed.address)
+            third = f"{lab.address_of('get')}:{get.wait_for('listening')['port']}"
+            dials = {**how, "peer_connect_timeout": 3, "peers": [third]}
+            place = (lab.home / "dials", lab.torrent, lab.folder("dials"), other)
+            with behind_a_nat(one, other), client(*place, **dials) as peer:
+                until(lambda: is_punched(peer, one), "a connection through the holes", 60)
+
+
+def is_punched(client: Any, host: str) -> bool:
+    peers = client.status().get("peers", ())
+    return any(peer["holepunched"] and peer["address"].startswith(f"{host}:") for peer in peers)
 
 
 # The DHT
