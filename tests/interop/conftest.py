@@ -14,6 +14,7 @@ collect_ignore = ["test_namespace.py", "test_reach.py"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--table", type=Path, help="write what was shown with which client here")
+    parser.addoption("--save", type=Path, help="the same for tests.interop.table, which joins them")
 
 
 _TABLE = pytest.StashKey[Table]()
@@ -48,9 +49,11 @@ def pytest_runtest_makereport(
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    path, table = session.config.getoption("--table", default=None), session.config.stash[_TABLE]
-    if path is not None and table.complete:
-        table.write(path)
+    table = session.config.stash[_TABLE]
+    for option, write in {"--table": table.write, "--save": table.save}.items():
+        path = session.config.getoption(option, default=None)
+        if path is not None and table.complete:
+            write(path)
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ that no test fills stays empty, so the table cannot say more than was tried; whe
 `@lacks(client, why)` on such a test says below the table why there is nothing.
 """
 
+import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -100,6 +102,22 @@ class Table:
             words.append(f"({len(notes)})")
         return " ".join(words)
 
+    def save(self, path: Path) -> None:
+        """For a run that is a part of the whole."""
+        cells = [[*key, ways] for key, ways in self._cells.items()]
+        reasons = [[*key, whys] for key, whys in self._reasons.items()]
+        path.write_text(json.dumps({"cells": cells, "reasons": reasons}), "utf-8")
+
+    def add(self, path: Path) -> None:
+        """What a run has saved."""
+        saved = json.loads(path.read_text("utf-8"))
+        for name, client, ways in saved["cells"]:
+            for way, passed in ways.items():
+                self.note(name, way, client, passed=passed)
+        for name, client, whys in saved["reasons"]:
+            for way, why in whys.items():
+                self.note_reason(name, way, client, why)
+
     def write(self, path: Path) -> None:
         path.write_text(self.markdown({name: VERSIONS[name]() for name in _NAMES}), "utf-8")
 
@@ -123,3 +141,15 @@ VERSIONS: Mapping[str, Callable[[], str]] = {
     "transmission": lambda: _told("transmission-daemon", "--version"),
     "aria2": lambda: _told("aria2c", "--version"),
 }
+
+
+def main(path: str, *parts: str) -> None:
+    """Make one table of what several runs have saved."""
+    table = Table()
+    for each in parts:
+        table.add(Path(each))
+    table.write(Path(path))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
