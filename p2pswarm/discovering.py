@@ -102,5 +102,10 @@ class Discovery:
             others.append(DhtSource(self.dht, info_hash, self._listens_on))
         return tuple(others)
 
+    def named(self, node: Address) -> None:
+        """A peer says that it is a node of the DHT (BEP 5's PORT)."""
+        if self.dht is not None:
+            self.dht.ping(node)
+
     def _listens_on(self) -> int:
         return self._port.number

@@ -50,6 +50,8 @@ class BatchSocket:
         self._buffer = memoryview(bytearray(_LARGEST))
         self._waiting: deque[tuple[Sequence[bytes], tuple[str, int]]] = deque()
         self._segments = sys.platform == "linux"
+        self._name: tuple[Any, ...] = ()  # of who sent last,
+        self._address = Address("?", 0)  # which is the same
         self._open = True
 
     @classmethod
@@ -109,7 +111,9 @@ class BatchSocket:
             except OSError as error:  # of something that we sent
                 log.debug("a datagram was not sent: %s", error)
                 continue
-            self._split(size, _segment(hints) or size, _address(name))
+            if name != self._name:
+                self._name, self._address = name, _address(name)
+            self._split(size, _segment(hints) or size, self._address)
             if not self._open:
                 return
 

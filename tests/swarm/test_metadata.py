@@ -91,6 +91,7 @@ def test_a_magnet_with_a_peer_begins_within_a_round_trip_of_its_metadata(tmp_pat
         assert torrent.metainfo == Metainfo.from_bytes(meta.raw)
         assert len(torrent.peers) == 1
         assert torrent.status().name == "file"
+        assert node._places.taken == 1
 
     simulate(tmp_path, story)
 
@@ -412,15 +413,21 @@ def test_of_a_private_torrent_only_tracked_and_named_peers_stay(tmp_path: Path) 
         finding = node._machinery.magnets.swarms[meta.info_hash].finding  # type: ignore[union-attr]
         finding.tracked(Address(tracked.name, 46881))
         strangers = await receive()
+        slow, slow_host = Stranger(), world.host()
+        world.loop.listeners[slow_host.name, 46881] = lambda: slow
+        finding.found(Address(slow_host.name, 46881))
+        await slow.until(lambda: len(slow.hello) == 68)
         dialer = await Stranger.meet(world, world.host(), node, meta.info_hash)
         give(strangers[1], len(info_of(meta)), pieces(info_of(meta)))
         torrent = await adding
         await dialer.dropped()
+        slow.introduce(meta.info_hash, Reserved.ours(), PeerId.new(world.dice))
+        await slow.dropped(5)
         await strangers[0].dropped()
         last = ExtendedHandshake.decode(_handshakes(strangers[2])[1])
         assert last.messages == {"ut_metadata": 0, "ut_pex": 0}
         assert {peer.address.host for peer in torrent.peers.values()} == {named.name, tracked.name}
-        finding.found(Address(linked.name, 46881))
+        assert len(finding.book) == 2
         await world.until(lambda: not node.status().magnets)
 
     simulate(tmp_path, story)

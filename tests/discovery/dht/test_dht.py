@@ -410,6 +410,23 @@ def test_who_leaves_is_replaced_and_lookups_go_on() -> None:
     told(story)
 
 
+def test_a_node_whose_line_was_down_is_back_in_a_minute() -> None:
+    """Nobody told it of a name to begin with: it has its own table only."""
+
+    async def story(net: DhtNet) -> None:
+        nodes = await grown(net, 12)
+        dht, where = nodes[7]
+        del net.nodes[where]
+        await asyncio.sleep(1500)
+        assert dht.status().networks[Family.IPV4].nodes == 0
+        net.nodes[where] = dht
+        await asyncio.sleep(60)
+        assert dht.status().networks[Family.IPV4].nodes >= 8
+        assert await dht.announce(HASH, 1, _ignored) == 8
+
+    told(story)
+
+
 def test_who_answers_with_another_id_has_not_answered() -> None:
     async def story(net: DhtNet) -> None:
         liar, where = net.node()
