@@ -352,13 +352,13 @@ class Dht:
             named = whom if isinstance(whom, Contact) else Contact(outcome.id, whom)
             another = named.id != outcome.id
             if another:
-                network.table.failed(named)
+                network.table.failed(named, self._clock())
             contact = Contact(outcome.id, named.address)
             network.answered(contact, outcome.external, self._clock())
             self.warmed()
             return None if another else outcome
         if outcome is None and isinstance(whom, Contact) and not self._closed:
-            network.table.failed(whom)
+            network.table.failed(whom, self._clock())
         return outcome
 
     # The node's side
