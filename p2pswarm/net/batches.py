@@ -35,6 +35,8 @@ _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _PROBE = 10, 23, 3
 _MOST_SEGMENTS = 64
 _MOST_TOGETHER = 65_000  # bytes
 _SIZE = struct.Struct("=H")
+_FITS = 1200  # bytes, through any interface
+_UNABLE = (errno.EIO, errno.EOPNOTSUPP, errno.ENOPROTOOPT)
 _FULL = (BlockingIOError, InterruptedError)
 
 
@@ -48,6 +50,8 @@ class BatchSocket:
         self._buffer = memoryview(bytearray(_LARGEST))
         self._waiting: deque[tuple[Sequence[bytes], tuple[str, int]]] = deque()
         self._segments = sys.platform == "linux"
+        self._name: tuple[Any, ...] = ()  # of who sent last,
+        self._address = Address("?", 0)  # which is the same
         self._open = True
 
     @classmethod
@@ -107,7 +111,9 @@ class BatchSocket:
             except OSError as error:  # of something that we sent
                 log.debug("a datagram was not sent: %s", error)
                 continue
-            self._split(size, _segment(hints) or size, _address(name))
+            if name != self._name:
+                self._name, self._address = name, _address(name)
+            self._split(size, _segment(hints) or size, self._address)
             if not self._open:
                 return
 
@@ -161,8 +167,9 @@ class BatchSocket:
         except _FULL:
             raise
         except OSError as error:
-            if error.errno != errno.EMSGSIZE:
-                self._segments = error.errno not in (errno.EINVAL, errno.EIO, errno.EOPNOTSUPP)
+            # Some kernels say EINVAL, not EMSGSIZE, of packets that the interface does not take.
+            if error.errno in _UNABLE or (error.errno == errno.EINVAL and len(row[0]) <= _FITS):
+                self._segments = False
             return False
         return True
 

@@ -46,7 +46,7 @@ class Utp:
 
     async def dial(self, address: Address, stream: Stream) -> None:
         """Raises OSError."""
-        ip = address.ip
+        address, ip = address.normal, address.ip
         if ip is None or not self._open:
             raise OSError(f"uTP cannot connect to {address}")
         loop = asyncio.get_running_loop()

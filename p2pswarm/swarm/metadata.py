@@ -231,9 +231,6 @@ class MetadataSwarm:
     def seen_as(self, voter: Address, ip: bytes) -> None:
         self._node.ranking.seen_as(voter, ip)
 
-    def hole_punched(self, peer: Talker, message: Holepunch) -> None:
-        """Whom we cannot dial can wait until there is something to fetch; a magnet does not offer it."""
-
     # The end, one way or the other
 
     def hand_over(self, welcome: Callable[[Greeted], object]) -> None:

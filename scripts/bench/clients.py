@@ -8,9 +8,9 @@ is good: libtorrent is told so, ours keeps its notes of an earlier run in `Job.h
 
 import json
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -108,7 +108,7 @@ class Taker(Protocol):
 @contextmanager
 def tracker(host: str, port: int = 0) -> Iterator[str]:
     """Our tracker, at any free port unless told; its announce URL."""
-    where = ("--host", host, "--port", port)
+    where = ("--host", host, "--port", port, "--no-udp")
     with program(PYTHON, "-m", "tracker", *where, patience=36_000) as running:
         yield running.wait_for_line()
 
@@ -124,11 +124,13 @@ class _Speaking:
         return self.running.stop()
 
 
+@dataclass(frozen=True)
 class Ours:
-    """The command line, as a user starts it."""
+    """The command line, as a user starts it, perhaps with options."""
 
-    name = "p2pswarm"
-    needs = ()
+    name: str = "p2pswarm"
+    options: Sequence[str] = ()
+    needs: Sequence[str] = ()
 
     @contextmanager
     def seed(self, job: Job, host: str) -> Iterator[Seed]:
@@ -148,7 +150,7 @@ class Ours:
     def _start(
         self, job: Job, host: str, home: Path, command: str, *options: object
     ) -> AbstractContextManager[Program]:
-        where = ("--bind", host, "--port", 0, "--data-dir", home, "--json")
+        where = ("--bind", host, "--port", 0, "--data-dir", home, "--json", *self.options)
         line = (PYTHON, "-m", "p2pswarm", command, job.torrent, *options, *where)
         return program(*line, patience=job.patience)
 
@@ -163,11 +165,13 @@ class _OurGet:
         return ended - began, self.running.wait()
 
 
+@dataclass(frozen=True)
 class Libtorrent:
-    """The field's reference, with its best settings."""
+    """The field's reference, with its best settings, and perhaps others besides."""
 
-    name = "libtorrent"
-    needs = ()
+    name: str = "libtorrent"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    needs: Sequence[str] = ()
 
     @contextmanager
     def seed(self, job: Job, host: str) -> Iterator[Seed]:
@@ -186,7 +190,8 @@ class Libtorrent:
     def _start(
         self, job: Job, host: str, folder: Path, *options: object
     ) -> AbstractContextManager[Program]:
-        settings = [f"--set={name}={json.dumps(value)}" for name, value in BEST_SETTINGS.items()]
+        wanted = {**BEST_SETTINGS, **self.settings}
+        settings = [f"--set={name}={json.dumps(value)}" for name, value in wanted.items()]
         line = (PYTHON, LIBTORRENT, job.torrent, folder, "--listen", f"{host}:0", *settings)
         return program(*line, *options, patience=job.patience)
 

@@ -209,8 +209,8 @@ class Sender:
             self._progress(arrived, now)
             self.ledbat.acked(size, delays.queueing, limited=self._limited)
             self.ledbat.at_least(self.mtu.size)
-        if self._early:
-            self._find_lost(now)
+            if self._early:
+                self._find_lost(now)
 
     def _arrived_early(self, bits: int, arrived: list[Sent]) -> None:
         while bits:

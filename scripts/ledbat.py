@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as File
 
-from scripts.bench.programs import ROOT
 from tests.support.utp import Path, World
 
-OUT = ROOT / "docs" / "performance" / "ledbat.svg"
+OUT = File(__file__).parents[1] / "docs" / "performance" / "ledbat.svg"
 RATE = 1e6  # bytes per second
 DELAY = 0.02  # seconds, one way
 QUEUE = 0.3 * RATE

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.bench.ledbat import COMES, RATE, draw, play
+from scripts.ledbat import COMES, RATE, draw, play
 
 
 def test_utp_uses_a_free_line_and_yields_to_tcp(tmp_path: Path) -> None:
