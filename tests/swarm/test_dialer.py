@@ -297,21 +297,6 @@ def test_who_hangs_up_by_utp_is_tried_the_other_way_by_utp(tmp_path: Path) -> No
     simulate(tmp_path, story)
 
 
-def test_who_understood_and_hangs_up_is_not_tried_the_other_way(tmp_path: Path) -> None:
-    """It has no such torrent, and would say the same to a handshake in the clear."""
-
-    async def story(world: World) -> None:
-        meta, _ = world.content(SIZE, PIECE)
-        home, away = world.host(), world.host()
-        await world.node(home, encryption="prefer")
-        streams = connections_to(world, home)
-        await world.download(await world.node(away, encryption="prefer"), meta, home)
-        await asyncio.sleep(4)
-        assert len(streams) == 1
-
-    simulate(tmp_path, story)
-
-
 def test_a_swarm_that_was_taken_out_is_not_known_any_more(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         torrent, streams = await seed_and_get(world, "require", "require")
