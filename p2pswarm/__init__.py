@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         TrackerError,
     )
     from p2pswarm.formats.ids import Address, InfoHash
+    from p2pswarm.formats.magnet import Magnet
     from p2pswarm.formats.metainfo import Metainfo
     from p2pswarm.node import Node
     from p2pswarm.overlay.query import Hit, Lookup, Query
@@ -54,6 +55,7 @@ __all__ = [
     "InUseError",
     "InfoHash",
     "Lookup",
+    "Magnet",
     "Metainfo",
     "MetainfoError",
     "NetworkError",
@@ -77,6 +79,7 @@ _ROOMS = {
     "Hit": "p2pswarm.overlay.query",
     "InfoHash": "p2pswarm.formats.ids",
     "Lookup": "p2pswarm.overlay.query",
+    "Magnet": "p2pswarm.formats.magnet",
     "Metainfo": "p2pswarm.formats.metainfo",
     "NetworkSettings": "p2pswarm.config",
     "Node": "p2pswarm.node",

@@ -53,9 +53,10 @@ class Discovery:
             from p2pswarm.discovery.lsd import Lsd
             from p2pswarm.net.multicast import interfaces
 
-            self._lsd = Lsd(self._listens_on, self._dice)
+            here = self._port
+            self._lsd = Lsd(self._listens_on, lambda: interfaces(here.hosts), self._dice)
             self._parts.callback(self._lsd.close)
-            await self._lsd.open(interfaces(self._port.hosts))
+            await self._lsd.look_round()
         if settings.dht:
             from p2pswarm.discovery.dht.living import living
 
@@ -100,6 +101,11 @@ class Discovery:
 
             others.append(DhtSource(self.dht, info_hash, self._listens_on))
         return tuple(others)
+
+    def named(self, node: Address) -> None:
+        """A peer says that it is a node of the DHT (BEP 5's PORT)."""
+        if self.dht is not None:
+            self.dht.ping(node)
 
     def _listens_on(self) -> int:
         return self._port.number

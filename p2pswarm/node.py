@@ -45,6 +45,7 @@ from p2pswarm.wire.peer import HandshakeFramer
 from p2pswarm.wire.sniff import Guest
 
 if TYPE_CHECKING:
+    from p2pswarm.discovery.dht.dht import Dht
     from p2pswarm.networks import Networks
     from p2pswarm.overlay.query import Hit, Query
     from p2pswarm.overlay.search import Find, Search
@@ -149,6 +150,11 @@ class Node:
                 index_threads=min(self.settings.disk_threads, 1),
             )
         return self._networks
+
+    @property
+    def dht(self) -> "Dht | None":
+        """Our node of the DHT, while this one is open and the settings want it."""
+        return self._machinery.discovery.dht if self._machinery is not None else None
 
     @property
     def torrents(self) -> Mapping[InfoHash, Torrent]:
@@ -335,6 +341,7 @@ class Node:
             torrents=lambda: len(self._torrents),
             ranking=Ranking(),
             pex=self.settings.pex,
+            dht=discovery.named if self.settings.dht else None,
         )
 
     def _dials(self) -> Sequence[Dial]:

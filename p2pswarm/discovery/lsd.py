@@ -31,39 +31,60 @@ MOST_SENT = 10  # datagrams a second that are sent, for each interface
 
 
 class Lsd:
-    """`open` once the port is; `close` at the end, which may be called twice."""
+    """`look_round` once the port is open; `close` at the end, which may be called twice."""
 
-    def __init__(self, listens_on: Callable[[], int], dice: Random) -> None:
+    def __init__(
+        self,
+        listens_on: Callable[[], int],
+        interfaces: Callable[[], Sequence[Interface]],
+        dice: Random,
+    ) -> None:
         self._listens_on = listens_on
+        self._interfaces = interfaces
         self._cookie = f"{dice.getrandbits(64):016x}"
-        self._ears: list[Multicast] = []
+        self._ears: dict[Interface, Multicast] = {}
+        self._looked = float("-inf")
+        self._open = True
         self._sought: dict[InfoHash, Callable[[Address], None]] = {}
         self._waiting: dict[InfoHash, None] = {}  # to be announced with the next datagrams
         self._timer: asyncio.TimerHandle | None = None
         self._second, self._heard_in_it = 0.0, 0
 
-    async def open(self, here: Sequence[Interface]) -> None:
-        """Interfaces without multicast are left out."""
+    async def look_round(self) -> None:
+        """Listen where we are now: the machine may be in another network since the last time."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked < EVERY:
+            return
+        self._looked, here = now, self._interfaces()
+        for gone in self._ears.keys() - here:
+            self._ears.pop(gone).close()
         for interface in here:
-            group = next(
-                each for each in GROUPS if family_of(each.host) == family_of(interface.host)
-            )
-            ear = Multicast(group, self.heard)
-            try:
-                await ear.open(interface)
-            except OSError as error:
-                log.debug("no local discovery on %s: %s", interface.host, error)
-            else:
-                self._ears.append(ear)
+            if interface not in self._ears:
+                await self._listen_on(interface)
+
+    async def _listen_on(self, interface: Interface) -> None:
+        """One without multicast is left out."""
+        family = family_of(interface.host)
+        ear = Multicast(next(each for each in GROUPS if family_of(each.host) == family), self.heard)
+        try:
+            await ear.open(interface)
+        except OSError as error:
+            log.debug("no local discovery on %s: %s", interface.host, error)
+            return
+        if self._open:
+            self._ears[interface] = ear
+        else:
+            ear.close()
 
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for ear in self._ears:
+        for ear in self._ears.values():
             ear.close()
-        self._ears = []
+        self._ears.clear()
         self._waiting.clear()
+        self._open = False
 
     # Torrents
 
@@ -88,7 +109,7 @@ class Lsd:
         port, waiting = self._listens_on(), list(self._waiting)
         said = list(searches(port, waiting, self._cookie))[:MOST_SENT]
         for search in said:
-            for ear in self._ears:
+            for ear in self._ears.values():
                 ear.send(search.encode(ear.group))
             for info_hash in search.info_hashes:
                 del self._waiting[info_hash]
@@ -133,6 +154,7 @@ class LsdSource:
         self._lsd.seek(self._info_hash, found)
         try:
             while not self._left.is_set():
+                await self._lsd.look_round()
                 self._lsd.announce(self._info_hash)
                 await self._rest()
         finally:

@@ -3,7 +3,7 @@
 There are several ways to one address. TCP is tried first; uTP follows when TCP failed, or was given a head
 start and is not through (some are reached by one of them only), and whichever is connected first stays.
 Then the handshake: obfuscated, unless the last one there was plain. A peer that takes the connection and
-hangs up without a word wants the other kind, which is tried once, on a connection of its own.
+hangs up without introducing itself wants the other kind, which is tried once, on a connection of its own.
 
 The one hard thing: an address may be a lie, and all of this one attempt at whoever is there. So nothing is
 tried again but where somebody did answer the call.
@@ -205,7 +205,7 @@ def _modes(encryption: str, *, was_plain: bool) -> Sequence[bool]:
 
 
 class _HungUpError(RemoteProtocolError):
-    """The other side took the connection and closed it without a word."""
+    """The other side took the connection and closed it without introducing itself."""
 
 
 def _hide(asking: Asking, node: Surroundings) -> "ObfuscatedAsking":

@@ -69,7 +69,7 @@ class Finding:
         self._searches: dict[PeerSource, asyncio.Task[None]] = {}
         self.tasks: frozenset[asyncio.Task[None]] = _NO_TASKS  # after `rest` they end soon
         self._starting: asyncio.TimerHandle | None = None
-        self._searched = False
+        self._searched = self._private = False
         self._dial_waits = False
         self._loop = asyncio.get_running_loop()
 
@@ -130,7 +130,7 @@ class Finding:
             if search is not None:
                 search.cancel()
                 self._spawn(source.leave())
-        self._sources = ()
+        self._sources, self._private = (), True
         self.book.keep_private()
 
     # Addresses
@@ -168,7 +168,8 @@ class Finding:
         return self._dialer.busy
 
     def _welcome(self, who: Greeted) -> bool:
-        if self._seeker is None:
+        stranger = self._private and not self.book.is_private(who.stream.remote)
+        if self._seeker is None or stranger:  # the dial began before that was known
             who.stream.close()
             return False
         return self._seeker.welcome(who)

@@ -51,11 +51,15 @@ class ObfuscatedAsking(_Obfuscated):
         self._framer = MseAsker(asking.info_hash, asking.opening, _TAKES[encryption], dice, scratch)
         self._stream: Stream | None = None
         self._early = b""
-        self.heard = False
 
     @property
     def framer(self) -> Framer:
         return self._framer
+
+    @property
+    def heard(self) -> bool:
+        """A key is no introduction: Transmission 3 hangs up after it on whom it lets go on in the clear."""
+        return self._asking.heard
 
     def begin(self, stream: Stream) -> None:
         """The connection is there; on uvloop the other side may have spoken before we hear of that."""
@@ -63,7 +67,6 @@ class ObfuscatedAsking(_Obfuscated):
         stream.send(self._framer.opening() + self._early)
 
     def got(self, message: object) -> None:
-        self.heard = True
         if self._stream is None:
             assert isinstance(message, bytes)  # nobody agrees with who has said nothing
             self._early = message

@@ -108,7 +108,7 @@ class Taker(Protocol):
 @contextmanager
 def tracker(host: str, port: int = 0) -> Iterator[str]:
     """Our tracker, at any free port unless told; its announce URL."""
-    where = ("--host", host, "--port", port)
+    where = ("--host", host, "--port", port, "--no-udp")
     with program(PYTHON, "-m", "tracker", *where, patience=36_000) as running:
         yield running.wait_for_line()
 

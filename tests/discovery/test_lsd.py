@@ -15,6 +15,7 @@ from p2pswarm.net.multicast import Interface, Multicast, interfaces
 from p2pswarm.wire.lsd import GROUPS, LocalSearch
 
 A, B = InfoHash(b"a" * 20), InfoHash(b"b" * 20)
+HERE = Interface("192.168.1.2", 3)
 NEAR = Address("192.168.1.9", 6771)
 
 
@@ -26,12 +27,13 @@ class Ear:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.said: list[tuple[float, LocalSearch]] = []
         self._clock = clock
+        self.closed = False
 
     def send(self, data: bytes) -> None:
         self.said.append((self._clock(), LocalSearch.decode(data)))
 
     def close(self) -> None:
-        """Nothing is open."""
+        self.closed = True
 
     def times(self, info_hash: InfoHash) -> list[float]:
         return [round(at) for at, search in self.said if info_hash in search.info_hashes]
@@ -41,9 +43,10 @@ class Street:
     """A node's discovery, and whom it found."""
 
     def __init__(self, loop: VirtualLoop) -> None:
-        self.lsd = Lsd(lambda: 46881, Random(1))
+        self.interfaces = [HERE]
+        self.lsd = Lsd(lambda: 46881, lambda: self.interfaces, Random(1))
         self.ear = Ear(loop.time)
-        self.lsd._ears.append(self.ear)  # type: ignore[arg-type]
+        self.lsd._ears[HERE] = self.ear  # type: ignore[assignment]
         self.found: list[Address] = []
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -130,7 +133,7 @@ def test_our_own_words_are_known_again() -> None:
         own = street.ear.said[0][1].encode(GROUPS[0])
         street.lsd.heard(own, NEAR)
         assert not street.found
-        assert Lsd(lambda: 1, Random(2))._cookie != street.lsd._cookie
+        assert Lsd(lambda: 1, list, Random(2))._cookie != street.lsd._cookie
 
     story(tell)
 
@@ -159,6 +162,29 @@ def test_a_thousand_torrents_are_not_said_all_at_once() -> None:
         await asyncio.sleep(10)
         assert len(street.ear.said) == 50
         assert all(street.ear.times(info_hash) for info_hash in hashes)
+
+    story(tell)
+
+
+def test_another_network_is_noticed_with_the_next_announce(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[Interface] = []
+    other = Interface("10.1.1.1", 4)
+
+    async def note(_: Multicast, interface: Interface) -> None:
+        opened.append(interface)
+
+    async def tell(street: Street) -> None:
+        monkeypatch.setattr(Multicast, "open", note)
+        street.source(A)
+        await asyncio.sleep(100)
+        street.interfaces[:] = [other]
+        assert not opened
+        await asyncio.sleep(300)
+        assert opened == [other]
+        assert street.ear.closed
+        assert street.lsd._ears.keys() == {other}
 
     story(tell)
 
@@ -206,8 +232,8 @@ async def test_an_interface_without_multicast_is_left_out(monkeypatch: pytest.Mo
         raise OSError("no such device")
 
     monkeypatch.setattr(Multicast, "open", fail)
-    lsd = Lsd(lambda: 1, Random(1))
-    await lsd.open([Interface("127.0.0.1", 1)])
+    lsd = Lsd(lambda: 1, lambda: [HERE], Random(1))
+    await lsd.look_round()
     lsd.announce(A)
     assert not lsd._ears
     assert lsd._timer is None

@@ -81,9 +81,9 @@ def under_attack(tmp_path: Path, attack: Attack) -> None:
     async def story(world: World) -> None:
         meta, folder = world.content(TOTAL, PIECE)
         home = world.host(up=100_000)
-        seed = await world.node(home)
+        seed = await world.node(home, encryption="prefer")
         seeding = await seed.add(meta, data=folder)
-        node = await world.node(world.host())
+        node = await world.node(world.host(), encryption="prefer")
         torrent = await world.download(node, meta, home)
         while not torrent.status().have:
             await asyncio.sleep(0.05)

@@ -125,12 +125,13 @@ def test_a_lone_liar_is_guilty_and_several_are_asked_one_by_one() -> None:
 def test_a_trickle_loses_its_place_to_whoever_waits() -> None:
     made = assembly()
     for number in range(MOST_DRAFTS):
-        made.gives(number, 1000 * METADATA_PIECE // 2 + number)
-        assert made.ask(number, 0)
+        made.gives(number, 500 * METADATA_PIECE + number)
     made.gives("honest", len(INFO))
-    assert not made.ask("honest", 29)
-    for number in range(MOST_DRAFTS):
-        made.ask(number, 29)
+    for now in range(30):
+        for number in range(MOST_DRAFTS):
+            made.ask(number, now)
+            made.got(number, MetadataPiece(now, 500 * METADATA_PIECE + number, bytes(16 << 10)))
+        assert not made.ask("honest", now)
     assert list(made.ask("honest", 30)) == [0, 1]
 
 

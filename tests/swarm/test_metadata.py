@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2pswarm.errors import FormatError, HostError
-from p2pswarm.formats.ids import Address, PieceIndex
+from p2pswarm.formats.ids import Address, PeerId, PieceIndex
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo, build
 from p2pswarm.node import Node
@@ -30,6 +30,7 @@ from p2pswarm.wire.peer import (
     HaveNone,
     Interested,
     Request,
+    Reserved,
     Unchoke,
 )
 from tests.support.givers import THEIR_NUMBER, give, info_of, introduce, pieces, refuse, wanted
@@ -90,6 +91,7 @@ def test_a_magnet_with_a_peer_begins_within_a_round_trip_of_its_metadata(tmp_pat
         assert torrent.metainfo == Metainfo.from_bytes(meta.raw)
         assert len(torrent.peers) == 1
         assert torrent.status().name == "file"
+        assert node._places.taken == 1
 
     simulate(tmp_path, story)
 
@@ -356,6 +358,29 @@ def test_requests_for_metadata_are_refused_while_there_is_none(tmp_path: Path) -
     simulate(tmp_path, story)
 
 
+def test_when_all_places_are_taken_those_without_metadata_make_room(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, _ = world.content(PIECE, PIECE)
+        host = world.host()
+        node = await world.node(world.host(), max_peers=2)
+        adding = seek(world, node, meta)
+        await world.until(lambda: node.status().magnets)
+        useless = [await Stranger.meet(world, world.host(), node, meta.info_hash) for _ in range(2)]
+        late = await Stranger.dial(world, world.host(), node)
+        late.introduce(meta.info_hash, Reserved.ours(), PeerId.new(world.dice))
+        await late.dropped(1)
+        (swarm,) = node._machinery.magnets.swarms.values()  # type: ignore[union-attr]
+        swarm.finding.add(Address(host.name, 46881))
+        began = world.loop.now
+        giver = await Stranger.receive(world, host, meta.info_hash)
+        assert 29 < world.loop.now - began < 35
+        assert any(stranger.over for stranger in useless)
+        give(giver, len(info_of(meta)), pieces(info_of(meta)))
+        await adding
+
+    simulate(tmp_path, story)
+
+
 def test_whoever_dials_a_magnet_is_asked_too(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         meta, _ = world.content(PIECE, PIECE)
@@ -388,15 +413,21 @@ def test_of_a_private_torrent_only_tracked_and_named_peers_stay(tmp_path: Path) 
         finding = node._machinery.magnets.swarms[meta.info_hash].finding  # type: ignore[union-attr]
         finding.tracked(Address(tracked.name, 46881))
         strangers = await receive()
+        slow, slow_host = Stranger(), world.host()
+        world.loop.listeners[slow_host.name, 46881] = lambda: slow
+        finding.found(Address(slow_host.name, 46881))
+        await slow.until(lambda: len(slow.hello) == 68)
         dialer = await Stranger.meet(world, world.host(), node, meta.info_hash)
         give(strangers[1], len(info_of(meta)), pieces(info_of(meta)))
         torrent = await adding
         await dialer.dropped()
+        slow.introduce(meta.info_hash, Reserved.ours(), PeerId.new(world.dice))
+        await slow.dropped(5)
         await strangers[0].dropped()
         last = ExtendedHandshake.decode(_handshakes(strangers[2])[1])
         assert last.messages == {"ut_metadata": 0, "ut_pex": 0}
         assert {peer.address.host for peer in torrent.peers.values()} == {named.name, tracked.name}
-        finding.found(Address(linked.name, 46881))
+        assert len(finding.book) == 2
         await world.until(lambda: not node.status().magnets)
 
     simulate(tmp_path, story)

@@ -410,6 +410,23 @@ def test_who_leaves_is_replaced_and_lookups_go_on() -> None:
     told(story)
 
 
+def test_a_node_whose_line_was_down_is_back_in_a_minute() -> None:
+    """Nobody told it of a name to begin with: it has its own table only."""
+
+    async def story(net: DhtNet) -> None:
+        nodes = await grown(net, 12)
+        dht, where = nodes[7]
+        del net.nodes[where]
+        await asyncio.sleep(1500)
+        assert dht.status().networks[Family.IPV4].nodes == 0
+        net.nodes[where] = dht
+        await asyncio.sleep(60)
+        assert dht.status().networks[Family.IPV4].nodes >= 8
+        assert await dht.announce(HASH, 1, _ignored) == 8
+
+    told(story)
+
+
 def test_who_answers_with_another_id_has_not_answered() -> None:
     async def story(net: DhtNet) -> None:
         liar, where = net.node()
@@ -449,8 +466,11 @@ def test_a_node_of_many_torrents_is_heard_by_its_only_neighbour() -> None:
         _, there = net.node()
         one.ping(there)
         hashes = [InfoHash(net.dice.randbytes(20)) for _ in range(60)]
-        noted = await asyncio.gather(*(one.announce(each, 1, _ignored) for each in hashes))
-        assert noted == [1] * 60
+        noted = asyncio.gather(*(one.announce(each, 1, _ignored, seed=True) for each in hashes))
+        await asyncio.sleep(5)
+        assert await one.announce(HASH, 1, _ignored) == 1
+        assert net.loop.time() < 6, "who still fetches does not wait behind them"
+        assert await noted == [1] * 60
 
     told(story)
 
