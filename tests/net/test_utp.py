@@ -366,6 +366,30 @@ def test_a_network_that_loses_one_in_twenty() -> None:
     play(story)
 
 
+def test_a_large_window_is_sent_in_a_few_turns_and_no_time() -> None:
+    async def story(loop: VirtualLoop) -> None:
+        near, far = hosts(loop)
+        await near.port.open()
+        await far.port.open()
+        ours, _ = await near.pair(far)
+        (transport,) = near.utp._connections.values()
+        transport.connection.sender.ledbat.window = 1e6
+        before, now = loop.hosts["10.0.0.1"].sent, loop.time()
+        assert ours.stream is not None
+        ours.stream.send(bytes(200_000))
+        turns = []
+        for _ in range(10):
+            await asyncio.sleep(0)
+            turns.append(loop.hosts["10.0.0.1"].sent - before)
+        assert turns[0] < 100_000
+        assert turns[-1] > 200_000
+        assert loop.time() == now
+        await near.port.close()
+        await far.port.close()
+
+    play(story)
+
+
 def test_both_dial_at_the_same_moment() -> None:
     """As two do that a third has told of each other (BEP 55)."""
 
