@@ -18,6 +18,8 @@ ALONE = {
     "enable_incoming_tcp": False,
     "enable_outgoing_tcp": False,
 }
+FORCED = {**ALONE, "in_enc_policy": 0, "out_enc_policy": 0, "allowed_enc_level": 2}
+"""RC4 for everything."""
 OURS = ("--transport", "utp")
 MANY_PACKETS = {**ODD_FILES, "large": random.Random(9).randbytes(30 << 20)}
 
@@ -50,4 +52,23 @@ def test_takes_from_our_seed_which_dials_it(client: StartClient, lab: Lab) -> No
         until(lambda: lab.counts().incomplete == 1, "the client announces")
         with lab.seed(*OURS):
             until(peer.is_complete, "the download", 90)
+    assert lab.fetched(client.__name__) == ODD_FILES
+
+
+@part("BEP 29, uTP only, encryption required", GIVES)
+@LIBTORRENT
+def test_gives_encrypted(client: StartClient, lab: Lab) -> None:
+    lab.share(ODD_FILES)
+    with lab.foreign_seed(client, **FORCED), lab.get(*OURS, "--encryption", "require") as get:
+        assert get.wait(60) == 0, get.stderr
+    assert lab.fetched("get") == ODD_FILES
+
+
+@part("BEP 29, uTP only, encryption required", TAKES)
+@LIBTORRENT
+def test_takes_encrypted(client: StartClient, make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(interval=1800)
+    lab.share(ODD_FILES)
+    with lab.seed(*OURS, "--encryption", "require"), lab.foreign_get(client, **FORCED) as peer:
+        until(peer.is_complete, "the download", 60)
     assert lab.fetched(client.__name__) == ODD_FILES
