@@ -93,8 +93,8 @@ class _Crowd:
             yield address
 
     def pick(self, asker: SwarmPeer, want: int, dice: Random) -> list[SwarmPeer]:
-        """At most `want` others. A seed hears of leeches; where there is none, of a few seeds: aria2 says that
-        nothing is left as long as it does not know what its magnet is."""
+        """At most `want` others. A seed hears of leeches; where there is none, of a few seeds: aria2 says
+        that nothing is left as long as it does not know what its magnet is."""
         leeches, seeds = self.leeches, self.seeds
         if asker.seed:
             some = seeds[: SEEDS_FOR_A_SEED + 1]
