@@ -229,6 +229,7 @@ def transmission(
     *,
     seed: bool = False,
     encryption: str = "tolerated",
+    utp: bool = False,
 ) -> Iterator[_Transmission]:
     """It seeds when all data lies in `folder`. It dials nobody in 127.0.0.0/8, but accepts from there.
 
@@ -239,7 +240,8 @@ def transmission(
     folder.mkdir(parents=True, exist_ok=True)
     place = ("-g", home / "config", "-w", folder, "-i", host, "-P", port, "-e", home / "log")
     remote = ("-T", "-r", "127.0.0.1", "-p", rpc)
-    alone = ("--no-dht", "--no-lpd", "--no-portmap", "--no-utp", f"--encryption-{encryption}")
+    reach = ("--utp" if utp else "--no-utp", f"--encryption-{encryption}")
+    alone = ("--no-dht", "--no-lpd", "--no-portmap", *reach)
     with _process(home, "transmission-daemon", "-f", *place, *remote, *alone):
         running = _Transmission(home, f"{host}:{port}", rpc)
         until(running.answers, "transmission-daemon answers")

@@ -367,7 +367,7 @@ def test_whatever_a_stranger_says_nothing_else_is_raised(packets: list[Packet]) 
         near.tick(now)
         for data in near.flush(now):
             read(data)
-        assert near.sender.flight >= 0
+        assert near.sender._bytes >= 0
         assert near.receiver._held <= 256 << 10
 
 
