@@ -148,7 +148,7 @@ def test_who_gives_nothing_gets_less(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         meta, folder = world.content(3 * MB, PIECE)
         home = world.host(up=200_000)
-        # Nobody tells it of the seed, and datagrams, which no uplink of these hosts holds up, are no way round.
+        # Nobody tells it of the seed; and datagrams, which no uplink here holds up, are no way round.
         plain: dict[str, Any] = {"pex": False, "transport": "tcp"}
         await (await world.node(home, **plain)).add(meta, data=folder)
         hosts = [world.host(up=50_000) for _ in range(12)]
