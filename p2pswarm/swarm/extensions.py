@@ -10,6 +10,7 @@ no address of a peer is told or believed; what is not offered is not listened to
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from ipaddress import ip_address
 from typing import Protocol
 
 from p2pswarm.discovery.pex import PexListener, PexTeller
@@ -147,8 +148,15 @@ class Extensions:
 
     def got_pex(self, payload: bytes) -> None:
         for address, flags in self._heard.heard(Pex.decode(payload), self._home.clock()):
-            if not (self._home.upload_only and flags & PexFlag.SEED):
+            of_no_use = self._home.upload_only and flags & PexFlag.SEED
+            if not of_no_use and not self._is_us(address):
                 self._home.found(address)
+
+    def _is_us(self, address: Address) -> bool:
+        """Transmission 3 names us to ourselves."""
+        seen, here = self.hello.yourip, self._peer.stream.local.host
+        ours = {here, str(ip_address(seen))} if seen else {here}
+        return address.port == self._home.port and address.host in ours
 
     def got_dont_have(self, payload: bytes) -> None:
         self._peer.has_lost(DontHave.decode(payload).piece)

@@ -9,8 +9,6 @@ from tests.support.foreign import aria2, libtorrent, transmission, until
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
 ALL = pytest.mark.parametrize("client", [libtorrent, aria2, transmission])
-# Encryption is not what this is about, and Debian's Transmission 3.00 closes in the middle of it.
-PLAIN = ("--encryption", "off")
 # 2000 pieces: metadata of 40 000 bytes, which goes from peer to peer in three parts.
 MANY_PIECES = {"large": bytes(range(256)) * (2000 * 64)}
 
@@ -19,7 +17,7 @@ MANY_PIECES = {"large": bytes(range(256)) * (2000 * 64)}
 @ALL
 def test_gives_its_metadata_to_our_get(client: StartClient, lab: Lab) -> None:
     lab.share(ODD_FILES)
-    with lab.foreign_seed(client), lab.get(*PLAIN, source=lab.link) as get:
+    with lab.foreign_seed(client), lab.get(source=lab.link) as get:
         assert get.wait(60) == 0, get.stderr
     assert lab.fetched("get") == ODD_FILES
 
@@ -31,7 +29,7 @@ def test_takes_the_metadata_of_our_seed_which_dials_it(client: StartClient, lab:
     lab.share(ODD_FILES)
     with lab.foreign_get(client, lab.link) as peer:
         until(lambda: lab.counts().incomplete == 1, "the client announces")
-        with lab.seed(*PLAIN):
+        with lab.seed():
             until(peer.is_complete, "the download", 40)
     assert lab.fetched(client.__name__) == kept_by(client, ODD_FILES)
 
