@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -101,7 +101,8 @@ class Node:
         self.me = PeerId.new(self._dice)
         self._port = Port(self.settings.bind, self.settings.port)
         if self.settings.transport != "tcp":
-            self._port.speak_utp(self._dice)
+            # Whoever guesses its numbers is believed to be where he is not.
+            self._port.speak_utp(dice or SystemRandom())
         if self.settings.encryption != "require":
             self._port.route(Guest.PEER_WIRE, self._greet)
         if self.settings.encryption != "off":
@@ -219,12 +220,12 @@ class Node:
             source = await ours.discovery.fetch.get(source, limit=MAX_SIZE)
         if isinstance(source, str) and _is_magnet(source):
             source = Magnet.parse(source)
-        swarm = None
+        swarm: MetadataSwarm | None = None
+        linked: Sequence[Address] = ()
         if isinstance(source, Magnet):
             magnet = source
             source, swarm = await ours.magnets.find(magnet, peers)
-            if swarm is None and not source.private:
-                peers = (*peers, *magnet.peers)
+            linked = () if source.private else magnet.peers
         try:
             claim = Claim(source, save_to or Path(), data, kind, ours.desk, self._torrents.keys())
             metainfo, path, torrent_data = await claim.made(ours.disk, self._working)
@@ -240,6 +241,8 @@ class Node:
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
         for address in peers:
             torrent.add_peer(address)
+        for address in linked:
+            finding.add(address, named=False)
         self._torrents[metainfo.info_hash] = torrent
         self._hidden[metainfo.info_hash.obfuscated] = metainfo.info_hash
         start = self._starts[metainfo.info_hash] = asyncio.create_task(torrent.start())

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from typing import Any
 
 import pytest
@@ -447,6 +447,13 @@ async def test_one_download_is_one_nodes(tmp_path: Path, settings: Callable[...,
 
 
 # Ports and ends
+
+
+def test_nobody_guesses_the_numbers_of_utp() -> None:
+    """They prove that an address is real; from enough of `Random`'s all others can be told."""
+    utp = Node(quiet())._port._utp
+    assert utp is not None
+    assert isinstance(utp._door._dice, SystemRandom)
 
 
 async def test_a_port_that_is_taken(settings: Callable[..., Settings]) -> None:
