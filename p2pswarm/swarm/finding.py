@@ -136,8 +136,8 @@ class Finding:
     # Addresses
 
     def add(self, address: Address, *, named: bool = True) -> None:
-        """One that the user named (or a link of theirs): tried at once and again."""
-        self.book.add(address, self._node.clock(), trusted=True, private=named)
+        """One that the user named: tried at once and again; or one that a link names."""
+        self.book.add(address, self._node.clock(), trusted=named, linked=not named, private=named)
         self.dial_more()
 
     def found(self, address: Address) -> None:
