@@ -158,7 +158,7 @@ class Finding:
     def dial_more(self) -> None:
         self._dial_waits = False
         if self._seeker is not None:
-            self._dialer.dial_more(self._seeker.connected(), self._dial)
+            self._dialer.dial_more(self._seeker.connected(), self._spawn)
             if self._dialer.busy:
                 self._seeker.dialing()
 
@@ -187,9 +187,6 @@ class Finding:
         return self._seeker.progress() if self._seeker is not None else Progress(0, 0, 0)
 
     # Tasks
-
-    def _dial(self, dial: Coroutine[Any, Any, None]) -> None:
-        self._spawn(dial)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
