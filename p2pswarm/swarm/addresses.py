@@ -166,6 +166,14 @@ class AddressBook:
         known.failures += 1
         known.next_dial = now + self._pause(known)
 
+    def met(self, address: Address, now: float) -> None:
+        """It is dialed now because somebody else says that it dials us (BEP 55), which is a dial like others."""
+        self.add(address, now)
+        known = self._known.get(address.normal)
+        if known is not None and not known.busy:
+            known.dialed = now
+            known.next_dial = max(known.next_dial, now + self._pause(known))
+
     def left(self, address: Address, now: float, *, useful: bool) -> None:
         """A connection ended. A peer from whom nothing more is wanted is not dialed again soon."""
         known = self._known.get(address)

@@ -176,7 +176,8 @@ class Finding:
 
     def meet(self, address: Address) -> None:
         """Dial one that dials us in this moment (BEP 55)."""
-        if self._seeker is not None:
+        if self._seeker is not None and not self.book.is_banned(address):
+            self.book.met(address, self._node.clock())
             self._spawn(self._dialer.meet(address))
 
     def _unreached(self, address: Address) -> None:

@@ -91,6 +91,15 @@ def test_a_stranger_that_never_answers_is_given_up_until_somebody_names_it_again
     assert known.due(300_000.0, 10) == []
 
 
+def test_whom_we_met_is_not_dialed_soon() -> None:
+    """Who wants a victim dialed twice has it named by one way after the other."""
+    known = AddressBook()
+    known.met(A, 0.0)
+    known.add(A, 1.0)
+    assert not known.due(STRANGER_EVERY - 1, 10)
+    assert known.due(STRANGER_EVERY, 10) == [A]
+
+
 def test_naming_a_given_up_address_does_not_shorten_its_rest() -> None:
     known = book(A)
     *_, last = dials(known, until=100_000, step=1000)

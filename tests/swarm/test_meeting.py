@@ -22,7 +22,7 @@ class FakePeer:
 
     def __init__(self, number: int, *, speaks: bool = True, knows: Address | None = None) -> None:
         self.address = Address(f"8.8.8.{number}", 6881)
-        self.stream = SimpleNamespace(remote=Address(self.address.host, 50_000))
+        self.stream = SimpleNamespace(remote=Address(self.address.host, 50_000), utp=False)
         self.told: list[Holepunch | None] = []
         self.extensions = SimpleNamespace(
             speaks=lambda _: speaks,
@@ -58,6 +58,16 @@ def test_two_that_we_know_are_told_of_each_other(pair: tuple[FakePeer, FakePeer]
     Room(one, other).hear(one, KINDS.RENDEZVOUS, other.address)
     assert one.told == [Holepunch(KINDS.CONNECT, other.address)]
     assert other.told == [Holepunch(KINDS.CONNECT, one.address)]
+
+
+def test_behind_a_nat_a_peer_is_where_its_packets_come_from(
+    pair: tuple[FakePeer, FakePeer],
+) -> None:
+    one, other = pair
+    one.stream.utp = other.stream.utp = True
+    Room(one, other).hear(one, KINDS.RENDEZVOUS, other.address)
+    assert one.told == [Holepunch(KINDS.CONNECT, other.stream.remote)]
+    assert other.told == [Holepunch(KINDS.CONNECT, one.stream.remote)]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +116,9 @@ def test_an_address_is_met_once_in_ten_minutes_and_few_in_one(
     room.now = 600.0
     room.hear(pair[1], KINDS.CONNECT, there)
     assert room.met == [there, there]
+    for number in range(1, 100):
+        room.hear(pair[0], KINDS.CONNECT, Address(there.host, number))
+    assert len(room.met) == 2, "the host is the same"
     for number in range(1, 100):
         room.hear(pair[0], KINDS.CONNECT, Address(f"9.1.1.{number}", 7000))
     assert len(room.met) == 11
