@@ -167,7 +167,7 @@ class AddressBook:
         known.next_dial = now + self._pause(known)
 
     def met(self, address: Address, now: float) -> None:
-        """It is dialed now because somebody else says that it dials us (BEP 55), which is a dial like others."""
+        """It is dialed now, as somebody says that it dials us (BEP 55); this counts as any other dial."""
         self.add(address, now)
         known = self._known.get(address.normal)
         if known is not None and not known.busy:
