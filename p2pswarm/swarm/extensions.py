@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import Protocol
 
 from p2pswarm.discovery.pex import PexListener, PexTeller
+from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
@@ -36,6 +37,7 @@ from p2pswarm.wire.peer import Extended
 __all__ = ["ExtensionHome", "Extensions", "Talker", "offered"]
 
 VERSION = "p2pswarm 0.1.0"
+MOST_HELLOS = 20  # in one connection; most say one, and each may cost us milliseconds to read
 
 
 @cache
@@ -87,6 +89,7 @@ class Extensions:
 
     def __init__(self, peer: Talker, home: ExtensionHome) -> None:
         self.hello = ExtendedHandshake()
+        self._hellos = 0
         self.info = InfoUpload(home.info, peer.stream, home.up, self._say_metadata)
         self._peer = peer
         self._home = home
@@ -123,6 +126,9 @@ class Extensions:
     def got(self, message: Extended) -> None:
         """A handshake, or what one of our extensions says."""
         if message.id == 0:
+            self._hellos += 1
+            if self._hellos > MOST_HELLOS:
+                raise RemoteProtocolError("extended handshakes without end")
             self._got_hello(ExtendedHandshake.decode(message.payload))
             return
         name = _NAMES.get(message.id)
