@@ -38,6 +38,9 @@ __all__ = ["ExtensionHome", "Extensions", "Talker", "offered"]
 
 VERSION = "p2pswarm 0.1.0"
 MOST_HELLOS = 20  # in one connection; most say one, and each may cost us milliseconds to read
+# Messages and, of large ones, half kilobytes: that many at once and so many a second. Who asks for all of
+# the largest info dictionary says 640, and who lost pieces some hundreds.
+MOST_SAID, SAID_RATE = 3000, 100.0
 
 
 @cache
@@ -94,6 +97,7 @@ class Extensions:
         self._peer = peer
         self._home = home
         self._heard = PexListener(peer.stream.remote)
+        self._said, self._said_at = 0.0, home.clock()
         self._teller: PexTeller | None = (
             None  # from its first handshake on, which says where it listens
         )
@@ -125,6 +129,7 @@ class Extensions:
 
     def got(self, message: Extended) -> None:
         """A handshake, or what one of our extensions says."""
+        self._count(len(message.payload))
         if message.id == 0:
             self._hellos += 1
             if self._hellos > MOST_HELLOS:
@@ -134,6 +139,14 @@ class Extensions:
         name = _NAMES.get(message.id)
         if name is not None and name in self._home.offered:
             _HANDLERS[name](self, message.payload)
+
+    def _count(self, size: int) -> None:
+        """These are dear to hear, and none of them is needed often."""
+        now = self._home.clock()
+        self._said = max(0.0, self._said - (now - self._said_at) * SAID_RATE) + 1 + size // 512
+        self._said_at = now
+        if self._said > MOST_SAID:
+            raise RemoteProtocolError("a flood of extended messages")
 
     def _got_hello(self, hello: ExtendedHandshake) -> None:
         self.hello = self.hello.and_then(hello)
