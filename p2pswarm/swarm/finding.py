@@ -136,9 +136,24 @@ class Finding:
     # Addresses
 
     def add(self, address: Address, *, named: bool = True) -> None:
-        """One that the user named: tried at once and again; or one that a link names."""
+        """One that the user named, tried at once and again; or one that a link names. Names are looked up."""
+        if self._private and not named:
+            return
+        if address.ip is None:
+            self._spawn(self._look_up(address, named=named))
+            return
         self.book.add(address, self._node.clock(), trusted=named, linked=not named, private=named)
         self.dial_more()
+
+    async def _look_up(self, name: Address, *, named: bool) -> None:
+        # Here, because few name anybody by a name.
+        from p2pswarm.discovery.places import places
+
+        there = await places([name])
+        if not there:
+            log.warning("%s has no address", name)
+        for address in there:
+            self.add(address, named=named)
 
     def found(self, address: Address) -> None:
         """Somebody names a peer, and often many in one go."""
