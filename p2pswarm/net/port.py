@@ -126,14 +126,14 @@ class Port:
             except OSError as error:
                 if self.host == ANY and self._servers and error.errno != errno.EADDRINUSE:
                     continue  # a machine without IPv6
-                await self.close()
+                await self._withdraw()
                 self._cannot_listen(number, error)
                 return False
         try:
             if self._datagrams.routed:
                 await self.open_datagrams()
         except PortTakenError:
-            await self.close()
+            await self._withdraw()
             if self._wish:
                 raise
             return False
@@ -246,13 +246,17 @@ class Port:
 
     async def close(self) -> None:
         """Stop listening and send away who still stands at the door."""
+        if self._utp is not None:
+            self._utp.close()
+        await self._withdraw()
+
+    async def _withdraw(self) -> None:
+        """Nobody can come in by this number any more; another one may be tried."""
         servers, self._servers, self._hosts = self._servers, (), ()
         for server in servers:
             server.close()
         for stream in list(self._at_door):
             stream.close()
-        if self._utp is not None:
-            self._utp.close()
         for server in servers:
             await server.wait_closed()
         await self._datagrams.close()
