@@ -334,7 +334,9 @@ class Settings:
     transport: str = field(
         default="both",
         metadata=about(
-            _word_of("KIND", TRANSPORTS), "connect to peers by tcp, by utp (over UDP), or by both"
+            _word_of("KIND", TRANSPORTS),
+            "connect to peers by tcp, by utp (over UDP), or by both; who connects by tcp is always taken, "
+            "by utp unless this is tcp",
         ),
     )
     dht: bool = field(

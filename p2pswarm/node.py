@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -31,6 +31,7 @@ from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.magnets import Magnets, Tiers
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
+from p2pswarm.net.slices import Slices
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
@@ -101,12 +102,14 @@ class Node:
         self.me = PeerId.new(self._dice)
         self._port = Port(self.settings.bind, self.settings.port)
         if self.settings.transport != "tcp":
-            self._port.speak_utp(self._dice)
+            # Whoever guesses its numbers is believed to be where he is not.
+            self._port.speak_utp(dice or SystemRandom())
         if self.settings.encryption != "require":
             self._port.route(Guest.PEER_WIRE, self._greet)
         if self.settings.encryption != "off":
             self._port.route(Guest.OBFUSCATED, self._greet_obfuscated)
         self._torrents: dict[InfoHash, Torrent] = {}
+        self._slices = Slices()  # in which hidden handshakes are answered
         self._hidden: dict[bytes, InfoHash] = {}  # theirs, by what encrypted handshakes say instead
         self._starts: dict[InfoHash, asyncio.Task[None]] = {}  # of torrents that are checked
         self._pieces = BufferPool(self.settings.memory)
@@ -219,12 +222,12 @@ class Node:
             source = await ours.discovery.fetch.get(source, limit=MAX_SIZE)
         if isinstance(source, str) and _is_magnet(source):
             source = Magnet.parse(source)
-        swarm = None
+        swarm: MetadataSwarm | None = None
+        linked: Sequence[Address] = ()
         if isinstance(source, Magnet):
             magnet = source
             source, swarm = await ours.magnets.find(magnet, peers)
-            if swarm is None and not source.private:
-                peers = (*peers, *magnet.peers)
+            linked = () if source.private else magnet.peers
         try:
             claim = Claim(source, save_to or Path(), data, kind, ours.desk, self._torrents.keys())
             metainfo, path, torrent_data = await claim.made(ours.disk, self._working)
@@ -240,6 +243,8 @@ class Node:
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
         for address in peers:
             torrent.add_peer(address)
+        for address in linked:
+            finding.add(address, named=False)
         self._torrents[metainfo.info_hash] = torrent
         self._hidden[metainfo.info_hash.obfuscated] = metainfo.info_hash
         start = self._starts[metainfo.info_hash] = asyncio.create_task(torrent.start())
@@ -360,7 +365,9 @@ class Node:
 
         encryption, scratch = self.settings.encryption, self._port.scratch
         answering = self._answering(stream)
-        answer_obfuscated(stream, answering, self._revealed, encryption, self._dice, scratch)
+        answer_obfuscated(
+            stream, answering, self._revealed, encryption, self._dice, scratch, self._slices
+        )
 
     def _revealed(self, mark: bytes) -> InfoHash | None:
         """The swarm of ours that a hidden handshake means; magnets are few."""

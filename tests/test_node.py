@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from p2pswarm.errors import (
 )
 from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import BLOCK, Address
+from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo, build
 from p2pswarm.node import Node
 from p2pswarm.swarm.events import (
@@ -150,6 +151,24 @@ async def test_two_nodes_in_one_process_and_one_loop(
         assert two.status().torrents[0].have == meta.piece_count
         assert torrent.status().path == tmp_path / "b" / "thing"
     assert content(tmp_path / "a" / "thing") == content(tmp_path / "b" / "thing")
+
+
+@pytest.mark.parametrize("linked", [False, True])
+async def test_a_peer_may_be_named_by_its_host(
+    tmp_path: Path, settings: Callable[..., Settings], *, linked: bool
+) -> None:
+    """BEP 9: `x.pe` is HOSTNAME:PORT, too; and in containers nobody knows any other."""
+    meta = made(tmp_path / "a")
+    async with Node(settings("one")) as one, Node(settings("two")) as two:
+        await reach(await one.add(meta, data=tmp_path / "a"), Seeding)
+        there = Address("localhost", one.port)
+        async with asyncio.timeout(SOON):
+            torrent = (
+                await two.add(Magnet.of(meta, [there]), save_to=tmp_path)
+                if linked
+                else await two.add(meta, save_to=tmp_path, peers=[there])
+            )
+            await done(torrent)
 
 
 @pytest.mark.parametrize("encryption", ["prefer", "require"])
@@ -447,6 +466,13 @@ async def test_one_download_is_one_nodes(tmp_path: Path, settings: Callable[...,
 
 
 # Ports and ends
+
+
+def test_nobody_guesses_the_numbers_of_utp() -> None:
+    """They prove that an address is real; from enough of `Random`'s all others can be told."""
+    utp = Node(quiet())._port._utp
+    assert utp is not None
+    assert isinstance(utp._door._dice, SystemRandom)
 
 
 async def test_a_port_that_is_taken(settings: Callable[..., Settings]) -> None:

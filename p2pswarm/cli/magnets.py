@@ -50,6 +50,7 @@ def read_magnet(source: str) -> "Magnet | None":
     from p2pswarm.formats.magnet import Magnet
     from p2pswarm.formats.urns import read_urn
 
+    source = source.strip()
     try:
         if source.lower().startswith("magnet:"):
             return Magnet.parse(source)

@@ -15,9 +15,11 @@ from p2pswarm.cli.options import (
     PathArgument,
     Progress,
     Replacing,
+    Scraping,
     TorrentArgument,
 )
 from p2pswarm.cli.report import Report
+from p2pswarm.cli.scraping import in_words, swarm_sizes
 from p2pswarm.cli.text import counted, printable, tell_result
 from p2pswarm.cli.views import Sample
 from p2pswarm.config import format_size
@@ -77,17 +79,22 @@ def hashing(name: str, state: str, report: Report) -> Callable[[int, int], None]
     return show
 
 
-def info(torrent: TorrentArgument, listing: Listing) -> Exit:
-    """Show what a .torrent says."""
+def info(torrent: TorrentArgument, listing: Listing, scraping: Scraping) -> Exit:
+    """Show what a .torrent says. With --scrape its trackers say how large the swarm is, too."""
     metainfo = load(torrent)
     facts = _facts(metainfo)
+    if scraping.scrape:
+        if not metainfo.trackers:
+            raise CommandError(f"{torrent} has no tracker that could be asked", Exit.NETWORK)
+        facts["swarm"] = swarm_sizes(metainfo)
     if listing.json:
         tell_result(json.dumps(facts))
-        return Exit.OK
-    for key, value in facts.items():
-        for line in _lines(key, value):
-            tell_result(line)
-    return Exit.OK
+    else:
+        for key, value in facts.items():
+            for line in _lines(key, value):
+                tell_result(line)
+    unheard = scraping.scrape and all("error" in each for each in facts["swarm"])
+    return Exit.NETWORK if unheard else Exit.OK
 
 
 def load(torrent: Path) -> "Metainfo":
@@ -167,6 +174,8 @@ def _lines(key: str, value: Any) -> list[str]:
             value = " ".join(value)
         case "files":
             return _file_lines(value)
+        case "swarm":
+            return [f"{label:14}{in_words(each)}" for each in value]
         case _:
             pass
     return [f"{label:14}{printable(value)}"] if value != "" else []

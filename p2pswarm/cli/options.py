@@ -50,6 +50,7 @@ __all__ = [
     "Progress",
     "Publishing",
     "Replacing",
+    "Scraping",
     "Sharing",
     "SourceArgument",
     "TorrentArgument",
@@ -147,6 +148,15 @@ class Listing:
     """How a list is told."""
 
     json: bool = field(default=False, metadata=about(FLAG, "print one JSON object"))
+
+
+@dataclass(frozen=True)
+class Scraping:
+    """Whether trackers are asked."""
+
+    scrape: bool = field(
+        default=False, metadata=about(FLAG, "ask the trackers how large the swarm is")
+    )
 
 
 @dataclass(frozen=True)

@@ -117,8 +117,8 @@ class Lsd:
             self._timer = asyncio.get_running_loop().call_later(GATHER, self._say)
 
     def heard(self, data: bytes, source: Address) -> None:
-        """A datagram of somebody near, or our own."""
-        if not self._may_read(asyncio.get_running_loop().time()):
+        """A datagram of somebody near, or our own, which must not take the room of others."""
+        if self._cookie.encode() in data or not self._may_read(asyncio.get_running_loop().time()):
             return
         try:
             search = LocalSearch.decode(data)
@@ -126,7 +126,7 @@ class Lsd:
             log.debug("dropping a datagram from %s: %s", source.host, error)
             return
         place = Address(source.host, search.port)
-        if search.cookie == self._cookie or not place.dialable:
+        if not place.dialable:
             return
         for info_hash in search.info_hashes:
             found = self._sought.get(info_hash)

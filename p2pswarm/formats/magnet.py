@@ -25,6 +25,7 @@ _MAX = 64 << 10  # characters of a link
 _MAX_FIELDS = 1000
 _MAX_NAME = 255  # characters
 _MOST = 100  # trackers, web seeds, peers, runs of files: each
+_MOST_NAMES = 10  # of the peers may be host names, which cost somebody a look-up each
 _NUMBERED = re.compile(r"\.[0-9]{1,3}\Z")  # `xt.1`, `tr.2`: how some write a key that comes again
 _SHA256_MULTIHASH = "1220"  # its code, and 32 bytes
 _RUN = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?\Z")
@@ -41,6 +42,7 @@ class Magnet:
     trackers: tuple[str, ...] = ()
     web_seeds: tuple[str, ...] = ()
     peers: tuple[Address, ...] = ()
+    """IP addresses, and some host names (BEP 9)."""
     select: tuple[range, ...] = ()
     """Numbers of the files that are wanted (BEP 53); empty for all."""
 
@@ -130,12 +132,14 @@ def _urls(values: Iterable[str]) -> tuple[str, ...]:
 
 def _peers(values: Iterable[str]) -> tuple[Address, ...]:
     found: dict[Address, None] = {}
+    names = 0
     for value in values:
         try:
             address = Address.parse(value).normal
         except FormatError:
             continue
-        if address.dialable:
+        names += address.ip is None
+        if address.dialable or (address.ip is None and names <= _MOST_NAMES):
             found[address] = None
     return tuple(found)[:_MOST]
 

@@ -119,8 +119,9 @@ class BatchSocket:
 
     def _split(self, size: int, segment: int, address: Address) -> None:
         view, received = self._buffer, self._received
-        if not size:
+        if not size:  # nor has it a segment
             received(b"", address)
+            return
         for at in range(0, size, segment):
             received(bytes(view[at : min(at + segment, size)]), address)
 

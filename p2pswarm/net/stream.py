@@ -173,7 +173,7 @@ class Stream(asyncio.BufferedProtocol):
             self._conversation.caught_up()
         except RemoteError as error:
             log.debug("dropping %s: %s", self.remote, error)
-            self.close(error)
+            self.close(_forgetful(error))
 
     @override
     def pause_writing(self) -> None:
@@ -199,6 +199,12 @@ class Stream(asyncio.BufferedProtocol):
     @override
     def __repr__(self) -> str:
         return f"<Stream {self.remote} {'over' if self._over else 'open'}>"
+
+
+def _forgetful(error: RemoteError) -> RemoteError:
+    """Without its traceback, whose frames would keep all that was heard until garbage is collected."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _address(name: object) -> Address:

@@ -1,8 +1,9 @@
 """Whom we know, whom we tried, whom we banned: the addresses of one torrent.
 
 Anybody can put an address into a tracker's list, so an address that never completed a handshake is dialed
-at most once in ten minutes, however often it is named; one that was a peer before is tried again sooner.
-Addresses that the user named are trusted and tried first, for as long as it takes. Sans-IO.
+at most once in ten minutes, however often it is named, and few of one host, however many ports are named;
+one that was a peer before is tried again sooner. Addresses that the user named are trusted and tried first,
+for as long as it takes; those of a link somebody else wrote, a few times. Sans-IO.
 """
 
 from collections import OrderedDict
@@ -12,12 +13,17 @@ from math import inf
 from typing import Any
 
 from p2pswarm.formats.ids import Address, PeerId
+from p2pswarm.formats.zones import owner_of
 
 __all__ = ["AddressBook"]
 
 _NOBODY: frozenset[Any] = frozenset()
+_NEVER = float("-inf")
 MOST_KNOWN = 3000  # libtorrent's peer list
 STRANGER_EVERY = 600.0  # seconds between dials to an address that never proved to be a peer
+# Dialed in that time without an answer; several peers behind one address are legal.
+STRANGERS_OF_HOST = 3
+LINKED_TRIES = 4  # dials, seconds apart, to what a link names
 FRIEND_EVERY = 5.0  # seconds times the number of failures in a row, for one that did
 FRIEND_AT_MOST = 300.0
 BRIEF = 5.0  # seconds: a peer that leaves sooner has no place for us, so ask it less and less often
@@ -29,11 +35,12 @@ MOST_BANS_PER_HOST = 3  # then the host itself is banned: several peers behind o
 @dataclass(slots=True)
 class _Known:
     trusted: bool = False
+    linked: bool = False  # a magnet link that the user gave us names it
     private: bool = False  # a tracker or the user named it
     proven: bool = False  # a handshake was completed
     failures: int = 0
     next_dial: float = 0.0
-    dialed: float = float("-inf")  # when last
+    dialed: float = _NEVER  # when last
     brief: int = 0  # connections in a row that ended as soon as they were made
     busy: bool = False  # dialing or connected
     plain: bool = False  # its last handshake was not obfuscated
@@ -52,6 +59,8 @@ class AddressBook:
     def __init__(self) -> None:
         self._known: OrderedDict[Address, _Known] = OrderedDict()  # in the order of dialing
         self._resting: dict[Address, float] = {}  # forgotten, but not to be dialed before
+        # When strangers of a host were dialed.
+        self._tried: OrderedDict[str, tuple[float, ...]] = OrderedDict()
         self._banned: frozenset[Address] = _NOBODY
         self._banned_ids: frozenset[tuple[str, PeerId | None]] = (
             _NOBODY  # of that host: ids are no secret
@@ -62,7 +71,13 @@ class AddressBook:
         return len(self._known)
 
     def add(
-        self, address: Address, now: float, *, trusted: bool = False, private: bool = False
+        self,
+        address: Address,
+        now: float,
+        *,
+        trusted: bool = False,
+        linked: bool = False,
+        private: bool = False,
     ) -> None:
         """Somebody says that a peer is there; `private` if who says so may do so for a private torrent."""
         address = address.normal
@@ -70,13 +85,15 @@ class AddressBook:
             return
         known = self._known.get(address)
         if known is None:
-            if not trusted and not self._has_place_for(address, now):
+            if not (trusted or linked) and not self._has_place_for(address, now):
                 return
             known = self._known[address] = _Known(next_dial=now)
         known.failures = min(known.failures, GIVE_UP - 1)
         known.private |= private
-        if trusted and not known.trusted:
-            known.trusted, known.next_dial = True, now
+        if trusted > known.trusted or linked > known.linked:
+            known.trusted |= trusted
+            known.linked |= linked
+            known.next_dial = now
             self._known.move_to_end(address, last=False)
 
     def due(
@@ -88,10 +105,28 @@ class AddressBook:
         """
         due = [(address, known) for address, known in self._known.items() if known.is_due(now)]
         if len(due) > most:
-            due.sort(key=lambda each: (not each[1].trusted, -rank(each[0])))
-        for _, known in due[:most]:
-            known.busy, known.dialed = True, now
-        return [address for address, _ in due[:most]]
+            due.sort(key=lambda each: (not each[1].trusted, not each[1].linked, -rank(each[0])))
+        chosen: list[Address] = []
+        for address, known in due:
+            if len(chosen) < most and self._may_be_tried(address, known, now):
+                known.busy, known.dialed = True, now
+                chosen.append(address)
+        return chosen
+
+    def _may_be_tried(self, address: Address, known: _Known, now: float) -> bool:
+        """Whoever names many ports of one host has them dialed a few at a time (promise 12)."""
+        if known.trusted or known.linked or known.proven:
+            return True
+        while self._tried and next(iter(self._tried.values()))[-1] <= now - STRANGER_EVERY:
+            self._tried.popitem(last=False)
+        owner = owner_of(address)
+        times = tuple(t for t in self._tried.get(owner, ()) if t > now - STRANGER_EVERY)
+        if len(times) >= STRANGERS_OF_HOST:
+            known.next_dial = times[0] + STRANGER_EVERY
+            return False
+        self._tried[owner] = (*times, now)
+        self._tried.move_to_end(owner)
+        return True
 
     def next_dial(self) -> float:
         """When the next of those that are not busy is due; infinity when there is none."""
@@ -103,6 +138,14 @@ class AddressBook:
         known = self._known.get(address)
         if known is not None:
             known.proven, known.failures, known.busy = True, 0, True
+            self._forgive(owner_of(address))
+
+    def _forgive(self, owner: str) -> None:
+        """A peer answered there: its neighbours of other ports, who had to wait for that, are due."""
+        if self._tried.pop(owner, None) is not None:
+            for address, known in self._known.items():
+                if known.dialed == _NEVER and owner_of(address) == owner:
+                    known.next_dial = _NEVER
 
     def note_mode(self, address: Address, *, plain: bool) -> None:
         """How the handshake that we began succeeded."""
@@ -122,6 +165,14 @@ class AddressBook:
         known.busy = False
         known.failures += 1
         known.next_dial = now + self._pause(known)
+
+    def met(self, address: Address, now: float) -> None:
+        """It is dialed now, as somebody says that it dials us (BEP 55); this counts as any other dial."""
+        self.add(address, now)
+        known = self._known.get(address.normal)
+        if known is not None and not known.busy:
+            known.dialed = now
+            known.next_dial = max(known.next_dial, now + self._pause(known))
 
     def left(self, address: Address, now: float, *, useful: bool) -> None:
         """A connection ended. A peer from whom nothing more is wanted is not dialed again soon."""
@@ -163,7 +214,8 @@ class AddressBook:
         )
 
     def _pause(self, known: _Known) -> float:
-        if known.proven or known.trusted:
+        linked = known.linked and known.failures < LINKED_TRIES
+        if known.proven or known.trusted or linked:
             return min(FRIEND_EVERY * known.failures, FRIEND_AT_MOST)
         return STRANGER_EVERY
 

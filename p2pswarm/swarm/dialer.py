@@ -40,7 +40,8 @@ __all__ = ["Dial", "Dialer", "Places", "Surroundings", "Turns"]
 
 log = logging.getLogger(__name__)
 
-MOST_DIALING = 30  # at a time, and a second: libtorrent's connection speed
+MOST_DIALING = 30  # at a time for one torrent: libtorrent's connection speed
+MOST_HALF_OPEN = 100  # at a time for a node: anacrolix's; each is an open file
 CONNECT_TIME = 10.0  # seconds
 HEAD_START = 0.3  # seconds that one way of connecting has before the next one is tried beside it
 
@@ -50,10 +51,11 @@ Dial = Callable[[Address, Framer, Conversation], Awaitable[Stream]]
 
 @dataclass(slots=True)
 class Places:
-    """How many connections the torrents of a node have together, and may have."""
+    """How many connections the torrents of a node have together, and may have; and how many they dial."""
 
     most: int
     taken: int = 0
+    dialing: int = 0
 
     @property
     def free(self) -> bool:
@@ -121,18 +123,27 @@ class Dialer:
         return self._dialing > 0
 
     def dial_more(
-        self, connected: set[Address], spawn: Callable[[Coroutine[Any, Any, None]], None]
+        self,
+        connected: set[Address],
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
     ) -> None:
         """Start what may be started now; the tasks are `spawn`'s."""
+        places = self._node.places
         room = min(MOST_DIALING, self._node.max_peers - len(connected)) - self._dialing
-        if room <= 0 or not self._node.places.free:
+        room = min(room, MOST_HALF_OPEN - places.dialing)
+        if room <= 0 or not places.free:
             return
         for address in self._book.due(self._node.clock(), room, self._node.ranking.of):
             if address in connected:
                 self._book.greeted(address)
             else:
-                self._dialing += 1
-                spawn(self._dial(address))
+                self._count(1)
+                # One that is cancelled before it began never comes to a `finally` of its own.
+                spawn(self._dial(address)).add_done_callback(lambda _: self._count(-1))
+
+    def _count(self, more: int) -> None:
+        self._dialing += more
+        self._node.places.dialing += more
 
     async def _dial(self, address: Address) -> None:
         try:
@@ -148,14 +159,12 @@ class Dialer:
                 self._book.greeted(address)
             else:
                 self._book.failed(address, self._node.clock())
-        finally:
-            self._dialing -= 1
 
     async def meet(self, address: Address) -> None:
         """By uTP, in the moment in which it dials us: each opens the way for the other (BEP 55)."""
         modes = _modes(self._node.encryption, was_plain=self._book.was_plain(address))
         dials = [self._node.port.dial_utp]
-        self._dialing += 1
+        self._count(1)
         try:
             who = await self._introduce(address, dials, obfuscated=modes[0])
         except (OSError, TimeoutError, RemoteProtocolError) as error:
@@ -164,7 +173,7 @@ class Dialer:
             if self._welcome(who) and not who.stream.over:
                 self._book.greeted(address)
         finally:
-            self._dialing -= 1
+            self._count(-1)
 
     async def _greet(self, address: Address) -> Greeted:
         """Raises OSError, TimeoutError, RemoteProtocolError; then nothing is left open."""

@@ -10,9 +10,11 @@ no address of a peer is told or believed; what is not offered is not listened to
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from ipaddress import ip_address
 from typing import Protocol
 
 from p2pswarm.discovery.pex import PexListener, PexTeller
+from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
@@ -35,6 +37,9 @@ from p2pswarm.wire.peer import Extended
 __all__ = ["ExtensionHome", "Extensions", "Talker", "offered"]
 
 VERSION = "p2pswarm 0.1.0"
+# Messages and, of large ones, half kilobytes: that many at once and so many a second. Who asks for all of
+# the largest info dictionary says 640, and who lost pieces some hundreds.
+MOST_SAID, SAID_RATE = 3000, 100.0
 
 
 @cache
@@ -90,6 +95,7 @@ class Extensions:
         self._peer = peer
         self._home = home
         self._heard = PexListener(peer.stream.remote)
+        self._said, self._said_at = 0.0, home.clock()
         self._teller: PexTeller | None = (
             None  # from its first handshake on, which says where it listens
         )
@@ -121,12 +127,21 @@ class Extensions:
 
     def got(self, message: Extended) -> None:
         """A handshake, or what one of our extensions says."""
+        self._count(len(message.payload))
         if message.id == 0:
             self._got_hello(ExtendedHandshake.decode(message.payload))
             return
         name = _NAMES.get(message.id)
         if name is not None and name in self._home.offered:
             _HANDLERS[name](self, message.payload)
+
+    def _count(self, size: int) -> None:
+        """These are dear to hear, and none of them is needed often."""
+        now = self._home.clock()
+        self._said = max(0.0, self._said - (now - self._said_at) * SAID_RATE) + 1 + size // 512
+        self._said_at = now
+        if self._said > MOST_SAID:
+            raise RemoteProtocolError("a flood of extended messages")
 
     def _got_hello(self, hello: ExtendedHandshake) -> None:
         self.hello = self.hello.and_then(hello)
@@ -147,8 +162,15 @@ class Extensions:
 
     def got_pex(self, payload: bytes) -> None:
         for address, flags in self._heard.heard(Pex.decode(payload), self._home.clock()):
-            if not (self._home.upload_only and flags & PexFlag.SEED):
+            of_no_use = self._home.upload_only and flags & PexFlag.SEED
+            if not of_no_use and not self._is_us(address):
                 self._home.found(address)
+
+    def _is_us(self, address: Address) -> bool:
+        """Transmission 3 names us to ourselves."""
+        seen, here = self.hello.yourip, self._peer.stream.local.host
+        ours = {here, str(ip_address(seen))} if seen else {here}
+        return address.port == self._home.port and address.host in ours
 
     def got_dont_have(self, payload: bytes) -> None:
         self._peer.has_lost(DontHave.decode(payload).piece)

@@ -136,9 +136,24 @@ class Finding:
     # Addresses
 
     def add(self, address: Address, *, named: bool = True) -> None:
-        """One that the user named (or a link of theirs): tried at once and again."""
-        self.book.add(address, self._node.clock(), trusted=True, private=named)
+        """One that the user named, tried at once and again; or one that a link names. Names are looked up."""
+        if self._private and not named:
+            return
+        if address.ip is None:
+            self._spawn(self._look_up(address, named=named))
+            return
+        self.book.add(address, self._node.clock(), trusted=named, linked=not named, private=named)
         self.dial_more()
+
+    async def _look_up(self, name: Address, *, named: bool) -> None:
+        # Here, because few name anybody by a name.
+        from p2pswarm.discovery.places import places
+
+        there = await places([name])
+        if not there:
+            log.warning("%s has no address", name)
+        for address in there:
+            self.add(address, named=named)
 
     def found(self, address: Address) -> None:
         """Somebody names a peer, and often many in one go."""
@@ -158,7 +173,7 @@ class Finding:
     def dial_more(self) -> None:
         self._dial_waits = False
         if self._seeker is not None:
-            self._dialer.dial_more(self._seeker.connected(), self._dial)
+            self._dialer.dial_more(self._seeker.connected(), self._spawn)
             if self._dialer.busy:
                 self._seeker.dialing()
 
@@ -176,7 +191,8 @@ class Finding:
 
     def meet(self, address: Address) -> None:
         """Dial one that dials us in this moment (BEP 55)."""
-        if self._seeker is not None:
+        if self._seeker is not None and not self.book.is_banned(address):
+            self.book.met(address, self._node.clock())
             self._spawn(self._dialer.meet(address))
 
     def _unreached(self, address: Address) -> None:
@@ -187,9 +203,6 @@ class Finding:
         return self._seeker.progress() if self._seeker is not None else Progress(0, 0, 0)
 
     # Tasks
-
-    def _dial(self, dial: Coroutine[Any, Any, None]) -> None:
-        self._spawn(dial)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)

@@ -4,9 +4,8 @@ Any of the three may be us. As the third we tell two peers that both asked for n
 where the other is, over the connections we have with them. As one of the two we dial by uTP when the third
 says so, in the same moment as the other: each end's packets open its own NAT for the other's.
 
-The one hard thing: the third could name anybody, to have us send packets there. So an address that never
-proved to be a peer is met once in ten minutes, few are met in a minute, and none that is nearer to us than
-the third.
+The one hard thing: the third could name anybody, to have us send packets there. So a host is met once in ten
+minutes, whatever ports are named, few are met in a minute, and none that is nearer to us than the third.
 """
 
 import logging
@@ -15,7 +14,7 @@ from collections.abc import Callable, Iterable
 from weakref import WeakKeyDictionary
 
 from p2pswarm.formats.ids import Address
-from p2pswarm.formats.zones import zone_of
+from p2pswarm.formats.zones import owner_of, zone_of
 from p2pswarm.swarm.extensions import Talker
 from p2pswarm.wire.extension.holepunch import Holepunch, HolepunchError, HolepunchKind
 from p2pswarm.wire.extension.numbers import HOLEPUNCH
@@ -25,10 +24,10 @@ __all__ = ["Meetings"]
 log = logging.getLogger(__name__)
 
 MINUTE = 60.0
-AGAIN = 600.0  # seconds between meetings with the same address
+AGAIN = 600.0  # seconds between meetings with the same host
 MOST_INTRODUCED = 10  # a minute, at the wish of one peer
 MOST_MET = 10  # a minute
-MOST_REMEMBERED = 200  # addresses we met
+MOST_REMEMBERED = 200  # hosts we met
 
 
 class Meetings:
@@ -46,7 +45,7 @@ class Meetings:
         self._clock = clock
         self._meet = meet
         self._wishes: WeakKeyDictionary[Talker, deque[float]] = WeakKeyDictionary()
-        self._met: OrderedDict[Address, float] = OrderedDict()
+        self._met: OrderedDict[str, float] = OrderedDict()
         self._recent: deque[float] = deque(maxlen=MOST_MET)
 
     def unreached(self, address: Address) -> None:
@@ -78,8 +77,8 @@ class Meetings:
         if other is None:
             _say(peer, HolepunchKind.ERROR, address, error)
         else:
-            _say(other, HolepunchKind.CONNECT, peer.address)
-            _say(peer, HolepunchKind.CONNECT, address)
+            _say(other, HolepunchKind.CONNECT, _place_of(peer))
+            _say(peer, HolepunchKind.CONNECT, _place_of(other))
 
     def _find(self, asking: Talker, address: Address) -> tuple[Talker | None, HolepunchError]:
         if not address.dialable:
@@ -98,7 +97,7 @@ class Meetings:
         nearer = zone_of(address.host) > zone_of(third.stream.remote.host)
         if nearer or not self._may_meet(address) or not _has_turn(self._recent, self._clock()):
             return
-        self._met[address] = self._clock()
+        self._met[owner_of(address)] = self._clock()
         while len(self._met) > MOST_REMEMBERED:
             self._met.popitem(last=False)
         self._meet(address)
@@ -110,7 +109,12 @@ class Meetings:
             return False
         while self._met and next(iter(self._met.values())) <= self._clock() - AGAIN:
             self._met.popitem(last=False)
-        return address not in self._met
+        return owner_of(address) not in self._met
+
+
+def _place_of(peer: Talker) -> Address:
+    """Where its packets come from: behind a NAT that is another number than the one it listens on."""
+    return peer.stream.remote if peer.stream.utp else peer.address
 
 
 def _has_turn(times: deque[float], now: float) -> bool:

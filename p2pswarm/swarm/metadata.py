@@ -1,8 +1,8 @@
 """A magnet's swarm, until its info dictionary is here: peers asked for it, and kept for the torrent.
 
-It seeks like a torrent (`Finding`) and greets like one, but has nothing and wants one thing. Peers that have
-pieces are told at once that we are interested, and what they say is kept (`Heard`): when the torrent is
-there, `hand_over` gives it every connection, and it asks for blocks in the same moment.
+It seeks like a torrent (`Finding`) and greets like one, but has nothing and wants one thing. What its peers
+say beside that is kept (`Heard`): when the torrent is there, `hand_over` gives it every connection, and it
+asks for blocks in the same moment.
 
 The one hard thing: nothing that a peer says can be checked yet. What it costs is bounded by `Heard` and by
 `Assembly`, which also finds the liars.
@@ -11,158 +11,38 @@ The one hard thing: nothing that a peer says can be checked yet. What it costs i
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 
 from typing_extensions import override
 
 from p2pswarm.discovery.source import Progress
 from p2pswarm.errors import HostError, P2PSwarmError, RemoteProtocolError
-from p2pswarm.formats.ids import Address, InfoHash, PieceIndex
+from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.swarm.assembly import Assembly
 from p2pswarm.swarm.dialer import Surroundings
-from p2pswarm.swarm.extensions import Extensions, Talker
+from p2pswarm.swarm.extensions import Talker
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
-from p2pswarm.swarm.heard import MOST_PIECES, Heard
+from p2pswarm.swarm.heard import MOST_PIECES
+from p2pswarm.swarm.metadata_peer import OFFERED, MetadataPeer
 from p2pswarm.swarm.status import MetadataStatus
-from p2pswarm.wire.extension.handshake import ExtendedHandshake
 from p2pswarm.wire.extension.holepunch import Holepunch
-from p2pswarm.wire.extension.metadata import (
-    MetadataPiece,
-    MetadataReject,
-    MetadataRequest,
-    read_metadata,
-)
-from p2pswarm.wire.extension.numbers import METADATA, NUMBERS, PEX
+from p2pswarm.wire.extension.numbers import PEX
 from p2pswarm.wire.extension.pex import PexFlag
 from p2pswarm.wire.peer import (
-    Extended,
-    HaveNone,
-    Interested,
-    KeepAlive,
     PeerFramer,
     longest_message,
 )
 
-__all__ = ["MetadataPeer", "MetadataSwarm"]
+__all__ = ["MetadataSwarm"]
 
 log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds
 HUNGRY_EVERY = 15.0  # seconds between the times that more peers are wished for
-KEEP_ALIVE = 60.0  # seconds without sending
-SILENCE = 120.0  # seconds without a byte
-MOST_UNSENT = 1 << 20  # bytes that wait for a peer to read
 USELESS_AFTER = 30.0  # seconds that a peer without the info keeps a place others could have
 CLOSE_TIME = 0.5  # seconds that dials and searches may take to end
 # What is left, while nobody knows it: not 0, which would make us a seed. libtorrent says the same.
 UNKNOWN_LEFT = 16 << 10
-OFFERED = frozenset({METADATA, PEX})  # the rest is said with the torrent's own handshake
-
-
-class MetadataPeer:
-    """One connection: asks for the info, and remembers everything else that it hears."""
-
-    def __init__(self, who: Greeted, swarm: "MetadataSwarm") -> None:
-        self.who = who
-        self.stream = who.stream
-        self.address = who.stream.remote  # where it listens, once it said so
-        self.heard = Heard()
-        self.upload_only = False
-        self.extensions = Extensions(self, swarm)
-        self.since = swarm.clock()
-        self._swarm = swarm
-        self._heard_at = self._spoke = self.since
-
-    def start(self) -> None:
-        """Its bitfield is not due from one that has nothing, but BEP 6 wants to hear even that."""
-        if self.who.reserved.fast:
-            self.send(HaveNone().encode())
-        if self.who.reserved.extended:
-            self.send(self.extensions.introduction())
-
-    def got(self, message: object) -> None:
-        """Raises RemoteProtocolError when the peer broke the rules."""
-        if not isinstance(message, Extended):
-            self.heard.got(message)
-        elif message.id == NUMBERS[METADATA]:
-            self._got_metadata(message.payload)
-        else:
-            self.extensions.got(message)
-
-    def withdraw(self) -> None:
-        """Of a private torrent peers tell nothing but their pieces: what was offered is not any more."""
-        if self.who.reserved.extended:
-            self.send(Extended(0, ExtendedHandshake(dict.fromkeys(OFFERED, 0)).encode()).encode())
-
-    def introduced(self, hello: ExtendedHandshake) -> None:
-        """All its extended handshakes together; there may be another one, when it has the info."""
-        self.heard.hello = hello
-        if hello.port is not None and not self.who.outgoing:
-            self.address = Address(self.stream.remote.host, hello.port)
-        if hello.metadata_size and hello.number(METADATA):
-            self._swarm.assembly.gives(self, hello.metadata_size)
-
-    def _got_metadata(self, payload: bytes) -> None:
-        assembly = self._swarm.assembly
-        match read_metadata(payload):
-            case MetadataPiece() as piece:
-                self._swarm.convict(assembly.got(self, piece))
-                self._swarm.look()
-            case MetadataReject(piece=number):
-                assembly.rejected(self, number, self._swarm.clock())
-            case MetadataRequest(piece=number):
-                self.extensions.info.asked(number)  # which refuses: there is none
-            case None:
-                pass
-
-    def caught_up(self) -> None:
-        self._heard_at = self._swarm.clock()
-        if self.heard.has_any and not self.heard.interested:
-            self.heard.interested = True
-            self.send(Interested().encode())
-        self.ask()
-
-    def ask(self) -> None:
-        if not self.stream.over:
-            for piece in self._swarm.assembly.ask(self, self._swarm.clock()):
-                self.extensions.say(METADATA, MetadataRequest(piece).encode())
-
-    def send(self, *buffers: bytes | memoryview) -> bool:
-        self._spoke = self._swarm.clock()
-        return self.stream.send(*buffers)
-
-    def has_lost(self, piece: PieceIndex) -> None:
-        """Nobody was offered to say this."""
-
-    def tick(self, now: float) -> None:
-        """Once a second."""
-        if now - self._heard_at > SILENCE:
-            self.close(RemoteProtocolError(f"silent for {SILENCE:.0f} s"))
-        elif self.stream.unsent > MOST_UNSENT:
-            self.close(RemoteProtocolError("does not read what we send"))
-        else:
-            if now - self._spoke > KEEP_ALIVE:
-                self.send(KeepAlive().encode())
-            self.ask()
-
-    def drained(self) -> None:
-        """Nothing here waits for that."""
-
-    def closed(self, reason: Exception | None) -> None:
-        self.extensions.closed()
-        self._swarm.peer_gone(self)
-
-    def close(self, reason: Exception | None = None) -> None:
-        self.stream.close(reason)
-
-    def handed_on(self) -> Greeted:
-        """The connection, and what was said on it."""
-        return replace(self.who, heard=self.heard)
-
-    @override
-    def __repr__(self) -> str:
-        return f"<MetadataPeer {self.address}>"
 
 
 class MetadataSwarm:

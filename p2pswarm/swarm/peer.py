@@ -131,6 +131,8 @@ class Peer:
         self.reqq = 250  # half of what libtorrent assumes of a peer that does not say
         self.stalled = False  # owes blocks and sends none: others are asked for them
         self.stalls = 0  # how often that happened
+        self.gave = 0  # good pieces of which some came from it
+        self.double = False  # it is connected from another address, too, and this one was given up
         self.hungry = False  # asked for less than the pipeline has room for
         self.served = float("-inf")  # until when it was unchoked last
         self._home = home

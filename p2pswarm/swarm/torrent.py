@@ -9,6 +9,7 @@ each a task that `close` waits for.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ from p2pswarm.errors import (
     TrackerError,
 )
 from p2pswarm.formats.bitfield import Bitfield
-from p2pswarm.formats.ids import Address, PieceIndex
+from p2pswarm.formats.ids import Address, PeerId, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.zones import owner_of
 from p2pswarm.net.rate import Meter
 from p2pswarm.swarm.blame import Blame
 from p2pswarm.swarm.blocks import Blocks
@@ -350,6 +352,7 @@ class Torrent:
                 work()
         self._give_up_stranded()
         self._part_with_seeds(now)
+        self._part_with_doubles()
         self.finding.dial_more()
 
     def _chores(self) -> Iterator[tuple[str, float, Callable[[], None]]]:
@@ -390,6 +393,24 @@ class Torrent:
             if (peer.is_seed or peer.upload_only) and now - peer.since > SEEDS_PART_AFTER:
                 peer.close(RemoteProtocolError("both of us are seeds"))
 
+    def _part_with_doubles(self) -> None:
+        """Who has several addresses was dialed at each. Ids are no secret, so what decides is who gave good
+        pieces: that connection stays. Where both download, the greater id parts, or each would take another.
+        """
+        best: dict[PeerId, Peer] = {}
+        for peer in self.peers.values():
+            other = best.setdefault(peer.name.peer_id, peer)
+            if peer.gave > other.gave:
+                best[peer.name.peer_id] = peer
+        if len(best) == len(self.peers):
+            return
+        for peer in list(self.peers.values()):
+            kept = best[peer.name.peer_id]
+            may = kept.is_seed or self._node.me > peer.name.peer_id
+            if peer is not kept and kept.gave and may:
+                peer.double = True
+                peer.close(RemoteProtocolError(f"it is connected as {kept.address}, too"))
+
     # Pieces
 
     def piece_reached(self, piece: OpenPiece) -> None:
@@ -413,6 +434,9 @@ class Torrent:
             self._ban_all(self._blame.good(piece.index, result.digests))
         for source in self.sources:
             source.proved |= source in piece.senders
+        for sender in piece.senders:
+            if isinstance(sender, Peer):
+                sender.gave += 1
         self._events.tell(PieceDone(piece.index))
         self.piece_found(piece.index)
         if not self.picker.done:
@@ -621,10 +645,9 @@ class Torrent:
         self._node.places.taken -= 1
         self._departed_down += peer.down.total
         self._departed_up += peer.upload.meter.total
-        useful = self.picker.wants_from(peer.have) or not (
-            self.picker.done and (peer.is_seed or peer.upload_only)
-        )
-        self.finding.book.left(peer.address, self.clock(), useful=useful)
+        over = self.picker.done and (peer.is_seed or peer.upload_only)
+        useful = self.picker.wants_from(peer.have) or not over
+        self.finding.book.left(peer.address, self.clock(), useful=useful and not peer.double)
         self._events.tell(PeerLeft(peer.address, str(reason or "it closed the connection")))
         self._feed_soon()
         self._fill_slots()
@@ -741,7 +764,20 @@ class Torrent:
         return None
 
     def _make_place(self, newcomer: Address) -> bool:
-        """Send away whoever matters least, if the newcomer matters more (BEP 40)."""
+        """Send away whoever matters least, if the newcomer matters more (BEP 40).
+
+        Before that, one of a host that has several places, else a single host could take all there are.
+        """
+        places = Counter(owner_of(peer.stream.remote) for peer in self.peers.values())
+        host, most = places.most_common(1)[0]
+        if most > places[owner_of(newcomer)] + 1:
+            crowd = [p for p in self.peers.values() if owner_of(p.stream.remote) == host]
+            min(crowd, key=lambda peer: (peer.gave, peer.upload.meter.total)).close(
+                RemoteProtocolError("its host has other places")
+            )
+            return True
+        if places[owner_of(newcomer)]:
+            return False
         rank = self._node.ranking.of
         least = min(self.peers.values(), key=lambda peer: rank(peer.stream.remote))
         if rank(newcomer) <= rank(least.stream.remote):

@@ -60,6 +60,8 @@ MAX_MESSAGE = 300 << 10
 MOST_LANDED = (
     128  # blocks given to a landing at once: those of a full read, if they are of the usual size
 )
+FIRST_PORTION, SMALL_PORTION = 16 << 10, 512  # bytes read of who sends no blocks; the first doubles
+MUCH, MUCH_IN = 16, 100  # messages in one go, and the bytes of each, from which on they are a flood
 MAX_EXTENDED = 66 << 10  # an extended handshake, of which 64 KiB are read, and its numbers
 
 Landing = Callable[[PieceIndex, int, list[memoryview]], None]
@@ -336,7 +338,12 @@ class HandshakeFramer(CuttingFramer):
 
 
 class PeerFramer(CuttingFramer):
-    """Everything after the handshake."""
+    """Everything after the handshake.
+
+    Who says many things at once and no blocks is read in small portions, or it would hold the loop for as
+    long as it takes to answer them all: nine bytes may cost as much to hear as a block. uvloop reads up to
+    32 times in one turn.
+    """
 
     def __init__(
         self, landing: Landing, scratch: Scratch | None = None, most: int = MAX_MESSAGE
@@ -344,12 +351,14 @@ class PeerFramer(CuttingFramer):
         super().__init__(scratch)
         self._landing = landing
         self._most = most  # bytes of one message: what half a message may cost us for each peer
+        self._portion = FIRST_PORTION
+        self._window = min(len(self._view), FIRST_PORTION)
 
     @override
     def received(self, n: int) -> Iterator[object]:
         """Lands blocks and yields everything else, in the order of the wire. Raises RemoteProtocolError."""
         view, at, end = self._view, 0, len(self._kept) + n
-        most, land, landed = self._most, self._landing, False
+        most, land, landed, said = self._most, self._landing, False, 0
         length_at, head_at = _LENGTH.unpack_from, _PIECE.unpack_from
         while end - at >= 4:
             (length,) = length_at(view, at)
@@ -359,6 +368,7 @@ class PeerFramer(CuttingFramer):
             if stop > end:
                 break
             if length == 0:
+                said += 1
                 yield KeepAlive()
             elif view[at + 4] == 7:
                 if length < 9:
@@ -374,18 +384,27 @@ class PeerFramer(CuttingFramer):
                 land(piece, begin, blocks)
                 landed = True
             elif length == 13 and view[at + 4] == 6:
+                said += 1
                 requests = _requests(view[at:end])
                 stop = at + _BLOCK.size * len(requests)
                 yield Requests(requests)
             elif length == 5 and view[at + 4] == 4:
+                said += 1
                 pieces = _haves(view[at:end])
                 stop = at + _ONE.size * len(pieces)
                 yield Haves(pieces)
             else:
+                said += 1
                 yield _read(view[at + 4], view[at + 5 : stop])
             at = stop
         self._kept = view[at:end].tobytes()
-        self._window = len(view) if landed else min(len(view), MOST_KEPT)
+        self._take_portion(landed=landed, floods=said > MUCH and said * MUCH_IN > n)
+
+    def _take_portion(self, *, landed: bool, floods: bool) -> None:
+        """How much is read next."""
+        self._portion = SMALL_PORTION if floods else min(2 * self._portion, MOST_KEPT)
+        least = min(len(self._view), MOST_KEPT, len(self._kept) + self._portion)
+        self._window = len(self._view) if landed and not floods else least
 
 
 def _requests(view: memoryview) -> list[tuple[PieceIndex, int, int]]:

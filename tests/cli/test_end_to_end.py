@@ -1,6 +1,7 @@
 """The main job with real processes: what travels arrives, whatever is stopped or killed on the way."""
 
 import filecmp
+import json
 import os
 import shlex
 import signal
@@ -15,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from p2pswarm.cli.exits import Exit
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from tests.cli.conftest import Command
@@ -76,6 +78,43 @@ def tracker(tmp_path: Path) -> Iterator[str]:
     options = ("--host", "127.0.0.1", "--port", "0", "--interval", "1")
     with program(tmp_path / "tracker", *options, module="tracker") as running:
         yield running.wait_for_line()
+
+
+def test_trackers_are_asked_for_the_size_of_a_swarm(
+    data: Path, tmp_path: Path, command: Command
+) -> None:
+    torrent = tmp_path / "data.torrent"
+    with ExitStack() as stack:
+        url = stack.enter_context(tracker(tmp_path))
+        by_udp = url.replace("http", "udp", 1)
+        trackers = (
+            "--tracker",
+            url,
+            "--tracker",
+            by_udp,
+            "--tracker",
+            "http://127.0.0.1:1/announce",
+        )
+        assert command("create", data, "-o", torrent, *trackers).code == 0
+        options = ("--bind", "127.0.0.2", "--port", "0", "--json")
+        seeding = stack.enter_context(
+            program(tmp_path / "seed", "seed", torrent, "--data", data, *options)
+        )
+        seeding.wait_for("tracker_replied")
+        asked = command("info", torrent, "--scrape", "--json")
+        assert asked.code == 0
+        one, other, none = json.loads(asked.out)["swarm"]
+        assert one == {"url": url, "seeds": 1, "others": 0, "downloads": 0}
+        assert other == {**one, "url": by_udp}
+        assert none.keys() == {"url", "error"}
+        shown = command("info", torrent, "--scrape").out
+        assert f"{by_udp}: seeds 1, others 0, downloads 0" in shown
+    assert command("create", data, "-o", torrent, "--force", "--tracker", url).code == 0
+    assert command("info", torrent, "--scrape").code == Exit.NETWORK
+    assert command("create", data, "-o", torrent, "--force").code == 0
+    nobody = command("info", torrent, "--scrape")
+    assert (nobody.code, nobody.out) == (Exit.NETWORK, "")
+    assert nobody.err == f"p2pswarm: {torrent} has no tracker that could be asked\n"
 
 
 def test_through_a_tracker(data: Path, tmp_path: Path, command: Command) -> None:

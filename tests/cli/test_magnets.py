@@ -71,7 +71,7 @@ def test_nobody_who_knows_it_is_no_peers(command: Command) -> None:
 
 def test_a_bare_info_hash_is_a_link_unless_it_is_a_file() -> None:
     wanted = Magnet.parse(f"magnet:?xt=urn:btih:{HEX}")
-    assert read_magnet(HEX) == wanted
+    assert read_magnet(HEX) == read_magnet(f" magnet:?xt=urn:btih:{HEX}\n") == wanted
     assert read_magnet("AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH") == wanted
     assert read_magnet("x.torrent") is None
     Path(HEX).touch()

@@ -78,7 +78,7 @@ def test_what_is_odd_is_left_out() -> None:
         "&x.pe=224.0.0.1:5&x.pe=1.2.3.4:5&x.pe=name.example:5&so=1,x,3-2,99999999,-1,7&dn=%1b%5b31m"
     )
     assert magnet.trackers == ("http://a/",)
-    assert magnet.peers == (Address("1.2.3.4", 5),)
+    assert magnet.peers == (Address("1.2.3.4", 5), Address("name.example", 5))
     assert magnet.select == (range(1, 2), range(7, 8))
     assert magnet.name == "[31m"
 
@@ -88,6 +88,16 @@ def test_lists_have_an_end() -> None:
     runs = ",".join(str(n) for n in range(1000))
     magnet = Magnet.parse(f"magnet:?xt=urn:btih:{HEX}{many}&so={runs}")
     assert len(magnet.trackers) == len(magnet.peers) == len(magnet.select) == 100
+
+
+def test_few_peers_have_names() -> None:
+    """Whoever reads the link has to look each of them up."""
+    many = "".join(f"&x.pe=host{n}.example:{n + 1}" for n in range(400)) + "&x.pe=1.2.3.4:5"
+    peers = Magnet.parse(f"magnet:?xt=urn:btih:{HEX}{many}").peers
+    assert peers == (
+        *(Address(f"host{n}.example", n + 1) for n in range(10)),
+        Address("1.2.3.4", 5),
+    )
 
 
 PORTS = st.integers(1, 65535)
@@ -100,7 +110,7 @@ MAGNETS = st.builds(
     trackers=st.lists(URLS, max_size=3, unique=True).map(tuple),
     web_seeds=st.lists(URLS, max_size=3, unique=True).map(tuple),
     peers=st.lists(
-        st.builds(Address, st.sampled_from(["10.0.0.1", "2001:db8::2"]), PORTS),
+        st.builds(Address, st.sampled_from(["10.0.0.1", "2001:db8::2", "a-b.example"]), PORTS),
         max_size=3,
         unique=True,
     ).map(tuple),

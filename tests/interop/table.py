@@ -24,9 +24,12 @@ GIVES, TAKES = "gives", "takes"
 
 PARTS = (
     "BEP 3 over TCP, HTTP tracker",
-    "MSE required, RC4 payload",
+    "MSE, RC4 payload",
     "MSE, plain payload",
+    "MSE on one side only",
     "BEP 29, uTP only",
+    "BEP 29, uTP only, encryption required",
+    "MSE, RC4 payload over uTP",
     "magnet links and ut_metadata",
     "PEX",
     "local discovery",

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 
 import libtorrent as lt
 import pytest
 
 from p2pswarm.config import Settings
+from p2pswarm.discovery.dht.dht import Dht
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.node import Node
@@ -66,6 +68,10 @@ def test_metadata_of_many_parts(lab: Lab) -> None:
     assert lab.fetched("libtorrent") == lab.fetched("get") == MANY_PIECES
 
 
+def knows_nodes(dht: Dht) -> bool:
+    return any(network.nodes for network in dht.status().networks.values())
+
+
 async def test_with_a_warm_dht_metadata_comes_in_two_seconds(lab: Lab, tmp_path: Path) -> None:
     """Two of ours, one of which has the torrent, and between them a node of libtorrent."""
     lab.share(ODD_FILES, tracked=False)
@@ -79,9 +85,7 @@ async def test_with_a_warm_dht_metadata_comes_in_two_seconds(lab: Lab, tmp_path:
         await seed.add(meta, data=lab.source)
         await asyncio.to_thread(between.wait_for, lt.dht_announce_alert)
         assert node.dht is not None
-        async with asyncio.timeout(10):
-            while not any(network.nodes for network in node.dht.status().networks.values()):
-                await asyncio.sleep(0.05)
+        await asyncio.to_thread(until, partial(knows_nodes, node.dht), "nodes")
         began = time.monotonic()
         found = await node.fetch_metadata(Magnet(info_hash=meta.info_hash))
         took = time.monotonic() - began

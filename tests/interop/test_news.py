@@ -15,7 +15,7 @@ from p2pswarm.swarm.torrent import Torrent
 from tests.interop.lab import Lab, StartClient
 from tests.interop.table import GIVES, TAKES, part
 from tests.interop.test_variants import some_files
-from tests.support.foreign import libtorrent, transmission
+from tests.support.foreign import libtorrent, transmission, until
 from tests.support.quiet import quiet
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
@@ -33,10 +33,8 @@ async def ours(lab: Lab, home: Path, **how: Any) -> AsyncIterator[tuple[Torrent,
         yield await node.add(Metainfo.from_file(lab.torrent), **how), f"{host}:{node.port}"
 
 
-async def soon(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.02)
+async def soon(condition: Callable[[], bool], what: str) -> None:
+    await asyncio.to_thread(until, condition, what)
 
 
 @part("upload_only (BEP 21)", GIVES)
@@ -47,7 +45,11 @@ async def test_it_says_that_it_only_gives(client: StartClient, lab: Lab, tmp_pat
     with client(*place, seed=True) as seed:
         peers = [Address.parse(seed.address)]
         async with ours(lab, tmp_path, save_to=tmp_path, peers=peers) as (torrent, _):
-            await soon(lambda: any(peer.upload_only for peer in torrent.peers.values()))
+
+            def says_it() -> bool:
+                return any(peer.upload_only for peer in list(torrent.peers.values()))
+
+            await soon(says_it, "upload_only")
 
 
 @part("upload_only (BEP 21)", TAKES)
@@ -65,6 +67,6 @@ async def test_it_is_told(client: StartClient, lab: Lab, tmp_path: Path) -> None
                 seen = {"pieces": number, "upload_only": upload_only}.items()
                 return any(seen <= each.items() for each in peer.status().get("peers", ()))
 
-            await soon(lambda: sees(pieces, upload_only=True))
+            await soon(lambda: sees(pieces, upload_only=True), "our seed")
             torrent._keeper._disown({PieceIndex(pieces - 1)})
-            await soon(lambda: sees(pieces - 1, upload_only=False))
+            await soon(lambda: sees(pieces - 1, upload_only=False), "our loss")

@@ -145,7 +145,7 @@ def behind_a_nat(*hosts: str) -> Iterator[None]:
 @pytest.mark.parametrize("client", [libtorrent])
 def test_we_introduce_two_of_them(client: StartClient, make_lab: MakeLab) -> None:
     """One of them dials nobody by itself: two that dial each other at once need no third."""
-    lab, how = make_lab("10.77.2."), ALONE[client]
+    lab, how = make_lab("10.77.2."), ALONE
     lab.share(FILES, tracked=False)
     one, other = lab.new_address(), lab.new_address()
     waits = {**how, "seed": True, "seeding_outgoing_connections": False}

@@ -5,7 +5,9 @@ They come by TCP, by uTP and as datagrams: a few bytes first, the rest when ever
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 
 from typing_extensions import override
@@ -23,7 +25,20 @@ from tests.support.loops import on_every_loop
 
 HERE = "127.0.0.1"
 NAPSTER = "napster, whom we greet"
+STUN = b"\x01\x01\x00\x00\x21\x12\xa4\x42" + bytes(12)  # an answer, whose first byte is uTP's, too
+
+
+def client_hello() -> bytes:
+    """What a real library says first."""
+    said = ssl.MemoryBIO()
+    tls = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), said, server_hostname="x")
+    with suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return said.read()
+
+
 OPENINGS = {
+    Guest.TLS: client_hello(),
     Guest.PEER_WIRE: HANDSHAKE + bytes(8) + b"h" * 20,
     Guest.GNUTELLA: b"GNUTELLA CONNECT/0.6\r\n",
     Guest.GIV: b"GIV 0:0123456789abcdef/file\n\n",
@@ -121,7 +136,7 @@ async def test_every_guest_of_the_table_at_once() -> None:
         for stream, opening in streams:
             stream.send(opening[:3])
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            for data in DATAGRAMS.values():
+            for data in (STUN, *DATAGRAMS.values()):
                 udp.sendto(data, place)
         for stream, opening in streams:
             stream.send(opening[3:])

@@ -62,6 +62,7 @@ class Side:
         self.door = Door(Random(7))
         self.heard = bytearray()
         self.reads = True
+        self.closes = False  # when the other side has
         self.sent = 0
         self.most_sent = 0  # bytes of one datagram
         self._offset, self._drift = offset, drift
@@ -92,6 +93,8 @@ class Side:
         if self.reads:
             for part in self.connection.receiver.take():
                 self.heard += part
+            if self.closes and self.connection.receiver.ended:
+                self.connection.close()
         out = self.connection.flush(self.clock(now))
         while self.connection.sender.hurries:
             out += self.connection.flush(self.clock(now))

@@ -49,8 +49,7 @@ class World:
         pump(self.loop, host)
 
     async def node(self, host: Host, **settings: Any) -> Node:
-        # Strangers of a test speak in the clear.
-        settings = {"disk_threads": 0, "port": 46881, "encryption": "off", **settings}
+        settings = {"disk_threads": 0, "port": 46881, **settings}
         data_dir = self.folder / f"{host.name}-state"
         node = Node(
             quiet(bind=host.name, data_dir=data_dir, **settings),

@@ -1,3 +1,4 @@
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -7,15 +8,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from typing_extensions import override
 
 from p2pswarm.formats.ids import Address, PeerId
+from p2pswarm.formats.zones import owner_of
 from p2pswarm.swarm import addresses as room
 from p2pswarm.swarm.addresses import (
     BRIEF,
     FRIEND_AT_MOST,
     FRIEND_EVERY,
     GIVE_UP,
+    LINKED_TRIES,
     MOST_BANS_PER_HOST,
     MOST_KNOWN,
     STRANGER_EVERY,
+    STRANGERS_OF_HOST,
     AddressBook,
 )
 
@@ -85,6 +89,15 @@ def test_a_stranger_that_never_answers_is_given_up_until_somebody_names_it_again
     assert known.due(200_000.0, 10) == [A]
     known.failed(A, 200_000.0)
     assert known.due(300_000.0, 10) == []
+
+
+def test_whom_we_met_is_not_dialed_soon() -> None:
+    """Who wants a victim dialed twice has it named by one way after the other."""
+    known = AddressBook()
+    known.met(A, 0.0)
+    known.add(A, 1.0)
+    assert not known.due(STRANGER_EVERY - 1, 10)
+    assert known.due(STRANGER_EVERY, 10) == [A]
 
 
 def test_naming_a_given_up_address_does_not_shorten_its_rest() -> None:
@@ -158,12 +171,58 @@ def test_what_the_user_named_is_tried_at_once_first_and_for_ever() -> None:
     assert max(pauses) == pauses[-1] == FRIEND_AT_MOST
 
 
+def test_what_a_link_names_is_tried_a_few_times_and_then_it_is_a_stranger() -> None:
+    """Anybody can write a link, and a victim's address into it."""
+    known = book(B, C)
+    known.add(A, 0.0, linked=True)
+    assert known.due(0, 1) == [A]
+    known.failed(A, 0.0)
+    times = list(dials(known, until=30_000))
+    pauses = [b - a for a, b in pairwise(times)]
+    assert pauses[: LINKED_TRIES - 2] == [10, 15]
+    assert set(pauses[LINKED_TRIES - 2 :]) == {STRANGER_EVERY}
+    assert len(times) == GIVE_UP - 1
+
+
+def test_a_link_may_name_what_the_user_named() -> None:
+    known = AddressBook()
+    known.add(A, 0.0, trusted=True)
+    known.add(A, 0.0, linked=True)
+    assert max(b - a for a, b in pairwise(dials(known, until=30_000))) == FRIEND_AT_MOST
+
+
 def test_naming_a_stranger_makes_it_trusted() -> None:
     known = book(A)
     known.due(0, 10)
     known.failed(A, 0.0)
     known.add(A, 1.0, trusted=True)
     assert known.due(1.0, 10) == [A]
+
+
+def ports_of(host: str, count: int = 50) -> list[Address]:
+    return [Address(host, port) for port in range(1, count + 1)]
+
+
+def test_however_many_ports_of_a_host_are_named_few_are_dialed() -> None:
+    """Who names them makes us knock at a host that has nothing to do with it."""
+    known, ports = book(*ports_of("8.8.8.8")), list[float]()
+    for now in range(0, 1201, 10):
+        for address in known.due(now, 10):
+            ports.append(now)
+            known.failed(address, now)
+    assert ports == sorted([0, 600, 1200] * STRANGERS_OF_HOST)
+
+
+def test_a_host_where_somebody_answers_may_be_many() -> None:
+    known = book(*ports_of("8.8.8.8"))
+    first = known.due(0.0, 50)
+    assert len(first) == STRANGERS_OF_HOST
+    known.greeted(first[0])
+    assert len(known.due(1.0, 50)) == STRANGERS_OF_HOST
+
+
+def test_in_the_local_network_a_host_may_be_many() -> None:
+    assert len(book(*ports_of("192.168.0.1")).due(0.0, 50)) == 50
 
 
 # How many
@@ -299,7 +358,9 @@ class BookMachine(RuleBasedStateMachine):
     Promise 12: an address that never completed a handshake is dialed at most once in ten minutes.
     """
 
-    places = st.sampled_from([Address("10.0.0.1", port) for port in range(1, 13)])
+    places = st.sampled_from(
+        [Address(host, port) for host in ("10.0.0.1", "8.8.8.8") for port in range(1, 9)]
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -309,6 +370,7 @@ class BookMachine(RuleBasedStateMachine):
         self.book = AddressBook()
         self.now = 0.0
         self.dialed: dict[Address, float] = {}
+        self.knocks: dict[str, list[float]] = defaultdict(list)  # in vain so far, of strangers
         self.busy: list[Address] = []
         self.proven: set[Address] = set()
         self.trusted: set[Address] = set()
@@ -338,6 +400,9 @@ class BookMachine(RuleBasedStateMachine):
             assert address not in self.banned
             if address not in self.proven | self.trusted:
                 assert self.now - self.dialed.get(address, float("-inf")) >= STRANGER_EVERY
+                knocks = self.knocks[owner_of(address)]
+                knocks.append(self.now)
+                assert sum(self.now - t < STRANGER_EVERY for t in knocks) <= STRANGERS_OF_HOST
             self.dialed[address] = self.now
             self.busy.append(address)
 
@@ -353,6 +418,7 @@ class BookMachine(RuleBasedStateMachine):
         address = self.busy.pop(0)
         self.book.greeted(address)
         self.proven.add(address)
+        self.knocks[owner_of(address)].clear()
         self.now += lasted
         self.book.left(address, self.now, useful=useful)
 

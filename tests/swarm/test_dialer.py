@@ -12,6 +12,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.net.stream import Stream
 from p2pswarm.net.utp import UtpTransport
 from p2pswarm.node import Node
+from p2pswarm.swarm.dialer import MOST_HALF_OPEN
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HANDSHAKE
 from tests.support.world import Host, World, simulate
@@ -344,5 +345,35 @@ def test_another_way_follows_when_the_first_fails_or_is_slow(
         torrent = await world.download(node, meta, home)
         await torrent.finished()
         assert tried == [0.0, pytest.approx(after)]
+
+    simulate(tmp_path, story)
+
+
+def test_all_torrents_of_a_node_dial_a_hundred_at_a_time(tmp_path: Path) -> None:
+    """Each dial is an open file, also while nobody answers; and one that is given up is none any more."""
+
+    async def story(world: World) -> None:
+        silent = world.host()
+        dials = dials_of(world, silent, says_nothing)
+        node = await world.node(world.host(), transport="tcp")
+        torrents = [
+            await world.download(node, world.content(SIZE, PIECE, name=f"file {n}")[0])
+            for n in range(6)
+        ]
+        others = [Address(f"10.1.{torrent}.{n}", 46881) for torrent in range(6) for n in range(50)]
+        for address in others:
+            world.loop.listeners[address] = world.loop.listeners[silent.name, 46881]
+            world.loop.hosts[address.host] = silent
+        for n, address in enumerate(others):
+            torrents[n // 50].found(address)
+        await asyncio.sleep(5)
+        assert len(dials) == MOST_HALF_OPEN
+        for torrent in torrents[:5]:
+            torrent.finding.dial_more()  # what begins now is cancelled before its first step
+            await node.remove(torrent)
+        await asyncio.sleep(5)
+        assert len(dials) > MOST_HALF_OPEN
+        await node.remove(torrents[5])
+        assert not node._places.dialing
 
     simulate(tmp_path, story)

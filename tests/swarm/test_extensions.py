@@ -353,6 +353,19 @@ def test_a_seed_does_not_dial_seeds_that_are_named(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_we_are_not_dialed_by_ourselves(tmp_path: Path) -> None:
+    async def story(scene: Scene) -> None:
+        stranger = await scene.meet(yourip=bytes((8, 8, 4, 4)))
+        ours = [Address(host, 46881) for host in (scene.node.settings.bind, "8.8.4.4")]
+        others = [Address("10.7.7.1", 46881), Address(ours[0].host, 7)]
+        said = [(address, PexFlag(0)) for address in (*ours, *others)]
+        say(stranger, PEX, Pex(said).encode())
+        await asyncio.sleep(0.5)
+        assert set(scene.torrent.finding.book._known) == {*others}
+
+    play(tmp_path, story, seed=False)
+
+
 def test_who_tells_too_often_is_dropped(tmp_path: Path) -> None:
     async def story(scene: Scene) -> None:
         stranger = await scene.meet()

@@ -134,7 +134,7 @@ async def test_peers_meet(world: World) -> None:
     assert second.min_interval == 300
     done = await leech.announce(left=0, event=Event.COMPLETED)
     assert (done.complete, done.incomplete, done.downloaded) == (2, 0, 1)
-    assert done.addresses() == []
+    assert done.addresses() == [seed.address]
     assert (await seed.announce(left=0, event=Event.STOPPED)).complete == 1
 
 

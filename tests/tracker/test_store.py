@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.wire.tracker import Counts, Event
 from tracker.store import Limits, PeerStore, Swarm, SwarmPeer, Totals
-from tracker.store.memory import MemoryStore
+from tracker.store.memory import SEEDS_FOR_A_SEED, MemoryStore
 
 MakeStore = Callable[[Limits], PeerStore]
 ONE, TWO = InfoHash(b"1" * 20), InfoHash(b"2" * 20)
@@ -77,6 +77,15 @@ async def test_seeds_are_not_given_to_seeds(store: PeerStore) -> None:
     await announce(store, peer(2))
     assert await places(store, peer(3, seed=True)) == {peer(2).address}
     assert await places(store, peer(2)) == {peer(1).address, peer(3).address}
+
+
+async def test_where_nobody_downloads_a_seed_hears_of_a_few_others(store: PeerStore) -> None:
+    """It may not know yet what it downloads: aria2 says so of every magnet."""
+    for number in range(20):
+        await announce(store, peer(number, seed=True))
+    told = await places(store, peer(0, seed=True))
+    assert len(told) == SEEDS_FOR_A_SEED
+    assert peer(0).address not in told
 
 
 async def test_no_more_than_wanted_and_others_each_time(store: PeerStore) -> None:
@@ -309,7 +318,8 @@ class AnyLife(RuleBasedStateMachine):
         self.model[swarm, who] = (seed, self.time)
         others = [s for (h, w), (s, _) in self.model.items() if h == swarm and w != who]
         if seed:
-            others = [is_seed for is_seed in others if not is_seed]
+            leeches = [is_seed for is_seed in others if not is_seed]
+            others = leeches or others[:SEEDS_FOR_A_SEED]
         assert len(got.peers) == min(want, len(others))
 
     @rule(ago=st.floats(0, 20))

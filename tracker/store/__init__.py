@@ -60,7 +60,8 @@ class PeerStore(Protocol):
     ) -> Swarm:
         """Note that `peer` is there (`stopped`: is not any more) and pick at most `want` others at random.
 
-        Seeds are not given to seeds, and nobody is given itself. A peer's `completed` counts once.
+        A seed is given seeds only where nobody downloads, and few; nobody is given itself. A peer's
+        `completed` counts once.
         """
 
     async def scrape(self, swarms: Sequence[InfoHash]) -> list[Counts]:

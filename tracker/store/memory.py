@@ -25,6 +25,7 @@ __all__ = ["MemoryStore"]
 
 _RECORD = Struct(">dIB20s")  # last heard, downloads, flags, peer id; the address follows
 _SEED, _COUNTED = 1, 2
+SEEDS_FOR_A_SEED = 5
 
 
 class _Entry:
@@ -92,8 +93,13 @@ class _Crowd:
             yield address
 
     def pick(self, asker: SwarmPeer, want: int, dice: Random) -> list[SwarmPeer]:
-        """At most `want` others; leeches only, when the asker is a seed."""
-        leeches, seeds = self.leeches, [] if asker.seed else self.seeds
+        """At most `want` others. A seed hears of leeches; where there is none, of a few seeds: aria2 says
+        that nothing is left as long as it does not know what its magnet is."""
+        leeches, seeds = self.leeches, self.seeds
+        if asker.seed:
+            some = seeds[: SEEDS_FOR_A_SEED + 1]
+            others = [entry for entry in some if entry.peer.address != asker.address]
+            seeds = [] if leeches else others[:SEEDS_FOR_A_SEED]
         border = len(leeches)
         size = border + len(seeds)
         chosen = dice.sample(range(size), min(want + 1, size))

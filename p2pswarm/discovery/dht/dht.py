@@ -45,7 +45,7 @@ _JOINING = (
     10.0  # seconds that a lookup waits for the first node; a walk that begins with saved nodes, too
 )
 _LONGEST_REST = 300.0  # seconds between attempts to get in
-_TURNS, _PACE = 2, 1.0  # announces that begin in so many seconds
+_PACE = 1.0  # seconds between two announces of seeds, and between two of others
 _IDLE = 100  # open questions; with more, who asks us for the first time is pinged later
 _BEGIN = 16  # nodes of the table that a lookup begins with: some of them are gone
 
@@ -104,7 +104,7 @@ class Dht:
         self._answers = Answers(self.networks, self.tokens, self.store, dice, clock, self._noted)
         self._swarms: dict[InfoHash, Callable[[Address], None]] = {}  # that we announce
         self._asking, self._later = Asking(dice, later), later
-        self._turns = asyncio.Semaphore(_TURNS)
+        self._turns = {seed: asyncio.Semaphore() for seed in (False, True)}
         self._visitors, self._outlet, self._reach = Visitors(), Outlet(now), Reach(now)
         self._walks: set[Walk] = set()
         self._warm = asyncio.Event()
@@ -192,11 +192,11 @@ class Dht:
 
         Whoever announces itself to us is found, too, until we `withdraw`: among a few nodes that may be all.
         A node of a thousand torrents would ask its neighbours as often at its start, and not be heard any
-        more: so only two of them begin in a second.
+        more: so one begins in a second. Who still fetches does not wait behind those who only give.
         """
         self._swarms[info_hash] = found
-        await self._turns.acquire()
-        self._later(_PACE, self._turns.release)
+        await self._turns[seed].acquire()
+        self._later(_PACE, self._turns[seed].release)
         near = await self._get_peers(info_hash, found, noseed=seed)
         query = Query(
             method=ANNOUNCE_PEER,
@@ -352,13 +352,13 @@ class Dht:
             named = whom if isinstance(whom, Contact) else Contact(outcome.id, whom)
             another = named.id != outcome.id
             if another:
-                network.table.failed(named)
+                network.table.failed(named, self._clock())
             contact = Contact(outcome.id, named.address)
             network.answered(contact, outcome.external, self._clock())
             self.warmed()
             return None if another else outcome
         if outcome is None and isinstance(whom, Contact) and not self._closed:
-            network.table.failed(whom)
+            network.table.failed(whom, self._clock())
         return outcome
 
     # The node's side

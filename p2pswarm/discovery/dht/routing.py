@@ -67,9 +67,10 @@ class Table:
     """The nodes of one network, around our id there. No place and no id is in it twice."""
 
     GOOD = 900.0  # seconds; who was not heard for longer is pinged (BEP 5)
-    # In a row. Not sooner, or the table would be empty after our own line was down for a while; whoever has
-    # a spare for its place goes at once.
-    MAX_FAILURES = 20
+    MAX_FAILURES = 20  # in a row; whoever has a spare for its place goes at once
+    # Seconds in which nobody at all answered: then it is our own line that fails, and nobody goes. Else there
+    # would be nobody left to begin with once it is back.
+    SILENCE = 60.0
 
     def __init__(self, own: NodeId) -> None:
         self.own = own
@@ -77,6 +78,7 @@ class Table:
         self._buckets = [_Bucket(_FIRST[i] if i < len(_FIRST) else BUCKET) for i in range(160)]
         self._places: dict[str, Entry] = {}
         self._ids: dict[NodeId, Entry] = {}
+        self._heard = _NEVER  # anybody's last answer
 
     def __len__(self) -> int:
         """Without spares."""
@@ -95,6 +97,7 @@ class Table:
 
     def answered(self, contact: Contact, now: float) -> None:
         """It answered a query of ours."""
+        self._heard = now
         entry = self._known(contact)
         if entry is None:
             entry = self._admitted(contact)
@@ -113,10 +116,13 @@ class Table:
         entry = self._admitted(contact)
         return entry is not None and not entry.spare
 
-    def failed(self, contact: Contact) -> None:
+    def failed(self, contact: Contact, now: float) -> None:
         """It did not answer."""
         entry = self._known(contact)
         if entry is None:
+            return
+        if now - self._heard > self.SILENCE:
+            entry.failures = max(entry.failures, 1)
             return
         entry.failures += 1
         spares = [] if entry.spare else self._bucket(entry.number).spares()
@@ -166,6 +172,7 @@ class Table:
     def moved(self, own: NodeId) -> "Table":
         """The same nodes around another id of ours."""
         other = Table(own)
+        other._heard = self._heard
         for entry in sorted(self, key=lambda each: (each.spare, not each.proven)):
             fresh = other._admitted(entry.contact)
             if fresh is not None:

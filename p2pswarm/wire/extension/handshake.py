@@ -17,6 +17,7 @@ __all__ = ["REQQ", "ExtendedHandshake"]
 REQQ = 2000  # requests we queue for a peer; what libtorrent and Transmission advertise too
 _MAX_HANDSHAKE = 64 << 10  # bytes; real ones have a few hundred
 _MAX_NAMES = 100
+_MAX_TOKENS = 1000  # values: to read a message must not take longer than to send it
 _MAX_TEXT = 64
 
 
@@ -60,7 +61,9 @@ class ExtendedHandshake:
         """Read what a peer sent; odd entries are left out. Raises RemoteProtocolError when it is junk."""
         try:
             # libtorrent sends trailing bytes in some versions, so only the prefix has to be bencode.
-            body, _ = bencode.decode_prefix(payload, max_depth=10, max_size=_MAX_HANDSHAKE)
+            body, _ = bencode.decode_prefix(
+                payload, max_depth=10, max_size=_MAX_HANDSHAKE, max_tokens=_MAX_TOKENS
+            )
         except BencodeError as error:
             raise RemoteProtocolError(f"extended handshake: {error}") from error
         if not isinstance(body, dict):

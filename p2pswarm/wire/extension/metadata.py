@@ -22,6 +22,7 @@ __all__ = [
 METADATA_PIECE = 16 << 10  # bytes; the last piece is shorter
 MAX_METADATA = 10 << 20  # bytes of an info dictionary; libtorrent believes in 4 MiB when told
 _MAX_MESSAGE = 17 << 10  # libtorrent rejects what is longer
+_MAX_TOKENS = 50  # values: to read a message must not take longer than to send it
 _MAX_PIECES = MAX_METADATA // METADATA_PIECE
 
 
@@ -69,7 +70,9 @@ def read_metadata(payload: bytes) -> MetadataMessage | None:
     if len(payload) > _MAX_MESSAGE:
         raise RemoteProtocolError(f"ut_metadata: a message of {len(payload)} bytes")
     try:
-        head, end = bencode.decode_prefix(payload, max_depth=5, max_size=_MAX_MESSAGE)
+        head, end = bencode.decode_prefix(
+            payload, max_depth=5, max_size=_MAX_MESSAGE, max_tokens=_MAX_TOKENS
+        )
     except BencodeError as error:
         raise RemoteProtocolError(f"ut_metadata: {error}") from error
     if not isinstance(head, dict):

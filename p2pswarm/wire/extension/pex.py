@@ -15,6 +15,7 @@ from p2pswarm.formats.ids import Address, compact, read_compact
 __all__ = ["MAX_PEX", "Pex", "PexFlag"]
 
 MAX_PEX = 500 << 10  # bytes of a message; libtorrent drops whoever sends more
+_MAX_TOKENS = 100  # values: to read a message must not take longer than to send it
 _MOST_READ = 200  # addresses of each list: what one of our own first messages may have
 
 
@@ -55,7 +56,9 @@ class Pex:
         if len(payload) > MAX_PEX:
             raise RemoteProtocolError(f"ut_pex: a message of {len(payload)} bytes")
         try:
-            body, _ = bencode.decode_prefix(payload, max_depth=5, max_size=MAX_PEX)
+            body, _ = bencode.decode_prefix(
+                payload, max_depth=5, max_size=MAX_PEX, max_tokens=_MAX_TOKENS
+            )
         except BencodeError as error:
             raise RemoteProtocolError(f"ut_pex: {error}") from error
         if not isinstance(body, dict):

@@ -184,8 +184,6 @@ class Connection:
             if receiver.must_ack and (receiver.early or not due):
                 out.append(self._state(micros))
             receiver.must_ack = False
-            if self.phase is Phase.CLOSING:
-                receiver.take()  # nobody reads any more
         return out
 
     def _pack(self, due: list[Sent], micros: int, out: list[bytes]) -> None:

@@ -93,11 +93,6 @@ class Sender:
         """Everything has arrived."""
         return not self._flight and not self.queued and not self._ends
 
-    @property
-    def flight(self) -> int:
-        """Bytes on their way."""
-        return self._bytes
-
     def due(self, now: float) -> list[Sent]:
         """The packets to send now: what was lost, then what is new."""
         packets: list[Sent] = []

