@@ -35,7 +35,7 @@ DEFAULT_PORT = 46881  # outside 6881-6889, which some networks slow down
 TRIES = 100  # ports tried from there on when none was named
 DOOR_TIME = 10.0  # seconds a stranger may take for its handshake
 MOST_AT_DOOR = 1000
-BACKLOG = 1024
+BACKLOG = 4096  # as many as Linux allows; who finds it full tries again after a second
 # Seconds of silence after which a guest is greeted: one whose address was announced, and any other while
 # somebody of unknown address is expected. Others speak as soon as they are connected.
 SILENCE_OF_EXPECTED = 0.05
@@ -126,14 +126,14 @@ class Port:
             except OSError as error:
                 if self.host == ANY and self._servers and error.errno != errno.EADDRINUSE:
                     continue  # a machine without IPv6
-                await self.close()
+                await self._withdraw()
                 self._cannot_listen(number, error)
                 return False
         try:
             if self._datagrams.routed:
                 await self.open_datagrams()
         except PortTakenError:
-            await self.close()
+            await self._withdraw()
             if self._wish:
                 raise
             return False
@@ -246,13 +246,17 @@ class Port:
 
     async def close(self) -> None:
         """Stop listening and send away who still stands at the door."""
+        if self._utp is not None:
+            self._utp.close()
+        await self._withdraw()
+
+    async def _withdraw(self) -> None:
+        """Nobody can come in by this number any more; another one may be tried."""
         servers, self._servers, self._hosts = self._servers, (), ()
         for server in servers:
             server.close()
         for stream in list(self._at_door):
             stream.close()
-        if self._utp is not None:
-            self._utp.close()
         for server in servers:
             await server.wait_closed()
         await self._datagrams.close()

@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.lab.loop import VirtualLoop, play
-from p2pswarm.net import utp as room
+from p2pswarm.net import port as port_room, utp as room
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.net.utp import Utp
@@ -78,8 +78,8 @@ class Talk:
 class Home:
     """A port whose guests are kept."""
 
-    def __init__(self, host: str = HERE, seed: int = 1) -> None:
-        self.port = Port(host, 0)
+    def __init__(self, host: str = HERE, seed: int = 1, number: int | None = 0) -> None:
+        self.port = Port(host, number)
         self.port.speak_utp(Random(seed))
         self.port.speak_utp(Random(seed))
         self.guests: asyncio.Queue[Talk] = asyncio.Queue()
@@ -151,6 +151,21 @@ async def test_what_was_sent_before_the_end_arrives_and_then_both_are_over() -> 
         assert len(theirs.heard) == 5000
         while near.utp._connections or far.utp._connections:
             await asyncio.sleep(0)
+
+
+async def test_the_second_node_of_a_machine_takes_the_next_number_and_speaks_it_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with homes() as (near, _):
+        monkeypatch.setattr(port_room, "DEFAULT_PORT", near.port.number)
+        second = Home(HERE, 3, number=None)
+        await second.port.open()
+        try:
+            ours, theirs = await second.pair(near)
+            await ours.sends(bytes(5000))
+            await theirs.hears(5000)
+        finally:
+            await second.port.close()
 
 
 async def test_ipv6() -> None:
