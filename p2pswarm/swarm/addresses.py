@@ -142,7 +142,7 @@ class AddressBook:
 
     def _forgive(self, owner: str) -> None:
         """A peer answered there: its neighbours of other ports, who had to wait for that, are due."""
-        if self._tried.pop(owner, None) is not None:
+        if len(self._tried.pop(owner, ())) >= STRANGERS_OF_HOST:
             for address, known in self._known.items():
                 if known.dialed == _NEVER and owner_of(address) == owner:
                     known.next_dial = _NEVER
