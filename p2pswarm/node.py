@@ -388,11 +388,10 @@ class Node:
         def find(info_hash: InfoHash) -> Callable[[Greeted], None] | None:
             torrent = self._torrents.get(info_hash)
             swarm = self._machinery.magnets.swarms.get(info_hash) if self._machinery else None
-            if not self._places.free:
-                return None
+            free = self._places.free
             if torrent is not None and torrent.ready:
-                return welcome_to(torrent)
-            return welcome_to(swarm) if swarm is not None else None
+                return welcome_to(torrent) if free or torrent.crowded else None
+            return welcome_to(swarm) if swarm is not None and free else None
 
         def welcome_to(host: Torrent | MetadataSwarm) -> Callable[[Greeted], None]:
             def welcome(who: Greeted) -> None:

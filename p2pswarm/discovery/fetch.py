@@ -25,6 +25,7 @@ from yarl import URL
 
 from p2pswarm.discovery.families import NoAddressError, by_family, family_of
 from p2pswarm.discovery.names import Names, SystemNames
+from p2pswarm.discovery.trackers import Body
 from p2pswarm.errors import TrackerError
 from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.net.binding import EVERYWHERE
@@ -101,7 +102,7 @@ class HttpFetch:
         for session in sessions.values():
             await session.close()
 
-    async def _follow(self, url: URL, limit: int, family: AddressFamily, tracker: bool) -> bytes:
+    async def _follow(self, url: URL, limit: int, family: AddressFamily, tracker: bool) -> Body:
         farthest = Zone.THIS_MACHINE
         for _ in range(1 + _MAX_REDIRECTS):
             here, found = await self._look_up(url, family)
@@ -110,7 +111,9 @@ class HttpFetch:
             farthest = min(farthest, *zones)
             async with self._open(here).get(url, allow_redirects=False) as response:
                 if response.status not in _REDIRECTS:
-                    return await _body(response, limit)
+                    body = Body(await _body(response, limit))
+                    body.far = farthest is Zone.INTERNET
+                    return body
                 location = URL(response.headers.get("Location", ""), encoded=True)
                 url = _parse(str(url.join(location)))
         raise TrackerError(f"redirected more than {_MAX_REDIRECTS} times")

@@ -35,7 +35,14 @@ from p2pswarm.errors import FormatError, TrackerError
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.wire.tracker import Announce, Event, Reply, Scrape, ScrapeReply
 
-__all__ = ["Fetch", "TrackerStatus", "Trackers", "backoff", "scrape"]
+__all__ = ["Body", "Fetch", "TrackerStatus", "Trackers", "backoff", "scrape"]
+
+
+class Body(bytes):
+    """What an HTTP server answered; `far` when it is on the Internet, or sent us there and back."""
+
+    far = False
+
 
 Fetch = Callable[[str, float, AddressFamily], Awaitable[bytes]]
 """URL, seconds, over which family -> the body of the answer; raises TrackerError. The door to the network."""
@@ -343,7 +350,9 @@ class Trackers:
         if tracker.udp and self._udp is not None:
             reply = await self._udp.announce(tracker.url, question, seconds, family)
         else:
-            reply = Reply.decode(await self._fetch(question.url(tracker.url), seconds, family))
+            body = await self._fetch(question.url(tracker.url), seconds, family)
+            reply = Reply.decode(body)
+            reply.far = isinstance(body, Body) and body.far
         if reply.external_ip and self._seen_as is not None:
             self._seen_as(Address(self._info_hash.hex(), 0), reply.external_ip)
         if question.event is not Event.STOPPED:

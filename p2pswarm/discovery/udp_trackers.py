@@ -23,6 +23,7 @@ from p2pswarm.discovery.families import NoAddressError, family_of
 from p2pswarm.discovery.names import Names, SystemNames
 from p2pswarm.errors import TrackerError
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.wire.tracker import Announce, Reply, Scrape, ScrapeReply
 from p2pswarm.wire.tracker_udp import (
     MAX_SCRAPE,
@@ -90,7 +91,9 @@ class UdpTrackers:
         data = _parse(url).url_data
         ask = partial(Question.announce, announce=announce, url_data=data)
         answer, address = await self._talk(url, ask, seconds, family)
-        return answer.reply(6 if address.ip is not None and address.ip.version == 4 else 18)
+        reply = answer.reply(6 if address.ip is not None and address.ip.version == 4 else 18)
+        reply.far = zone_of(address.host) is Zone.INTERNET
+        return reply
 
     async def scrape(
         self, url: str, scrape: Scrape, seconds: float, family: AddressFamily

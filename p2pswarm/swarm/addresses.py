@@ -23,7 +23,7 @@ MOST_KNOWN = 3000  # libtorrent's peer list
 STRANGER_EVERY = 600.0  # seconds between dials to an address that never proved to be a peer
 # Dialed in that time without an answer; several peers behind one address are legal.
 STRANGERS_OF_HOST = 3
-LINKED_TRIES = 4  # dials, seconds apart, to what a link names
+LINKED_TRIES = 8  # dials to what a link names, in 140 s: whoever gave the link may start after us
 FRIEND_EVERY = 5.0  # seconds times the number of failures in a row, for one that did
 FRIEND_AT_MOST = 300.0
 BRIEF = 5.0  # seconds: a peer that leaves sooner has no place for us, so ask it less and less often
@@ -142,7 +142,7 @@ class AddressBook:
 
     def _forgive(self, owner: str) -> None:
         """A peer answered there: its neighbours of other ports, who had to wait for that, are due."""
-        if self._tried.pop(owner, None) is not None:
+        if len(self._tried.pop(owner, ())) >= STRANGERS_OF_HOST:
             for address, known in self._known.items():
                 if known.dialed == _NEVER and owner_of(address) == owner:
                     known.next_dial = _NEVER

@@ -758,17 +758,29 @@ class Torrent:
             return "banned"
         if rival is not None and not who.replaces(rival.outgoing, self._node.me):
             return "a second connection from the same peer"
-        full = rival is None and len(self.peers) >= self._node.max_peers
-        if full and not self._make_place(who.stream.remote):
+        no_more = len(self.peers) >= self._node.max_peers
+        no_more |= not who.outgoing and not self._node.places.free
+        if rival is None and no_more and not self._make_place(who.stream.remote):
             return "no place for more peers"
         return None
+
+    def _places(self) -> Counter[str]:
+        """How many each host has; those near us count as a host for each connection."""
+        return Counter(owner_of(peer.stream.remote) for peer in self.peers.values())
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a host has several places, of which others may have some."""
+        return any(count > 1 for count in self._places().values())
 
     def _make_place(self, newcomer: Address) -> bool:
         """Send away whoever matters least, if the newcomer matters more (BEP 40).
 
         Before that, one of a host that has several places, else a single host could take all there are.
         """
-        places = Counter(owner_of(peer.stream.remote) for peer in self.peers.values())
+        places = self._places()
+        if not places:
+            return False
         host, most = places.most_common(1)[0]
         if most > places[owner_of(newcomer)] + 1:
             crowd = [p for p in self.peers.values() if owner_of(p.stream.remote) == host]

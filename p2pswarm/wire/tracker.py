@@ -23,6 +23,7 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
 from p2pswarm.errors import FormatError, RemoteProtocolError, TrackerError
 from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import Address, InfoHash, PeerId, compact, read_compact
+from p2pswarm.formats.zones import Zone, zone_of
 
 __all__ = [
     "DEFAULT_INTERVAL",
@@ -145,6 +146,7 @@ class Reply:
 
     Times are seconds. `peer_ids` maps compact addresses to ids: what an answer that is not compact says
     about them. `external_ip` is the asker's own address as the tracker sees it: 4 or 16 bytes, or none.
+    `far`: the tracker is on the Internet, and whom it names in our local network nobody should dial.
     """
 
     interval: int = DEFAULT_INTERVAL
@@ -158,6 +160,7 @@ class Reply:
     external_ip: bytes = b""
     trackerid: bytes = b""
     warning: str = ""
+    far: bool = False
 
     def addresses(self) -> list[Address]:
         """Who can be dialed: each place once, in the reply's order, at most MAX_PEERS."""
@@ -165,8 +168,13 @@ class Reply:
         for peers, stride in ((self.peers, 6), (self.peers6, 18)):
             each_once = dict.fromkeys(_cut(peers, stride))
             some = b"".join(islice(each_once, 2 * MAX_PEERS))
-            places |= dict.fromkeys(each for each in read_compact(some, stride) if each.dialable)
+            places |= dict.fromkeys(
+                each for each in read_compact(some, stride) if self._may_be(each)
+            )
         return list(places)[:MAX_PEERS]
+
+    def _may_be(self, peer: Address) -> bool:
+        return peer.dialable and not (self.far and zone_of(peer.host) is not Zone.INTERNET)
 
     def encode(self, *, compact: bool = True, no_peer_id: bool = False) -> bytes:
         """The body in the form that the asker wants."""

@@ -396,6 +396,15 @@ async def test_nobody_far_away_sends_us_into_the_local_network(
     assert not any("inside" in head for head in server.heads)
 
 
+@pytest.mark.parametrize(("host", "far"), [("far.example", True), ("near.example", False)])
+async def test_whether_somebody_far_said_it(
+    server: Server, fetch: HttpFetch, host: str, *, far: bool
+) -> None:
+    server.answers["/announce"] = ok(b"de")
+    body = await fetch(server.url("/announce", host), 5)
+    assert (body, body.far) == (b"de", far)
+
+
 async def test_a_name_that_is_both_far_and_near_counts_as_the_worse(
     server: Server, fetch: HttpFetch
 ) -> None:

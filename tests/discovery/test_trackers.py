@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from p2pswarm.discovery.source import Progress
-from p2pswarm.discovery.trackers import MAX_TRACKERS, Trackers, backoff, scrape
+from p2pswarm.discovery.trackers import MAX_TRACKERS, Body, Trackers, backoff, scrape
 from p2pswarm.errors import FormatError, TrackerError
 from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import Address, InfoHash, PeerId, compact
@@ -399,6 +399,22 @@ def test_ourselves_are_left_out_where_the_tracker_says_who_we_are() -> None:
     world = World({GOOD: names(myself, PEER, external_ip=b"\x09\x08\x07\x06")})
     live(world, (1, nothing))
     assert world.found == [PEER]
+
+
+@pytest.mark.parametrize("far", [True, False])
+def test_who_is_far_names_nobody_near(*, far: bool) -> None:
+    """It would have us knock at every door of our own network."""
+    near = [Address("192.168.1.1", 80), Address("127.0.0.1", 80)]
+    tracker = names(PEER, *near)
+
+    def answer(announce: Announce) -> bytes:
+        body = Body(tracker(announce))
+        body.far = far
+        return body
+
+    world = World({GOOD: answer})
+    live(world, (1, nothing))
+    assert set(world.found) == ({PEER} if far else {PEER, *near})
 
 
 def test_unknown_schemes_are_shown_and_left_alone() -> None:

@@ -61,6 +61,7 @@ class World:
     connection: int = 77
     sent: list[tuple[float, Question, Address]] = field(default_factory=list)
     silent_to_strangers: bool = False
+    peers: bytes = compact(PEER)
 
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -87,7 +88,7 @@ class World:
             return None if self.silent_to_strangers else refused(question.transaction, "who?", 99)
         if question.action == Action.SCRAPE:
             return scraped(question.transaction, [Counts(1, 2, 3)] * 9)
-        reply = Reply(900, peers=compact(PEER), peers6=compact(PEER6), complete=4, incomplete=5)
+        reply = Reply(900, peers=self.peers, peers6=compact(PEER6), complete=4, incomplete=5)
         return announced(question.transaction, reply, 18 if ":" in address.host else 6)
 
     async def announce(
@@ -133,6 +134,17 @@ def test_each_family_has_its_own_address_and_stride() -> None:
         assert (await world.announce(AF_INET6)).addresses() == [PEER6]
         assert (await world.announce(AF_INET)).addresses() == [PEER]
         assert [address for _, _, address in world.sent] == [V6, V6, V4, V4]
+
+    live(story)
+
+
+def test_who_is_far_names_nobody_near() -> None:
+    async def story() -> None:
+        far = Address("1.2.3.4", 1)
+        for tracker, believed in (("192.168.1.1", [far, PEER]), ("1.1.1.1", [far])):
+            world = World(names=FakeNames((tracker,)))
+            world.peers = compact(far) + compact(PEER)
+            assert (await world.announce()).addresses() == believed
 
     live(story)
 
