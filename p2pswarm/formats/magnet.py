@@ -49,7 +49,7 @@ class Magnet:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a link. Raises FormatError for one that names no torrent."""
-        text = text.strip()
+        text = text.strip().encode(errors="replace").decode()  # arguments may hold half characters
         if text[: len(_SCHEME)].lower() != _SCHEME or len(text) > _MAX:
             raise FormatError("not a magnet link, or one without end")
         try:

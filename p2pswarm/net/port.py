@@ -304,12 +304,14 @@ class _Guest(Stream):
 
     def __init__(self, knocking: "_Knocking") -> None:
         super().__init__(knocking.framer, knocking)
-        self._knocking = knocking
+        self._knocking: _Knocking | None = knocking
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._knocking.connected()
+        knocking, self._knocking = self._knocking, None  # which knows us
+        if knocking is not None:
+            knocking.connected()
 
 
 class _Knocking:

@@ -194,11 +194,32 @@ class Stream(asyncio.BufferedProtocol):
     def _end(self) -> None:
         if not self._over:
             self._over = True
-            self._conversation.closed(self._reason)
+            # A conversation knows its stream: here the circle ends, or churn would leave much garbage.
+            conversation, self._conversation = self._conversation, _NOBODY
+            conversation.closed(self._reason)
 
     @override
     def __repr__(self) -> str:
         return f"<Stream {self.remote} {'over' if self._over else 'open'}>"
+
+
+class _Nobody:
+    """Who answers when it is over."""
+
+    def got(self, message: object) -> None:
+        """Nothing is heard any more."""
+
+    def caught_up(self) -> None:
+        """Nor has anything been."""
+
+    def drained(self) -> None:
+        """Nothing was sent."""
+
+    def closed(self, reason: Exception | None) -> None:
+        """Somebody else was told."""
+
+
+_NOBODY = _Nobody()
 
 
 def _forgetful(error: RemoteError) -> RemoteError:

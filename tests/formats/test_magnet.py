@@ -121,6 +121,11 @@ MAGNETS = st.builds(
 )
 
 
+def test_half_characters_are_none() -> None:
+    magnet = Magnet.parse(f"magnet:?xt=urn:btih:{HEX}&dn=\udcff&x.pe=\udcff.org:1")
+    assert Magnet.parse(str(magnet)) == magnet
+
+
 @settings(max_examples=50)
 @given(MAGNETS)
 def test_what_is_written_is_read(magnet: Magnet) -> None:
