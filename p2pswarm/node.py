@@ -31,6 +31,7 @@ from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.magnets import Magnets, Tiers
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
+from p2pswarm.net.slices import Slices
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
@@ -108,6 +109,7 @@ class Node:
         if self.settings.encryption != "off":
             self._port.route(Guest.OBFUSCATED, self._greet_obfuscated)
         self._torrents: dict[InfoHash, Torrent] = {}
+        self._slices = Slices()  # in which hidden handshakes are answered
         self._hidden: dict[bytes, InfoHash] = {}  # theirs, by what encrypted handshakes say instead
         self._starts: dict[InfoHash, asyncio.Task[None]] = {}  # of torrents that are checked
         self._pieces = BufferPool(self.settings.memory)
@@ -363,7 +365,9 @@ class Node:
 
         encryption, scratch = self.settings.encryption, self._port.scratch
         answering = self._answering(stream)
-        answer_obfuscated(stream, answering, self._revealed, encryption, self._dice, scratch)
+        answer_obfuscated(
+            stream, answering, self._revealed, encryption, self._dice, scratch, self._slices
+        )
 
     def _revealed(self, mark: bytes) -> InfoHash | None:
         """The swarm of ours that a hidden handshake means; magnets are few."""

@@ -35,7 +35,7 @@ DEFAULT_PORT = 46881  # outside 6881-6889, which some networks slow down
 TRIES = 100  # ports tried from there on when none was named
 DOOR_TIME = 10.0  # seconds a stranger may take for its handshake
 MOST_AT_DOOR = 1000
-BACKLOG = 1024
+BACKLOG = 4096  # as many as Linux allows; who finds it full tries again after a second
 # Seconds of silence after which a guest is greeted: one whose address was announced, and any other while
 # somebody of unknown address is expected. Others speak as soon as they are connected.
 SILENCE_OF_EXPECTED = 0.05

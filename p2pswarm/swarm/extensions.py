@@ -37,7 +37,6 @@ from p2pswarm.wire.peer import Extended
 __all__ = ["ExtensionHome", "Extensions", "Talker", "offered"]
 
 VERSION = "p2pswarm 0.1.0"
-MOST_HELLOS = 20  # in one connection; most say one, and each may cost us milliseconds to read
 # Messages and, of large ones, half kilobytes: that many at once and so many a second. Who asks for all of
 # the largest info dictionary says 640, and who lost pieces some hundreds.
 MOST_SAID, SAID_RATE = 3000, 100.0
@@ -92,7 +91,6 @@ class Extensions:
 
     def __init__(self, peer: Talker, home: ExtensionHome) -> None:
         self.hello = ExtendedHandshake()
-        self._hellos = 0
         self.info = InfoUpload(home.info, peer.stream, home.up, self._say_metadata)
         self._peer = peer
         self._home = home
@@ -131,9 +129,6 @@ class Extensions:
         """A handshake, or what one of our extensions says."""
         self._count(len(message.payload))
         if message.id == 0:
-            self._hellos += 1
-            if self._hellos > MOST_HELLOS:
-                raise RemoteProtocolError("extended handshakes without end")
             self._got_hello(ExtendedHandshake.decode(message.payload))
             return
         name = _NAMES.get(message.id)

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from random import Random
 
 from p2pswarm.formats.ids import InfoHash
-from p2pswarm.net.stream import Conversation, Stream
+from p2pswarm.net.slices import Slices
+from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.greeting import Answering, Asking
 from p2pswarm.wire.framer import Framer, Scratch
-from p2pswarm.wire.mse import BOTH, RC4, Agreed, MseAnswerer, MseAsker
+from p2pswarm.wire.mse import BOTH, RC4, Agreed, KeyFramer, MseAnswerer, MseAsker
 from p2pswarm.wire.peer import HandshakeFramer
 
 __all__ = ["ObfuscatedAsking", "answer_obfuscated"]
@@ -91,6 +92,33 @@ class _ObfuscatedAnswering(_Obfuscated):
             self._agreed(self._stream, message)
 
 
+class _Waiting:
+    """We were dialed, and to answer a key is dear: whoever has said one waits for a turn."""
+
+    def __init__(self, inner: Answering, slices: Slices, turn: Callable[[], None]) -> None:
+        self._inner = inner
+        self._slices = slices
+        self._turn = turn
+
+    def got(self, _: object) -> None:
+        self._inner.stream.pause()
+        self._slices.add(self._go_on)
+
+    def _go_on(self) -> None:
+        if not self._inner.stream.over:
+            self._turn()
+            self._inner.stream.resume()
+
+    def caught_up(self) -> None:
+        """Its turn will come."""
+
+    def drained(self) -> None:
+        """Nothing was sent."""
+
+    def closed(self, reason: Exception | None) -> None:
+        self._inner.closed(reason)
+
+
 def answer_obfuscated(
     stream: Stream,
     answering: Answering,
@@ -98,8 +126,12 @@ def answer_obfuscated(
     encryption: str,
     dice: Random,
     scratch: Scratch,
+    slices: Slices,
 ) -> None:
     """Take care of a guest who said noise. `find` knows our swarms by their `InfoHash.obfuscated`."""
-    framer = MseAnswerer(find, _TAKES[encryption], dice, scratch)
-    conversation: Conversation = _ObfuscatedAnswering(stream, answering, scratch)
-    stream.switch(framer, conversation)
+
+    def answer() -> None:
+        framer = MseAnswerer(find, _TAKES[encryption], dice, scratch)
+        stream.switch(framer, _ObfuscatedAnswering(stream, answering, scratch))
+
+    stream.switch(KeyFramer(scratch), _Waiting(answering, slices, answer))

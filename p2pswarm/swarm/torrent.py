@@ -9,6 +9,7 @@ each a task that `close` waits for.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from p2pswarm.errors import (
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import Address, PeerId, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.zones import owner_of
 from p2pswarm.net.rate import Meter
 from p2pswarm.swarm.blame import Blame
 from p2pswarm.swarm.blocks import Blocks
@@ -762,7 +764,20 @@ class Torrent:
         return None
 
     def _make_place(self, newcomer: Address) -> bool:
-        """Send away whoever matters least, if the newcomer matters more (BEP 40)."""
+        """Send away whoever matters least, if the newcomer matters more (BEP 40).
+
+        Before that, one of a host that has several places, else a single host could take all there are.
+        """
+        places = Counter(owner_of(peer.stream.remote) for peer in self.peers.values())
+        host, most = places.most_common(1)[0]
+        if most > places[owner_of(newcomer)] + 1:
+            crowd = [p for p in self.peers.values() if owner_of(p.stream.remote) == host]
+            min(crowd, key=lambda peer: (peer.gave, peer.upload.meter.total)).close(
+                RemoteProtocolError("its host has other places")
+            )
+            return True
+        if places[owner_of(newcomer)]:
+            return False
         rank = self._node.ranking.of
         least = min(self.peers.values(), key=lambda peer: rank(peer.stream.remote))
         if rank(newcomer) <= rank(least.stream.remote):

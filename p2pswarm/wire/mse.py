@@ -23,7 +23,17 @@ from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.wire.framer import CuttingFramer, Scratch
 
-__all__ = ["BOTH", "MOST_INITIAL", "MOST_PAD", "PLAIN", "RC4", "Agreed", "MseAnswerer", "MseAsker"]
+__all__ = [
+    "BOTH",
+    "MOST_INITIAL",
+    "MOST_PAD",
+    "PLAIN",
+    "RC4",
+    "Agreed",
+    "KeyFramer",
+    "MseAnswerer",
+    "MseAsker",
+]
 
 PLAIN, RC4, BOTH = 1, 2, 3
 """How the payload goes on, a bit each: an asker offers, of that an answerer chooses one."""
@@ -61,6 +71,24 @@ class Agreed:
 
 _Step = Callable[[memoryview, list[object]], int | None]
 """Takes its part from the start of the view and says how long that was; None while it is not all there."""
+
+
+class KeyFramer(CuttingFramer):
+    """Says once, with None, that a whole key is there, and leaves it for the framer that comes next."""
+
+    def __init__(self, scratch: Scratch | None = None) -> None:
+        super().__init__(scratch)
+        self._window = min(
+            self._window, 2 * (_KEY + MOST_PAD)
+        )  # an asker goes no further by itself
+        self._told = False
+
+    @override
+    def _cut(self, view: memoryview, into: list[object]) -> int:
+        if len(view) >= _KEY and not self._told:
+            self._told = True
+            into.append(None)
+        return 0
 
 
 class _MseFramer(CuttingFramer):

@@ -12,7 +12,6 @@ from p2pswarm.formats.ids import BLOCK, Address, PeerId, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.node import Node
 from p2pswarm.swarm.events import Seeding
-from p2pswarm.swarm.extensions import MOST_HELLOS
 from p2pswarm.swarm.peer import Peer
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.extension.handshake import ExtendedHandshake
@@ -166,22 +165,6 @@ def test_a_second_handshake_adds_to_the_first(tmp_path: Path) -> None:
         assert not peer.upload_only
 
     play(tmp_path, story, seed=False)
-
-
-def test_handshakes_have_an_end(tmp_path: Path) -> None:
-    """Each may be read for twenty milliseconds, and fifty a second fit through a common line."""
-
-    async def story(scene: Scene) -> None:
-        stranger = await scene.meet()
-        again = Extended(0, ExtendedHandshake(reqq=77).encode())
-        stranger.send(*[again] * (MOST_HELLOS - 1))
-        await asyncio.sleep(1)
-        assert not stranger.over
-        stranger.send(again)
-        await asyncio.sleep(1)
-        assert stranger.over
-
-    play(tmp_path, story)
 
 
 def test_numbers_that_nobody_offered_are_ignored(tmp_path: Path) -> None:

@@ -148,10 +148,11 @@ def test_one_that_knows_is_asked_for_whom_we_cannot_reach() -> None:
 # All three
 
 
-def put_behind_nat(world: World, host: Host) -> None:
-    """Nobody can dial it, and datagrams come through from where it sent some itself."""
+def put_behind_nat(world: World, host: Host, port: int) -> None:
+    """Nobody can dial it, datagrams come through from where it sent some itself, and its port is another."""
     world.loop.listeners.pop((host.name, 46881))
-    ear = world.loop.ears[host.name, 46881]
+    ear = world.loop.ears.pop((host.name, 46881))
+    world.loop.ears[host.name, port], ear._name = ear, (host.name, port)
     sendto, receive, opened = ear.sendto, ear.protocol.datagram_received, set[str]()
 
     def send(data: bytes, addr: tuple[str, int]) -> None:
@@ -169,11 +170,21 @@ def put_behind_nat(world: World, host: Host) -> None:
 
 
 @pytest.mark.sim
-@pytest.mark.parametrize("punch", [True, False])
-def test_two_behind_nats_meet_with_the_help_of_a_third(tmp_path: Path, *, punch: bool) -> None:
+@pytest.mark.parametrize(
+    ("port", "transport", "punch"),
+    [
+        (46881, "both", True),
+        (60_001, "utp", True),  # to a third that they know by TCP nobody's other port shows
+        (46881, "both", False),
+    ],
+)
+def test_two_behind_nats_meet_with_the_help_of_a_third(
+    port: int, transport: str, tmp_path: Path, *, punch: bool
+) -> None:
     async def story(world: World) -> None:
-        hosts = [world.host(up=20_000, delay=delay) for delay in (0.01, 0.02, 0.03)]
-        seed, third, downloader = [await world.node(host) for host in hosts]
+        hosts = [world.host(delay=delay) for delay in (0.01, 0.02, 0.03)]
+        slow = {"up_limit": 20_000, "transport": transport}
+        seed, third, downloader = [await world.node(host, **slow) for host in hosts]
         meta, folder = world.content(3_000_000, 1 << 16)
         here = await third.add(meta, save_to=tmp_path / "third")
         here.offered -= set() if punch else {HOLEPUNCH}
@@ -182,7 +193,7 @@ def test_two_behind_nats_meet_with_the_help_of_a_third(tmp_path: Path, *, punch:
         giver.offered -= {PEX}  # else it may dial by itself in the same moment
         await world.until(lambda: giver.state == Seeding())
         for host in (hosts[0], hosts[2]):
-            put_behind_nat(world, host)
+            put_behind_nat(world, host, port)
         torrent = await world.download(downloader, meta, hosts[1])
         giver.add_peer(Address(hosts[1].name, 46881))
 

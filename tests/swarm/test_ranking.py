@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.formats.priority import priority
+from p2pswarm.node import Node
 from p2pswarm.swarm.addresses import AddressBook
 from p2pswarm.swarm.events import Seeding
 from p2pswarm.swarm.ranking import NEAR, UNKNOWN, Ranking
@@ -57,6 +59,37 @@ def test_those_that_matter_most_are_dialed_first() -> None:
     assert set(book.due(0.0, 9, ranking.of)) == set(best[2:])
 
 
+async def meet(world: World, node: Node, meta: Metainfo, address: Address) -> Stranger:
+    """Somebody comes from there and says who we are."""
+    host = world.loop.hosts[address.host] = Host(address.host, FAST, 0.01)
+    stranger = await Stranger.meet(world, host, node, meta.info_hash)
+    hello = ExtendedHandshake(yourip=bytes((123, 213, 32, 10)))
+    stranger.send(Extended(0, hello.encode()))
+    await asyncio.sleep(0.2)
+    return stranger
+
+
+@pytest.mark.sim
+def test_one_host_does_not_keep_all_places(tmp_path: Path) -> None:
+    """However many ids it has; others get in until all have equally many."""
+
+    async def story(world: World) -> None:
+        meta, folder = world.content(50_000, 1 << 15)
+        node = await world.node(world.host(), max_peers=4)
+        torrent = await node.add(meta, data=folder)
+        await world.until(lambda: torrent.state == Seeding())
+        crowd = [await meet(world, node, meta, FAR[0]) for _ in range(6)]
+        assert [stranger.over for stranger in crowd] == [False] * 4 + [True] * 2
+        others = [await meet(world, node, meta, address) for address in FAR[1:4]]
+        assert [stranger.over for stranger in others] == [False] * 3
+        assert sum(not stranger.over for stranger in crowd) == 1
+        again = [await meet(world, node, meta, address) for address in FAR[:3]]
+        assert all(stranger.over for stranger in again), "who has a place takes nobody else's"
+        assert len(torrent.peers) == 4
+
+    simulate(tmp_path, story)
+
+
 @pytest.mark.sim
 @pytest.mark.parametrize("full_of", ["best", "worst"])
 def test_a_newcomer_takes_the_place_of_one_that_matters_less(tmp_path: Path, full_of: str) -> None:
@@ -67,16 +100,8 @@ def test_a_newcomer_takes_the_place_of_one_that_matters_less(tmp_path: Path, ful
         await world.until(lambda: torrent.state == Seeding())
         ranked = sorted(FAR, key=known(Ranking()).of, reverse=full_of == "best")
 
-        async def meet(address: Address) -> Stranger:
-            host = world.loop.hosts[address.host] = Host(address.host, FAST, 0.01)
-            stranger = await Stranger.meet(world, host, node, meta.info_hash)
-            hello = ExtendedHandshake(yourip=bytes((123, 213, 32, 10)))
-            stranger.send(Extended(0, hello.encode()))
-            await asyncio.sleep(0.2)
-            return stranger
-
-        places = [await meet(address) for address in ranked[:3]]
-        newcomer = await meet(ranked[3])
+        places = [await meet(world, node, meta, address) for address in ranked[:3]]
+        newcomer = await meet(world, node, meta, ranked[3])
         assert newcomer.over is (full_of == "best")
         assert [stranger.over for stranger in places] == [full_of == "worst", False, False]
         assert len(torrent.peers) == 3

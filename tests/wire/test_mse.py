@@ -14,6 +14,7 @@ from p2pswarm.wire.mse import (
     PLAIN,
     RC4,
     Agreed,
+    KeyFramer,
     MseAnswerer,
     MseAsker,
 )
@@ -239,3 +240,16 @@ def test_a_handshake_with_a_wrong_bit_is_a_fault_or_none(
     if error is None and message == 4 and said(messages):
         messages, error = feed_until_error(pair.asker, spoil(said(messages)), sizes)
     assert error is None or isinstance(error, RemoteError)
+
+
+def test_a_key_is_told_of_once_and_left_for_the_next() -> None:
+    framer = KeyFramer()
+    assert feed(framer, bytes(95)) == []
+    assert feed(framer, bytes(1)) == [None]
+    assert feed(framer, bytes(512)) == []
+    assert framer.unread() == bytes(608)
+
+
+def test_behind_a_key_nobody_waits_for_much() -> None:
+    with pytest.raises(RemoteProtocolError, match="longer"):
+        feed(KeyFramer(), bytes(2 << 10))

@@ -22,7 +22,7 @@ __all__ = [
 METADATA_PIECE = 16 << 10  # bytes; the last piece is shorter
 MAX_METADATA = 10 << 20  # bytes of an info dictionary; libtorrent believes in 4 MiB when told
 _MAX_MESSAGE = 17 << 10  # libtorrent rejects what is longer
-_MAX_TOKENS = 50  # real ones have eight; thousands would cost us milliseconds each
+_MAX_TOKENS = 50  # values: to read a message must not take longer than to send it
 _MAX_PIECES = MAX_METADATA // METADATA_PIECE
 
 
