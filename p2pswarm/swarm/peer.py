@@ -145,6 +145,16 @@ class Peer:
         self._urgent = False  # one of them is of a piece that it lacks
 
     @property
+    def remote(self) -> Address:
+        """Where it is connected from."""
+        return self.stream.remote
+
+    @property
+    def uploaded(self) -> int:
+        """Bytes that we gave it."""
+        return self.upload.meter.total
+
+    @property
     def is_seed(self) -> bool:
         return self._counted_seed or self.have.all()
 
@@ -208,12 +218,10 @@ class Peer:
             self.caught_up()
 
     def _grant_fast_pieces(self) -> None:
-        if self.stream.remote.ip is None:
+        if self.remote.ip is None:
             return
         pieces = self._home.picker.pieces
-        chosen = allowed_fast_set(
-            self.stream.remote.host, self._home.info_hash, pieces, FAST_PIECES
-        )
+        chosen = allowed_fast_set(self.remote.host, self._home.info_hash, pieces, FAST_PIECES)
         self._granted = {piece for piece in chosen if self._home.picker.have[piece]}
         if self._granted:
             self.send(*(AllowedFast(piece).encode() for piece in self._granted))
@@ -651,7 +659,7 @@ class Peer:
     def got_port(self, message: PortMessage) -> None:
         """Where its node of the DHT listens. It says so however often it likes, and we go there seldom."""
         self._ports += 1
-        node = Address(self.stream.remote.host, message.port)
+        node = Address(self.remote.host, message.port)
         if self._home.dht is not None and node.dialable and self._ports <= MOST_PORTS:
             self._home.dht(node)
 
@@ -667,7 +675,7 @@ class Peer:
         if hello.upload_only is not None:
             self.upload_only = hello.upload_only
         if hello.port is not None and not self.outgoing:
-            self.address = Address(self.stream.remote.host, hello.port)
+            self.address = Address(self.remote.host, hello.port)
 
     def has_lost(self, piece: PieceIndex) -> None:
         """It no longer has this one (BEP 54); what it owes of it others may be asked for."""
