@@ -5,6 +5,9 @@ common: `options` and `flags` (what may be asked), `report` and `views` (what is
 Ctrl-C), `exits` (how it ends). Commands import the node when they run, so that `--help` is quick.
 """
 
-from p2pswarm.cli.app import main
+try:
+    from p2pswarm.cli.app import main
+except KeyboardInterrupt:  # while it loads there is nothing to end
+    raise SystemExit(130) from None
 
 __all__ = ["main"]

@@ -84,6 +84,8 @@ def _act(what: Sequence[str], publishing: Publishing) -> Act:
             salt = publishing.salt.encode()
             return partial(_get, _place(name, salt), salt)
         case ["put", text]:
+            if publishing.salt and publishing.key is None:
+                raise UsageError("--salt tells the items of one --key apart")
             return _putting(text.encode("utf-8", "surrogateescape"), publishing)
         case ["sample"]:
             return _sample

@@ -90,11 +90,13 @@ def _parse_piece_length(text: str) -> int:
 
 
 def _parse_tracker(text: str) -> str:
-    parts = urlsplit(text)  # raises ValueError by itself for a broken [v6] address
+    parts = urlsplit(text)  # raises ValueError by itself for a broken [v6] address or port
     if parts.scheme not in {"http", "https", "udp"} or not parts.hostname or not _clean(text):
         raise ValueError(
             f"{text!r} is not a tracker's URL, such as http://example.org:6969/announce"
         )
+    if parts.port is None and parts.scheme == "udp":
+        raise ValueError(f"{text!r} names no port, as a tracker's URL with udp has to")
     return text
 
 

@@ -57,12 +57,13 @@ def read_urn(text: str) -> Named:
 
 
 def _info_hash(value: str) -> InfoHash:
-    if len(value) == 2 * _SHA1:
-        try:
-            return InfoHash(bytes.fromhex(value))
-        except ValueError as error:
-            raise FormatError(f"{value!r} is not hexadecimal") from error
-    return InfoHash(read_base32(value, _SHA1))
+    try:
+        raw = bytes.fromhex(value) if len(value) == 2 * _SHA1 else read_base32(value, _SHA1)
+    except (ValueError, FormatError) as error:
+        raise FormatError(
+            f"{value!r} is not an info-hash: that has 40 hexadecimal digits, or 32 of base32"
+        ) from error
+    return InfoHash(raw)
 
 
 def read_base32(text: str, size: int) -> bytes:

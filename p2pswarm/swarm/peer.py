@@ -27,6 +27,7 @@ from p2pswarm.swarm.fast import allowed_fast_set
 from p2pswarm.swarm.greeting import Name
 from p2pswarm.swarm.heard import Heard
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
+from p2pswarm.swarm.pipeline import Pipeline
 from p2pswarm.swarm.upload import BlockRange, Upload, UploadHome
 from p2pswarm.wire.extension.handshake import REQQ, ExtendedHandshake
 from p2pswarm.wire.extension.news import DontHave, UploadOnly
@@ -66,15 +67,6 @@ MOST_LOST = (
     1000  # pieces that a peer is told we no longer have; of more it learns when it comes back
 )
 MOST_UNSENT = 1 << 20  # bytes that may wait for a peer to read: a run of blocks, and what is small
-
-START_DEPTH = 8  # requests in flight at first; one more for each block while the rate still grows
-MOST_IN_ROW = 16  # requests that wait for each other, a quarter of a megabyte
-LEAST_DEPTH = 32  # Transmission's floor
-MOST_DEPTH = (
-    500  # 8 MiB on their way from one peer; what libtorrent assumes of peers without `reqq`
-)
-BUFFER_TIME = 1.0  # seconds of the peer's rate kept in flight, plus its round trip (decision 63)
-STILL_GROWING = 5 << 10  # bytes per second; libtorrent's end of slow start
 
 KEEP_ALIVE = 60.0  # seconds without sending: half of what most clients wait
 SILENCE = 120.0  # seconds without a byte: the other half
@@ -126,9 +118,7 @@ class Peer:
         self.down = Meter(10.0)
         self.upload = Upload(stream, home, fast=self.fast)
         self.extensions = Extensions(self, home)
-        self.depth = START_DEPTH
-        self.rtt = 0.0  # seconds from a request on an empty pipeline to its block
-        self.reqq = 250  # half of what libtorrent assumes of a peer that does not say
+        self.pipeline = Pipeline()
         self.stalled = False  # owes blocks and sends none: others are asked for them
         self.stalls = 0  # how often that happened
         self.gave = 0  # good pieces of which some came from it
@@ -141,8 +131,6 @@ class Peer:
         self._ports = 0  # that it told
         self._counted_seed = False
         self._restatements = 0
-        self._slow_start = True
-        self._rate_before = 0.0
         self._invalid = 0
         self._heard = self._spoke = self.since
         self._took = self.since  # when it last took some of what we sent
@@ -155,6 +143,16 @@ class Peer:
         self._granted: set[PieceIndex] = set()  # the peer may
         self._news: list[PieceIndex] = []  # of ours, told with the next send
         self._urgent = False  # one of them is of a piece that it lacks
+
+    @property
+    def remote(self) -> Address:
+        """Where it is connected from."""
+        return self.stream.remote
+
+    @property
+    def uploaded(self) -> int:
+        """Bytes that we gave it."""
+        return self.upload.meter.total
 
     @property
     def is_seed(self) -> bool:
@@ -220,12 +218,10 @@ class Peer:
             self.caught_up()
 
     def _grant_fast_pieces(self) -> None:
-        if self.stream.remote.ip is None:
+        if self.remote.ip is None:
             return
         pieces = self._home.picker.pieces
-        chosen = allowed_fast_set(
-            self.stream.remote.host, self._home.info_hash, pieces, FAST_PIECES
-        )
+        chosen = allowed_fast_set(self.remote.host, self._home.info_hash, pieces, FAST_PIECES)
         self._granted = {piece for piece in chosen if self._home.picker.have[piece]}
         if self._granted:
             self.send(*(AllowedFast(piece).encode() for piece in self._granted))
@@ -242,8 +238,7 @@ class Peer:
         if self._new_blocks:
             self._last_block = now
             self.stalled = False
-            if self._slow_start:
-                self.depth = min(self.depth + self._new_blocks, self._most_depth())
+            self.pipeline.landed(self._new_blocks)
             self._new_blocks = 0
         self.ask()
         self.flush_urgent()
@@ -342,18 +337,11 @@ class Peer:
 
     # Asking
 
-    def _most_depth(self) -> int:
-        return min(self.reqq, MOST_DEPTH)
-
-    def _least_room(self) -> int:
-        """Requests travel in rows: a pipeline that is nearly full waits until one is worth a message."""
-        return min(max(1, self.depth // 8), MOST_IN_ROW)
-
     def ask(self) -> None:
         """Fill the pipeline, as far as rate limit, memory and the picker allow."""
         home = self._home
-        room = self.depth - len(self.asked)
-        if room < self._least_room() or not self.am_interested or not home.asking:
+        room = self.pipeline.room(len(self.asked))
+        if not room or not self.am_interested or not home.asking:
             return
         if self.stream.over:
             return
@@ -459,7 +447,7 @@ class Peer:
             home.piece_reached(reached)
 
     def _measure_trip(self, asked_at: float) -> None:
-        self.rtt = self._home.clock() - asked_at
+        self.pipeline.rtt = self._home.clock() - asked_at
         self._probe = None
 
     def got_choke(self, _: Choke) -> None:
@@ -474,8 +462,7 @@ class Peer:
         self.peer_choking = False
         self._last_block = self._home.clock()
         self.stalled = False
-        self._slow_start = True
-        self.depth = min(START_DEPTH, self._most_depth())
+        self.pipeline.unchoked()
 
     def got_reject(self, message: Reject) -> None:
         self._must_be_fast()
@@ -628,7 +615,7 @@ class Peer:
         """Once a second: rates, depth of the pipeline, silence on either side."""
         self.down.tick(now)
         self.upload.meter.tick(now)
-        self._adjust_depth()
+        self.pipeline.tick(self.down.latest, self.down.rate)
         if self.asked and now - self._last_block > self._patience():
             self._stall()
         if self._news:
@@ -656,17 +643,6 @@ class Peer:
             return "does not read what we send"
         return ""
 
-    def _adjust_depth(self) -> None:
-        rate = self.down.latest
-        grew = rate - self._rate_before
-        self._rate_before = rate
-        if rate and grew < STILL_GROWING:
-            self._slow_start = False
-        if not self._slow_start:
-            # While it speeds up, the average is late, and the other way round the last second may be a gap.
-            wanted = int(max(rate, self.down.rate) * (BUFFER_TIME + self.rtt) / BLOCK)
-            self.depth = min(max(wanted, LEAST_DEPTH), self._most_depth())
-
     def _patience(self) -> float:
         """Seconds without a block before others are asked: eight blocks' time, between 5 and 20."""
         return min(max(5.0, 8 * BLOCK / max(self.down.rate, 1.0)), 20.0)
@@ -678,13 +654,12 @@ class Peer:
             self._silent_from = self._last_block
         self.stalled = True
         self.stalls += 1
-        self.depth = 1
-        self._slow_start = True
+        self.pipeline.stalled()
 
     def got_port(self, message: PortMessage) -> None:
         """Where its node of the DHT listens. It says so however often it likes, and we go there seldom."""
         self._ports += 1
-        node = Address(self.stream.remote.host, message.port)
+        node = Address(self.remote.host, message.port)
         if self._home.dht is not None and node.dialable and self._ports <= MOST_PORTS:
             self._home.dht(node)
 
@@ -696,12 +671,11 @@ class Peer:
     def introduced(self, hello: ExtendedHandshake) -> None:
         """It says, once or again, who it is and what it can do."""
         self.client = hello.version or self.client
-        self.reqq = hello.reqq or self.reqq
-        self.depth = min(self.depth, self._most_depth())
+        self.pipeline.takes(hello.reqq or self.pipeline.reqq)
         if hello.upload_only is not None:
             self.upload_only = hello.upload_only
         if hello.port is not None and not self.outgoing:
-            self.address = Address(self.stream.remote.host, hello.port)
+            self.address = Address(self.remote.host, hello.port)
 
     def has_lost(self, piece: PieceIndex) -> None:
         """It no longer has this one (BEP 54); what it owes of it others may be asked for."""

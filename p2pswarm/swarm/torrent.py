@@ -9,7 +9,6 @@ each a task that `close` waits for.
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,8 @@ from p2pswarm.errors import (
     TrackerError,
 )
 from p2pswarm.formats.bitfield import Bitfield
-from p2pswarm.formats.ids import Address, PeerId, PieceIndex
+from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
-from p2pswarm.formats.zones import owner_of
 from p2pswarm.net.rate import Meter
 from p2pswarm.swarm.blame import Blame
 from p2pswarm.swarm.blocks import Blocks
@@ -63,6 +61,7 @@ from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
 from p2pswarm.swarm.keeper import Keeper
 from p2pswarm.swarm.meeting import Meetings
+from p2pswarm.swarm.parting import crowded, displaced, doubles, fellow_seeds
 from p2pswarm.swarm.peer import Peer
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.ranges import RangeHost, RangeSource
@@ -83,7 +82,6 @@ RETRY_DISK_EVERY = 5.0  # seconds, while the disk is full or failing
 LOOK_EVERY = 30.0  # seconds between looks at the files of a seed
 FEW_PEERS = 5  # with fewer a downloader asks its sources for more, at most so often:
 HUNGRY_EVERY = 15.0  # seconds
-SEEDS_PART_AFTER = 5.0  # seconds that two seeds stay connected, so that both learn it
 CHORES_AT_END = 0.5  # seconds that chores on a hanging disk may hold the end
 QUIET_TICKS = (
     25.0  # a second at most, of all torrents of a node together that nobody is connected to
@@ -319,7 +317,7 @@ class Torrent:
 
     @property
     def _uploaded(self) -> int:
-        return self._departed_up + sum(peer.upload.meter.total for peer in self.peers.values())
+        return self._departed_up + sum(peer.uploaded for peer in self.peers.values())
 
     # Once a second, or when something is due
 
@@ -351,8 +349,7 @@ class Torrent:
                 self._due[chore] = now + every
                 work()
         self._give_up_stranded()
-        self._part_with_seeds(now)
-        self._part_with_doubles()
+        self._part(now)
         self.finding.dial_more()
 
     def _chores(self) -> Iterator[tuple[str, float, Callable[[], None]]]:
@@ -385,31 +382,15 @@ class Torrent:
         self._down_meter.tick(now)
         self._up_meter.tick(now)
 
-    def _part_with_seeds(self, now: float) -> None:
-        """Two that want nothing of each other leave their places to others."""
-        if not isinstance(self.state, Seeding):
-            return
-        for peer in list(self.peers.values()):
-            if (peer.is_seed or peer.upload_only) and now - peer.since > SEEDS_PART_AFTER:
+    def _part(self, now: float) -> None:
+        """Places go to those who want something of us, or have something for us."""
+        if isinstance(self.state, Seeding):
+            for peer in list(fellow_seeds(self.peers.values(), now)):
                 peer.close(RemoteProtocolError("both of us are seeds"))
-
-    def _part_with_doubles(self) -> None:
-        """Who has several addresses was dialed at each. Ids are no secret, so what decides is who gave good
-        pieces: that connection stays. Where both download, the greater id parts, or each would take another.
-        """
-        best: dict[PeerId, Peer] = {}
-        for peer in self.peers.values():
-            other = best.setdefault(peer.name.peer_id, peer)
-            if peer.gave > other.gave:
-                best[peer.name.peer_id] = peer
-        if len(best) == len(self.peers):
-            return
-        for peer in list(self.peers.values()):
-            kept = best[peer.name.peer_id]
-            may = kept.is_seed or self._node.me > peer.name.peer_id
-            if peer is not kept and kept.gave and may:
-                peer.double = True
-                peer.close(RemoteProtocolError(f"it is connected as {kept.address}, too"))
+        members = [(name.peer_id, peer) for name, peer in self.peers.items()]
+        for peer, kept in doubles(members, self._node.me):
+            peer.double = True
+            peer.close(RemoteProtocolError(f"it is connected as {kept.address}, too"))
 
     # Pieces
 
@@ -644,7 +625,7 @@ class Torrent:
         self._choker.gone(peer)
         self._node.places.taken -= 1
         self._departed_down += peer.down.total
-        self._departed_up += peer.upload.meter.total
+        self._departed_up += peer.uploaded
         over = self.picker.done and (peer.is_seed or peer.upload_only)
         useful = self.picker.wants_from(peer.have) or not over
         self.finding.book.left(peer.address, self.clock(), useful=useful and not peer.double)
@@ -764,37 +745,18 @@ class Torrent:
             return "no place for more peers"
         return None
 
-    def _places(self) -> Counter[str]:
-        """How many each host has; those near us count as a host for each connection."""
-        return Counter(owner_of(peer.stream.remote) for peer in self.peers.values())
-
     @property
     def crowded(self) -> bool:
         """Whether a host has several places, of which others may have some."""
-        return any(count > 1 for count in self._places().values())
+        return crowded(self.peers.values())
 
     def _make_place(self, newcomer: Address) -> bool:
-        """Send away whoever matters least, if the newcomer matters more (BEP 40).
-
-        Before that, one of a host that has several places, else a single host could take all there are.
-        """
-        places = self._places()
-        if not places:
+        """Send somebody away for it, if it may come."""
+        going = displaced(self.peers.values(), newcomer, self._node.ranking.of)
+        if going is None:
             return False
-        host, most = places.most_common(1)[0]
-        if most > places[owner_of(newcomer)] + 1:
-            crowd = [p for p in self.peers.values() if owner_of(p.stream.remote) == host]
-            min(crowd, key=lambda peer: (peer.gave, peer.upload.meter.total)).close(
-                RemoteProtocolError("its host has other places")
-            )
-            return True
-        if places[owner_of(newcomer)]:
-            return False
-        rank = self._node.ranking.of
-        least = min(self.peers.values(), key=lambda peer: rank(peer.stream.remote))
-        if rank(newcomer) <= rank(least.stream.remote):
-            return False
-        least.close(RemoteProtocolError("its place is another's"))
+        peer, why = going
+        peer.close(RemoteProtocolError(why))
         return True
 
     def _drop_peers(self, reason: Exception | None = None) -> None:

@@ -98,7 +98,7 @@ class Talk:
         self.line, self.house = Line(), house
         name = SimpleNamespace(peer_id=PeerId.new(Random(1)))
         self.peer = Peer(self.line, house, name, Reserved.ours(), outgoing=True)  # type: ignore[arg-type]
-        self.peer.reqq = self.peer.depth = DEPTH
+        self.peer.pipeline.reqq = self.peer.pipeline.depth = DEPTH
         self.framer = PeerFramer(self.peer.take_blocks, Scratch())
 
     def hear(self, n: int) -> None:
@@ -135,7 +135,7 @@ def _download(batch: int, *, landing: Gauge = _unmeasured, asking: Gauge = _unme
     talk = Talk(House())
     talk.peer.got(HaveAll())
     talk.peer.got(Unchoke())
-    talk.peer.depth = DEPTH
+    talk.peer.pipeline.depth = DEPTH
     talk.peer.ask()
     waiting = deque(talk.asked())
     while waiting:

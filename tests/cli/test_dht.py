@@ -136,6 +136,7 @@ def test_no_node_at_all(command: Command, monkeypatch: pytest.MonkeyPatch) -> No
         (("get",), 2),
         (("put", "x" * 997), 2),
         (("put", "x", "--salt", "x" * 65), 2),
+        (("put", "x", "--salt", "a"), 2),
         (("get", "ab" * 21), 3),
         (("peers", "xy" * 20), 3),
         (("peers", "magnet:?dn=x"), 3),

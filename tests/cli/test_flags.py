@@ -151,6 +151,8 @@ def test_a_wrong_file_is_one_clear_line(
         (["--peer", "host"], "--peer: 'host' is not HOST:PORT"),
         (["--tracker", "ftp://x/"], "--tracker: 'ftp://x/' is not a tracker's URL"),
         (["--tracker", "http://x/a b"], "is not a tracker's URL"),
+        (["--tracker", "http://x:66666/announce"], "Port out of range"),
+        (["--tracker", "udp://x/announce"], "--tracker: 'udp://x/announce' names no port"),
         (["--tracker", "http://[::"], "--tracker: "),
         (["--ratio", "-1"], "--ratio: '-1' is not a ratio"),
         (["--ratio", "nan"], "--ratio: 'nan' is not a ratio"),

@@ -91,3 +91,18 @@ run(work, at_once=lambda: print("at once", flush=True))
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"at once\n", b"")
+
+
+def test_stopped_while_it_loads_nothing_is_said() -> None:
+    # Its first import takes so long that the person has changed his mind.
+    script = """
+import sys
+class Slow:
+    def find_spec(self, name, *_):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Slow())
+import p2pswarm.cli
+"""
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=False)
+    assert (ran.returncode, ran.stderr) == (Exit.STOPPED, b"")

@@ -158,7 +158,7 @@ def test_a_second_handshake_adds_to_the_first(tmp_path: Path) -> None:
         await asyncio.sleep(0.5)
         peer = scene.peer(stranger)
         assert peer.extensions.speaks(METADATA)
-        assert (peer.reqq, peer.upload_only, peer.address.port) == (77, True, 7000)
+        assert (peer.pipeline.reqq, peer.upload_only, peer.address.port) == (77, True, 7000)
         stranger.send(Extended(0, ExtendedHandshake({METADATA: 0}, upload_only=False).encode()))
         await asyncio.sleep(0.5)
         assert not peer.extensions.speaks(METADATA)

@@ -213,7 +213,7 @@ def test_what_it_says_of_itself(tmp_path: Path) -> None:
         stranger.send(Extended(0, hello.encode()), HaveAll(), Unchoke(), Interested())
         await stranger.hears(Request)
         peer = scene.peer(stranger)
-        assert (peer.client, peer.reqq, peer.upload_only) == ("Tester 1.0", 77, True)
+        assert (peer.client, peer.pipeline.reqq, peer.upload_only) == ("Tester 1.0", 77, True)
         assert peer.address == Address(stranger.host, 1234)
         assert repr(peer) == f"<Peer {stranger.host}:1234 iuIU asked 8 owes 0>"
 

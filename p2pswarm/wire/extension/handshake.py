@@ -8,8 +8,8 @@ here, because it ends up in logs and on screens.
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from p2pswarm.errors import BencodeError, RemoteProtocolError
 from p2pswarm.formats import bencode
+from p2pswarm.wire.extension.body import read_body
 from p2pswarm.wire.extension.metadata import MAX_METADATA
 
 __all__ = ["REQQ", "ExtendedHandshake"]
@@ -17,7 +17,7 @@ __all__ = ["REQQ", "ExtendedHandshake"]
 REQQ = 2000  # requests we queue for a peer; what libtorrent and Transmission advertise too
 _MAX_HANDSHAKE = 64 << 10  # bytes; real ones have a few hundred
 _MAX_NAMES = 100
-_MAX_TOKENS = 1000  # values: to read a message must not take longer than to send it
+_MAX_TOKENS = 1000  # values
 _MAX_TEXT = 64
 
 
@@ -59,15 +59,9 @@ class ExtendedHandshake:
     @classmethod
     def decode(cls, payload: bytes) -> "ExtendedHandshake":
         """Read what a peer sent; odd entries are left out. Raises RemoteProtocolError when it is junk."""
-        try:
-            # libtorrent sends trailing bytes in some versions, so only the prefix has to be bencode.
-            body, _ = bencode.decode_prefix(
-                payload, max_depth=10, max_size=_MAX_HANDSHAKE, max_tokens=_MAX_TOKENS
-            )
-        except BencodeError as error:
-            raise RemoteProtocolError(f"extended handshake: {error}") from error
-        if not isinstance(body, dict):
-            raise RemoteProtocolError("extended handshake: not a dictionary")
+        body, _ = read_body(
+            "extended handshake", payload, most=_MAX_HANDSHAKE, tokens=_MAX_TOKENS, depth=10
+        )
         return cls(
             messages=_messages(body.get(b"m")),
             version=_text(body.get(b"v")),

@@ -6,8 +6,9 @@ read as the prefix it is.
 
 from dataclasses import dataclass
 
-from p2pswarm.errors import BencodeError, RemoteProtocolError
+from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats import bencode
+from p2pswarm.wire.extension.body import read_body
 
 __all__ = [
     "MAX_METADATA",
@@ -22,7 +23,7 @@ __all__ = [
 METADATA_PIECE = 16 << 10  # bytes; the last piece is shorter
 MAX_METADATA = 10 << 20  # bytes of an info dictionary; libtorrent believes in 4 MiB when told
 _MAX_MESSAGE = 17 << 10  # libtorrent rejects what is longer
-_MAX_TOKENS = 50  # values: to read a message must not take longer than to send it
+_MAX_TOKENS = 50  # values
 _MAX_PIECES = MAX_METADATA // METADATA_PIECE
 
 
@@ -67,16 +68,7 @@ def read_metadata(payload: bytes) -> MetadataMessage | None:
 
     Raises RemoteProtocolError.
     """
-    if len(payload) > _MAX_MESSAGE:
-        raise RemoteProtocolError(f"ut_metadata: a message of {len(payload)} bytes")
-    try:
-        head, end = bencode.decode_prefix(
-            payload, max_depth=5, max_size=_MAX_MESSAGE, max_tokens=_MAX_TOKENS
-        )
-    except BencodeError as error:
-        raise RemoteProtocolError(f"ut_metadata: {error}") from error
-    if not isinstance(head, dict):
-        raise RemoteProtocolError("ut_metadata: not a dictionary")
+    head, end = read_body("ut_metadata", payload, most=_MAX_MESSAGE, tokens=_MAX_TOKENS)
     kind, piece = _number(head.get(b"msg_type")), _number(head.get(b"piece"))
     if kind > 2:
         return None

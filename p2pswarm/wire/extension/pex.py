@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Any
 
-from p2pswarm.errors import BencodeError, RemoteProtocolError
 from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import Address, compact, read_compact
+from p2pswarm.wire.extension.body import read_body
 
 __all__ = ["MAX_PEX", "Pex", "PexFlag"]
 
 MAX_PEX = 500 << 10  # bytes of a message; libtorrent drops whoever sends more
-_MAX_TOKENS = 100  # values: to read a message must not take longer than to send it
+_MAX_TOKENS = 100  # values
 _MOST_READ = 200  # addresses of each list: what one of our own first messages may have
 
 
@@ -53,16 +53,7 @@ class Pex:
     @classmethod
     def decode(cls, payload: bytes) -> "Pex":
         """What can be read of it, at most 200 addresses of each list. Raises RemoteProtocolError."""
-        if len(payload) > MAX_PEX:
-            raise RemoteProtocolError(f"ut_pex: a message of {len(payload)} bytes")
-        try:
-            body, _ = bencode.decode_prefix(
-                payload, max_depth=5, max_size=MAX_PEX, max_tokens=_MAX_TOKENS
-            )
-        except BencodeError as error:
-            raise RemoteProtocolError(f"ut_pex: {error}") from error
-        if not isinstance(body, dict):
-            raise RemoteProtocolError("ut_pex: not a dictionary")
+        body, _ = read_body("ut_pex", payload, most=MAX_PEX, tokens=_MAX_TOKENS)
         added = _added(body, b"added", 6) + _added(body, b"added6", 18)
         dropped = [
             *_addresses(body.get(b"dropped"), 6)[0],
