@@ -120,9 +120,10 @@ class Port:
 
     async def _listens(self, number: int) -> bool:
         """False when another number should be tried. Raises PortTakenError when that is of no use."""
+        self.number = number  # 0 until the first address has any, which the others then take
         for host in bound_addresses(self.host):
             try:
-                await self._listen_on(host, number or self.number)
+                await self._listen_on(host)
             except OSError as error:
                 if self.host == ANY and self._servers and error.errno != errno.EADDRINUSE:
                     continue  # a machine without IPv6
@@ -139,10 +140,10 @@ class Port:
             return False
         return True
 
-    async def _listen_on(self, host: str, number: int) -> None:
+    async def _listen_on(self, host: str) -> None:
         """Raises OSError."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self.knock, host, number, backlog=BACKLOG)
+        server = await loop.create_server(self.knock, host, self.number, backlog=BACKLOG)
         self._servers += (server,)
         self._hosts += (host,)
         self.number = server.sockets[0].getsockname()[1]
