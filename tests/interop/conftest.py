@@ -8,8 +8,8 @@ from tests.interop.lab import Lab
 from tests.interop.table import Table, column_of
 from tests.support.processes import program
 
-# These need a network namespace; scripts/test-interop makes one and names the files.
-collect_ignore = ["test_namespace.py", "test_reach.py"]
+# They need foreign programs, and some a network namespace: scripts/test-interop has both and names the files.
+collect_ignore_glob = ["test_*.py"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,11 +48,11 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     table = session.config.stash[_TABLE]
     for option, write in {"--table": table.write, "--save": table.save}.items():
         path = session.config.getoption(option, default=None)
-        if path is not None and table.complete:
+        if path is not None and table.complete and exitstatus == 0:
             write(path)
 
 
