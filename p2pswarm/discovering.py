@@ -7,7 +7,7 @@ what they share is made here, once, and ends here.
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from random import Random, SystemRandom
+from random import Random
 from typing import TYPE_CHECKING
 
 from p2pswarm.config import Settings
@@ -19,7 +19,6 @@ from p2pswarm.discovery.udp_trackers import UdpTrackers
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.net.binding import bound_addresses
 from p2pswarm.net.port import Port
-from p2pswarm.wire.sniff import DatagramGuest
 
 if TYPE_CHECKING:
     from p2pswarm.discovery.dht.dht import Dht
@@ -38,10 +37,7 @@ class Discovery:
         hosts = bound_addresses(settings.bind)
         self._families = tuple(by_family(hosts))
         self.fetch = LateFetch(hosts=hosts)
-        # Whoever guesses what we ask a tracker can answer in its stead.
-        self._udp = UdpTrackers(port.send_datagram, dice=SystemRandom(), clock=self._clock)
-        port.route_datagrams(DatagramGuest.TRACKER, self._udp.got)
-        port.claim_datagrams(self._udp.ours)
+        self._udp = UdpTrackers.on(port)
         self._parts = AsyncExitStack()
         self._lsd: Lsd | None = None
         self.dht: Dht | None = None

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 from p2pswarm.cli.exits import Exit
@@ -31,13 +30,9 @@ async def _ask_all(metainfo: "Metainfo", told: list[dict[str, Any]], stop: Stop)
     from p2pswarm.discovery.udp_trackers import UdpTrackers
     from p2pswarm.net.binding import ANY
     from p2pswarm.net.port import Port
-    from p2pswarm.wire.sniff import DatagramGuest
 
     port, fetch = Port(ANY, 0), LateFetch()
-    clock = asyncio.get_running_loop().time
-    udp = UdpTrackers(port.send_datagram, dice=SystemRandom(), clock=clock)
-    port.route_datagrams(DatagramGuest.TRACKER, udp.got)
-    port.claim_datagrams(udp.ours)
+    udp = UdpTrackers.on(port)
     await port.open()
     try:
         urls = dict.fromkeys(url for tier in metainfo.trackers for url in tier)

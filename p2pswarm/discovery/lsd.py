@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from random import Random
 
+from p2pswarm.discovery.hunger import Hunger
 from p2pswarm.discovery.source import Progress
 from p2pswarm.errors import RemoteError
 from p2pswarm.formats.ids import Address, InfoHash
@@ -146,38 +147,22 @@ class LsdSource:
     def __init__(self, lsd: Lsd, info_hash: InfoHash) -> None:
         self._lsd = lsd
         self._info_hash = info_hash
-        self._left = asyncio.Event()
-        self._hungry = asyncio.Event()
+        self._hunger = Hunger()
 
     async def run(self, progress: Callable[[], Progress], found: Callable[[Address], None]) -> None:
         """Until `leave()` or cancellation."""
         self._lsd.seek(self._info_hash, found)
         try:
-            while not self._left.is_set():
+            while not self._hunger.over:
                 await self._lsd.look_round()
                 self._lsd.announce(self._info_hash)
-                await self._rest()
+                self._hunger.sated()
+                await self._hunger.rest(SOONER, EVERY)
         finally:
             self._lsd.forget(self._info_hash)
 
-    async def _rest(self) -> None:
-        """A minute in any case; four more unless somebody is needed."""
-        self._hungry.clear()
-        if not await _within(SOONER, self._left):
-            await _within(EVERY - SOONER, self._hungry)
-
     def need_more(self) -> None:
-        self._hungry.set()
+        self._hunger.need_more()
 
     async def leave(self) -> None:
-        self._left.set()
-        self._hungry.set()
-
-
-async def _within(seconds: float, event: asyncio.Event) -> bool:
-    """Whether it is set by then."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await event.wait()
-    except TimeoutError:
-        return False
+        self._hunger.leave()

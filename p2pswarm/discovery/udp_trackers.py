@@ -14,8 +14,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from random import Random
+from random import Random, SystemRandom
 from socket import AF_UNSPEC, AddressFamily
+from typing import Self
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
@@ -24,6 +25,8 @@ from p2pswarm.discovery.names import Names, SystemNames
 from p2pswarm.errors import TrackerError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.net.port import Port
+from p2pswarm.wire.sniff import DatagramGuest
 from p2pswarm.wire.tracker import Announce, Reply, Scrape, ScrapeReply
 from p2pswarm.wire.tracker_udp import (
     MAX_SCRAPE,
@@ -71,6 +74,16 @@ class UdpTrackers:
         self._waiting: dict[int, tuple[Address, asyncio.Future[Answer]]] = {}
         self._ids: OrderedDict[Address, tuple[int, float]] = OrderedDict()  # and until when
         self._connecting: WeakValueDictionary[Address, asyncio.Lock] = WeakValueDictionary()
+
+    @classmethod
+    def on(cls, port: Port) -> Self:
+        """Those of a port, which hands their answers on from now on."""
+        # Whoever guesses what we ask a tracker can answer in its stead.
+        clock = asyncio.get_running_loop().time
+        trackers = cls(port.send_datagram, dice=SystemRandom(), clock=clock)
+        port.route_datagrams(DatagramGuest.TRACKER, trackers.got)
+        port.claim_datagrams(trackers.ours)
+        return trackers
 
     def ours(self, data: bytes, address: Address) -> bool:
         """Whether somebody waits for this datagram."""

@@ -4,11 +4,10 @@ A torrent that has too few peers does not wait that long: it looks again after a
 eight. Each time costs dozens of strangers a datagram, and a swarm that stays small has nobody else in it.
 """
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
+from p2pswarm.discovery.hunger import Hunger
 from p2pswarm.discovery.source import Progress
 from p2pswarm.formats.ids import Address, InfoHash
 
@@ -42,13 +41,12 @@ class DhtSource:
         self, dht: _Announcing, info_hash: InfoHash, listens_on: Callable[[], int]
     ) -> None:
         self._dht, self._info_hash, self._listens_on = dht, info_hash, listens_on
-        self._short = asyncio.Event()
-        self._left = asyncio.Event()
+        self._hunger = Hunger()
 
     async def run(self, progress: Callable[[], Progress], found: Callable[[Address], None]) -> None:
         pause, lonely = FIRST, ALONE
-        while not self._left.is_set():
-            self._short.clear()
+        while not self._hunger.over:
+            self._hunger.sated()
             noted = await self._dht.announce(
                 self._info_hash,
                 self._listens_on(),
@@ -57,25 +55,16 @@ class DhtSource:
                 implied_port=True,  # behind a NAT nobody else knows our number (BEP 5)
             )
             if not noted:
-                await self._unless(self._left, lonely)
+                await self._hunger.pause(lonely)
                 lonely = min(2 * lonely, REGULAR)
                 continue
-            await self._unless(self._left, pause)
-            await self._unless(self._short, REGULAR - pause)
+            await self._hunger.rest(pause, REGULAR)
             pause = min(2 * pause, REGULAR)
 
     def need_more(self) -> None:
-        self._short.set()
+        self._hunger.need_more()
 
     async def leave(self) -> None:
         """There is nobody to say good-bye to: nodes forget us in half an hour."""
         self._dht.withdraw(self._info_hash)
-        self._left.set()
-        self._short.set()
-
-    @staticmethod
-    async def _unless(event: asyncio.Event, seconds: float) -> None:
-        """Wait for it, but no longer."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await event.wait()
+        self._hunger.leave()
