@@ -8,8 +8,9 @@ from typing import Any
 
 from p2pswarm.config import Settings
 from p2pswarm.discovery.dht.file import read_table
+from p2pswarm.formats.building import build
 from p2pswarm.formats.ids import Address, InfoHash
-from p2pswarm.formats.metainfo import Metainfo, build
+from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.node import Node
 from p2pswarm.swarm.events import Seeding
 from p2pswarm.wire.krpc import Family

@@ -24,9 +24,10 @@ from p2pswarm.errors import (
     TrackerError,
 )
 from p2pswarm.formats import bencode
+from p2pswarm.formats.building import build
 from p2pswarm.formats.ids import BLOCK, Address
 from p2pswarm.formats.magnet import Magnet
-from p2pswarm.formats.metainfo import Metainfo, build
+from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.node import Node
 from p2pswarm.swarm.events import (
     Checking,

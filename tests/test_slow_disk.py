@@ -16,8 +16,9 @@ from random import Random
 import pytest
 
 from p2pswarm.config import Settings
+from p2pswarm.formats.building import build
 from p2pswarm.formats.ids import Address, PeerId
-from p2pswarm.formats.metainfo import Metainfo, build
+from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.node import Node
 from p2pswarm.swarm import peer
 from p2pswarm.swarm.events import Seeding, StateChanged

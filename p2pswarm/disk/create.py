@@ -22,8 +22,9 @@ from p2pswarm.disk.hashing import Hashing, in_threads
 from p2pswarm.disk.storage import FileStorage
 from p2pswarm.errors import BencodeError, DiskError, HostError, MetainfoError
 from p2pswarm.formats import bencode, paths
+from p2pswarm.formats.building import build, default_piece_length
 from p2pswarm.formats.ids import PieceIndex
-from p2pswarm.formats.metainfo import MAX_FILES, File, Metainfo, build, default_piece_length
+from p2pswarm.formats.metainfo import MAX_FILES, File, Metainfo
 
 __all__ = ["MAX_PIECE_LENGTH", "MIN_PIECE_LENGTH", "create"]
 

@@ -10,7 +10,8 @@ from itertools import product
 from typing import NamedTuple
 
 from p2pswarm.disk.reading import Reading
-from p2pswarm.formats.metainfo import Metainfo, build, default_piece_length
+from p2pswarm.formats.building import build, default_piece_length
+from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.formats.thex import Growing, TigerTree
 from p2pswarm.formats.tiger import available
 

@@ -15,7 +15,8 @@ from typing_extensions import override
 
 from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address, InfoHash
-from p2pswarm.formats.metainfo import MAX_FILES, Metainfo, read_url
+from p2pswarm.formats.metainfo import MAX_FILES, Metainfo
+from p2pswarm.formats.urls import read_url
 from p2pswarm.formats.urns import btih_urn, read_urn
 
 __all__ = ["Magnet"]

@@ -9,8 +9,7 @@ are never files on disk. A torrent without a single byte is refused, as libtorre
 or check anything, so every other room may count on at least one piece.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha1
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing_extensions import override
 from p2pswarm.errors import DiskError, MetainfoError
 from p2pswarm.formats import bencode, paths
 from p2pswarm.formats.ids import InfoHash, PieceIndex
+from p2pswarm.formats.urls import announce, checked_url, urls_in
 
 __all__ = [
     "MAX_FILES",
@@ -28,9 +28,6 @@ __all__ = [
     "MAX_PIECE_LENGTH",
     "File",
     "Metainfo",
-    "build",
-    "default_piece_length",
-    "read_url",
 ]
 
 MAX_PIECES = 0x200000  # libtorrent's limit
@@ -40,13 +37,11 @@ MAX_PIECE_LENGTH = 32767 << 14
 MAX_FILES = 200_000
 _MAX_PATH_ELEMENTS = 800_000
 _MAX_LENGTH = 2**63 - 1  # bytes, one file or all together: what an `off_t` holds
-_MAX_URL = 2048  # characters
 _LAST_DATE = 253402300799  # seconds since 1970: the end of the year 9999
 _HASH = 20  # bytes of SHA-1
 # Bytes of a `.torrent` read at first: memory for the largest one, for each of thousands, takes its time.
 _USUAL_SIZE = 64 << 10
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]\S*")
 _Given = tuple[tuple[str, ...], int, bool]  # a file's safe path, its length, whether it is a pad
 _T = TypeVar("_T", int, bytes, list[Any], dict[bytes, Any])
 _WORDS = {int: "an integer", bytes: "a string", list: "a list", dict: "a dictionary"}
@@ -67,7 +62,7 @@ class File:
 
 @dataclass(frozen=True, repr=False)
 class Metainfo:
-    """A torrent. Made by `from_bytes`, `from_file` or `build`, which see that it is consistent."""
+    """A torrent. Made by `from_bytes`, `from_file` or `building.build`, which see that it is consistent."""
 
     info_hash: InfoHash
     name: str
@@ -116,7 +111,7 @@ class Metainfo:
             pieces=_pieces(info, _end(files), piece_length),
             private=b"private" in info and _need(info, b"private", int, "info.") != 0,
             trackers=_trackers(torrent),
-            web_seeds=tuple(_urls(torrent.get(b"url-list"))),
+            web_seeds=tuple(urls_in(torrent.get(b"url-list"))),
             comment=_text(torrent.get(b"comment")),
             created_by=_text(torrent.get(b"created by")),
             creation_date=_date(torrent.get(b"creation date")),
@@ -155,8 +150,8 @@ class Metainfo:
 
         Raises BencodeError, MetainfoError, and ValueError for a tracker or web seed that is no URL.
         """
-        before = bencode.encode(_announce(trackers))[1:-1]
-        seeds = [_checked_url(url).encode() for url in web_seeds]
+        before = bencode.encode(announce(trackers))[1:-1]
+        seeds = [checked_url(url).encode() for url in web_seeds]
         after = bencode.encode({b"url-list": seeds})[1:-1] if seeds else b""
         torrent = cls.from_bytes(b"d" + before + b"4:info" + info + after + b"e")
         if torrent.info_hash != sha1(info, usedforsecurity=False).digest():
@@ -203,79 +198,6 @@ class Metainfo:
     def __repr__(self) -> str:
         size = f"{len(self.files)} files, {self.total} bytes, {self.piece_count} pieces"
         return f"<Metainfo {self.info_hash} {self.name!r} {size}>"
-
-
-def default_piece_length(total: int) -> int:
-    """256 KiB up to 1 GiB; above, the power of two that makes 2000 to 4000 pieces, at most 32 MiB.
-
-    So `info` stays small enough for every client (a 1 TB torrent of 256 KiB pieces has 80 MB of it).
-    """
-    length = 256 << 10
-    if total > 1 << 30:
-        while total > 4000 * length and length < 32 << 20:
-            length *= 2
-    return length
-
-
-def build(
-    *,
-    name: str,
-    piece_length: int,
-    pieces: bytes,
-    length: int | None = None,
-    files: Sequence[tuple[Sequence[str], int]] = (),
-    trackers: Sequence[Sequence[str]] = (),
-    web_seeds: Sequence[str] = (),
-    private: bool = False,
-    comment: str = "",
-    source: str = "",
-    created_by: str = "",
-    creation_date: int | None = None,
-) -> Metainfo:
-    """A torrent of one file of `length` bytes, or of `files` (path below `name`, bytes).
-
-    It is read back, so what we write we can read: raises MetainfoError like `from_bytes`, ValueError
-    for a tracker or web seed that is no URL.
-    """
-    info: dict[bytes, object] = {
-        b"name": name.encode(),
-        b"piece length": piece_length,
-        b"pieces": pieces,
-    }
-    if length is not None:
-        info[b"length"] = length
-    else:
-        info[b"files"] = [
-            {b"length": size, b"path": [element.encode() for element in path]}
-            for path, size in files
-        ]
-    if private:
-        info[b"private"] = 1
-    if source:
-        info[b"source"] = source.encode()
-    torrent: dict[bytes, object] = {b"info": info, **_announce(trackers)}
-    if web_seeds:
-        torrent[b"url-list"] = [_checked_url(url).encode() for url in web_seeds]
-    for key, text in ((b"comment", comment), (b"created by", created_by)):
-        if text:
-            torrent[key] = text.encode()
-    if creation_date is not None:
-        torrent[b"creation date"] = creation_date
-    return Metainfo.from_bytes(bencode.encode(torrent))
-
-
-def _announce(tiers: Sequence[Sequence[str]]) -> dict[bytes, object]:
-    urls = [[_checked_url(url).encode() for url in tier] for tier in tiers if tier]
-    if not urls:
-        return {}
-    first: dict[bytes, object] = {b"announce": urls[0][0]}
-    return first if urls == [urls[0][:1]] else {**first, b"announce-list": urls}
-
-
-def _checked_url(url: str) -> str:
-    if read_url(url.encode(errors="replace")) != url:
-        raise ValueError(f"{paths.shown(url)} is not a URL")
-    return url
 
 
 def _need(table: dict[bytes, Any], key: bytes, kind: type[_T], where: str = "") -> _T:
@@ -410,28 +332,12 @@ def _trackers(torrent: dict[bytes, Any]) -> tuple[tuple[str, ...], ...]:
     seen: set[str] = set()
     tiers = []
     for tier in listed if isinstance(listed, list) else ():
-        urls = [url for url in _urls(tier) if url not in seen]
+        urls = [url for url in urls_in(tier) if url not in seen]
         seen.update(urls)
         if urls:
             tiers.append(tuple(urls))
-    alone = tuple(_urls(torrent.get(b"announce")))
+    alone = tuple(urls_in(torrent.get(b"announce")))
     return tuple(tiers) or ((alone,) if alone else ())
-
-
-def _urls(value: object) -> Iterable[str]:
-    """The URLs of one string or of a list of strings, each once; junk is dropped."""
-    items = value if isinstance(value, list) else [value]
-    urls = (read_url(item) for item in items if isinstance(item, bytes))
-    return dict.fromkeys(url for url in urls if url is not None)
-
-
-def read_url(raw: bytes) -> str | None:
-    """The URL, of whatever scheme; None for what is none, or longer than anybody needs."""
-    try:
-        text = raw.decode().strip() if len(raw) <= _MAX_URL else ""
-    except UnicodeDecodeError:
-        return None
-    return text if _URL.fullmatch(text) and text.isprintable() else None
 
 
 def _text(value: object) -> str:

@@ -29,8 +29,9 @@ from p2pswarm.disk.resume import Resume, Saved
 from p2pswarm.disk.storage import FileStat, Storage
 from p2pswarm.errors import DiskError, TargetExistsError
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.building import build
 from p2pswarm.formats.ids import PieceIndex
-from p2pswarm.formats.metainfo import Metainfo, build
+from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.formats.thex import TigerTree, span_for
 from p2pswarm.swarm.whole import WholeData
 

@@ -24,7 +24,7 @@ from random import Random
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from p2pswarm.formats.metainfo import build
+from p2pswarm.formats.building import build
 from scripts.bench import publish
 from scripts.bench.clients import Job, Ours, tracker
 from scripts.bench.files import TMPFS, same, scratch

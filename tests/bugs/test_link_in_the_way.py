@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.errors import TargetExistsError
-from p2pswarm.formats.metainfo import build
+from p2pswarm.formats.building import build
 from p2pswarm.node import Node
 from tests.support.quiet import quiet
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.cli.magnets import read_magnet
+from p2pswarm.formats.building import build
 from p2pswarm.formats.magnet import Magnet
-from p2pswarm.formats.metainfo import Metainfo, build
+from p2pswarm.formats.metainfo import Metainfo
 from tests.cli.conftest import Command
 from tests.support.processes import program
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.disk.locate import locate
-from p2pswarm.formats.metainfo import Metainfo, build
+from p2pswarm.formats.building import build
+from p2pswarm.formats.metainfo import Metainfo
 
 FOLDER = build(
     name="photos",

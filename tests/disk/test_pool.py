@@ -15,8 +15,9 @@ from p2pswarm.disk.pace import PENALTY, SLOW, Watch
 from p2pswarm.disk.pool import DiskPool, Stored
 from p2pswarm.disk.storage import FileStorage, MemoryStorage, Storage
 from p2pswarm.errors import DiskError, DiskFullError, LocalProtocolError
+from p2pswarm.formats.building import build
 from p2pswarm.formats.ids import BLOCK, PieceIndex
-from p2pswarm.formats.metainfo import Metainfo, build
+from p2pswarm.formats.metainfo import Metainfo
 from tests.support.clock import Time
 from tests.support.disks import FailingStorage, FullStorage, LyingStorage, SlowStorage
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from p2pswarm.errors import FormatError, MetainfoError, RemoteError
+from p2pswarm.formats.building import build
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.magnet import Magnet
-from p2pswarm.formats.metainfo import Metainfo, build
+from p2pswarm.formats.metainfo import Metainfo
 
 HEX = "0123456789abcdef0123456789abcdef01234567"
 NAME = InfoHash(bytes.fromhex(HEX))

@@ -10,15 +10,9 @@ from hypothesis import given, settings, strategies as st
 
 from p2pswarm.errors import DiskError, FormatError, MetainfoError
 from p2pswarm.formats import bencode, metainfo as metainfo_room
+from p2pswarm.formats.building import build, default_piece_length
 from p2pswarm.formats.ids import PieceIndex
-from p2pswarm.formats.metainfo import (
-    MAX_PIECE_LENGTH,
-    MAX_PIECES,
-    File,
-    Metainfo,
-    build,
-    default_piece_length,
-)
+from p2pswarm.formats.metainfo import MAX_PIECE_LENGTH, MAX_PIECES, File, Metainfo
 from tests.support.corpus import HASH, ODD, PIECE, multi, single
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30

@@ -14,8 +14,9 @@ from random import Random
 from typing import Any
 
 from p2pswarm.disk.storage import Storage
+from p2pswarm.formats.building import build
 from p2pswarm.formats.ids import Address
-from p2pswarm.formats.metainfo import Metainfo, build
+from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.lab.loop import VirtualLoop, virtual_loop
 from p2pswarm.lab.wires import Host, Transport, pump
 from p2pswarm.node import Node

@@ -17,8 +17,9 @@ from p2pswarm.disk.resume import ResumeFolder
 from p2pswarm.disk.storage import FileStorage, Storage
 from p2pswarm.errors import DiskError, HostError, TargetExistsError
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.building import build
 from p2pswarm.formats.ids import PieceIndex
-from p2pswarm.formats.metainfo import Metainfo, build
+from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.swarm import data as rooms
 from p2pswarm.swarm.data import TorrentData
 from tests.support.disks import FailingStorage, WrappedStorage

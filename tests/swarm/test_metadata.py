@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from p2pswarm.errors import FormatError, HostError
+from p2pswarm.formats.building import build
 from p2pswarm.formats.ids import Address, PeerId, PieceIndex
 from p2pswarm.formats.magnet import Magnet
-from p2pswarm.formats.metainfo import Metainfo, build
+from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.node import Node
 from p2pswarm.wire.extension.handshake import ExtendedHandshake
 from p2pswarm.wire.extension.metadata import (
