@@ -37,7 +37,7 @@ from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
 from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
-from p2pswarm.swarm.greeting import Answering, Greeted
+from p2pswarm.swarm.greeting import Answering, Greeted, Host
 from p2pswarm.swarm.metadata import MetadataSwarm
 from p2pswarm.swarm.ranking import Ranking
 from p2pswarm.swarm.status import MetadataStatus, Status
@@ -384,8 +384,8 @@ class Node:
             dht=self._working().surroundings.dht is not None,
         )
 
-    def _host_of(self, stream: Stream) -> Callable[[InfoHash], Callable[[Greeted], None] | None]:
-        def find(info_hash: InfoHash) -> Callable[[Greeted], None] | None:
+    def _host_of(self, stream: Stream) -> Callable[[InfoHash], Host | None]:
+        def find(info_hash: InfoHash) -> Host | None:
             torrent = self._torrents.get(info_hash)
             swarm = self._machinery.magnets.swarms.get(info_hash) if self._machinery else None
             free = self._places.free
@@ -393,12 +393,12 @@ class Node:
                 return welcome_to(torrent) if free or torrent.crowded else None
             return welcome_to(swarm) if swarm is not None and free else None
 
-        def welcome_to(host: Torrent | MetadataSwarm) -> Callable[[Greeted], None]:
+        def welcome_to(host: Torrent | MetadataSwarm) -> Host:
             def welcome(who: Greeted) -> None:
                 self._port.admitted(stream)
                 host.welcome(who)
 
-            return welcome
+            return Host(welcome)
 
         return find
 
