@@ -221,13 +221,13 @@ class RangeSource:
         picker, view, used = self._home.picker, memoryview(self._held), 0
         while self._going and self.at is not None and self._arrive(self.at):
             block = self.at * picker.per_piece + self._n
-            end = used + picker.request(block)[2]
+            end = used + picker.geometry.request(block)[2]
             if end > len(view):
                 break
             self._land_block(block, view[used:end])
             used = end
             self._n += 1
-            if self._n == picker.blocks_in(self.at):
+            if self._n == picker.geometry.blocks_in(self.at):
                 self._next_piece(self.at)
         self._held = bytes(view[used:])
 
@@ -238,7 +238,7 @@ class RangeSource:
             home.wasted(len(data))
             return
         self._expected.discard(block)
-        piece, begin, _ = picker.request(block)
+        piece, begin, _ = picker.geometry.request(block)
         home.blocks.put(piece, begin, [data])
         contested = picker.is_doubled(block)
         reached = picker.landed(block, self)

@@ -27,6 +27,7 @@ from p2pswarm.errors import (
     TrackerError,
 )
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.net.rate import Meter
@@ -115,10 +116,8 @@ class Torrent:
         # What a peer asks of its home
         self.info_hash = metainfo.info_hash
         self.piece_length = metainfo.piece_length
-        self.picker = PiecePicker(
-            metainfo.total, metainfo.piece_length, metainfo.piece_count, node.dice
-        )
-        self.blocks = Blocks(node.pieces, metainfo.piece_length)
+        self.picker = PiecePicker(Geometry.of(metainfo), node.dice)
+        self.blocks = Blocks(node.pieces, self.picker.geometry)
         self.reads = node.reads
         self.down, self.up = node.down, node.up
         self.info = None if metainfo.private else metainfo.info
@@ -444,7 +443,7 @@ class Torrent:
     def _piece_bad(self, piece: OpenPiece, result: Stored) -> None:
         assert result.digests is not None
         self._hash_failures += 1
-        self._wasted += self.picker.piece_size(piece.index)
+        self._wasted += self.picker.geometry.piece_size(piece.index)
         guilty = self._blame.failed(piece.index, piece.senders, result.digests)
         self.picker.failed(piece.index, suspect=True)
         self._events.tell(PieceFailed(piece.index))
