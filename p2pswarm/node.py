@@ -19,6 +19,7 @@ from typing_extensions import override
 from p2pswarm.claiming import Claim
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.discovering import Discovery
+from p2pswarm.discovery.trackers import Body
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.resume import ResumeFolder
@@ -222,6 +223,7 @@ class Node:
             source = await ours.discovery.fetch.get(source, limit=MAX_SIZE)
         if isinstance(source, str) and _is_magnet(source):
             source = Magnet.parse(source)
+        near = _is_near(source) and kind is TorrentData
         swarm: MetadataSwarm | None = None
         linked: Sequence[Address] = ()
         if isinstance(source, Magnet):
@@ -241,6 +243,7 @@ class Node:
             else self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
         )
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
+        torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)
         for address in linked:
@@ -409,6 +412,11 @@ class Node:
 
 def _is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
+
+
+def _is_near(source: Metainfo | Magnet | Path | str | bytes) -> bool:
+    """Whether who gave us the torrent may know our own network: nobody on the Internet, and no link."""
+    return not (source.far if isinstance(source, Body) else isinstance(source, Magnet))
 
 
 def _is_magnet(text: str) -> bool:
