@@ -377,9 +377,10 @@ class PiecePicker:
             self.failed(index, suspect=True)
         return closed
 
-    def unfinished(self, who: Hashable) -> list[PieceIndex]:
-        """Started pieces that `who` was asked for a part of, as far as they have not landed."""
-        return [index for index, piece in self._work.get(who, {}).items() if piece.left]
+    def unfinished(self, givers: Container[Hashable]) -> list[PieceIndex]:
+        """Started pieces of which one of these gave a part, or owes one."""
+        started = (piece for piece in self._open.values() if piece.left)
+        return [each.index for each in started if any(who in givers for who in each.senders)]
 
     def stranded(self, coming: Bitfield) -> PieceIndex | None:
         """Of the started pieces that nobody who sends now has (`coming` are theirs), the one with least
