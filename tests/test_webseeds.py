@@ -15,6 +15,7 @@ from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.formats.zones import Zone
 from p2pswarm.node import Node
 from p2pswarm.swarm.torrent import Torrent
+from tests.support.generations import contents, generation
 from tests.support.quiet import quiet
 from tests.support.web import WebServer
 
@@ -82,6 +83,27 @@ async def test_a_torrent_with_only_a_web_seed_completes(
 
 def _node(folder: Path, **settings: int) -> Node:
     return Node(quiet(data_dir=folder / "state", port=0, **settings))
+
+
+@pytest.mark.parametrize("hybrid", [True, False])
+async def test_torrents_of_both_generations_complete(tmp_path: Path, hybrid: bool) -> None:
+    """Pads are nowhere on the server, and count in the hashes of a hybrid only."""
+    sizes = {"a": 100_000, "b": 7, "c": 5 * PIECE, "d": 20_000}
+    files = {name: contents(size, seed) for seed, (name, size) in enumerate(sizes.items())}
+    served = {f"/t/{name}": data for name, data in files.items()}
+    async with WebServer(served) as web, _node(tmp_path) as node:
+        raw = generation(
+            files,
+            v1=hybrid,
+            piece_length=PIECE,
+            change=lambda torrent: torrent.update({b"url-list": web.url.encode()}),
+        )
+        torrent = await node.add(raw, save_to=tmp_path)
+        await ended(torrent)
+        for name, data in files.items():
+            assert (tmp_path / "t" / name).read_bytes() == data
+        assert web.given == sum(sizes.values()) == torrent.status().downloaded
+        assert torrent.status().wasted == 0
 
 
 async def test_what_is_here_already_is_not_asked_for(tmp_path: Path) -> None:

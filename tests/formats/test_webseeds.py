@@ -74,7 +74,7 @@ def test_a_row_goes_over_several_files_and_over_empty_ones() -> None:
 def test_pads_are_nowhere() -> None:
     meta = several(("a", 10), ("b", 10))
     pad = File((".pad", "6"), 6, 10, pad=True)
-    meta = replace(meta, files=(meta.files[0], pad, replace(meta.files[1], offset=16)))
+    meta = replace(meta, files=(meta.files[0], pad, meta.files[1]._replace(offset=16)))
     assert urls(meta, "http://a/") == ["http://a/the%20folder/a", "", "http://a/the%20folder/b"]
 
 
