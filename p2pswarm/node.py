@@ -40,6 +40,7 @@ from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted
 from p2pswarm.swarm.metadata import MetadataSwarm
 from p2pswarm.swarm.ranking import Ranking
+from p2pswarm.swarm.selection import Selection, linked_selection
 from p2pswarm.swarm.status import MetadataStatus, Status
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HandshakeFramer
@@ -206,6 +207,7 @@ class Node:
         save_to: Path | None = None,
         data: Path | None = None,
         peers: Sequence[Address] = (),
+        select: Selection | None = None,
         kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
@@ -213,6 +215,7 @@ class Node:
         `source` is a parsed torrent, the bytes of one, a path, an http(s) URL, or a magnet link: then this
         waits until peers have told what the torrent is, however long that takes. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
+        `select` says which files are wanted; where it does not, a magnet link may.
         `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), FormatError (for a magnet),
         InUseError, HostError.
@@ -226,11 +229,13 @@ class Node:
         linked: Sequence[Address] = ()
         if isinstance(source, Magnet):
             magnet = source
+            select = linked_selection(magnet.select, select)
             source, swarm = await ours.magnets.find(magnet, peers)
             linked = () if source.private else magnet.peers
         try:
-            claim = Claim(source, save_to or Path(), data, kind, ours.desk, self._torrents.keys())
-            metainfo, path, torrent_data = await claim.made(ours.disk, self._working)
+            here = self._torrents.keys()
+            claim = Claim(source, save_to or Path(), data, kind, ours.desk, here, select)
+            metainfo, path, torrent_data, choice = await claim.made(ours.disk, self._working)
         except BaseException:
             if swarm is not None:
                 await ours.magnets.give_up(swarm)
@@ -240,7 +245,7 @@ class Node:
             if swarm is not None
             else self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
         )
-        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
+        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings, choice)
         for address in peers:
             torrent.add_peer(address)
         for address in linked:
