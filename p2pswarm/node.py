@@ -42,6 +42,7 @@ from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted, Host
 from p2pswarm.swarm.ranking import Ranking
+from p2pswarm.swarm.selection import Selection, linked_selection
 from p2pswarm.swarm.status import MetadataStatus, Status
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HandshakeFramer
@@ -222,6 +223,7 @@ class Node:
         save_to: Path | None = None,
         data: Path | None = None,
         peers: Sequence[Address] = (),
+        select: Selection | None = None,
         kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
@@ -229,6 +231,7 @@ class Node:
         `source` is a parsed torrent, the bytes of one, a path, an http(s) URL, or a magnet link: then this
         waits until peers have told what the torrent is, however long that takes. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
+        `select` says which files are wanted; where it does not, a magnet link may.
         `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), FormatError (for a magnet),
         InUseError, HostError.
@@ -243,11 +246,12 @@ class Node:
         linked: Sequence[Address] = ()
         if isinstance(source, Magnet):
             magnet = source
+            select = linked_selection(magnet.select, select)
             source, swarm = await ours.magnets.find(magnet, peers)
             linked = () if source.private else magnet.peers
         try:
-            claim = Claim(source, save_to or Path(), data, kind, ours.desk, self._torrents)
-            metainfo, path, torrent_data = await claim.made(ours.disk, self._working)
+            claim = Claim(source, save_to or Path(), data, kind, ours.desk, self._torrents, select)
+            metainfo, path, torrent_data, choice = await claim.made(ours.disk, self._working)
         except BaseException:
             if swarm is not None:
                 await ours.magnets.give_up(swarm)
@@ -259,7 +263,7 @@ class Node:
             finding = swarm.finding
             ours.magnets.learn(swarm, names)
             self._search_all(finding, names, metainfo.trackers, private=metainfo.private)
-        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
+        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings, choice)
         torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)
