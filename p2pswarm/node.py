@@ -19,6 +19,7 @@ from typing_extensions import override
 from p2pswarm.claiming import Claim
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.discovering import Discovery
+from p2pswarm.disk.gathering import Gathering
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.resume import ResumeFolder
@@ -33,6 +34,7 @@ from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.slices import Slices
 from p2pswarm.net.stream import Stream
+from p2pswarm.reusing import Reusing
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
 from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
@@ -85,6 +87,7 @@ class _Machinery:
     desk: Desk
     surroundings: Surroundings
     magnets: Magnets
+    kept: TorrentFolder
 
 
 class Node:
@@ -176,7 +179,7 @@ class Node:
         surroundings = self._surroundings(discovery)
         kept = TorrentFolder(self.settings.data_dir / "torrents")
         magnets = Magnets(kept, disk, surroundings, self._finding, self._torrents)
-        self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets)
+        self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets, kept)
         await self._port.open()
         self._is_open = True
         await discovery.open()
@@ -206,6 +209,7 @@ class Node:
         save_to: Path | None = None,
         data: Path | None = None,
         peers: Sequence[Address] = (),
+        reuse: Sequence[Path] = (),
         kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
@@ -213,6 +217,8 @@ class Node:
         `source` is a parsed torrent, the bytes of one, a path, an http(s) URL, or a magnet link: then this
         waits until peers have told what the torrent is, however long that takes. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
+        What a download misses is looked for in `reuse`, folders and files that are only read, and in the
+        other torrents of this node, before anybody is asked.
         `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), FormatError (for a magnet),
         InUseError, HostError.
@@ -240,7 +246,8 @@ class Node:
             if swarm is not None
             else self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
         )
-        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
+        gather = self._gather(reuse) if data is None else None
+        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings, gather)
         for address in peers:
             torrent.add_peer(address)
         for address in linked:
@@ -276,6 +283,11 @@ class Node:
         trackers = ours.discovery.trackers(tiers, info_hash, seen_as)
         others = () if private else ours.discovery.others(info_hash)
         return Finding(info_hash, ours.surroundings, trackers, others)
+
+    def _gather(self, folders: Sequence[Path]) -> Callable[[Metainfo], Gathering]:
+        """Where a download may find pieces on this machine."""
+        ours = self._working()
+        return Reusing(folders, self._torrents, ours.desk.resumes, ours.kept).gather
 
     def _started(self, torrent: Torrent, start: asyncio.Task[None]) -> None:
         """It was cancelled, or lives on by itself. Anything else is a bug of ours, and nobody waits here."""

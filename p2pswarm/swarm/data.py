@@ -17,11 +17,13 @@ from random import Random
 from typing import Any, NamedTuple, TypeVar
 
 from p2pswarm.disk.begun import Begun
+from p2pswarm.disk.gathering import Gathering
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.locate import Place
 from p2pswarm.disk.pool import DiskPool, Stored, result_of
 from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
+from p2pswarm.disk.reuse import Reuse
 from p2pswarm.disk.storage import FileStat, FileStorage, Storage
 from p2pswarm.errors import DiskError, HostError, P2PSwarmError, TargetExistsError
 from p2pswarm.formats.bitfield import Bitfield
@@ -100,6 +102,7 @@ class TorrentData:
     ) -> None:
         self.writable = writable
         self.downloaded_before = self.uploaded_before = 0
+        self.reused = 0  # bytes that came from other files of this machine
         self._metainfo = metainfo
         self._storage = storage
         self._disk = disk
@@ -177,9 +180,38 @@ class TorrentData:
         for piece in sorted(pieces):
             with suppress(DiskError):
                 data = self._storage.read(meta.piece_offset(piece), meta.piece_size(piece))
-                digest = sha1(data, usedforsecurity=False).digest()
-                good[piece] = digest == self._expected(piece, memoryview(data))
+                good[piece] = self._fits(piece, memoryview(data))
         return good
+
+    def _fits(self, piece: PieceIndex, data: memoryview) -> bool:
+        return sha1(data, usedforsecurity=False).digest() == self._expected(piece, data)
+
+    async def fill(
+        self,
+        have: Bitfield,
+        gather: Callable[[Metainfo], Gathering],
+        progress: Callable[[int, int], None],
+    ) -> Bitfield:
+        """What `have` becomes with what other files on this machine hold; `gather` knows which.
+
+        A disk in the way ends it, and what was found by then counts.
+        """
+        missing, good = ~have, Bitfield(len(have))
+        if not self.writable or not missing.any():
+            return have
+        try:
+            await self.prepare(have)
+            self._watching = False
+            gathering = await self._run(gather, self._metainfo)
+            while (found := await self._run(gathering.step)) is None:
+                progress(0, missing.count())
+            reuse = Reuse(self._storage, self._metainfo, missing, found, self._fits, good)
+            while await self._run(reuse.work):
+                progress(reuse.looked, missing.count())
+        except DiskError as error:
+            log.warning("%s: %s", self._metainfo.name, error)
+        self.reused = sum(map(self._metainfo.piece_size, good.pieces()))
+        return have | good
 
     def _strange(self, looks: list[FileStat | None]) -> set[PieceIndex]:
         """Pieces of files that we know nothing of. Raises TargetExistsError when one cannot be ours."""

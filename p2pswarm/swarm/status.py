@@ -34,6 +34,8 @@ class Status:
     trackers: tuple[TrackerStatus, ...]
     path: Path
     verified_by: str = "the SHA-1 of every piece"
+    reused: int = 0
+    """Bytes that came from other files of this machine, in this session."""
 
 
 @dataclass(frozen=True, slots=True)

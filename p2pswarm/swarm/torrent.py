@@ -17,6 +17,7 @@ from weakref import WeakSet
 from typing_extensions import override
 
 from p2pswarm.discovery.source import Progress
+from p2pswarm.disk.gathering import Gathering
 from p2pswarm.disk.pool import Stored
 from p2pswarm.errors import (
     DiskError,
@@ -49,6 +50,7 @@ from p2pswarm.swarm.events import (
     PeerLeft,
     PieceDone,
     PieceFailed,
+    Reusing,
     Seeding,
     State,
     StateChanged,
@@ -98,7 +100,9 @@ class Torrent:
         path: Path,
         finding: Finding,
         node: Surroundings,
+        gather: Callable[[Metainfo], Gathering] | None = None,
     ) -> None:
+        """`gather` says where on this machine a download may find what it misses."""
         self.metainfo = metainfo
         self.path = path
         self.state: State = Checking(0, metainfo.piece_count)
@@ -126,6 +130,7 @@ class Torrent:
         # Its own
         self._node = node
         self._data = data
+        self._gather = gather
         self._keeper = Keeper(data, self, metainfo.name)
         self._blame = Blame()
         self._banned: WeakSet[Any] = WeakSet()  # peers and sources
@@ -213,6 +218,7 @@ class Torrent:
             trackers=self.trackers.status(),
             path=self.path,
             verified_by=self._data.verified_by,
+            reused=self._data.reused,
         )
 
     # Life
@@ -285,6 +291,9 @@ class Torrent:
 
     async def _check(self) -> None:
         have = await self._data.load(lambda done, total: self._enter(Checking(done, total)))
+        if self._gather is not None:
+            show = self._enter
+            have = await self._data.fill(have, self._gather, lambda d, n: show(Reusing(d, n)))
         await self._prepare(have)
         self._known = True
         now = self.clock()
