@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from p2pswarm.disk.gathering import Gathering
 from p2pswarm.disk.locate import locate
 from p2pswarm.disk.resume import ResumeFolder
+from p2pswarm.disk.seeking import Seeking
 from p2pswarm.disk.torrents import TorrentFolder
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.metainfo import Metainfo
@@ -34,7 +34,7 @@ class Reusing:
     resumes: ResumeFolder
     kept: TorrentFolder
 
-    def gather(self, metainfo: Metainfo) -> Gathering:
+    def seek(self, metainfo: Metainfo) -> Seeking:
         """For a disk thread."""
         kin = related(metainfo)
         others = {id(each): each for each in list(self.torrents.values())}.values()
@@ -43,7 +43,7 @@ class Reusing:
         ]
         places.sort(key=lambda place: place[0].info_hash not in kin.similar)
         known = (locate(other, path) for other, path in places)
-        return Gathering(metainfo.files, self._folders(kin), known)
+        return Seeking(metainfo.files, self._folders(kin), known)
 
     def _folders(self, kin: Related) -> Iterator[Path]:
         """To be walked, each once."""

@@ -1,82 +1,229 @@
-"""Files on this machine that may hold what a download misses: folders walked, other torrents asked.
+"""What a new torrent shall hold: a folder walked in the order of the raw names.
 
-`while (found := gathering.step()) is None: ...` in disk threads, each step milliseconds: a folder may be
-somebody's home. Nothing is opened, symbolic links are not followed, and what is remembered is bounded by
-`Candidates`, however much there is to see.
+So the same folder gives the same info-hash on every machine. That order, element by element, is also the one
+of version 2's tree. Nothing is left out in silence, except what the user named for it.
 """
 
-import logging
+import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from p2pswarm.disk.candidates import Candidate, Candidates
-from p2pswarm.disk.locate import Place
-from p2pswarm.disk.walk import Walk
-from p2pswarm.errors import DiskError
+from p2pswarm.disk.handles import disk_error
+from p2pswarm.errors import DiskError, HostError
+from p2pswarm.formats import globs, paths
+from p2pswarm.formats.metainfo import MAX_FILES
 
-if TYPE_CHECKING:
-    from p2pswarm.formats.metainfo import File
+__all__ = ["EVERYTHING", "Choice", "Found", "Links", "find", "named"]
 
-__all__ = ["Gathering"]
-
-log = logging.getLogger(__name__)
-
-STEP = 1000  # files seen in one step
-MOST_KNOWN = 100_000  # files of other torrents that are looked through
+Warn = Callable[[str], None]
+_Path = tuple[str, ...]
 
 
-class Gathering:
-    """`folders` may be files; `known` are other torrents' places, the likeliest first."""
+class Links(Enum):
+    """What becomes of a symbolic link."""
 
-    def __init__(
-        self, files: Sequence["File"], folders: Iterable[Path], known: Iterable[Place] = ()
-    ) -> None:
-        self._found = Candidates(files)
-        self._folders = folders
-        self._known = known
-        self._work = self._gather()
+    SKIP = "skip"
+    FOLLOW = "follow"
+    KEEP = "keep"
+    """A link in the torrent, too (BEP 47)."""
 
-    def step(self) -> Candidates | None:
-        """All that was found, once there is no more to see."""
-        return self._found if next(self._work, True) else None
 
-    def _gather(self) -> Iterator[bool]:
-        """False after each step."""
-        yield from self._look_at_known()
-        for folder in self._folders:
-            try:
-                yield from self._walk(folder)
-            except DiskError as error:
-                log.warning("not re-used: %s", error)
+class Found(NamedTuple):
+    """One file on the disk, and its path in the torrent (empty for a torrent of one file)."""
 
-    def _look_at_known(self) -> Iterator[bool]:
-        files = ((place.root, file) for place in self._known for file in place.files)
-        for number, (root, file) in enumerate(islice(files, MOST_KNOWN)):
-            if not file.pad and self._found.wants(file.length):
-                self._add(root, file)
-            if number % STEP == STEP - 1:
-                yield False
+    path: _Path
+    source: str
+    size: int
+    changed: int
+    """Its mtime in nanoseconds."""
+    touched: int
+    """Its ctime in nanoseconds: nobody sets it, and no write leaves it."""
+    executable: bool = False
+    link: _Path | None = None
+    """Where a link leads, from the torrent's own folder on."""
 
-    def _add(self, root: Path, file: "File") -> None:
-        path = root.joinpath(*file.path)
-        try:
-            here = path.lstat()
-        except OSError:
-            return
+
+@dataclass(frozen=True)
+class Choice:
+    """Which files are taken: none that a glob excludes, unless another includes it (`formats/globs.py`)."""
+
+    exclude: Sequence[str] = ()
+    include: Sequence[str] = ()
+    links: Links = Links.SKIP
+
+
+EVERYTHING = Choice()
+
+
+def find(path: Path, choice: Choice, warn: Warn) -> list[Found]:
+    """What is to be shared. `path` itself may be a symbolic link: the user named it.
+
+    Raises DiskError for what cannot be read, HostError for what cannot be shared.
+    """
+    try:
+        here = path.stat()
+    except OSError as error:
+        raise disk_error("read", path, error) from error
+    if stat.S_ISREG(here.st_mode):
+        return [_regular((), str(path), here)]
+    if not stat.S_ISDIR(here.st_mode):
+        raise HostError(f"{path} is neither a file nor a folder")
+    walk = _Walk(path, choice, warn)
+    found = list(islice(walk.below(str(path), (), {_identity(here)}), MAX_FILES + 1))
+    for glob in walk.idle():
+        warn(f"nothing is meant by {paths.shown(glob)}")
+    if not found:
+        raise HostError(f"{path} holds no files: nothing to share")
+    if len(found) > MAX_FILES:
+        raise HostError(f"{path} holds more than {MAX_FILES} files: too many for one torrent")
+    return found if choice.links is not Links.KEEP else _leading_somewhere(found, warn)
+
+
+def named(entry: os.DirEntry[str] | Path) -> str:
+    """Its name. Raises DiskError where no torrent can hold it."""
+    try:
+        entry.name.encode()
+    except UnicodeEncodeError as error:
+        raise DiskError(f"the name {paths.shown(entry.name)} is not UTF-8: rename it") from error
+    return entry.name
+
+
+class _Walk:
+    def __init__(self, root: Path, choice: Choice, warn: Warn) -> None:
+        self._root = root
+        self._choice = choice
+        self._warn = warn
+        self._met: set[str] = set()
+
+    def idle(self) -> list[str]:
+        """The globs that have meant nothing so far: mistyped, as a rule."""
+        choice = self._choice
+        return [glob for glob in (*choice.exclude, *choice.include) if glob not in self._met]
+
+    def below(self, folder: str, inside: _Path, above: set[tuple[int, int]]) -> Iterator[Found]:
+        """The files in `folder`, which is `inside` the torrent; `above` is it and what it lies in."""
+        if len(inside) >= paths.MAX_ELEMENTS:
+            raise HostError(f"{folder} lies deeper than {paths.MAX_ELEMENTS} folders")
+        for entry in _entries(folder):
+            path = (*inside, named(entry))
+            if self._means(self._choice.exclude, path) and not self._choice.include:
+                continue  # a folder, too, with all in it
+            if entry.is_symlink() and self._choice.links is not Links.FOLLOW:
+                yield from self._link(entry, path)
+            elif (here := self._stat(entry)) is not None:
+                yield from self._one(entry, path, here, above)
+
+    def _takes(self, path: _Path) -> bool:
+        choice = self._choice
+        return not self._means(choice.exclude, path) or self._means(choice.include, path)
+
+    def _means(self, wanted: Sequence[str], path: _Path) -> bool:
+        met = [glob for glob in wanted if globs.matches(glob, path)]
+        self._met.update(met)
+        return bool(met)
+
+    def _one(
+        self,
+        entry: os.DirEntry[str],
+        path: _Path,
+        here: os.stat_result,
+        above: set[tuple[int, int]],
+    ) -> Iterator[Found]:
         if stat.S_ISREG(here.st_mode):
-            found = Candidate(root, file.path, here.st_size, here.st_mtime_ns)
-            self._found.add(found, getattr(file, "root", None))
+            if self._takes(path):
+                yield _regular(path, entry.path, here)
+        elif not stat.S_ISDIR(here.st_mode):
+            self._warn(f"skipped: {entry.path} is neither a file nor a folder")
+        elif _identity(here) in above:
+            self._warn(f"skipped: {entry.path} is a symbolic link to a folder that it lies in")
+        else:
+            yield from self.below(entry.path, path, above | {_identity(here)})
 
-    def _walk(self, folder: Path) -> Iterator[bool]:
-        real = Path(os.path.realpath(folder))  # may be a link: the user named it
-        root = real if real.is_dir() else real.parent
-        walk = Walk(real, hidden=True)
-        while seen := walk.step(STEP):
-            for file in seen:
-                path = (*file.folder, file.name)
-                self._found.add(Candidate(root, path, file.size, file.changed))
-            yield False
+    def _link(self, entry: os.DirEntry[str], path: _Path) -> Iterator[Found]:
+        if not self._takes(path):
+            return
+        if self._choice.links is Links.SKIP:
+            self._warn(f"skipped: {entry.path} is a symbolic link")
+            return
+        try:
+            here = entry.stat(follow_symlinks=False)
+            target = _inside(path, os.readlink(entry.path))  # noqa: PTH115 - as it is written
+        except OSError as error:
+            raise disk_error("read", entry.path, error) from error
+        if target is None:
+            self._warn(f"skipped: {entry.path} is a symbolic link that leads out of {self._root}")
+        else:
+            yield Found(path, entry.path, 0, here.st_mtime_ns, here.st_ctime_ns, link=target)
+
+    def _stat(self, entry: os.DirEntry[str]) -> os.stat_result | None:
+        """None for what is skipped."""
+        try:
+            return entry.stat()
+        except OSError as error:
+            if not entry.is_symlink():
+                raise disk_error("read", entry.path, error) from error
+            self._warn(f"skipped: {entry.path} is a symbolic link that leads nowhere")
+            return None
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: os.fsencode(entry.name))
+    except OSError as error:
+        raise disk_error("read", folder, error) from error
+
+
+def _inside(path: _Path, target: str) -> _Path | None:
+    """Where the link at `path` leads, read as text; None for the way out of the torrent's folder."""
+    if target.startswith("/"):
+        return None
+    where = list(path[:-1])
+    for element in target.split("/"):
+        if element == "..":
+            if not where:
+                return None
+            where.pop()
+        elif element not in {"", "."}:
+            where.append(element)
+    return tuple(where) or None
+
+
+def _leading_somewhere(found: list[Found], warn: Warn) -> list[Found]:
+    """Without the links that lead to nothing in the torrent, in a circle, or to a folder they lie in."""
+    there = {file.path[:count] for file in found for count in range(1, len(file.path) + 1)}
+    links = {file.path: file.link for file in found if file.link is not None}
+    kept = []
+    for file in found:
+        end = _end(file.path, links)
+        if end in there and (file.link is None or file.path[: len(end)] != end):
+            kept.append(file)
+        else:
+            warn(f"skipped: {file.source} is a symbolic link to nothing that the torrent can hold")
+    return kept
+
+
+def _end(path: _Path, links: Mapping[_Path, _Path]) -> _Path:
+    """Where one comes by links of links; nowhere in a circle."""
+    for _ in range(len(links) + 1):
+        if path not in links:
+            return path
+        path = links[path]
+    return ()
+
+
+def _regular(path: _Path, source: str, here: os.stat_result) -> Found:
+    if not os.access(source, os.R_OK):
+        raise disk_error("read", source, PermissionError(errno.EACCES, "not readable"))
+    executable = bool(here.st_mode & stat.S_IXUSR)
+    return Found(path, source, here.st_size, here.st_mtime_ns, here.st_ctime_ns, executable)
+
+
+def _identity(here: os.stat_result) -> tuple[int, int]:
+    return here.st_dev, here.st_ino

@@ -6,6 +6,7 @@ from pathlib import Path
 from p2pswarm.discovery.trackers import TrackerStatus
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.swarm.events import State
+from p2pswarm.swarm.webseeds import WebSeedStatus
 
 __all__ = ["MetadataStatus", "Status"]
 
@@ -36,6 +37,7 @@ class Status:
     verified_by: str = "the SHA-1 of every piece"
     reused: int = 0
     """Bytes that came from other files of this machine, in this session."""
+    web_seeds: tuple[WebSeedStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
