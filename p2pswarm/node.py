@@ -23,6 +23,7 @@ from p2pswarm.discovery.trackers import Body
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.resume import ResumeFolder
+from p2pswarm.disk.seeking import Seeking
 from p2pswarm.disk.torrents import TorrentFolder
 from p2pswarm.errors import HostError
 from p2pswarm.formats.bencode import MAX_SIZE
@@ -35,6 +36,7 @@ from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.slices import Slices
 from p2pswarm.net.stream import Stream
+from p2pswarm.reusing import Reusing
 from p2pswarm.roster import Roster
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
@@ -91,6 +93,7 @@ class _Machinery:
     desk: Desk
     surroundings: Surroundings
     magnets: Magnets
+    kept: TorrentFolder
 
 
 class Node:
@@ -192,7 +195,7 @@ class Node:
         surroundings = self._surroundings(discovery)
         kept = TorrentFolder(self.settings.data_dir / "torrents")
         magnets = Magnets(kept, disk, surroundings, self._finding, self._torrents)
-        self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets)
+        self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets, kept)
         await self._port.open()
         self._is_open = True
         await discovery.open()
@@ -224,6 +227,7 @@ class Node:
         data: Path | None = None,
         peers: Sequence[Address] = (),
         select: Selection | None = None,
+        reuse: Sequence[Path] = (),
         kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
@@ -232,6 +236,8 @@ class Node:
         waits until peers have told what the torrent is, however long that takes. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
         `select` says which files are wanted; where it does not, a magnet link may.
+        What a download misses is looked for in `reuse`, folders and files that are only read, and in the
+        other torrents of this node, before anybody is asked.
         `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), FormatError (for a magnet),
         InUseError, HostError.
@@ -264,6 +270,8 @@ class Node:
             ours.magnets.learn(swarm, names)
             self._search_all(finding, names, metainfo.trackers, private=metainfo.private)
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings, choice)
+        if data is None:
+            torrent.seek = self._seek(reuse)
         torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)
@@ -309,6 +317,11 @@ class Node:
                 trackers = ours.discovery.trackers(tiers, name, ours.surroundings.ranking.seen_as)
                 others = () if private else ours.discovery.others(name)
                 finding.add_swarm(name, trackers, others)
+
+    def _seek(self, folders: Sequence[Path]) -> Callable[[Metainfo], Seeking]:
+        """Where a download may find pieces on this machine."""
+        ours = self._working()
+        return Reusing(folders, self._torrents, ours.desk.resumes, ours.kept).seek
 
     def _started(self, torrent: Torrent, start: asyncio.Task[None]) -> None:
         """It was cancelled, or lives on by itself. Anything else is a bug of ours, and nobody waits here."""
