@@ -19,6 +19,7 @@ from typing_extensions import override
 from p2pswarm.claiming import Claim
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.discovering import Discovery
+from p2pswarm.discovery.trackers import Body
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.resume import ResumeFolder
@@ -37,7 +38,7 @@ from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
 from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
-from p2pswarm.swarm.greeting import Answering, Greeted
+from p2pswarm.swarm.greeting import Answering, Greeted, Host
 from p2pswarm.swarm.ranking import Ranking
 from p2pswarm.swarm.status import MetadataStatus, Status
 from p2pswarm.swarm.torrent import Torrent
@@ -236,6 +237,7 @@ class Node:
             source = await ours.discovery.fetch.get(source, limit=MAX_SIZE)
         if isinstance(source, str) and _is_magnet(source):
             source = Magnet.parse(source)
+        near = _is_near(source) and kind is TorrentData
         swarm: MetadataSwarm | None = None
         linked: Sequence[Address] = ()
         if isinstance(source, Magnet):
@@ -255,6 +257,7 @@ class Node:
             else self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
         )
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
+        torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)
         for address in linked:
@@ -399,8 +402,8 @@ class Node:
             dht=self._working().surroundings.dht is not None,
         )
 
-    def _host_of(self, stream: Stream) -> Callable[[InfoHash], Callable[[Greeted], None] | None]:
-        def find(info_hash: InfoHash) -> Callable[[Greeted], None] | None:
+    def _host_of(self, stream: Stream) -> Callable[[InfoHash], Host | None]:
+        def find(info_hash: InfoHash) -> Host | None:
             torrent = self._torrents.get(info_hash)
             swarm = self._seeker(info_hash)
             free = self._places.free
@@ -408,14 +411,12 @@ class Node:
                 return welcome_to(torrent) if free or torrent.crowded else None
             return welcome_to(swarm) if swarm is not None and free else None
 
-        def welcome_to(
-            host: "Torrent | MetadataSwarm | FeedSwarm",
-        ) -> Callable[[Greeted], None]:
+        def welcome_to(host: "Torrent | MetadataSwarm | FeedSwarm") -> Host:
             def welcome(who: Greeted) -> None:
                 self._port.admitted(stream)
                 host.welcome(who)
 
-            return welcome
+            return Host(welcome)
 
         return find
 
@@ -430,6 +431,11 @@ class Node:
 
 def _is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
+
+
+def _is_near(source: Metainfo | Magnet | Path | str | bytes) -> bool:
+    """Whether who gave us the torrent may know our own network: nobody on the Internet, and no link."""
+    return not (source.far if isinstance(source, Body) else isinstance(source, Magnet))
 
 
 def _is_magnet(text: str) -> bool:
