@@ -23,6 +23,7 @@ from p2pswarm.discovery.trackers import Body
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.resume import ResumeFolder
+from p2pswarm.disk.seeking import Seeking
 from p2pswarm.disk.torrents import TorrentFolder
 from p2pswarm.errors import HostError
 from p2pswarm.formats.bencode import MAX_SIZE
@@ -34,6 +35,7 @@ from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.slices import Slices
 from p2pswarm.net.stream import Stream
+from p2pswarm.reusing import Reusing
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
 from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
@@ -88,6 +90,7 @@ class _Machinery:
     desk: Desk
     surroundings: Surroundings
     magnets: Magnets
+    kept: TorrentFolder
 
 
 class Node:
@@ -190,7 +193,7 @@ class Node:
         surroundings = self._surroundings(discovery)
         kept = TorrentFolder(self.settings.data_dir / "torrents")
         magnets = Magnets(kept, disk, surroundings, self._finding, self._torrents)
-        self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets)
+        self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets, kept)
         await self._port.open()
         self._is_open = True
         await discovery.open()
@@ -221,6 +224,7 @@ class Node:
         save_to: Path | None = None,
         data: Path | None = None,
         peers: Sequence[Address] = (),
+        reuse: Sequence[Path] = (),
         kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
@@ -228,6 +232,8 @@ class Node:
         `source` is a parsed torrent, the bytes of one, a path, an http(s) URL, or a magnet link: then this
         waits until peers have told what the torrent is, however long that takes. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
+        What a download misses is looked for in `reuse`, folders and files that are only read, and in the
+        other torrents of this node, before anybody is asked.
         `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), FormatError (for a magnet),
         InUseError, HostError.
@@ -257,6 +263,8 @@ class Node:
             else self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
         )
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
+        if data is None:
+            torrent.seek = self._seek(reuse)
         torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)
@@ -293,6 +301,11 @@ class Node:
         trackers = ours.discovery.trackers(tiers, info_hash, seen_as)
         others = () if private else ours.discovery.others(info_hash)
         return Finding(info_hash, ours.surroundings, trackers, others)
+
+    def _seek(self, folders: Sequence[Path]) -> Callable[[Metainfo], Seeking]:
+        """Where a download may find pieces on this machine."""
+        ours = self._working()
+        return Reusing(folders, self._torrents, ours.desk.resumes, ours.kept).seek
 
     def _started(self, torrent: Torrent, start: asyncio.Task[None]) -> None:
         """It was cancelled, or lives on by itself. Anything else is a bug of ours, and nobody waits here."""

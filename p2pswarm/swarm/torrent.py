@@ -50,6 +50,7 @@ from p2pswarm.swarm.events import (
     PeerLeft,
     PieceDone,
     PieceFailed,
+    Reusing,
     Seeding,
     State,
     StateChanged,
@@ -73,6 +74,7 @@ from p2pswarm.wire.peer import PeerFramer, longest_message
 from p2pswarm.wire.tracker import Reply
 
 if TYPE_CHECKING:
+    from p2pswarm.disk.seeking import Seeking
     from p2pswarm.swarm.webseeds import WebSeeds
 
 __all__ = ["Torrent"]
@@ -109,7 +111,9 @@ class Torrent:
         self.error: Exception | None = None
         self.peers: dict[Name, Peer] = {}
         self.sources: list[RangeSource] = []  # hosts of other networks, and web seeds
-        self.web_seeds: WebSeeds | None = None  # the node's to give
+        self.web_seeds: WebSeeds | None = None  # the node's to give, and
+        # where on this machine a download may find what it misses:
+        self.seek: Callable[[Metainfo], Seeking] | None = None
         self.finding = finding
         self.trackers = finding.trackers
         self.trackers.told = self._tracker_told
@@ -217,6 +221,7 @@ class Torrent:
             trackers=self.trackers.status(),
             path=self.path,
             verified_by=self._data.verified_by,
+            reused=self._data.reused,
             web_seeds=self.web_seeds.status() if self.web_seeds else (),
         )
 
@@ -290,6 +295,9 @@ class Torrent:
 
     async def _check(self) -> None:
         have = await self._data.load(lambda done, total: self._enter(Checking(done, total)))
+        if self.seek is not None:
+            show = self._enter
+            have = await self._data.fill(have, self.seek, lambda d, n: show(Reusing(d, n)))
         await self._prepare(have)
         self._known = True
         now = self.clock()
