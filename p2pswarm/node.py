@@ -174,7 +174,8 @@ class Node:
         if self._feeds is None:
             from p2pswarm.feeds import Feeds
 
-            self._feeds = Feeds(self._working().surroundings, self._finding)
+            ours = self._working()
+            self._feeds = Feeds(ours.surroundings, self._finding, ours.disk)
         return self._feeds
 
     @property
