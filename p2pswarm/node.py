@@ -12,13 +12,14 @@ from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from typing_extensions import override
 
 from p2pswarm.claiming import Claim
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.discovering import Discovery
+from p2pswarm.discovery.trackers import Body
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.resume import ResumeFolder
@@ -40,7 +41,6 @@ from p2pswarm.swarm.data import Desk, TorrentData
 from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted, Host
-from p2pswarm.swarm.metadata import MetadataSwarm
 from p2pswarm.swarm.ranking import Ranking
 from p2pswarm.swarm.status import MetadataStatus, Status
 from p2pswarm.swarm.torrent import Torrent
@@ -49,10 +49,13 @@ from p2pswarm.wire.sniff import Guest
 
 if TYPE_CHECKING:
     from p2pswarm.discovery.dht.dht import Dht
+    from p2pswarm.feeds import Feeds
     from p2pswarm.networks import Networks
     from p2pswarm.overlay.query import Hit, Query
     from p2pswarm.overlay.search import Find, Search
     from p2pswarm.overlay.tools import Seed, Tools
+    from p2pswarm.swarm.feed import FeedSwarm
+    from p2pswarm.swarm.metadata import MetadataSwarm
 
 __all__ = ["Node", "NodeStatus"]
 
@@ -120,6 +123,7 @@ class Node:
         self._places = Places(self.settings.max_connections)
         self._network_settings = networks or NetworkSettings()
         self._networks: Networks | None = None
+        self._feeds: Feeds | None = None
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -161,6 +165,15 @@ class Node:
         return self._machinery.discovery.dht if self._machinery is not None else None
 
     @property
+    def feeds(self) -> "Feeds":
+        """The feeds that are followed or published. Raises HostError when the node is not open."""
+        if self._feeds is None:
+            from p2pswarm.feeds import Feeds
+
+            self._feeds = Feeds(self._working().surroundings, self._finding)
+        return self._feeds
+
+    @property
     def torrents(self) -> Mapping[InfoHash, Torrent]:
         """By main name; a hybrid is found by its other name too (BEP 52)."""
         return MappingProxyType(self._torrents)
@@ -188,9 +201,10 @@ class Node:
         self._is_open = False
         if self._networks is not None:
             await self._networks.aclose()
-        magnets = [self._machinery.magnets.aclose()] if self._machinery is not None else []
+        swarms = [self._machinery.magnets.aclose()] if self._machinery is not None else []
+        swarms += [self._feeds.aclose()] if self._feeds is not None else []
         torrents = (self.remove(torrent) for torrent in list(self._torrents.values()))
-        await asyncio.gather(*magnets, *torrents)
+        await asyncio.gather(*swarms, *torrents)
         if self._machinery is not None:
             await self._machinery.discovery.aclose()
         await self._port.close()
@@ -224,6 +238,7 @@ class Node:
             source = await ours.discovery.fetch.get(source, limit=MAX_SIZE)
         if isinstance(source, str) and _is_magnet(source):
             source = Magnet.parse(source)
+        near = _is_near(source) and kind is TorrentData
         swarm: MetadataSwarm | None = None
         linked: Sequence[Address] = ()
         if isinstance(source, Magnet):
@@ -245,6 +260,7 @@ class Node:
             ours.magnets.learn(swarm, names)
             self._search_all(finding, names, metainfo.trackers, private=metainfo.private)
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
+        torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)
         for address in linked:
@@ -382,9 +398,12 @@ class Node:
 
     def _revealed(self, mark: bytes) -> InfoHash | None:
         """The swarm of ours that a hidden handshake means."""
-        magnets = self._machinery.magnets.swarms if self._machinery else None
-        magnet = magnets.revealed(mark) if magnets is not None else None
-        return self._torrents.revealed(mark) or magnet
+        rosters: list[Roster[Any]] = [self._torrents]
+        if self._machinery is not None:
+            rosters.append(self._machinery.magnets.swarms)
+        if self._feeds is not None:
+            rosters.append(self._feeds.swarms)
+        return next((name for each in rosters if (name := each.revealed(mark))), None)
 
     def _answering(self, stream: Stream) -> Answering:
         return Answering(
@@ -398,13 +417,13 @@ class Node:
     def _host_of(self, stream: Stream) -> Callable[[InfoHash], Host | None]:
         def find(info_hash: InfoHash) -> Host | None:
             torrent = self._torrents.get(info_hash)
-            swarm = self._machinery.magnets.swarms.get(info_hash) if self._machinery else None
+            swarm = self._seeker(info_hash)
             free = self._places.free
             if torrent is not None and torrent.ready:
                 return welcome_to(torrent) if free or torrent.crowded else None
             return welcome_to(swarm) if swarm is not None and free else None
 
-        def welcome_to(host: Torrent | MetadataSwarm) -> Host:
+        def welcome_to(host: "Torrent | MetadataSwarm | FeedSwarm") -> Host:
             def welcome(who: Greeted) -> None:
                 self._port.admitted(stream)
                 host.welcome(who)
@@ -413,6 +432,10 @@ class Node:
 
         return find
 
+    def _seeker(self, info_hash: InfoHash) -> "MetadataSwarm | FeedSwarm | None":
+        magnet = self._machinery.magnets.swarms.get(info_hash) if self._machinery else None
+        return magnet or (self._feeds.swarms.get(info_hash) if self._feeds else None)
+
     @override
     def __repr__(self) -> str:
         return f"<Node {self.settings.bind}:{self.port} torrents {len(self._torrents)}>"
@@ -420,6 +443,11 @@ class Node:
 
 def _is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
+
+
+def _is_near(source: Metainfo | Magnet | Path | str | bytes) -> bool:
+    """Whether who gave us the torrent may know our own network: nobody on the Internet, and no link."""
+    return not (source.far if isinstance(source, Body) else isinstance(source, Magnet))
 
 
 def _is_magnet(text: str) -> bool:

@@ -24,7 +24,8 @@ class Names(NamedTuple):
 
     @classmethod
     def of(cls, metainfo: Metainfo) -> Self:
-        return cls(metainfo.info_hash)
+        alone = metainfo.v2 is not None and metainfo.v2.startswith(metainfo.info_hash)
+        return cls(None if alone else metainfo.info_hash, metainfo.v2)
 
     @property
     def short(self) -> InfoHash | None:

@@ -78,7 +78,7 @@ class Keeper:
 
     def store(self, piece: OpenPiece, *, digests: bool) -> None:
         """Hash it and write it; `piece_stored` follows, perhaps before this returns."""
-        size = self._picker.piece_size(piece.index)
+        size = self._picker.geometry.piece_size(piece.index)
         self._storing.add(piece.index)
         self._data.store(
             piece.index,

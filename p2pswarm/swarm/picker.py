@@ -6,11 +6,12 @@ the peer has, random among equals. When every wanted piece is started and every 
 *endgame*: a peer with nothing left to do may ask for one block that another peer already owes, and whoever
 comes second is cancelled.
 
-A block has one number across the torrent, `piece * blocks_per_piece + n`, so that asking, landing and
-cancelling need no tuples. Sans-IO: `who` is any key, memory is asked for through `may_open`.
+A block has one number across the torrent (`Geometry`), so that asking, landing and cancelling need no
+tuples. Blocks that are nothing but pad count as landed when their piece is started. Sans-IO: `who` is any
+key, memory is asked for through `may_open`.
 """
 
-from collections.abc import Callable, Container, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable
 from random import Random
 from typing import Any
 
@@ -18,7 +19,8 @@ from bitarray.util import any_and, count_n
 from typing_extensions import override
 
 from p2pswarm.formats.bitfield import Bitfield
-from p2pswarm.formats.ids import BLOCK, PieceIndex
+from p2pswarm.formats.geometry import Geometry
+from p2pswarm.formats.ids import PieceIndex
 
 __all__ = ["OpenPiece", "PiecePicker"]
 
@@ -44,6 +46,12 @@ class OpenPiece:
         self.only = only  # after a bad hash one peer alone fetches the piece
         self.begun: Any = None  # the keeper's, which hashes; this room cannot
 
+    def spare(self, runs: Iterable[tuple[int, int]]) -> None:
+        """These blocks are pads: nobody is asked for them."""
+        for first, end in runs:
+            self.state[first:end] = _LANDED_ONE * (end - first)
+        self.free = self.left = self.state.count(_FREE)
+
     @property
     def gapless(self) -> int:
         """How many blocks have landed before the first that has not."""
@@ -64,15 +72,14 @@ class PiecePicker:
     and what a peer works on (`_work`) is found under its name.
     """
 
-    def __init__(self, total: int, piece_length: int, pieces: int, dice: Random) -> None:
-        self.pieces = pieces
-        self.per_piece = -(-piece_length // BLOCK)
+    def __init__(self, geometry: Geometry, dice: Random) -> None:
+        self.geometry = geometry
+        self.pieces = pieces = geometry.pieces
+        self.per_piece = geometry.per_piece
         self.have = Bitfield(pieces)
         self._had = 0  # pieces in `have`: counting them is a walk over all
         self.missing = Bitfield.full(pieces)
-        self.left = total  # bytes of the missing pieces
-        self._length = piece_length
-        self._total = total
+        self.left = geometry.total  # bytes of the missing pieces
         self._dice = dice
         self._open: dict[PieceIndex, OpenPiece] = {}
         self._todo: dict[PieceIndex, OpenPiece] = {}
@@ -88,33 +95,6 @@ class PiecePicker:
         self._sizes: list[int] = []  # pieces in each bucket: most are empty
         self._stale = True
 
-    # Geometry
-
-    def piece_size(self, piece: PieceIndex) -> int:
-        left = self._total - piece * self._length
-        return min(left, self._length)
-
-    def blocks_in(self, piece: PieceIndex) -> int:
-        return -(-self.piece_size(piece) // BLOCK)
-
-    def request(self, block: int) -> tuple[PieceIndex, int, int]:
-        """piece, begin, length of a block's number."""
-        piece, n = divmod(block, self.per_piece)
-        begin = n * BLOCK
-        return PieceIndex(piece), begin, min(BLOCK, self.piece_size(PieceIndex(piece)) - begin)
-
-    def requests(self, blocks: Sequence[int]) -> list[tuple[PieceIndex, int, int]]:
-        """The same for many."""
-        if self._length % BLOCK:
-            return [self.request(block) for block in blocks]
-        per, end = self.per_piece, self._total // BLOCK  # from there on a block may be short
-        return [
-            (PieceIndex(block // per), block % per * BLOCK, BLOCK)
-            if block < end
-            else self.request(block)
-            for block in blocks
-        ]
-
     # What we have
 
     @property
@@ -126,7 +106,7 @@ class PiecePicker:
         self.have = have
         self._had = have.count()
         self.missing = ~have
-        self.left = sum(map(self.piece_size, self.missing.pieces()))
+        self.left = sum(map(self.geometry.piece_size, self.missing.pieces()))
         self._wanted = ~have
         self._stale = True
 
@@ -138,7 +118,7 @@ class PiecePicker:
         self.have[piece] = 1
         self._had += 1
         self.missing[piece] = 0
-        self.left -= self.piece_size(piece)
+        self.left -= self.geometry.piece_size(piece)
         self._suspect.discard(piece)
 
     def failed(self, piece: PieceIndex, *, suspect: bool) -> None:
@@ -153,7 +133,7 @@ class PiecePicker:
         self.have[piece] = 0
         self._had -= 1
         self.missing[piece] = 1
-        self.left += self.piece_size(piece)
+        self.left += self.geometry.piece_size(piece)
         self._insert(piece)
 
     def _forget(self, piece: PieceIndex) -> None:
@@ -304,7 +284,10 @@ class PiecePicker:
     def _start(self, piece: PieceIndex, who: Hashable) -> OpenPiece:
         self._remove(piece)
         only = who if piece in self._suspect else None
-        opened = self._open[piece] = OpenPiece(piece, self.blocks_in(piece), only)
+        opened = OpenPiece(piece, self.geometry.blocks_in(piece), only)
+        if self.geometry.padded:
+            opened.spare(self.geometry.pad_blocks(piece))
+        self._open[piece] = opened
         self._offer(opened)
         return opened
 
@@ -361,11 +344,6 @@ class PiecePicker:
             return False
         return piece.only is None or piece.only == who
 
-    def fits(self, piece: PieceIndex, begin: int, length: int) -> bool:
-        """Whether these bytes of a piece are one of its blocks."""
-        left = self.piece_size(piece) - begin
-        return begin % BLOCK == 0 and 0 < length == (min(left, BLOCK))
-
     def is_doubled(self, block: int) -> bool:
         """Whether two peers were asked for it, so that the other one should be cancelled."""
         return block in self._doubled
@@ -398,6 +376,10 @@ class PiecePicker:
         for index in closed:
             self.failed(index, suspect=True)
         return closed
+
+    def unfinished(self, who: Hashable) -> list[PieceIndex]:
+        """Started pieces that `who` was asked for a part of, as far as they have not landed."""
+        return [index for index, piece in self._work.get(who, {}).items() if piece.left]
 
     def stranded(self, coming: Bitfield) -> PieceIndex | None:
         """Of the started pieces that nobody who sends now has (`coming` are theirs), the one with least
@@ -502,7 +484,7 @@ class PiecePicker:
             assert not self.have[index]
         assert self.have == ~self.missing
         assert self._had == self.have.count()
-        assert self.left == sum(map(self.piece_size, self.missing.pieces()))
+        assert self.left == sum(map(self.geometry.piece_size, self.missing.pieces()))
         assert {*self._shared.pieces()} <= {*self._open}
         worked_on = [(who, index) for who, work in self._work.items() for index in work]
         assert all(who in self._open[index].workers for who, index in worked_on)

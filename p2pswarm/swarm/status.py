@@ -6,6 +6,7 @@ from pathlib import Path
 from p2pswarm.discovery.trackers import TrackerStatus
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.swarm.events import State
+from p2pswarm.swarm.webseeds import WebSeedStatus
 
 __all__ = ["MetadataStatus", "Status"]
 
@@ -34,6 +35,7 @@ class Status:
     trackers: tuple[TrackerStatus, ...]
     path: Path
     verified_by: str = "the SHA-1 of every piece"
+    web_seeds: tuple[WebSeedStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from typing_extensions import override
@@ -27,6 +27,7 @@ from p2pswarm.errors import (
     TrackerError,
 )
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.net.rate import Meter
@@ -71,6 +72,9 @@ from p2pswarm.wire.extension.pex import PexFlag
 from p2pswarm.wire.peer import PeerFramer, longest_message
 from p2pswarm.wire.tracker import Reply
 
+if TYPE_CHECKING:
+    from p2pswarm.swarm.webseeds import WebSeeds
+
 __all__ = ["Torrent"]
 
 log = logging.getLogger(__name__)
@@ -104,16 +108,15 @@ class Torrent:
         self.state: State = Checking(0, metainfo.piece_count)
         self.error: Exception | None = None
         self.peers: dict[Name, Peer] = {}
-        self.sources: list[RangeSource] = []  # hosts of other networks
+        self.sources: list[RangeSource] = []  # hosts of other networks, and web seeds
+        self.web_seeds: WebSeeds | None = None  # the node's to give
         self.finding = finding
         finding.trackers[0].told = self._tracker_told
         # What a peer asks of its home
         self.info_hash = metainfo.info_hash
         self.piece_length = metainfo.piece_length
-        self.picker = PiecePicker(
-            metainfo.total, metainfo.piece_length, metainfo.piece_count, node.dice
-        )
-        self.blocks = Blocks(node.pieces, metainfo.piece_length)
+        self.picker = PiecePicker(Geometry.of(metainfo), node.dice)
+        self.blocks = Blocks(node.pieces, self.picker.geometry)
         self.reads = node.reads
         self.down, self.up = node.down, node.up
         self.info = None if metainfo.private else metainfo.info
@@ -191,6 +194,7 @@ class Torrent:
         rate = self._down_meter.rate
         peers = self.peers.values()
         sources = sum(source.active for source in self.sources)
+        sources -= self.web_seeds.active if self.web_seeds else 0
         return Status(
             name=meta.name,
             info_hash=meta.info_hash,
@@ -212,6 +216,7 @@ class Torrent:
             trackers=self.finding.tracker_status(),
             path=self.path,
             verified_by=self._data.verified_by,
+            web_seeds=self.web_seeds.status() if self.web_seeds else (),
         )
 
     # Life
@@ -437,7 +442,7 @@ class Torrent:
     def _piece_bad(self, piece: OpenPiece, result: Stored) -> None:
         assert result.digests is not None
         self._hash_failures += 1
-        self._wasted += self.picker.piece_size(piece.index)
+        self._wasted += self.picker.geometry.piece_size(piece.index)
         guilty = self._blame.failed(piece.index, piece.senders, result.digests)
         self.picker.failed(piece.index, suspect=True)
         self._events.tell(PieceFailed(piece.index))
@@ -512,13 +517,17 @@ class Torrent:
             coming[at] = 1
         piece = self.picker.stranded(coming)
         if piece is not None:
-            self.picker.failed(piece, suspect=False)
-            self.blocks.drop(piece)
-            for peer in self.peers.values():
-                peer.give_up(piece)
-            for source in self.sources:
-                source.give_up(piece)
-            self._feed_soon()
+            self.begin_anew(piece)
+
+    def begin_anew(self, piece: PieceIndex) -> None:
+        """What has landed of it is worth nothing, or its memory is worth more."""
+        self.picker.failed(piece, suspect=False)
+        self.blocks.drop(piece)
+        for peer in self.peers.values():
+            peer.give_up(piece)
+        for source in self.sources:
+            source.give_up(piece)
+        self._feed_soon()
 
     # What the keeper tells
 
@@ -558,6 +567,8 @@ class Torrent:
         elif self._data.writable:
             self.asking = True
             self._enter(Downloading())
+            if self.web_seeds is not None:
+                self.sources += self.web_seeds.begin(self, self._node.dice)
             self._feed()
         else:
             missing = self.picker.missing.count()

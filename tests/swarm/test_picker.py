@@ -2,12 +2,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from typing_extensions import override
 
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import BLOCK, PieceIndex
 from p2pswarm.swarm.picker import RANDOM_FIRST, OpenPiece, PiecePicker
 
@@ -15,7 +15,7 @@ ANY = 1000  # blocks: more than there are
 
 
 def picker(pieces: int, per_piece: int = 4, *, seed: int = 1, had: int = 0) -> PiecePicker:
-    made = PiecePicker(pieces * per_piece * BLOCK, per_piece * BLOCK, pieces, Random(seed))
+    made = PiecePicker(Geometry(pieces * per_piece * BLOCK, per_piece * BLOCK), Random(seed))
     made.start_with(Bitfield([1] * had + [0] * (pieces - had)))
     return made
 
@@ -37,53 +37,44 @@ def no(_piece: PieceIndex) -> bool:
 
 
 def pieces_of(made: PiecePicker, blocks: list[int]) -> list[int]:
-    return [made.request(block)[0] for block in blocks]
+    return [made.geometry.request(block)[0] for block in blocks]
 
 
-# Geometry
+# Pads
 
 
-def test_a_block_has_one_number_across_the_torrent() -> None:
-    made = PiecePicker(2 * 3 * BLOCK + BLOCK + 5, 3 * BLOCK, 3, Random(1))
-    assert [made.blocks_in(PieceIndex(n)) for n in range(3)] == [3, 3, 2]
-    assert made.request(0) == (0, 0, BLOCK)
-    assert made.request(5) == (1, 2 * BLOCK, BLOCK)
-    assert made.request(7) == (2, BLOCK, 5)
-
-
-@pytest.mark.parametrize("length", [1, BLOCK - 1, BLOCK, BLOCK + 1, 20_000])
-def test_pieces_that_are_no_whole_number_of_blocks(length: int) -> None:
-    made = PiecePicker(3 * length + 1, length, 4, Random(1))
+def test_pads_are_asked_of_nobody() -> None:
+    made = PiecePicker(Geometry(8 * BLOCK, 4 * BLOCK, [(BLOCK + 9, 4 * BLOCK)]), Random(1))
     blocks = made.pick("A", all_of(made), ANY, yes)
-    ranges = sorted(made.request(block) for block in blocks)
-    assert sum(size for _, _, size in ranges) == 3 * length + 1
-    assert all(0 < size <= BLOCK and begin % BLOCK == 0 for _, begin, size in ranges)
-    assert len(set(ranges)) == len(ranges)
+    assert sorted(blocks) == [0, 1, 4, 5, 6, 7]
+    assert made.landed(0, "A") is None
+    full = made.landed(1, "A")
+    assert full is not None
+    assert (full.index, full.left, full.senders) == (0, 0, ["A", "A", None, None])
+    made.had(PieceIndex(0))
+    made.check()
 
 
-@given(st.integers(1, 5 * BLOCK), st.integers(1000, 3 * BLOCK + 7))
-def test_many_requests_are_each_what_one_is_and_only_they_fit(total: int, length: int) -> None:
-    pieces = -(-total // length)
-    made = PiecePicker(total, length, pieces, Random(1))
-    blocks = [
-        piece * made.per_piece + n
-        for piece in range(pieces)
-        for n in range(made.blocks_in(PieceIndex(piece)))
-    ]
-    assert made.requests(blocks) == [made.request(block) for block in blocks]
-    for piece, begin, size in made.requests(blocks):
-        assert made.fits(piece, begin, size)
-        for wrong in (
-            (begin, size - 1),
-            (begin, size + 1),
-            (begin + 1, size),
-            (begin + length, size),
-        ):
-            assert not made.fits(piece, *wrong)
+def test_a_piece_that_is_all_pad_comes_by_one_block() -> None:
+    made = PiecePicker(Geometry(2 * BLOCK, 2 * BLOCK, [(0, 2 * BLOCK)]), Random(1))
+    assert made.pick("A", all_of(made), ANY, yes) == [0]
+    full = made.landed(0, "A")
+    assert full is not None
+    assert not full.left
+
+
+def test_in_a_bad_piece_the_pad_is_nobodys_again() -> None:
+    made = PiecePicker(Geometry(4 * BLOCK, 4 * BLOCK, [(BLOCK, 4 * BLOCK)]), Random(1))
+    assert made.pick("A", all_of(made), ANY, yes) == [0]
+    made.landed(0, "A")
+    made.failed(PieceIndex(0), suspect=True)
+    made.check()
+    assert made.pick("B", all_of(made), ANY, yes) == [0]
+    made.check()
 
 
 def test_nothing_to_have_is_done() -> None:
-    made = PiecePicker(0, BLOCK, 0, Random(1))
+    made = PiecePicker(Geometry(0, BLOCK), Random(1))
     assert made.done
     assert made.availability() == 1.0
     assert made.pick("A", Bitfield(0), 5, yes) == []
@@ -441,7 +432,7 @@ class PickerMachine(RuleBasedStateMachine):
     ) -> None:
         length = per_piece * BLOCK
         total = pieces * length - min(short, length - 1)
-        self.picker = PiecePicker(total, length, pieces, Random(seed))
+        self.picker = PiecePicker(Geometry(total, length), Random(seed))
         self.picker.start_with(Bitfield([n < min(had, pieces - 1) for n in range(pieces)]))
         self.budget = budget
 
@@ -502,13 +493,13 @@ class PickerMachine(RuleBasedStateMachine):
         blocks = self.picker.pick(peer, peer.have, count, self.may_open)
         assert len(blocks) <= count
         assert len(set(blocks)) == len(blocks)
-        pieces = [self.picker.request(block)[0] for block in blocks]
+        pieces = [self.picker.geometry.request(block)[0] for block in blocks]
         assert all(peer.have[piece] and self.picker.missing[piece] for piece in pieces)
         new = [piece for piece in pieces if piece not in before]
         assert pieces[len(pieces) - len(new) :] == new  # started ones first
         assert not new or started <= set(blocks)
         for piece in {*pieces}:
-            run = [block for block in blocks if self.picker.request(block)[0] == piece]
+            run = [block for block in blocks if self.picker.geometry.request(block)[0] == piece]
             assert run == sorted(run)
             assert piece not in new or run == list(range(run[0], run[0] + len(run)))
         self._assert_rarest(peer, list(dict.fromkeys(new)))
@@ -547,7 +538,7 @@ class PickerMachine(RuleBasedStateMachine):
         assert not self.picker._wanted.any()
         assert all(piece.only is not None for piece in self.picker._todo.values())
         assert sum(block in other.asked for other in self.peers) == 1
-        assert peer.have[self.picker.request(block)[0]]
+        assert peer.have[self.picker.geometry.request(block)[0]]
         peer.asked.add(block)
 
     # Answering
@@ -640,7 +631,9 @@ class PickerMachine(RuleBasedStateMachine):
         """It has no buffer any more; what is asked for of it is not waited for."""
         self.memory.remove(piece)
         for peer in self.peers:
-            gone = {block for block in peer.asked if self.picker.request(block)[0] == piece}
+            gone = {
+                block for block in peer.asked if self.picker.geometry.request(block)[0] == piece
+            }
             peer.asked -= gone
             peer.late |= gone
 
