@@ -281,7 +281,7 @@ class Node:
         """
         ours = self._working()
         magnet = Magnet.parse(magnet) if isinstance(magnet, str) else magnet
-        names = Names(magnet.info_hash, magnet.v2)
+        names = magnet.names
         here = self._torrents.any_of(names)
         if here is not None and names.met_by(Names.of(here.metainfo)):
             return here.metainfo
