@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import HostError
 from p2pswarm.formats.feed import Log
 from p2pswarm.formats.ids import Address
@@ -19,8 +20,12 @@ class Feeds:
     """`open` begins, `close` ends one."""
 
     def __init__(
-        self, node: Surroundings, finding: Callable[[Names, Sequence[Sequence[str]]], Finding]
+        self,
+        node: Surroundings,
+        finding: Callable[[Names, Sequence[Sequence[str]]], Finding],
+        disk: DiskPool,
     ) -> None:
+        self.disk = disk  # for their files
         self._node = node
         self._finding = finding
         self.swarms: Roster[FeedSwarm] = Roster()

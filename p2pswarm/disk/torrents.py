@@ -6,6 +6,9 @@ synced and no fault is raised. For disk threads.
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from p2pswarm.errors import DiskError, FormatError
@@ -37,6 +40,14 @@ class TorrentFolder:
         except (DiskError, FormatError) as error:
             log.warning("%s is of no use: %s", path, error)
             return None
+
+    def all(self, most: int) -> Iterator[Metainfo]:
+        """Some of them, as many as `most` names."""
+        for path in islice(self._path.glob("*.torrent"), most):
+            with suppress(ValueError, FormatError):  # somebody else put it here
+                metainfo = self.load(InfoHash.fromhex(path.stem))
+                if metainfo is not None:
+                    yield metainfo
 
     def save(self, metainfo: Metainfo) -> None:
         """Another process may do the same."""

@@ -13,20 +13,28 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
-from hashlib import sha1
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 
 from p2pswarm.disk.begun import Begun
 from p2pswarm.disk.handles import Shelf
+from p2pswarm.disk.hashing import Expected
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.locate import Place
 from p2pswarm.disk.parts import PartFile, parts_name
 from p2pswarm.disk.pool import DiskPool, Stored, result_of
 from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
+from p2pswarm.disk.reuse import Reuse
+from p2pswarm.disk.seeking import Seeking
 from p2pswarm.disk.storage import NO_FILES, FileStat, FileStorage, Storage
-from p2pswarm.errors import DiskError, HostError, P2PSwarmError, TargetExistsError
+from p2pswarm.errors import (
+    DiskError,
+    HostError,
+    LocalProtocolError,
+    P2PSwarmError,
+    TargetExistsError,
+)
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
@@ -106,10 +114,13 @@ class TorrentData:
     ) -> None:
         self.writable = writable
         self.downloaded_before = self.uploaded_before = 0
+        self.reused = 0  # bytes that came from other files of this machine
         self._metainfo = metainfo
         self._storage = storage
         self._disk = disk
         self._resume = resume
+        self.expected: Callable[[PieceIndex], bytes | None] = _nothing
+        """The root of a piece's tree (BEP 52), where the torrent has no layer to tell it: peers gave it."""
         self._dice = dice
         self._layout = Layout([file.length for file in metainfo.files])
         self._recalled: _Recalled | P2PSwarmError | None = None
@@ -217,10 +228,45 @@ class TorrentData:
         meta, good = self._metainfo, Bitfield(self._metainfo.piece_count)
         for piece in sorted(pieces):
             with suppress(DiskError):
-                data = self._storage.read(meta.piece_offset(piece), meta.piece_size(piece))
-                digest = sha1(data, usedforsecurity=False).digest()
-                good[piece] = digest == self._expected(piece, memoryview(data))
+                data = memoryview(
+                    self._storage.read(meta.piece_offset(piece), meta.piece_size(piece))
+                )
+                good[piece] = self._fits(piece, data)
         return good
+
+    def _fits(self, piece: PieceIndex, data: memoryview) -> bool:
+        expected = self._wanted(piece, data)
+        return expected is not None and expected.holds(data)
+
+    async def fill(
+        self,
+        have: Bitfield,
+        seek: Callable[[Metainfo], Seeking],
+        progress: Callable[[int, int], None],
+    ) -> Bitfield:
+        """What `have` becomes with what other files on this machine hold; `seek` knows which.
+
+        A disk in the way ends it, and what was found by then counts.
+        """
+        missing, good = ~have, Bitfield(len(have))
+        if not self.writable or not missing.any():
+            return have
+        try:
+            await self.prepare(have)
+            self._watching = False
+            if (parts := self._storage.parts) is not None:
+                for file in parts.files:
+                    missing[slice(*parts.inside(file))] = False  # nobody wants them
+            seeking = await self._run(seek, self._metainfo)
+            while (found := await self._run(seeking.step)) is None:
+                progress(0, missing.count())
+            reuse = Reuse(self._storage, self._metainfo, missing, found, self._fits, good)
+            while await self._run(reuse.work):
+                progress(reuse.looked, missing.count())
+        except DiskError as error:
+            log.warning("%s: %s", self._metainfo.name, error)
+        self.reused = sum(map(self._metainfo.piece_size, good.pieces()))
+        return have | good
 
     def _strange(self, looks: list[FileStat | None]) -> set[PieceIndex]:
         """Pieces of files that we know nothing of. Raises TargetExistsError when one cannot be ours."""
@@ -261,7 +307,11 @@ class TorrentData:
             return Bitfield(self._metainfo.piece_count)
         progress(0, len(chosen))
         good = await self._disk.check(
-            self._storage, self._metainfo, chosen, lambda done: progress(done, len(chosen))
+            self._storage,
+            self._metainfo,
+            chosen,
+            lambda done: progress(done, len(chosen)),
+            self.expect,
         )
         self._doubtful -= set(chosen)
         return good
@@ -300,9 +350,16 @@ class TorrentData:
         done: Callable[[Stored | DiskError], None],
         *,
         begun: Begun | None = None,
+        leaves: bytes | None = None,
         digests: bool,
     ) -> None:
-        """Verify, write, note, in this order; `done` may be called before this returns."""
+        """Verify, write, note, in this order; `done` may be called before this returns.
+
+        Raises LocalProtocolError when nobody knows what the piece must be: see `expect`.
+        """
+        expected = self._wanted(piece, data)
+        if expected is None:
+            raise LocalProtocolError(f"piece {piece} cannot be verified yet")
         self._watching = False
         offset = piece * self._metainfo.piece_length
         self._unflushed += len(data)
@@ -311,16 +368,21 @@ class TorrentData:
             self._storage,
             offset,
             data,
-            self._expected(piece, data),
+            expected,
             done,
             begun=begun,
+            leaves=leaves,
             note=lambda: self._resume.note(piece),
             digests=digests,
         )
 
-    def _expected(self, piece: PieceIndex, data: memoryview) -> bytes:
+    def expect(self, piece: PieceIndex) -> Expected | None:
+        """What the piece must hash to; None while nobody knows: its layer is missing (BEP 52)."""
+        return Expected.of(self._metainfo, piece, self.expected)
+
+    def _wanted(self, piece: PieceIndex, data: memoryview) -> Expected | None:
         """What `data` must hash to."""
-        return self._metainfo.piece_hash(piece)
+        return self.expect(piece)
 
     def read(
         self, offset: int, into: Sequence[memoryview], done: Callable[[DiskError | None], None]
@@ -430,6 +492,10 @@ class TorrentData:
             self._resume.close()
         finally:
             self._storage.close()
+
+
+def _nothing(piece: PieceIndex) -> None:
+    """Nobody gave anything."""
 
 
 def _words(error: Exception) -> str:
