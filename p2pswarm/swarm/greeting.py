@@ -85,9 +85,7 @@ class _Greeting:
                 raise RemoteProtocolError("that is ourselves")
             self._got_ident(self._hello, message)
 
-    def _greeted(
-        self, hello: Hello, ident: Ident, agreed: InfoHash, *, outgoing: bool
-    ) -> Greeted:
+    def _greeted(self, hello: Hello, ident: Ident, agreed: InfoHash, *, outgoing: bool) -> Greeted:
         return Greeted(
             self.stream,
             ident.peer_id,
