@@ -19,27 +19,32 @@ from typing_extensions import override
 from p2pswarm.claiming import Claim
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.discovering import Discovery
+from p2pswarm.discovery.trackers import Body
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.resume import ResumeFolder
+from p2pswarm.disk.seeking import Seeking
 from p2pswarm.disk.torrents import TorrentFolder
 from p2pswarm.errors import HostError
 from p2pswarm.formats.bencode import MAX_SIZE
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.names import Names
 from p2pswarm.magnets import Magnets, Tiers
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.slices import Slices
 from p2pswarm.net.stream import Stream
+from p2pswarm.reusing import Reusing
+from p2pswarm.roster import Roster
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
 from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
-from p2pswarm.swarm.greeting import Answering, Greeted
-from p2pswarm.swarm.metadata import MetadataSwarm
+from p2pswarm.swarm.greeting import Answering, Greeted, Host
 from p2pswarm.swarm.ranking import Ranking
+from p2pswarm.swarm.selection import Selection, linked_selection
 from p2pswarm.swarm.status import MetadataStatus, Status
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HandshakeFramer
@@ -47,10 +52,13 @@ from p2pswarm.wire.sniff import Guest
 
 if TYPE_CHECKING:
     from p2pswarm.discovery.dht.dht import Dht
+    from p2pswarm.feeds import Feeds
     from p2pswarm.networks import Networks
     from p2pswarm.overlay.query import Hit, Query
     from p2pswarm.overlay.search import Find, Search
     from p2pswarm.overlay.tools import Seed, Tools
+    from p2pswarm.swarm.feed import FeedSwarm
+    from p2pswarm.swarm.metadata import MetadataSwarm
 
 __all__ = ["Node", "NodeStatus"]
 
@@ -85,6 +93,7 @@ class _Machinery:
     desk: Desk
     surroundings: Surroundings
     magnets: Magnets
+    kept: TorrentFolder
 
 
 class Node:
@@ -108,9 +117,8 @@ class Node:
             self._port.route(Guest.PEER_WIRE, self._greet)
         if self.settings.encryption != "off":
             self._port.route(Guest.OBFUSCATED, self._greet_obfuscated)
-        self._torrents: dict[InfoHash, Torrent] = {}
+        self._torrents: Roster[Torrent] = Roster()
         self._slices = Slices()  # in which hidden handshakes are answered
-        self._hidden: dict[bytes, InfoHash] = {}  # theirs, by what encrypted handshakes say instead
         self._starts: dict[InfoHash, asyncio.Task[None]] = {}  # of torrents that are checked
         self._pieces = BufferPool(self.settings.memory)
         self._reads = BufferPool(READ_BUDGET)
@@ -119,6 +127,7 @@ class Node:
         self._places = Places(self.settings.max_connections)
         self._network_settings = networks or NetworkSettings()
         self._networks: Networks | None = None
+        self._feeds: Feeds | None = None
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -160,7 +169,18 @@ class Node:
         return self._machinery.discovery.dht if self._machinery is not None else None
 
     @property
+    def feeds(self) -> "Feeds":
+        """The feeds that are followed or published. Raises HostError when the node is not open."""
+        if self._feeds is None:
+            from p2pswarm.feeds import Feeds
+
+            ours = self._working()
+            self._feeds = Feeds(ours.surroundings, self._finding, ours.disk)
+        return self._feeds
+
+    @property
     def torrents(self) -> Mapping[InfoHash, Torrent]:
+        """By main name; a hybrid is found by its other name too (BEP 52)."""
         return MappingProxyType(self._torrents)
 
     def status(self) -> NodeStatus:
@@ -176,7 +196,7 @@ class Node:
         surroundings = self._surroundings(discovery)
         kept = TorrentFolder(self.settings.data_dir / "torrents")
         magnets = Magnets(kept, disk, surroundings, self._finding, self._torrents)
-        self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets)
+        self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets, kept)
         await self._port.open()
         self._is_open = True
         await discovery.open()
@@ -186,9 +206,10 @@ class Node:
         self._is_open = False
         if self._networks is not None:
             await self._networks.aclose()
-        magnets = [self._machinery.magnets.aclose()] if self._machinery is not None else []
+        swarms = [self._machinery.magnets.aclose()] if self._machinery is not None else []
+        swarms += [self._feeds.aclose()] if self._feeds is not None else []
         torrents = (self.remove(torrent) for torrent in list(self._torrents.values()))
-        await asyncio.gather(*magnets, *torrents)
+        await asyncio.gather(*swarms, *torrents)
         if self._machinery is not None:
             await self._machinery.discovery.aclose()
         await self._port.close()
@@ -206,6 +227,8 @@ class Node:
         save_to: Path | None = None,
         data: Path | None = None,
         peers: Sequence[Address] = (),
+        select: Selection | None = None,
+        reuse: Sequence[Path] = (),
         kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
@@ -213,6 +236,9 @@ class Node:
         `source` is a parsed torrent, the bytes of one, a path, an http(s) URL, or a magnet link: then this
         waits until peers have told what the torrent is, however long that takes. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
+        `select` says which files are wanted; where it does not, a magnet link may.
+        What a download misses is looked for in `reuse`, folders and files that are only read, and in the
+        other torrents of this node, before anybody is asked.
         `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), FormatError (for a magnet),
         InUseError, HostError.
@@ -222,31 +248,37 @@ class Node:
             source = await ours.discovery.fetch.get(source, limit=MAX_SIZE)
         if isinstance(source, str) and _is_magnet(source):
             source = Magnet.parse(source)
+        near = _is_near(source) and kind is TorrentData
         swarm: MetadataSwarm | None = None
         linked: Sequence[Address] = ()
         if isinstance(source, Magnet):
             magnet = source
+            select = linked_selection(magnet.select, select)
             source, swarm = await ours.magnets.find(magnet, peers)
             linked = () if source.private else magnet.peers
         try:
-            claim = Claim(source, save_to or Path(), data, kind, ours.desk, self._torrents.keys())
-            metainfo, path, torrent_data = await claim.made(ours.disk, self._working)
+            claim = Claim(source, save_to or Path(), data, kind, ours.desk, self._torrents, select)
+            metainfo, path, torrent_data, choice = await claim.made(ours.disk, self._working)
         except BaseException:
             if swarm is not None:
                 await ours.magnets.give_up(swarm)
             raise
-        finding = (
-            swarm.finding
-            if swarm is not None
-            else self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
-        )
-        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
+        names = Names.of(metainfo)
+        if swarm is None:
+            finding = self._finding(names, metainfo.trackers, private=metainfo.private)
+        else:
+            finding = swarm.finding
+            ours.magnets.learn(swarm, names)
+            self._search_all(finding, names, metainfo.trackers, private=metainfo.private)
+        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings, choice)
+        if data is None:
+            torrent.seek = self._seek(reuse)
+        torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)
         for address in linked:
             finding.add(address, named=False)
-        self._torrents[metainfo.info_hash] = torrent
-        self._hidden[metainfo.info_hash.obfuscated] = metainfo.info_hash
+        self._torrents.add(torrent, names)
         start = self._starts[metainfo.info_hash] = asyncio.create_task(torrent.start())
         start.add_done_callback(partial(self._started, torrent))
         if swarm is not None:
@@ -262,20 +294,35 @@ class Node:
         """
         ours = self._working()
         magnet = Magnet.parse(magnet) if isinstance(magnet, str) else magnet
-        here = self._torrents.get(magnet.info_hash) if magnet.info_hash else None
-        if here is not None:
+        names = Names(magnet.info_hash, magnet.v2)
+        here = self._torrents.any_of(names)
+        if here is not None and names.met_by(Names.of(here.metainfo)):
             return here.metainfo
         metainfo, swarm = await ours.magnets.find(magnet, peers)
         if swarm is not None:
             await ours.magnets.give_up(swarm)
         return metainfo
 
-    def _finding(self, info_hash: InfoHash, tiers: Tiers, *, private: bool = False) -> Finding:
+    def _finding(self, names: Names, tiers: Tiers, *, private: bool = False) -> Finding:
+        finding = Finding(names, self._working().surroundings)
+        self._search_all(finding, names, tiers, private=private)
+        return finding
+
+    def _search_all(self, finding: Finding, names: Names, tiers: Tiers, *, private: bool) -> None:
+        """Every swarm of these names that is not searched yet."""
         ours = self._working()
-        seen_as = ours.surroundings.ranking.seen_as
-        trackers = ours.discovery.trackers(tiers, info_hash, seen_as)
-        others = () if private else ours.discovery.others(info_hash)
-        return Finding(info_hash, ours.surroundings, trackers, others)
+        searched = finding.names.swarms if finding.trackers else ()
+        finding.learn(names)
+        for name in names.swarms:
+            if name not in searched:
+                trackers = ours.discovery.trackers(tiers, name, ours.surroundings.ranking.seen_as)
+                others = () if private else ours.discovery.others(name)
+                finding.add_swarm(name, trackers, others)
+
+    def _seek(self, folders: Sequence[Path]) -> Callable[[Metainfo], Seeking]:
+        """Where a download may find pieces on this machine."""
+        ours = self._working()
+        return Reusing(folders, self._torrents, ours.desk.resumes, ours.kept).seek
 
     def _started(self, torrent: Torrent, start: asyncio.Task[None]) -> None:
         """It was cancelled, or lives on by itself. Anything else is a bug of ours, and nobody waits here."""
@@ -306,9 +353,7 @@ class Node:
             start.cancel()
             await asyncio.wait([start])
         await torrent.close()
-        if self._torrents.get(torrent.info_hash) is torrent:
-            del self._torrents[torrent.info_hash]
-            del self._hidden[torrent.info_hash.obfuscated]
+        self._torrents.remove(torrent, torrent.finding.names)
 
     def _working(self) -> _Machinery:
         """Raises HostError when the node is not open."""
@@ -370,10 +415,12 @@ class Node:
         )
 
     def _revealed(self, mark: bytes) -> InfoHash | None:
-        """The swarm of ours that a hidden handshake means; magnets are few."""
-        swarms = self._machinery.magnets.swarms if self._machinery else ()
-        magnet = (info_hash for info_hash in swarms if info_hash.obfuscated == mark)
-        return self._hidden.get(mark) or next(magnet, None)
+        """The swarm of ours that a hidden handshake means; feeds are few."""
+        magnets = self._machinery.magnets.swarms if self._machinery else None
+        magnet = magnets.revealed(mark) if magnets is not None else None
+        feeds = self._feeds.swarms if self._feeds else ()
+        feed = (name for name in feeds if name.obfuscated == mark)
+        return self._torrents.revealed(mark) or magnet or next(feed, None)
 
     def _answering(self, stream: Stream) -> Answering:
         return Answering(
@@ -384,23 +431,27 @@ class Node:
             dht=self._working().surroundings.dht is not None,
         )
 
-    def _host_of(self, stream: Stream) -> Callable[[InfoHash], Callable[[Greeted], None] | None]:
-        def find(info_hash: InfoHash) -> Callable[[Greeted], None] | None:
+    def _host_of(self, stream: Stream) -> Callable[[InfoHash], Host | None]:
+        def find(info_hash: InfoHash) -> Host | None:
             torrent = self._torrents.get(info_hash)
-            swarm = self._machinery.magnets.swarms.get(info_hash) if self._machinery else None
+            swarm = self._seeker(info_hash)
             free = self._places.free
             if torrent is not None and torrent.ready:
                 return welcome_to(torrent) if free or torrent.crowded else None
             return welcome_to(swarm) if swarm is not None and free else None
 
-        def welcome_to(host: Torrent | MetadataSwarm) -> Callable[[Greeted], None]:
+        def welcome_to(host: "Torrent | MetadataSwarm | FeedSwarm") -> Host:
             def welcome(who: Greeted) -> None:
                 self._port.admitted(stream)
                 host.welcome(who)
 
-            return welcome
+            return Host(welcome, host.finding.names.short)
 
         return find
+
+    def _seeker(self, info_hash: InfoHash) -> "MetadataSwarm | FeedSwarm | None":
+        magnet = self._machinery.magnets.swarms.get(info_hash) if self._machinery else None
+        return magnet or (self._feeds.swarms.get(info_hash) if self._feeds else None)
 
     @override
     def __repr__(self) -> str:
@@ -409,6 +460,11 @@ class Node:
 
 def _is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
+
+
+def _is_near(source: Metainfo | Magnet | Path | str | bytes) -> bool:
+    """Whether who gave us the torrent may know our own network: nobody on the Internet, and no link."""
+    return not (source.far if isinstance(source, Body) else isinstance(source, Magnet))
 
 
 def _is_magnet(text: str) -> bool:

@@ -2,9 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.cli.following import given_up, plain
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from p2pswarm.swarm.status import MetadataStatus
     from p2pswarm.swarm.torrent import Torrent
 
-__all__ = ["add_magnet", "link", "magnet", "read_magnet"]
+__all__ = ["add_magnet", "link", "looked_for", "magnet", "read_magnet"]
 
 _GUESS = 16 << 10  # bytes of metadata, until a peer says how many
 
@@ -78,7 +78,19 @@ async def add_magnet(
     """
     if magnet.select:
         report.note("so= in the link chooses files, which is not possible yet: all are fetched")
-    adding = asyncio.ensure_future(node.add(magnet, save_to=folder, peers=peers))
+    work = node.add(magnet, save_to=folder, peers=peers)
+    return await looked_for(node, work, limit, report, stop)
+
+
+async def looked_for(
+    node: "Node",
+    work: "Coroutine[Any, Any, Torrent]",
+    limit: float | None,
+    report: Report,
+    stop: Stop,
+) -> "Torrent":
+    """The result of `work`, which adds a magnet; raises what it raises, StoppedError and CommandError."""
+    adding = asyncio.ensure_future(work)
     adding.add_done_callback(lambda _: stop.wake())
     watch = _Watch(limit)
     try:

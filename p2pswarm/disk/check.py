@@ -78,4 +78,8 @@ def _missing(storage: Storage, metainfo: "Metainfo") -> Bitfield:
         start += min(found.size, end - start) if found is not None else 0
         if start < end:
             missing[start // size : (end - 1) // size + 1] = True
+    if storage.parts is not None:
+        for number in storage.parts.files:
+            first, last = storage.parts.inside(number)
+            missing[first : max(first, last)] = True
     return missing

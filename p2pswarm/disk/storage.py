@@ -9,12 +9,13 @@ error and never made anew, because its pieces are counted as had; until `forget`
 import errno
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from typing_extensions import override
 
+from p2pswarm.disk.copying import Way, copy_range
 from p2pswarm.disk.handles import (
     FILE_FLAGS,
     OpenFiles,
@@ -25,12 +26,16 @@ from p2pswarm.disk.handles import (
     write_all,
 )
 from p2pswarm.disk.layout import Layout
+from p2pswarm.disk.parts import PartFile
 from p2pswarm.errors import DiskError
 
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import File
 
-__all__ = ["PAD", "FileStat", "FileStorage", "MemoryStorage", "Storage"]
+__all__ = ["NO_FILES", "PAD", "FileStat", "FileStorage", "MemoryStorage", "Parts", "Storage"]
+
+NO_FILES: Set[int] = frozenset()
+Parts = Callable[[Path, Layout], PartFile]  # beside the files that lie below this folder
 
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)  # Linux only
 _NO_NOWAIT = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}  # tmpfs says the first
@@ -62,6 +67,9 @@ class Storage(Protocol):
     def write(self, offset: int, data: memoryview | bytearray | bytes) -> None:
         """Write all of `data`. Raises DiskError, DiskFullError; then any part of it may be written."""
 
+    def take(self, offset: int, length: int, source: int, at: int) -> Way:
+        """The same with bytes of an open file, from `at` on, the cheapest way there is."""
+
     def read(self, offset: int, length: int) -> bytes:
         """Exactly these bytes. Raises DiskError, also when a file is shorter than it should be."""
 
@@ -86,6 +94,17 @@ class Storage(Protocol):
     def sync(self) -> None:
         """Return when all that was written before the call is on the disk. Raises DiskError."""
 
+    @property
+    def parts(self) -> PartFile | None:
+        """Where bytes of unwanted files are kept; None where no file is unwanted."""
+
+    def skip(self, files: Set[int], parts: Parts, *, but: Set[int] = NO_FILES) -> None:
+        """These are not wanted: as far as they are not there yet, they are kept aside from here on. Never
+        those of `but`, which are being written. Raises DiskError."""
+
+    def want(self, skipped: Set[int]) -> None:
+        """All but `skipped` are wanted: what is aside of them becomes a file. Raises DiskError."""
+
     def close(self) -> None:
         """Close the files; one that a thread still uses closes when that is over."""
 
@@ -94,6 +113,7 @@ class MemoryStorage:
     """Files in memory, for tests and simulations; one file of `total` bytes unless told `lengths`."""
 
     nowait = True
+    parts = None
 
     def __init__(self, total: int, lengths: Sequence[int] = ()) -> None:
         self._data = bytearray(total)
@@ -107,6 +127,10 @@ class MemoryStorage:
         self._check(offset, len(data))
         self._data[offset : offset + len(data)] = data
         self._mtime += 1
+
+    def take(self, offset: int, length: int, source: int, at: int) -> Way:
+        self.write(offset, os.pread(source, length, at))
+        return Way.COPIED
 
     def read(self, offset: int, length: int) -> bytes:
         self._check(offset, length)
@@ -130,6 +154,12 @@ class MemoryStorage:
     def empty(self) -> None:
         self._data = bytearray(len(self._data))
         self._mtime += 1
+
+    def skip(self, files: Set[int], parts: Parts, *, but: Set[int] = NO_FILES) -> None:
+        """What is unwanted costs nothing here."""
+
+    def want(self, skipped: Set[int]) -> None:
+        """Nothing is aside."""
 
     def sync(self) -> None:
         """Memory is as safe as it gets."""
@@ -164,6 +194,8 @@ class FileStorage:
             int, int
         ] = {}  # files that somebody has cut since, and to how many bytes
         self._looks: Sequence[FileStat | None] | None = None  # how nobody may change them
+        self._skipped: Set[int] = NO_FILES  # are not made
+        self.parts: PartFile | None = None
         self.nowait = bool(_NOWAIT)
 
     @override
@@ -178,10 +210,11 @@ class FileStorage:
             self._root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise disk_error("create", self._root, error) from error
-        for folders in sorted({file.path[:-1] for file in self._files if not file.pad}):
+        made = [n for n, file in enumerate(self._files) if not file.pad and n not in self._skipped]
+        for folders in sorted({self._files[number].path[:-1] for number in made}):
             self._make_folder(folders)
-        for number, file in enumerate(self._files):
-            if not file.length and not file.pad:
+        for number in made:
+            if not self._files[number].length:
                 os.close(self._open_file(number, writing=True))
 
     def write(self, offset: int, data: memoryview | bytearray | bytes) -> None:
@@ -195,6 +228,14 @@ class FileStorage:
         for file, start, length in spans:
             self._write_part(file, start, view[at : at + length])
             at += length
+
+    def take(self, offset: int, length: int, source: int, at: int) -> Way:
+        self._looks = None
+        ways = [Way.SHARED]
+        for file, start, size in self._layout.spans(offset, length):
+            ways.append(self._take_part(file, start, size, source, at))
+            at += size
+        return max(ways, key=list(Way).index)
 
     def read(self, offset: int, length: int) -> bytes:
         data = bytearray(length)
@@ -224,6 +265,35 @@ class FileStorage:
             self._open.drop(file)
             self._seen.discard(file)
             self._shrunk.pop(file, None)
+            parts = self._aside(file)
+            if parts is not None:
+                parts.forget()
+
+    def skip(self, files: Set[int], parts: Parts, *, but: Set[int] = NO_FILES) -> None:
+        self._skipped = files
+        if self.parts is None:
+            if not files:
+                return
+            self.parts = parts(self._root, self._layout)
+        absent = {number for number in files - but if self._may_be_aside(number)}
+        self.parts.files |= absent
+
+    def want(self, skipped: Set[int]) -> None:
+        self._skipped = skipped
+        if self.parts is not None:
+            self.parts.take_back(self.parts.files - skipped, self._write_file)
+            self.sync()  # before the only other copy goes
+            if not self.parts.files:
+                self.parts.remove()
+
+    def _aside(self, number: int) -> PartFile | None:
+        """What keeps the bytes of an unwanted file."""
+        parts = self.parts
+        return parts if parts is not None and number in parts.files else None
+
+    def _may_be_aside(self, number: int) -> bool:
+        file = self._files[number]
+        return bool(file.length) and not file.pad and self._stat(number) is None
 
     def empty(self) -> None:
         for number, file in enumerate(self._files):
@@ -234,6 +304,8 @@ class FileStorage:
     def sync(self) -> None:
         """A file whose sync failed counts as written still, and its clean pages are dropped: the kernel
         forgets what it could not write, so the next read has to show what is really on the disk."""
+        if self.parts is not None:
+            self.parts.sync()
         written = self._open.take_written()
         try:
             for file in sorted(written):
@@ -251,9 +323,13 @@ class FileStorage:
     def _write_part(self, number: int, at: int, data: memoryview) -> None:
         if self._files[number].pad:
             return
-        if not self._writable:
-            text = f"cannot write {self._path(number)}: it is shared read-only"
-            raise DiskError(text, errno.EROFS)
+        parts = self._aside(number)
+        if parts is not None and parts.write(number, at, data):
+            return
+        self._write_file(number, at, data)
+
+    def _write_file(self, number: int, at: int, data: memoryview) -> None:
+        self._refuse_read_only(number)
         handle = self._open.acquire(number, writing=True)
         try:
             self._notice_cut(number, handle.fd)
@@ -262,6 +338,27 @@ class FileStorage:
             raise disk_error("write", self._path(number), error) from error
         finally:
             self._open.release(handle, wrote=True)
+
+    def _take_part(self, number: int, to: int, length: int, source: int, at: int) -> Way:
+        if self._files[number].pad:
+            return Way.SHARED
+        parts = self._aside(number)
+        if parts is not None and parts.write(number, to, memoryview(os.pread(source, length, at))):
+            return Way.COPIED
+        self._refuse_read_only(number)
+        handle = self._open.acquire(number, writing=True)
+        try:
+            self._notice_cut(number, handle.fd)
+            return copy_range(source, handle.fd, at, length, to=to)
+        except OSError as error:
+            raise disk_error("write", self._path(number), error) from error
+        finally:
+            self._open.release(handle, wrote=True)
+
+    def _refuse_read_only(self, number: int) -> None:
+        if not self._writable:
+            text = f"cannot write {self._path(number)}: it is shared read-only"
+            raise DiskError(text, errno.EROFS)
 
     def _notice_cut(self, number: int, fd: int) -> None:
         """Somebody made the file shorter, and what we write next may hide it: `stats` will tell."""
@@ -273,6 +370,9 @@ class FileStorage:
         if self._files[number].pad:
             for part in into:
                 part[:] = bytes(len(part))
+            return True
+        parts = self._aside(number)
+        if parts is not None and parts.read(number, at, into):
             return True
         handle = self._open.acquire(number, writing=False)
         try:
@@ -297,6 +397,8 @@ class FileStorage:
     def _peek_part(self, number: int, at: int, into: Sequence[memoryview]) -> bool:
         if self._files[number].pad:
             return self._read_part(number, at, into)
+        if self._aside(number) is not None:
+            return False
         handle = self._open.acquire_if_open(number)
         if handle is None:  # opening may wait for the disk
             return False
@@ -338,6 +440,10 @@ class FileStorage:
     def _stat(self, number: int) -> FileStat | None:
         if self._files[number].pad:
             return PAD
+        parts = self._aside(number)
+        if parts is not None:
+            kept = parts.look(number)
+            return FileStat(*kept) if kept is not None else None
         path = self._path(number)
         try:
             found = path.stat(follow_symlinks=not self._writable)

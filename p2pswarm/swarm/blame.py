@@ -29,8 +29,9 @@ class Blame:
         self, piece: PieceIndex, senders: Sequence[Hashable], digests: Sequence[bytes]
     ) -> set[Hashable]:
         """The piece was bad. Returns whom this proves guilty: the only sender, or nobody yet."""
-        if len(set(senders)) == 1:
-            return {senders[0]}
+        known = set(senders) - {None}  # nobody sends a pad
+        if len(known) == 1:
+            return known
         seen = self._bad.setdefault(piece, [])
         seen += zip(senders, digests, range(len(digests)), strict=True)
         while len(self._bad) > MOST:

@@ -11,6 +11,7 @@ job is done. Nobody writes into a buffer that is being hashed.
 
 from collections.abc import Container, Iterable
 
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import PieceIndex
 
 __all__ = ["Blocks", "BufferPool"]
@@ -85,9 +86,10 @@ class BufferPool:
 class Blocks:
     """The unfinished pieces of one torrent. Invariant: each has a buffer, or a promise (None) of one."""
 
-    def __init__(self, pool: BufferPool, piece_length: int) -> None:
+    def __init__(self, pool: BufferPool, geometry: Geometry) -> None:
         self._pool = pool
-        self._length = piece_length
+        self._geometry = geometry
+        self._length = geometry.piece_length
         self._buffers: dict[PieceIndex, memoryview | None] = {}
 
     def __len__(self) -> int:
@@ -119,9 +121,11 @@ class Blocks:
             begin = end
 
     def whole(self, piece: PieceIndex, size: int) -> memoryview:
-        """The full piece, for the disk. It has at least one block."""
+        """The full piece, for the disk. It has at least one block; pads are zeros, whatever came."""
         buffer = self._buffers[piece]
         assert buffer is not None
+        for start, end in self._geometry.pads_in(piece):
+            buffer[start:end] = bytes(end - start)
         return buffer[:size]
 
     def drop(self, piece: PieceIndex) -> None:

@@ -10,8 +10,10 @@ one, with the looks that its pieces had, stays true.
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
+from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,9 +22,12 @@ from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.hashing import Expected
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.locate import Place
+from p2pswarm.disk.parts import PartFile, parts_name
 from p2pswarm.disk.pool import DiskPool, Stored, result_of
 from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
-from p2pswarm.disk.storage import FileStat, FileStorage, Storage
+from p2pswarm.disk.reuse import Reuse
+from p2pswarm.disk.seeking import Seeking
+from p2pswarm.disk.storage import NO_FILES, FileStat, FileStorage, Storage
 from p2pswarm.errors import (
     DiskError,
     HostError,
@@ -64,12 +69,15 @@ class Desk(NamedTuple):
         place: Place,
         *,
         writable: bool,
+        skipped: Set[int] = NO_FILES,
     ) -> "TorrentData":
         """Lock it, and recall what is known of it. For a disk thread. Raises InUseError, DiskError."""
         storage = FileStorage(place.root, place.files, writable=writable, shelf=self.shelf)
         resume = self.resumes.open(metainfo.info_hash, place.path, synced=writable)
         try:
             data = kind(metainfo, storage, self.disk, resume, writable=writable, dice=self.dice)
+            if writable:
+                data.set_aside(place.root, skipped)
             data.recall()
         except BaseException:  # nobody else knows that it is locked
             storage.close()
@@ -106,6 +114,7 @@ class TorrentData:
     ) -> None:
         self.writable = writable
         self.downloaded_before = self.uploaded_before = 0
+        self.reused = 0  # bytes that came from other files of this machine
         self._metainfo = metainfo
         self._storage = storage
         self._disk = disk
@@ -123,6 +132,7 @@ class TorrentData:
         self._unflushed_files: set[int] = set()
         self._jobs = _NO_JOBS  # not over, though whoever waited for one may be gone
         self._closing = False
+        self._skipped: Set[int] = NO_FILES  # files that are not wanted
 
     @property
     def verified_by(self) -> str:
@@ -132,6 +142,40 @@ class TorrentData:
     def abandon(self) -> None:
         """Nobody will `load` it."""
         self._close_files()
+
+    def set_aside(self, root: Path, skipped: Set[int]) -> None:
+        """Before `recall`, in the same job: what an earlier session kept aside is there until `prepare`, also
+        of files that are wanted now."""
+        self._skipped = skipped
+        kept = os.path.lexists(root / parts_name(self._metainfo.info_hash))
+        aside = range(len(self._metainfo.files)) if kept else skipped
+        self._storage.skip(frozenset(aside), self._part_file)
+
+    async def select(self, skipped: Set[int], *, full: Iterable[PieceIndex]) -> None:
+        """From here on these files are not wanted; pieces that are `full` are on their way to the disk.
+
+        Raises DiskError.
+        """
+        busy = {file for piece in full for file in self._files_of(piece)}
+        self._watching = False
+        await self._run(self._select, skipped, busy)
+
+    def _select(self, skipped: Set[int], busy: Set[int]) -> None:
+        self._storage.skip(skipped, self._part_file, but=busy)
+        self._storage.want(skipped)
+        self._skipped = skipped
+        if not self._closing:
+            self._storage.prepare()
+
+    def _part_file(self, root: Path, layout: Layout) -> PartFile:
+        meta = self._metainfo
+        return PartFile(
+            root, layout, name=parts_name(meta.info_hash), piece_length=meta.piece_length
+        )
+
+    def _files_of(self, piece: PieceIndex) -> range:
+        meta = self._metainfo
+        return self._layout.files_of(meta.piece_offset(piece), meta.piece_size(piece))
 
     def recall(self) -> None:
         """Find out all that `load` needs to know; what it raises, `load` raises.
@@ -187,9 +231,42 @@ class TorrentData:
                 data = memoryview(
                     self._storage.read(meta.piece_offset(piece), meta.piece_size(piece))
                 )
-                expected = self._wanted(piece, data)
-                good[piece] = expected is not None and expected.holds(data)
+                good[piece] = self._fits(piece, data)
         return good
+
+    def _fits(self, piece: PieceIndex, data: memoryview) -> bool:
+        expected = self._wanted(piece, data)
+        return expected is not None and expected.holds(data)
+
+    async def fill(
+        self,
+        have: Bitfield,
+        seek: Callable[[Metainfo], Seeking],
+        progress: Callable[[int, int], None],
+    ) -> Bitfield:
+        """What `have` becomes with what other files on this machine hold; `seek` knows which.
+
+        A disk in the way ends it, and what was found by then counts.
+        """
+        missing, good = ~have, Bitfield(len(have))
+        if not self.writable or not missing.any():
+            return have
+        try:
+            await self.prepare(have)
+            self._watching = False
+            if (parts := self._storage.parts) is not None:
+                for file in parts.files:
+                    missing[slice(*parts.inside(file))] = False  # nobody wants them
+            seeking = await self._run(seek, self._metainfo)
+            while (found := await self._run(seeking.step)) is None:
+                progress(0, missing.count())
+            reuse = Reuse(self._storage, self._metainfo, missing, found, self._fits, good)
+            while await self._run(reuse.work):
+                progress(reuse.looked, missing.count())
+        except DiskError as error:
+            log.warning("%s: %s", self._metainfo.name, error)
+        self.reused = sum(map(self._metainfo.piece_size, good.pieces()))
+        return have | good
 
     def _strange(self, looks: list[FileStat | None]) -> set[PieceIndex]:
         """Pieces of files that we know nothing of. Raises TargetExistsError when one cannot be ours."""
@@ -207,7 +284,7 @@ class TorrentData:
         meta = self._metainfo
         if saved is None:
             log.debug("%s: no resume data: %s", meta.name, self._resume.reason)
-            if self.writable and not good.any() and any(look and look.size for look in self._looks):
+            if self.writable and not good.any() and self._strangers():
                 raise TargetExistsError(f"{meta.name} exists, and nothing in it is of this torrent")
             return good
         self.downloaded_before, self.uploaded_before = saved.downloaded, saved.uploaded
@@ -216,6 +293,12 @@ class TorrentData:
             return saved.trusted | good
         log.warning("%s: the files are not what they were, checking all", meta.name)
         return await self.check(range(meta.piece_count), progress)
+
+    def _strangers(self) -> bool:
+        """Whether there are files with something in them; what is aside has our name on it."""
+        parts = self._storage.parts
+        ours = parts.files if parts is not None else NO_FILES
+        return any(look and look.size and n not in ours for n, look in enumerate(self._looks))
 
     async def check(self, pieces: Iterable[int], progress: Callable[[int, int], None]) -> Bitfield:
         """Read and hash these; set are the good ones. A missing file is simply not good."""
@@ -255,6 +338,8 @@ class TorrentData:
     def _prepare(self, have: Bitfield) -> bool:
         if self._closing:  # whoever removed it must not find new folders
             return False
+        if self.writable:
+            self._storage.want(self._skipped)
         self._storage.prepare()
         return self._checkpoint(have, 0, 0)
 

@@ -192,7 +192,7 @@ class Peer:
         picker = self._home.picker
         if heard is not None:
             self.send(encode_haves([*picker.have.pieces()]))
-        elif self.fast and picker.done:
+        elif self.fast and picker.whole:
             self.send(HaveAll().encode())
         elif self.fast and not picker.have.any():
             self.send(HaveNone().encode())
@@ -384,7 +384,7 @@ class Peer:
             self._probe = blocks[0]
             self._last_block = now
         self.asked.update(dict.fromkeys(blocks, now))
-        self.send(self._taken_news() + encode_requests(self._home.picker.requests(blocks)))
+        self.send(self._taken_news() + encode_requests(self._home.picker.geometry.requests(blocks)))
 
     def take_blocks(self, piece: PieceIndex, begin: int, blocks: list[memoryview]) -> None:
         """The framer's landing: what this peer owes goes to its place, while it is wanted.
@@ -395,7 +395,7 @@ class Peer:
         n, picker = len(blocks), self._home.picker
         first = piece * picker.per_piece + begin // BLOCK
         whole = n > 1 and begin % BLOCK == 0 and len(blocks[0]) == BLOCK
-        inside = whole and begin + n * BLOCK <= picker.piece_size(piece)
+        inside = whole and begin + n * BLOCK <= picker.geometry.asked_size(piece)
         if inside and picker.awaits(first, n, self) and not self.stream.over:
             self._take_row(piece, begin, blocks, range(first, first + n))
             return
@@ -431,7 +431,7 @@ class Peer:
         if block == self._probe and asked_at is not None:
             self._measure_trip(asked_at)
         self._new_blocks += 1
-        if not picker.fits(piece, begin, length):
+        if not picker.geometry.fits(piece, begin, length):
             home.wasted(length)
             picker.unask(block, self)
             raise RemoteProtocolError(f"{length} bytes at {begin} of piece {piece}, not asked for")
@@ -486,7 +486,7 @@ class Peer:
         """Somebody else was faster."""
         if self.asked.pop(block, None) is not None:
             self._remember_late([block])
-            self.send(Cancel(*self._home.picker.request(block)).encode())
+            self.send(Cancel(*self._home.picker.geometry.request(block)).encode())
 
     def _give_back(self) -> None:
         """Everything it owes may be asked of others; what still arrives is welcome."""
@@ -564,7 +564,7 @@ class Peer:
             if piece != of:  # most are of the same piece as the one before
                 if piece >= picker.pieces:
                     raise RemoteProtocolError(f"request in piece {piece} of {picker.pieces}")
-                of, size = piece, picker.piece_size(piece)
+                of, size = piece, picker.geometry.piece_size(piece)
             if begin + length > size:
                 raise RemoteProtocolError(f"request of {begin}+{length} in piece {piece}")
             if not 0 < length <= MAX_REQUEST:

@@ -1,9 +1,9 @@
-"""A host that gives the bytes of our file in a row, joined to the torrent's piece map beside the peers.
+"""A host that gives the bytes of our files in a row, joined to the torrent's piece map beside the peers.
 
-Such hosts come from other networks: they know no pieces, only "from this byte on". So a source takes a
-stretch of pieces that nobody fetches, has the host begin there, and lands block after block as they come,
-piece after piece, until it comes to what somebody else has or fetches. To the picker it is a name like any
-peer: what it sends is hashed, and who sent a bad block is found out and banned like any peer.
+Such hosts come from other networks, or are web seeds: they know no pieces, only "from this byte on". So a
+source takes a stretch of pieces that nobody fetches, has the host begin there, and lands block after block as
+they come, piece after piece, until it comes to what somebody else has or fetches. To the picker it is a name
+like any peer: what it sends is hashed, and who sent a bad block is found out and banned like any peer.
 
 The one hard thing: a row of bytes cannot be asked for piece by piece. When memory or the rate limit are used
 up, the source closes its `gate`, the host is read no further, and what has come already is held.
@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from p2pswarm.errors import BusyError, PartialError, RefusedError, RemoteError
 from p2pswarm.formats.bitfield import Bitfield
-from p2pswarm.formats.ids import Address, PieceIndex
+from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
 from p2pswarm.net.rate import Limiter, Meter
 from p2pswarm.swarm.blocks import Blocks
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
@@ -39,7 +39,7 @@ MOST_ROWS = 1000  # that are looked at before one is taken up
 
 
 class RangeHost(Protocol):
-    """Somebody who has the file."""
+    """Somebody who has the files."""
 
     address: Address
 
@@ -67,6 +67,8 @@ class SourceHome(Protocol):
     def wasted(self, n: int) -> None: ...
     def cancel_others(self, block: int, winner: object) -> None: ...
     def ranges_at(self) -> set[PieceIndex]: ...
+    def begin_anew(self, piece: PieceIndex) -> None: ...
+    def soon(self, call: Callable[[], None]) -> None: ...
 
 
 class RangeSource:
@@ -107,12 +109,24 @@ class RangeSource:
         self.down.tick(now)
         if self.active:
             self.go_on()
-        elif not self.over and now >= self._due and self._home.asking:
+        else:
+            self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        if not self.over and self._home.asking and self._may_begin(now):
             self._take_up()
+
+    def _may_begin(self, now: float) -> bool:
+        return now >= self._due
+
+    def _offered(self) -> Sequence[tuple[int, int]] | None:
+        """The parts that it has; None: all. What it told is old after one try."""
+        has, self._has = self._has, None
+        return has
 
     def _take_up(self) -> None:
         """Nothing is promised before the first byte comes, which may take a minute or fail."""
-        has, self._has = self._has, None  # what it told is old after one try
+        has = self._offered()
         self._by_parts = has is not None
         takable = self._home.picker.takable()
         if has is not None:
@@ -188,6 +202,9 @@ class RangeSource:
     def _took(self, data: bytes) -> bool:
         self.down.total += len(data)
         self._debt += len(data)
+        return self._take(data)
+
+    def _take(self, data: bytes) -> bool:
         self._held += data
         self._pay()
         self._land()
@@ -205,26 +222,28 @@ class RangeSource:
     def _land(self) -> None:
         """What came goes to its place, as far as there is memory."""
         picker, view, used = self._home.picker, memoryview(self._held), 0
+        geometry = picker.geometry
         while self._going and self.at is not None and self._arrive(self.at):
             block = self.at * picker.per_piece + self._n
-            end = used + picker.request(block)[2]
-            if end > len(view):
+            in_row = min(BLOCK, geometry.piece_size(self.at) - self._n * BLOCK)
+            if used + in_row > len(view):
                 break
-            self._land_block(block, view[used:end])
-            used = end
+            asked = geometry.request(block)[2]  # less where the row goes on with a pad
+            self._land_block(block, view[used : used + asked])
+            used += in_row
             self._n += 1
-            if self._n == picker.blocks_in(self.at):
+            if self._n == geometry.blocks_in(self.at):
                 self._next_piece(self.at)
         self._held = bytes(view[used:])
 
     def _land_block(self, block: int, data: memoryview) -> None:
         home, picker = self._home, self._home.picker
+        piece, begin, _ = picker.geometry.request(block)
         if block not in self._expected or not picker.wants(block, self):
             self._expected.discard(block)
-            home.wasted(len(data))
+            home.wasted(len(data) if begin < picker.geometry.data_size(piece) else 0)
             return
         self._expected.discard(block)
-        piece, begin, _ = picker.request(block)
         home.blocks.put(piece, begin, [data])
         contested = picker.is_doubled(block)
         reached = picker.landed(block, self)
@@ -290,11 +309,11 @@ class RangeSource:
 def _stretch(takable: Bitfield, busy: set[PieceIndex]) -> PieceIndex | None:
     """Where to begin: the longest row of pieces that nobody fetches, or the second half of one into which
     some other source is coming."""
-    best, longest = None, 0
+    best, longest = None, (False, 0)
     for start, end in islice(_rows(takable, sorted(busy)), MOST_ROWS):
         first = (start + end) // 2 if busy & {start - 1, start} else start
-        if end - first > longest:
-            best, longest = first, end - first
+        if (first not in busy, end - first) > longest:  # a row of one piece has no second half
+            best, longest = first, (first not in busy, end - first)
     return None if best is None else PieceIndex(best)
 
 

@@ -1,4 +1,5 @@
-"""The peer protocol: handshake and messages of BEP 3, 6 (fast) and 10 (extended), both directions.
+"""The peer protocol: handshake and messages of BEP 3, 6 (fast) and 10 (extended), both directions; those
+of BEP 52 (hashes) stand in a room of their own.
 
 One class per message: its number, its fields, how it is written. Reading is the framer's work: it cuts
 the stream at the length prefixes. A block becomes no message: the framer gives its bytes to the *landing*
@@ -17,6 +18,7 @@ from typing_extensions import override
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import InfoHash, PeerId, PieceIndex
 from p2pswarm.wire.framer import MOST_KEPT, CuttingFramer, Scratch
+from p2pswarm.wire.hashes import NUMBERS, read_hash_message
 
 __all__ = [
     "HANDSHAKE",
@@ -85,9 +87,10 @@ class Reserved(bytes):
     __slots__ = ()
 
     @classmethod
-    def ours(cls, *, dht: bool = False) -> "Reserved":
-        """BEP 10 (extension protocol) and BEP 6 (fast extension); BEP 5 for a node of the DHT."""
-        return cls(b"\0\0\0\0\0\x10\0" + (b"\x05" if dht else b"\x04"))
+    def ours(cls, *, dht: bool = False, v2: bool = False) -> "Reserved":
+        """BEP 10 (extension protocol) and BEP 6 (fast extension); BEP 5 for a node of the DHT; `v2` where
+        the torrent may be talked about in BEP 52's way."""
+        return cls(b"\0\0\0\0\0\x10\0" + bytes((0x04 | 0x01 * dht | 0x10 * v2,)))
 
     @property
     def extended(self) -> bool:
@@ -100,6 +103,11 @@ class Reserved(bytes):
     @property
     def dht(self) -> bool:
         return bool(self[7] & 0x01)
+
+    @property
+    def v2(self) -> bool:
+        """Beside the version 1 name of a hybrid: an answer may say the version 2 name (BEP 52)."""
+        return bool(self[7] & 0x10)
 
 
 @dataclass(slots=True)
@@ -453,6 +461,8 @@ def _read(number: int, body: memoryview) -> object:
         return Extended(body[0], body[1:].tobytes())
     if number == 9 and size == 2:
         return PortMessage(int.from_bytes(body, "big"))
+    if number in NUMBERS:
+        return read_hash_message(number, body)
     if number in _KNOWN:
         raise RemoteProtocolError(f"message {number} with {size} bytes")
     return Unknown(number)

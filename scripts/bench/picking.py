@@ -13,6 +13,7 @@ from itertools import cycle, islice
 from random import Random
 
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.swarm.picker import PiecePicker
 from scripts.bench.gauges import Gauge
@@ -33,7 +34,7 @@ class Crowd:
     def __init__(self, pieces: int, peers: int, run: int) -> None:
         self._dice = dice = Random(1)
         self._run = run
-        self.picker = PiecePicker(pieces * PIECE, PIECE, pieces, dice)
+        self.picker = PiecePicker(Geometry(pieces * PIECE, PIECE), dice)
         self.picker.start_with(self._half())
         self._haves = [self._half() for _ in range(peers)]
         for have in self._haves:
@@ -89,7 +90,7 @@ class Crowd:
 
     def _ask(self, who: int, count: int) -> None:
         blocks = self.picker.pick(who, self._haves[who], count, lambda _: True)
-        self.picker.requests(blocks)
+        self.picker.geometry.requests(blocks)
         self._owed[who] += blocks
 
     def _lose(self) -> None:

@@ -11,6 +11,7 @@ from random import Random
 from types import SimpleNamespace
 
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import BLOCK, Address, InfoHash, PeerId, PieceIndex
 from p2pswarm.net.rate import Limiter
 from p2pswarm.swarm.blocks import Blocks, BufferPool
@@ -69,8 +70,9 @@ class House:
     upload_only = hides = False
 
     def __init__(self, read: Read | None = None) -> None:
-        self.picker = PiecePicker(SIZE, PIECE, PIECES, Random(1))
-        self.blocks = Blocks(BufferPool(64 << 20), PIECE)
+        geometry = Geometry(SIZE, PIECE)
+        self.picker = PiecePicker(geometry, Random(1))
+        self.blocks = Blocks(BufferPool(64 << 20), geometry)
         self.reads = BufferPool(8 << 20)
         self.down = self.up = Limiter(0, self.clock, lambda _, call: None)
         self.calls: deque[Callable[[], None]] = deque()

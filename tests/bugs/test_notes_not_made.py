@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from p2pswarm.discovery.source import Progress
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.swarm.blocks import Blocks, BufferPool
 from p2pswarm.swarm.keeper import Keeper
@@ -40,8 +41,9 @@ async def seeding(room: Room) -> tuple[Keeper, Home]:
     """The keeper of a seed that was just loaded."""
     room.put("a", "b", "c", "d")
     data = room.open(writable=False)
-    blocks = Blocks(BufferPool(PIECE), PIECE)
-    home = Home(picker=PiecePicker(len(STREAM), PIECE, 10, Random(1)), blocks=blocks)
+    geometry = Geometry(len(STREAM), PIECE)
+    blocks = Blocks(BufferPool(PIECE), geometry)
+    home = Home(picker=PiecePicker(geometry, Random(1)), blocks=blocks)
     keeper = Keeper(data, home, "many")  # type: ignore[arg-type]
     assert await room.load(data) == list(range(10))
     return keeper, home

@@ -5,13 +5,15 @@ they are given (an event, a number of bytes, dice), so that nothing here waits f
 """
 
 import errno
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from random import Random
 
 from typing_extensions import override
 
+from p2pswarm.disk.copying import Way
 from p2pswarm.disk.layout import Layout
-from p2pswarm.disk.storage import FileStat, Storage
+from p2pswarm.disk.parts import PartFile
+from p2pswarm.disk.storage import NO_FILES, FileStat, Parts, Storage
 from p2pswarm.errors import DiskError, DiskFullError
 
 __all__ = [
@@ -40,6 +42,9 @@ class WrappedStorage:
     def write(self, offset: int, data: memoryview | bytearray | bytes) -> None:
         self.inner.write(offset, data)
 
+    def take(self, offset: int, length: int, source: int, at: int) -> Way:
+        return self.inner.take(offset, length, source, at)
+
     def read(self, offset: int, length: int) -> bytes:
         data = bytearray(length)
         self.read_into(offset, [memoryview(data)])
@@ -59,6 +64,16 @@ class WrappedStorage:
 
     def empty(self) -> None:
         self.inner.empty()
+
+    @property
+    def parts(self) -> PartFile | None:
+        return self.inner.parts
+
+    def skip(self, files: Set[int], parts: Parts, *, but: Set[int] = NO_FILES) -> None:
+        self.inner.skip(files, parts, but=but)
+
+    def want(self, skipped: Set[int]) -> None:
+        self.inner.want(skipped)
 
     def sync(self) -> None:
         self.inner.sync()
@@ -168,6 +183,7 @@ class ForgetfulStorage:
     """
 
     nowait = True
+    parts = None
 
     def __init__(
         self,
@@ -254,6 +270,12 @@ class ForgetfulStorage:
 
     def watch(self, looks: Sequence[FileStat | None]) -> None:
         """Nobody else can write here."""
+
+    def skip(self, files: Set[int], parts: Parts, *, but: Set[int] = NO_FILES) -> None:
+        """Nothing is unwanted."""
+
+    def want(self, skipped: Set[int]) -> None:
+        """Nothing is unwanted."""
 
     def forget(self, files: Iterable[int]) -> None:
         """Nothing is open."""

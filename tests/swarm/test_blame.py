@@ -18,6 +18,10 @@ def test_the_only_sender_of_a_bad_piece_is_to_blame() -> None:
     assert Blame().failed(P, ["A"] * 4, lie(GOOD, 2)) == {"A"}
 
 
+def test_nobody_sends_the_pad_of_a_piece() -> None:
+    assert Blame().failed(P, ["A", "A", None, None], lie(GOOD, 1)) == {"A"}
+
+
 def test_of_several_nobody_is_before_the_good_piece_is_known() -> None:
     blame = Blame()
     assert blame.failed(P, ["A", "B", "A", "C"], lie(GOOD, 1)) == set()

@@ -2,10 +2,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.swarm.blocks import Blocks, BufferPool
 
 ONE, TWO = PieceIndex(1), PieceIndex(2)
+GEOMETRY = Geometry(90, 30)
 
 
 class PoolMachine(RuleBasedStateMachine):
@@ -107,7 +109,7 @@ def test_one_buffer_is_lent_however_small_the_budget() -> None:
 
 
 def test_a_block_has_its_place_in_the_piece() -> None:
-    blocks = Blocks(BufferPool(100), 30)
+    blocks = Blocks(BufferPool(100), GEOMETRY)
     assert blocks.open(ONE)
     for begin in (0, 10, 20):
         blocks.put(ONE, begin, [memoryview(bytes([begin]) * 10)])
@@ -116,7 +118,7 @@ def test_a_block_has_its_place_in_the_piece() -> None:
 
 
 def test_a_piece_that_is_not_being_put_together_has_no_place() -> None:
-    blocks = Blocks(BufferPool(100), 30)
+    blocks = Blocks(BufferPool(100), GEOMETRY)
     with pytest.raises(KeyError):
         blocks.put(ONE, 0, [memoryview(bytes(10))])
     with pytest.raises(KeyError):
@@ -126,7 +128,7 @@ def test_a_piece_that_is_not_being_put_together_has_no_place() -> None:
 def test_memory_is_promised_before_it_is_fetched() -> None:
     """What is asked for has room; what has not begun to arrive costs nothing yet."""
     pool = BufferPool(60)
-    blocks = Blocks(pool, 30)
+    blocks = Blocks(pool, GEOMETRY)
     assert blocks.open(ONE)
     assert blocks.open(TWO)
     assert not blocks.open(PieceIndex(3))
@@ -141,7 +143,7 @@ def test_memory_is_promised_before_it_is_fetched() -> None:
 
 
 def test_the_next_piece_gets_the_buffer_that_was_used_last() -> None:
-    blocks = Blocks(BufferPool(100), 30)
+    blocks = Blocks(BufferPool(100), GEOMETRY)
     assert blocks.open(ONE)
     assert blocks.open(TWO)
     blocks.put(ONE, 0, [memoryview(b"warm")])
@@ -153,7 +155,7 @@ def test_the_next_piece_gets_the_buffer_that_was_used_last() -> None:
 def test_without_memory_a_torrent_opens_one_piece_and_no_more() -> None:
     """Whatever others hold, on a disk that is full perhaps: with one piece it goes on."""
     pool = BufferPool(30)
-    blocks, others = Blocks(pool, 30), Blocks(pool, 30)
+    blocks, others = Blocks(pool, GEOMETRY), Blocks(pool, GEOMETRY)
     assert blocks.open(ONE)
     assert not blocks.open(TWO)
     assert others.open(ONE)
@@ -166,7 +168,7 @@ def test_without_memory_a_torrent_opens_one_piece_and_no_more() -> None:
 def test_every_buffer_goes_back(pieces: list[int]) -> None:
     """Opened or dropped in any order; at the end the pool has everything."""
     pool = BufferPool(100)
-    blocks = Blocks(pool, 30)
+    blocks = Blocks(pool, GEOMETRY)
     for piece in map(PieceIndex, pieces):
         if piece in blocks:
             blocks.drop(piece)
@@ -176,3 +178,12 @@ def test_every_buffer_goes_back(pieces: list[int]) -> None:
         assert pool.lent == 30 * len(blocks)
     blocks.drop_all()
     assert pool.lent == len(blocks) == 0
+
+
+def test_pads_are_zeros_whatever_came() -> None:
+    blocks = Blocks(BufferPool(100), Geometry(90, 30, [(5, 7), (50, 60)]))
+    for piece in (PieceIndex(0), ONE):
+        blocks.open(piece)
+        blocks.put(piece, 0, [memoryview(b"x" * 30)])
+    assert blocks.whole(PieceIndex(0), 30) == b"x" * 5 + bytes(2) + b"x" * 23
+    assert blocks.whole(ONE, 30) == b"x" * 20 + bytes(10)

@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from typing_extensions import override
 
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import BLOCK, PieceIndex
 from p2pswarm.swarm.picker import RANDOM_FIRST, OpenPiece, PiecePicker
 
@@ -15,7 +16,7 @@ ANY = 1000  # blocks: more than there are
 
 
 def picker(pieces: int, per_piece: int = 4, *, seed: int = 1, had: int = 0) -> PiecePicker:
-    made = PiecePicker(pieces * per_piece * BLOCK, per_piece * BLOCK, pieces, Random(seed))
+    made = PiecePicker(Geometry(pieces * per_piece * BLOCK, per_piece * BLOCK), Random(seed))
     made.start_with(Bitfield([1] * had + [0] * (pieces - had)))
     return made
 
@@ -37,56 +38,85 @@ def no(_piece: PieceIndex) -> bool:
 
 
 def pieces_of(made: PiecePicker, blocks: list[int]) -> list[int]:
-    return [made.request(block)[0] for block in blocks]
+    return [made.geometry.request(block)[0] for block in blocks]
 
 
-# Geometry
+# Pads
 
 
-def test_a_block_has_one_number_across_the_torrent() -> None:
-    made = PiecePicker(2 * 3 * BLOCK + BLOCK + 5, 3 * BLOCK, 3, Random(1))
-    assert [made.blocks_in(PieceIndex(n)) for n in range(3)] == [3, 3, 2]
-    assert made.request(0) == (0, 0, BLOCK)
-    assert made.request(5) == (1, 2 * BLOCK, BLOCK)
-    assert made.request(7) == (2, BLOCK, 5)
-
-
-@pytest.mark.parametrize("length", [1, BLOCK - 1, BLOCK, BLOCK + 1, 20_000])
-def test_pieces_that_are_no_whole_number_of_blocks(length: int) -> None:
-    made = PiecePicker(3 * length + 1, length, 4, Random(1))
+def test_pads_are_asked_of_nobody() -> None:
+    made = PiecePicker(Geometry(8 * BLOCK, 4 * BLOCK, [(BLOCK + 9, 4 * BLOCK)]), Random(1))
     blocks = made.pick("A", all_of(made), ANY, yes)
-    ranges = sorted(made.request(block) for block in blocks)
-    assert sum(size for _, _, size in ranges) == 3 * length + 1
-    assert all(0 < size <= BLOCK and begin % BLOCK == 0 for _, begin, size in ranges)
-    assert len(set(ranges)) == len(ranges)
+    assert sorted(blocks) == [0, 1, 4, 5, 6, 7]
+    assert made.landed(0, "A") is None
+    full = made.landed(1, "A")
+    assert full is not None
+    assert (full.index, full.left, full.senders) == (0, 0, ["A", "A", None, None])
+    made.had(PieceIndex(0))
+    made.check()
 
 
-@given(st.integers(1, 5 * BLOCK), st.integers(1000, 3 * BLOCK + 7))
-def test_many_requests_are_each_what_one_is_and_only_they_fit(total: int, length: int) -> None:
-    pieces = -(-total // length)
-    made = PiecePicker(total, length, pieces, Random(1))
-    blocks = [
-        piece * made.per_piece + n
-        for piece in range(pieces)
-        for n in range(made.blocks_in(PieceIndex(piece)))
-    ]
-    assert made.requests(blocks) == [made.request(block) for block in blocks]
-    for piece, begin, size in made.requests(blocks):
-        assert made.fits(piece, begin, size)
-        for wrong in (
-            (begin, size - 1),
-            (begin, size + 1),
-            (begin + 1, size),
-            (begin + length, size),
-        ):
-            assert not made.fits(piece, *wrong)
+def test_a_piece_that_is_all_pad_comes_by_one_block() -> None:
+    made = PiecePicker(Geometry(2 * BLOCK, 2 * BLOCK, [(0, 2 * BLOCK)]), Random(1))
+    assert made.pick("A", all_of(made), ANY, yes) == [0]
+    full = made.landed(0, "A")
+    assert full is not None
+    assert not full.left
+
+
+def test_in_a_bad_piece_the_pad_is_nobodys_again() -> None:
+    made = PiecePicker(Geometry(4 * BLOCK, 4 * BLOCK, [(BLOCK, 4 * BLOCK)]), Random(1))
+    assert made.pick("A", all_of(made), ANY, yes) == [0]
+    made.landed(0, "A")
+    made.failed(PieceIndex(0), suspect=True)
+    made.check()
+    assert made.pick("B", all_of(made), ANY, yes) == [0]
+    made.check()
 
 
 def test_nothing_to_have_is_done() -> None:
-    made = PiecePicker(0, BLOCK, 0, Random(1))
+    made = PiecePicker(Geometry(0, BLOCK), Random(1))
     assert made.done
     assert made.availability() == 1.0
     assert made.pick("A", Bitfield(0), 5, yes) == []
+
+
+def test_what_cannot_be_judged_is_not_asked_for_until_it_can() -> None:
+    made = picker(3)
+    made.withhold(map(PieceIndex, (0, 2)))
+    made.check()
+    assert made.pick("A", all_of(made), ANY, yes) == [4, 5, 6, 7]
+    made.check()
+    made.admit([PieceIndex(2)])
+    made.check()
+    assert made.pick("A", all_of(made), ANY, yes) == [8, 9, 10, 11]
+    assert made.pick_busy(all_of(made), ()) is None  # no endgame: more is to come
+
+
+def test_what_is_withheld_stays_so_when_it_is_lost_again() -> None:
+    made = picker(2)
+    made.withhold([PieceIndex(0)])
+    made.had(PieceIndex(0))
+    made.check()
+    made.lost(PieceIndex(0))
+    made.check()
+    made.start_with(Bitfield(2))
+    assert made.pick("A", all_of(made), ANY, yes) == [4, 5, 6, 7]
+
+
+def test_a_spoiled_block_alone_is_asked_for_again() -> None:
+    made = picker(1)
+    assert made.pick("A", all_of(made), ANY, yes) == [0, 1, 2, 3]
+    piece = [made.landed(block, "A") for block in range(4)][-1]
+    assert piece is not None
+    made.spoiled(piece, [1, 3])
+    made.check()
+    assert piece.left == 2
+    assert made.pick("B", all_of(made), ANY, yes) == [1, 3]
+    assert made.landed(1, "B") is None
+    assert made.landed(3, "B") is piece
+    assert piece.senders == ["A", "B", "A", "B"]
+    made.check()
 
 
 # The order of choice
@@ -407,6 +437,78 @@ def test_the_stranded_piece_with_least_landed_may_be_given_up() -> None:
 # All of it in any order
 
 
+# Files that are wanted, or not
+
+
+def test_what_nobody_wants_is_not_asked_for() -> None:
+    made = picker(6, had=1)
+    made.want([only(made, 0, 2, 3)])
+    assert not made.done
+    assert made.lacks == 2 * 4 * BLOCK
+    assert made.left == 5 * 4 * BLOCK
+    assert not made.wants_from(only(made, 1, 4, 5))
+    assert {*pieces_of(made, made.pick("A", all_of(made), ANY, yes))} == {2, 3}
+    for piece in (2, 3):
+        made.had(PieceIndex(piece))
+        made.check()
+    assert made.done
+    assert not made.whole
+    assert made.lacks == 0
+    assert made.left == 3 * 4 * BLOCK
+
+
+def test_started_pieces_that_become_unwanted_are_given_up_but_full_ones_are_not() -> None:
+    made = picker(3)
+    blocks = made.pick("A", only(made, 0, 1), ANY, yes)
+    for block in blocks:
+        if made.geometry.request(block)[0] == 0:
+            made.landed(block, "A")
+    assert made.full() == [0]
+    assert made.want([only(made, 2)]) == [1]
+    made.check()
+    assert made.full() == [0]
+    made.had(PieceIndex(0))
+    made.check()
+    assert made.want([all_of(made)]) == []
+    assert {*pieces_of(made, made.pick("A", all_of(made), ANY, yes))} == {1, 2}
+
+
+@pytest.mark.parametrize("outcome", ["failed", "lost"])
+def test_an_unwanted_piece_that_goes_wrong_is_not_wanted_again(outcome: str) -> None:
+    made = picker(2)
+    for block in made.pick("A", only(made, 0), ANY, yes):
+        made.landed(block, "A")
+    if outcome == "lost":
+        made.had(PieceIndex(0))
+    made.want([only(made, 1)])
+    if outcome == "lost":
+        made.lost(PieceIndex(0))
+    else:
+        made.failed(PieceIndex(0), suspect=True)
+    made.check()
+    assert not made.wants_from(only(made, 0))
+    assert made.lacks == 4 * BLOCK
+    assert made.left == 8 * BLOCK
+
+
+def test_the_first_tier_comes_first_however_rare_others_are() -> None:
+    made = picker(40, had=RANDOM_FIRST)
+    made.seen_all(only(made, *range(20, 40)))
+    made.want([only(made, *range(20, 30)), only(made, *range(20))])
+    order = list(dict.fromkeys(pieces_of(made, made.pick("A", all_of(made), ANY, yes))))
+    assert {*order[:10]} == {*range(20, 30)}
+    assert {*order[10:]} == {*range(RANDOM_FIRST, 20)}
+
+
+@pytest.mark.parametrize("had", [0, RANDOM_FIRST])
+def test_in_order(had: int) -> None:
+    made = picker(30, had=had)
+    made.seen_all(only(made, *range(10)))
+    made.want([only(made, 25, 27), all_of(made) & ~only(made, 25, 27)], sequential=True)
+    order = list(dict.fromkeys(pieces_of(made, made.pick("A", all_of(made), ANY, yes))))
+    assert order == [25, 27, *(n for n in range(had, 30) if n not in (25, 27))]
+
+
 @dataclass(eq=False)
 class FakePeer:
     """What a peer has, owes, and may still send although it was given back."""
@@ -425,6 +527,8 @@ class PickerMachine(RuleBasedStateMachine):
         super().__init__()
         self.peers: list[FakePeer] = []
         self.names = 0
+        self.tiers: list[Bitfield] = []
+        self.sequential = False
         self.memory: set[PieceIndex] = set()  # pieces that have a buffer
         self.storing: list[PieceIndex] = []
 
@@ -441,7 +545,7 @@ class PickerMachine(RuleBasedStateMachine):
     ) -> None:
         length = per_piece * BLOCK
         total = pieces * length - min(short, length - 1)
-        self.picker = PiecePicker(total, length, pieces, Random(seed))
+        self.picker = PiecePicker(Geometry(total, length), Random(seed))
         self.picker.start_with(Bitfield([n < min(had, pieces - 1) for n in range(pieces)]))
         self.budget = budget
 
@@ -454,6 +558,18 @@ class PickerMachine(RuleBasedStateMachine):
 
     def some_peer(self, data: st.DataObject) -> FakePeer:
         return data.draw(st.sampled_from(self.peers))
+
+    @rule(
+        priorities=st.lists(st.integers(0, 3), min_size=9, max_size=9),
+        sequential=st.booleans(),
+    )
+    def chooses(self, priorities: list[int], sequential: bool) -> None:
+        pieces = range(self.picker.pieces)
+        tiers = [Bitfield([priorities[n] == wanted for n in pieces]) for wanted in (3, 2, 1)]
+        self.tiers, self.sequential = [tier for tier in tiers if tier.any()], sequential
+        for piece in self.picker.want(self.tiers, sequential=sequential):
+            assert priorities[piece] == 0
+            self._close(piece)
 
     # Who comes, what they have, who goes
 
@@ -502,13 +618,13 @@ class PickerMachine(RuleBasedStateMachine):
         blocks = self.picker.pick(peer, peer.have, count, self.may_open)
         assert len(blocks) <= count
         assert len(set(blocks)) == len(blocks)
-        pieces = [self.picker.request(block)[0] for block in blocks]
+        pieces = [self.picker.geometry.request(block)[0] for block in blocks]
         assert all(peer.have[piece] and self.picker.missing[piece] for piece in pieces)
         new = [piece for piece in pieces if piece not in before]
         assert pieces[len(pieces) - len(new) :] == new  # started ones first
         assert not new or started <= set(blocks)
         for piece in {*pieces}:
-            run = [block for block in blocks if self.picker.request(block)[0] == piece]
+            run = [block for block in blocks if self.picker.geometry.request(block)[0] == piece]
             assert run == sorted(run)
             assert piece not in new or run == list(range(run[0], run[0] + len(run)))
         self._assert_rarest(peer, list(dict.fromkeys(new)))
@@ -527,7 +643,15 @@ class PickerMachine(RuleBasedStateMachine):
         }
 
     def _assert_rarest(self, peer: FakePeer, new: list[PieceIndex]) -> None:
-        if self.picker.have.count() < RANDOM_FIRST:
+        free = self.picker._wanted | Bitfield([n in new for n in range(self.picker.pieces)])
+        tiers = [free & peer.have & tier for tier in self.tiers] or [free & peer.have]
+        wanted = [[*tier.pieces()] for tier in tiers]
+        if self.sequential:
+            assert new == [piece for tier in wanted for piece in tier][: len(new)]
+        elif len(self.tiers) > 1:
+            places = [next(n for n, tier in enumerate(wanted) if piece in tier) for piece in new]
+            assert places == sorted(places)
+        if self.sequential or len(self.tiers) > 1 or self.picker.have.count() < RANDOM_FIRST:
             return
         rest = [piece for piece in self.picker._wanted.pieces() if peer.have[piece]]
         counts = [self._copies(piece) for piece in new]
@@ -547,7 +671,7 @@ class PickerMachine(RuleBasedStateMachine):
         assert not self.picker._wanted.any()
         assert all(piece.only is not None for piece in self.picker._todo.values())
         assert sum(block in other.asked for other in self.peers) == 1
-        assert peer.have[self.picker.request(block)[0]]
+        assert peer.have[self.picker.geometry.request(block)[0]]
         peer.asked.add(block)
 
     # Answering
@@ -640,7 +764,9 @@ class PickerMachine(RuleBasedStateMachine):
         """It has no buffer any more; what is asked for of it is not waited for."""
         self.memory.remove(piece)
         for peer in self.peers:
-            gone = {block for block in peer.asked if self.picker.request(block)[0] == piece}
+            gone = {
+                block for block in peer.asked if self.picker.geometry.request(block)[0] == piece
+            }
             peer.asked -= gone
             peer.late |= gone
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from p2pswarm.errors import BusyError, NetworkError, PartialError
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
 from p2pswarm.swarm.events import PeerBanned, Seeding
 from p2pswarm.swarm.picker import PiecePicker
@@ -349,7 +350,7 @@ def test_a_stretch_always_begins_where_there_is_something(text: str, busy: set[i
 @given(st.data())
 @settings(max_examples=50)
 def test_picking_in_a_piece_takes_what_nobody_was_asked_for(data: st.DataObject) -> None:
-    picker = PiecePicker(6 * PIECE - 5, PIECE, 6, Random(1))
+    picker = PiecePicker(Geometry(6 * PIECE - 5, PIECE), Random(1))
     full = Bitfield.full(6)
     for who in range(data.draw(st.integers(0, 4))):
         picker.pick(who, full, data.draw(st.integers(1, 9)), lambda _: True)
@@ -368,7 +369,7 @@ def test_picking_in_a_piece_takes_what_nobody_was_asked_for(data: st.DataObject)
 
 
 def test_a_suspect_piece_is_one_hosts_alone() -> None:
-    picker = PiecePicker(2 * PIECE, PIECE, 2, Random(1))
+    picker = PiecePicker(Geometry(2 * PIECE, PIECE), Random(1))
     blocks = picker.pick_in(PieceIndex(0), "one", lambda _: True)
     for block in blocks:
         picker.landed(block, "one")
@@ -381,7 +382,7 @@ def test_a_suspect_piece_is_one_hosts_alone() -> None:
 
 
 def test_without_memory_nothing_is_promised() -> None:
-    picker = PiecePicker(2 * PIECE, PIECE, 2, Random(1))
+    picker = PiecePicker(Geometry(2 * PIECE, PIECE), Random(1))
     assert picker.pick_in(PieceIndex(0), "one", lambda _: False) == []
     assert picker.takable()[0]
     picker.check()
