@@ -353,6 +353,10 @@ class Settings:
     )
     pex: bool = field(default=True, metadata=about(FLAG, "exchange addresses of peers with peers"))
     lsd: bool = field(default=True, metadata=about(FLAG, "find peers in the local network"))
+    web_seeds: bool = field(
+        default=True,
+        metadata=about(FLAG, "take files from the web servers that a torrent names, too"),
+    )
     up_limit: int = field(
         default=0, metadata=about(LIMIT, "send at most this much a second; 0 is unlimited")
     )

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 from p2pswarm.config import Settings
 from p2pswarm.discovery.families import by_family
-from p2pswarm.discovery.late import LateFetch
+from p2pswarm.discovery.late import LateFetch, LateRanged
 from p2pswarm.discovery.source import PeerSource
 from p2pswarm.discovery.trackers import Trackers
 from p2pswarm.discovery.udp_trackers import UdpTrackers
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
+from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.webseeds import usable
 from p2pswarm.net.binding import bound_addresses
 from p2pswarm.net.port import Port
+from p2pswarm.swarm.webseeds import WebSeeds
 
 if TYPE_CHECKING:
     from p2pswarm.discovery.dht.dht import Dht
@@ -37,6 +40,8 @@ class Discovery:
         hosts = bound_addresses(settings.bind)
         self._families = tuple(by_family(hosts))
         self.fetch = LateFetch(hosts=hosts)
+        self._hosts = hosts
+        self._ranged: dict[bool, LateRanged] = {}
         self._udp = UdpTrackers.on(port)
         self._parts = AsyncExitStack()
         self._lsd: Lsd | None = None
@@ -63,6 +68,8 @@ class Discovery:
         """May be called twice."""
         await self._parts.aclose()
         await self.fetch.aclose()
+        for ranged in self._ranged.values():
+            await ranged.aclose()
 
     def trackers(
         self,
@@ -97,6 +104,14 @@ class Discovery:
 
             others.append(DhtSource(self.dht, info_hash, self._listens_on))
         return tuple(others)
+
+    def web_seeds(self, metainfo: Metainfo, *, near: bool) -> WebSeeds | None:
+        """Those of a torrent; `near` allows our own network, because the torrent came from there."""
+        if not (self._settings.web_seeds and usable(metainfo.web_seeds)):
+            return None
+        if near not in self._ranged:
+            self._ranged[near] = LateRanged(near=near, hosts=self._hosts)
+        return WebSeeds(metainfo, self._ranged[near], self._clock)
 
     def named(self, node: Address) -> None:
         """A peer says that it is a node of the DHT (BEP 5's PORT)."""

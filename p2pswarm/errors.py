@@ -11,7 +11,8 @@ P2PSwarmError
 │   ├── NetworkError            a search network refused, failed or cannot be reached
 │   │   ├── BusyError           a host has the file, but no place for us now: ask again later
 │   │   │   └── PartialError    it fetches the file itself, and has some parts only
-│   │   └── RefusedError        a host does not have it, or does not give it: asking again hardly helps
+│   │   ├── RefusedError        a host does not have it, or does not give it: asking again hardly helps
+│   │   └── ChangedError        a host has another version of it than a moment ago: begin anew
 │   └── HashMismatchError       all of a file came, and it is not the file that was asked for
 ├── LocalProtocolError          we were about to break the protocol: a bug of ours
 └── HostError                   the user's machine or request is in the way
@@ -30,6 +31,7 @@ from collections.abc import Sequence
 __all__ = [
     "BencodeError",
     "BusyError",
+    "ChangedError",
     "DiskError",
     "DiskFullError",
     "FormatError",
@@ -86,11 +88,15 @@ class TrackerError(RemoteError):
 
 
 class NetworkError(RemoteError):
-    """A search network, or a host found in one, refused, failed or could not be reached."""
+    """A search network, a host found in one, or a web seed refused, failed or could not be reached."""
 
 
 class BusyError(NetworkError):
-    """A host has the file, but no place for us at this moment."""
+    """A host has the file, but no place for us at this moment; `retry_in` seconds later, if it said so."""
+
+    def __init__(self, text: str, retry_in: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_in = retry_in
 
 
 class PartialError(BusyError):
@@ -103,6 +109,10 @@ class PartialError(BusyError):
 
 class RefusedError(NetworkError):
     """A host does not have the file, or does not give it to us."""
+
+
+class ChangedError(NetworkError):
+    """A host has another version of the file than a moment ago."""
 
 
 class HashMismatchError(RemoteError):

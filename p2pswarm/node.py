@@ -19,6 +19,7 @@ from typing_extensions import override
 from p2pswarm.claiming import Claim
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.discovering import Discovery
+from p2pswarm.discovery.trackers import Body
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.resume import ResumeFolder
@@ -37,8 +38,7 @@ from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
 from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
-from p2pswarm.swarm.greeting import Answering, Greeted
-from p2pswarm.swarm.metadata import MetadataSwarm
+from p2pswarm.swarm.greeting import Answering, Greeted, Host
 from p2pswarm.swarm.ranking import Ranking
 from p2pswarm.swarm.selection import Selection, linked_selection
 from p2pswarm.swarm.status import MetadataStatus, Status
@@ -48,10 +48,13 @@ from p2pswarm.wire.sniff import Guest
 
 if TYPE_CHECKING:
     from p2pswarm.discovery.dht.dht import Dht
+    from p2pswarm.feeds import Feeds
     from p2pswarm.networks import Networks
     from p2pswarm.overlay.query import Hit, Query
     from p2pswarm.overlay.search import Find, Search
     from p2pswarm.overlay.tools import Seed, Tools
+    from p2pswarm.swarm.feed import FeedSwarm
+    from p2pswarm.swarm.metadata import MetadataSwarm
 
 __all__ = ["Node", "NodeStatus"]
 
@@ -120,6 +123,7 @@ class Node:
         self._places = Places(self.settings.max_connections)
         self._network_settings = networks or NetworkSettings()
         self._networks: Networks | None = None
+        self._feeds: Feeds | None = None
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -161,6 +165,15 @@ class Node:
         return self._machinery.discovery.dht if self._machinery is not None else None
 
     @property
+    def feeds(self) -> "Feeds":
+        """The feeds that are followed or published. Raises HostError when the node is not open."""
+        if self._feeds is None:
+            from p2pswarm.feeds import Feeds
+
+            self._feeds = Feeds(self._working().surroundings, self._finding)
+        return self._feeds
+
+    @property
     def torrents(self) -> Mapping[InfoHash, Torrent]:
         return MappingProxyType(self._torrents)
 
@@ -187,9 +200,10 @@ class Node:
         self._is_open = False
         if self._networks is not None:
             await self._networks.aclose()
-        magnets = [self._machinery.magnets.aclose()] if self._machinery is not None else []
+        swarms = [self._machinery.magnets.aclose()] if self._machinery is not None else []
+        swarms += [self._feeds.aclose()] if self._feeds is not None else []
         torrents = (self.remove(torrent) for torrent in list(self._torrents.values()))
-        await asyncio.gather(*magnets, *torrents)
+        await asyncio.gather(*swarms, *torrents)
         if self._machinery is not None:
             await self._machinery.discovery.aclose()
         await self._port.close()
@@ -225,6 +239,7 @@ class Node:
             source = await ours.discovery.fetch.get(source, limit=MAX_SIZE)
         if isinstance(source, str) and _is_magnet(source):
             source = Magnet.parse(source)
+        near = _is_near(source) and kind is TorrentData
         swarm: MetadataSwarm | None = None
         linked: Sequence[Address] = ()
         if isinstance(source, Magnet):
@@ -246,6 +261,7 @@ class Node:
             else self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
         )
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings, choice)
+        torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)
         for address in linked:
@@ -375,10 +391,11 @@ class Node:
         )
 
     def _revealed(self, mark: bytes) -> InfoHash | None:
-        """The swarm of ours that a hidden handshake means; magnets are few."""
-        swarms = self._machinery.magnets.swarms if self._machinery else ()
-        magnet = (info_hash for info_hash in swarms if info_hash.obfuscated == mark)
-        return self._hidden.get(mark) or next(magnet, None)
+        """The swarm of ours that a hidden handshake means; magnets and feeds are few."""
+        magnets = self._machinery.magnets.swarms if self._machinery else ()
+        swarms = (*magnets, *(self._feeds.swarms if self._feeds else ()))
+        seeker = (info_hash for info_hash in swarms if info_hash.obfuscated == mark)
+        return self._hidden.get(mark) or next(seeker, None)
 
     def _answering(self, stream: Stream) -> Answering:
         return Answering(
@@ -389,23 +406,27 @@ class Node:
             dht=self._working().surroundings.dht is not None,
         )
 
-    def _host_of(self, stream: Stream) -> Callable[[InfoHash], Callable[[Greeted], None] | None]:
-        def find(info_hash: InfoHash) -> Callable[[Greeted], None] | None:
+    def _host_of(self, stream: Stream) -> Callable[[InfoHash], Host | None]:
+        def find(info_hash: InfoHash) -> Host | None:
             torrent = self._torrents.get(info_hash)
-            swarm = self._machinery.magnets.swarms.get(info_hash) if self._machinery else None
+            swarm = self._seeker(info_hash)
             free = self._places.free
             if torrent is not None and torrent.ready:
                 return welcome_to(torrent) if free or torrent.crowded else None
             return welcome_to(swarm) if swarm is not None and free else None
 
-        def welcome_to(host: Torrent | MetadataSwarm) -> Callable[[Greeted], None]:
+        def welcome_to(host: "Torrent | MetadataSwarm | FeedSwarm") -> Host:
             def welcome(who: Greeted) -> None:
                 self._port.admitted(stream)
                 host.welcome(who)
 
-            return welcome
+            return Host(welcome)
 
         return find
+
+    def _seeker(self, info_hash: InfoHash) -> "MetadataSwarm | FeedSwarm | None":
+        magnet = self._machinery.magnets.swarms.get(info_hash) if self._machinery else None
+        return magnet or (self._feeds.swarms.get(info_hash) if self._feeds else None)
 
     @override
     def __repr__(self) -> str:
@@ -414,6 +435,11 @@ class Node:
 
 def _is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
+
+
+def _is_near(source: Metainfo | Magnet | Path | str | bytes) -> bool:
+    """Whether who gave us the torrent may know our own network: nobody on the Internet, and no link."""
+    return not (source.far if isinstance(source, Body) else isinstance(source, Magnet))
 
 
 def _is_magnet(text: str) -> bool:

@@ -5,6 +5,12 @@ It is `--config`, else `P2PSWARM_CONFIG`, else `$XDG_CONFIG_HOME/p2pswarm/config
     port = 46900
     up_limit = "2MiB/s"
     seed_for = "30m"
+
+A profile is a table of the same keys under a name; `--profile music` puts them in front of the file's own:
+
+    [profile.music]
+    exclude = ["*.nfo", "*.m3u"]
+    private = true
 """
 
 import difflib
@@ -22,15 +28,28 @@ from p2pswarm.config import FLAG, unit_of
 
 __all__ = ["read_config"]
 
+Options = dict[str, Any]
 
-def read_config(path: str | None) -> dict[str, Any]:
-    """What the file says, checked: texts, booleans and lists of texts by option name. Raises UsageError."""
+
+def read_config(path: str | None, profile: str | None = None) -> tuple[Options, Options]:
+    """What the file says, and what its profile of this name does. Raises UsageError.
+
+    Both are checked: texts, booleans and lists of texts by option name; so are the other profiles.
+    """
     where = Path(path).expanduser() if path else _default_path()
-    if path is None and not where.is_file():
-        return {}
+    content = _parse(where) if path or where.is_file() else {}
+    profiles = content.pop("profile", {})
+    if not isinstance(profiles, dict) or not all(isinstance(p, dict) for p in profiles.values()):
+        raise UsageError(f"{where}: a profile is a table, such as [profile.music]")
     known = {field.name: field for table in TABLES for field in fields(table)}
-    content = _parse(where)
-    return {key: _checked(where, key, value, known) for key, value in content.items()}
+    own = _checked_all(f"{where}", content, known)
+    named = {
+        name: _checked_all(f"{where}: [profile.{name}]", options, known)
+        for name, options in profiles.items()
+    }
+    if profile is not None and profile not in named:
+        raise UsageError(f"{where}: there is no profile {profile!r}{_nearest(profile, named)}")
+    return own, named[profile] if profile is not None else {}
 
 
 def _default_path() -> Path:
@@ -46,14 +65,18 @@ def _parse(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: {error}") from error
 
 
-def _checked(path: Path, key: str, value: object, known: Mapping[str, Field[Any]]) -> Any:
+def _checked_all(where: str, content: Options, known: Mapping[str, Field[Any]]) -> Options:
+    return {key: _checked(where, key, value, known) for key, value in content.items()}
+
+
+def _checked(where: str, key: str, value: object, known: Mapping[str, Field[Any]]) -> Any:
     if key not in known:
-        raise UsageError(f"{path}: there is no option {key!r}{_nearest(key, known)}")
+        raise UsageError(f"{where}: there is no option {key!r}{_nearest(key, known)}")
     field = known[key]
     try:
         return _typed(field, value)
     except ValueError as error:
-        raise UsageError(f"{path}: {key}: {error}") from error
+        raise UsageError(f"{where}: {key}: {error}") from error
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:

@@ -6,7 +6,8 @@ A command is an ordinary function. Where a parameter's type is an options class 
     def seed(torrent: TorrentArgument, progress: Progress, settings: Settings) -> Exit: ...
 
 The field `up_limit` is the flag `--up-limit`, the variable `P2PSWARM_UP_LIMIT` and the TOML key `up_limit`;
-the flag wins over the variable, the variable over the file, the file over the default. Click only carries
+the flag wins over the variable, the variable over the profile, that over the rest of the file, the file over
+the default. Click only carries
 texts; units turn them into values here, so all three sources have one set of words and errors.
 
 What a field's metadata may say besides unit and help: `short` (a one-letter flag), `repeat` (may be given
@@ -32,7 +33,7 @@ from p2pswarm.config import FLAG, help_of, unit_of
 __all__ = ["as_command"]
 
 Given = tuple[int, Any]  # how strong its source is, and the value
-_CONFIG, _ENVIRONMENT, _COMMAND_LINE = 1, 2, 3
+_CONFIG, _PROFILE, _ENVIRONMENT, _COMMAND_LINE = 1, 2, 3, 4
 _LONGEST_SECRET = 1000  # characters
 
 
@@ -46,15 +47,26 @@ def _config_flag() -> click.Option:
     )
 
 
+def _profile_flag() -> click.Option:
+    return click.Option(
+        ["--profile"],
+        metavar="NAME",
+        envvar="P2PSWARM_PROFILE",
+        show_envvar=True,
+        help="use the options under [profile.NAME] of the TOML file, too",
+    )
+
+
 def as_command(command: Callable[..., Exit], example: str = "") -> click.Command:
     """The command as click shall see it: its arguments, and one option per field of its options classes."""
     hints = get_type_hints(command, include_extras=True)
     tables: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     arguments = {name: get_args(hint) for name, hint in hints.items() if get_args(hint)}
 
-    def run(config: str | None, **raw: Any) -> Exit:
+    def run(config: str | None, profile: str | None, **raw: Any) -> Exit:
         options = {name: value for name, value in raw.items() if name not in arguments}
-        given = _given(click.get_current_context(), options, read_config(config))
+        files = read_config(config, profile)
+        given = _given(click.get_current_context(), options, *files)
         _read_secrets(given, tables.values())
         _only_one(given, tables.values())
         values = {name: _build(table, given) for name, table in tables.items()}
@@ -74,7 +86,7 @@ def as_command(command: Callable[..., Exit], example: str = "") -> click.Command
     return click.Command(
         command.__name__,
         callback=run,
-        params=[*shown, _config_flag()],
+        params=[*shown, _config_flag(), _profile_flag()],
         help=inspect.getdoc(command),
         epilog=f"Example: {example}" if example else None,
     )
@@ -131,10 +143,14 @@ def _shown_default(field: Field[Any]) -> str:
 
 
 def _given(
-    context: click.Context, raw: Mapping[str, Any], from_file: Mapping[str, Any]
+    context: click.Context,
+    raw: Mapping[str, Any],
+    from_file: Mapping[str, Any],
+    from_profile: Mapping[str, Any],
 ) -> dict[str, Given]:
     """The strongest source of each option that any source names."""
     given: dict[str, Given] = {name: (_CONFIG, value) for name, value in from_file.items()}
+    given |= {name: (_PROFILE, value) for name, value in from_profile.items()}
     for name, value in raw.items():
         if value is not None and value != ():
             source = context.get_parameter_source(name)
@@ -149,7 +165,7 @@ def _read_secrets(given: dict[str, Given], tables: Iterable[Any]) -> None:
         if "secret" not in field.metadata:
             continue
         strength, value = given.get(field.name, (0, None))
-        if strength > _CONFIG:
+        if strength > _PROFILE:
             given[field.name] = strength, _first_line(field, str(value))
         elif _variable(field) in os.environ:
             given[field.name] = _ENVIRONMENT, os.environ[_variable(field)]

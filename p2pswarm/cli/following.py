@@ -105,11 +105,14 @@ async def follow(
 @asynccontextmanager
 async def telling(torrent: "Torrent", report: Report, stop: Stop) -> AsyncIterator[None]:
     """While the body runs, every event of the torrent is told, and wakes `follow` where it matters."""
-    from p2pswarm.swarm.events import Checking, StateChanged
+    from p2pswarm.swarm.events import Checking, PeerJoined, StateChanged
 
     task = asyncio.create_task(_tell(torrent.events(), report, stop))
-    if not isinstance(torrent.state, Checking):  # a check may be over before anybody listens
+    # A check may be over before anybody listens, and the peers of a magnet may be here.
+    if not isinstance(torrent.state, Checking):
         report.event("state_changed", **plain(StateChanged(torrent.state)))
+    for peer in torrent.peers.values():
+        report.event("peer_joined", **plain(PeerJoined(peer.address, peer.client)))
     try:
         yield
         await asyncio.sleep(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from p2pswarm.cli.exits import UsageError
 
 if TYPE_CHECKING:
-    from p2pswarm.discovery.dht.signing import SigningKey
+    from p2pswarm.formats.signing import SigningKey
 
 __all__ = ["key_in"]
 
@@ -16,7 +16,7 @@ _LONGEST = 200  # characters that are read; a line has 65
 
 def key_in(path: Path) -> "SigningKey":
     """The key of this file; a new one, and the file, where there is none. Raises UsageError, OSError."""
-    from p2pswarm.discovery.dht.signing import SigningKey
+    from p2pswarm.formats.signing import SigningKey
 
     try:
         file = path.open(encoding="ascii", errors="replace")

@@ -1,6 +1,7 @@
 """`create` and `info`: a torrent made, a torrent looked at."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ from p2pswarm.config import format_size
 from p2pswarm.errors import DiskError, FormatError
 
 if TYPE_CHECKING:
+    from p2pswarm.disk.gathering import Choice
+    from p2pswarm.formats.ids import InfoHash
     from p2pswarm.formats.metainfo import Metainfo
 
 __all__ = ["create", "hashing", "info", "load"]
@@ -52,14 +55,35 @@ def create(
             private=creation.private,
             comment=creation.comment,
             source=creation.source,
-            follow_symlinks=creation.follow_symlinks,
+            choice=_choice(creation),
+            web_seeds=creation.web_seed,
+            similar=[_name(each) for each in creation.similar],
+            collections=creation.collection,
             progress=hashing(path.resolve().name, "hashing", report),
             warn=report.note,
-            now=int(time.time()),
+            now=int(time.time()) if creation.date else None,
         )
         _write(target, metainfo.raw, replace=replacing.force)
         report.result(str(target), path=str(target), info_hash=metainfo.info_hash.hex())
     return Exit.OK
+
+
+def _choice(creation: Creation) -> "Choice":
+    from p2pswarm.disk.gathering import Choice, Links
+
+    links = Links.FOLLOW if creation.follow_symlinks else Links.SKIP
+    if creation.keep_symlinks:
+        links = Links.KEEP
+    return Choice(creation.exclude, creation.include, links)
+
+
+def _name(text: str) -> "InfoHash":
+    """The info-hash written out (of SHA-256 the first 20 bytes, BEP 52), or that of a .torrent file."""
+    from p2pswarm.formats.ids import InfoHash
+
+    if re.fullmatch(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}", text):
+        return InfoHash(bytes.fromhex(text)[:20])
+    return load(Path(text)).info_hash
 
 
 def hashing(name: str, state: str, report: Report) -> Callable[[int, int], None]:

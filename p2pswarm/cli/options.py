@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
-from urllib.parse import urlsplit
 
 import platformdirs
 
+from p2pswarm.cli.creation import Creation
 from p2pswarm.config import (
     ADDRESS,
     DURATION,
@@ -79,26 +79,6 @@ HitArgument = Annotated[
     str, Argument("HIT", "a number of the last search, or what it printed for one")
 ]
 
-_MIN_PIECE, _MAX_PIECE = 16 << 10, 32 << 20
-
-
-def _parse_piece_length(text: str) -> int:
-    size = parse_size(text)
-    if not _MIN_PIECE <= size <= _MAX_PIECE or size & (size - 1):
-        raise ValueError(f"{text!r} is not a power of two from 16KiB to 32MiB")
-    return size
-
-
-def _parse_tracker(text: str) -> str:
-    parts = urlsplit(text)  # raises ValueError by itself for a broken [v6] address or port
-    if parts.scheme not in {"http", "https", "udp"} or not parts.hostname or not _clean(text):
-        raise ValueError(
-            f"{text!r} is not a tracker's URL, such as http://example.org:6969/announce"
-        )
-    if parts.port is None and parts.scheme == "udp":
-        raise ValueError(f"{text!r} names no port, as a tracker's URL with udp has to")
-    return text
-
 
 def _parse_network(text: str) -> str:
     if text not in NETWORKS:
@@ -124,10 +104,6 @@ _NETWORK = Unit("NETWORK", _parse_network)
 _KIND = Unit("KIND", _parse_kind)
 _LOOKUP = Unit("HOW", _parse_lookup)
 _SIZE = Unit("SIZE", parse_size, format_size)
-
-
-def _clean(text: str) -> bool:
-    return text.isprintable() and " " not in text
 
 
 def _parse_ratio(text: str) -> float:
@@ -173,34 +149,6 @@ class Output:
             short="-o",
             shown="the current folder",
         ),
-    )
-
-
-@dataclass(frozen=True)
-class Creation:
-    """What a new torrent says."""
-
-    tracker: tuple[str, ...] = field(
-        default=(),
-        metadata=about(Unit("URL", _parse_tracker), "announce here; may be repeated", repeat=True),
-    )
-    piece_length: int | None = field(
-        default=None,
-        metadata=about(
-            Unit("SIZE", _parse_piece_length, format_size),
-            "bytes in a piece, a power of two",
-            shown="256KiB, more for data above 1GiB",
-        ),
-    )
-    private: bool = field(
-        default=False, metadata=about(FLAG, "only the trackers may tell of peers")
-    )
-    comment: str = field(default="", metadata=about(TEXT, "a note for whoever opens it"))
-    source: str = field(
-        default="", metadata=about(TEXT, "where it comes from; changes the info-hash")
-    )
-    follow_symlinks: bool = field(
-        default=False, metadata=about(FLAG, "take what symbolic links point to")
     )
 
 

@@ -1,30 +1,27 @@
 """A file or folder becomes a torrent: walk, rehearse, hash on all cores, look again.
 
-The walk is in the order of the raw names, so the same input gives the same info-hash on every machine.
-The rehearsal builds the torrent with empty hashes: a name that no torrent can hold, or a list of files
-that is too long, is told before the hashing and not an hour later. The last look finds what changed
-meanwhile.
+The same input gives the same info-hash on every machine, and without a date the same bytes. The rehearsal
+builds the torrent with empty hashes: a name that no torrent can hold, or a list of files that is too long, is
+told before the hashing and not an hour later. The last look finds what changed meanwhile.
 """
 
-import errno
 import logging
 import os
-import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import accumulate, islice
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
 
+from p2pswarm.disk.gathering import EVERYTHING, Choice, Found, find, named
 from p2pswarm.disk.handles import disk_error
 from p2pswarm.disk.hashing import Hashing, in_threads
 from p2pswarm.disk.storage import FileStorage
 from p2pswarm.errors import BencodeError, DiskError, HostError, MetainfoError
-from p2pswarm.formats import bencode, paths
-from p2pswarm.formats.building import build, default_piece_length
-from p2pswarm.formats.ids import PieceIndex
-from p2pswarm.formats.metainfo import MAX_FILES, File, Metainfo
+from p2pswarm.formats import bencode
+from p2pswarm.formats.building import Entry, build, default_piece_length
+from p2pswarm.formats.ids import InfoHash, PieceIndex
+from p2pswarm.formats.metainfo import File, Metainfo
 
 __all__ = ["MAX_PIECE_LENGTH", "MIN_PIECE_LENGTH", "create"]
 
@@ -37,15 +34,6 @@ _CREATED_BY = "p2pswarm"
 _HASH = 20  # bytes of SHA-1
 
 
-class _Found(NamedTuple):
-    """One file on the disk, and its path in the torrent (empty for a torrent of one file)."""
-
-    path: tuple[str, ...]
-    source: str
-    size: int
-    changed: int  # mtime, nanoseconds
-
-
 def create(
     path: Path,
     *,
@@ -54,8 +42,10 @@ def create(
     private: bool = False,
     comment: str = "",
     source: str = "",
-    follow_symlinks: bool = False,
+    choice: Choice = EVERYTHING,
     web_seeds: Sequence[str] = (),
+    similar: Sequence[InfoHash] = (),
+    collections: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
     warn: Callable[[str], None] | None = None,
     now: int | None = None,
@@ -64,30 +54,32 @@ def create(
     """A torrent of the file or folder `path`, named like it. Nothing is written.
 
     A tracker is a URL, a tier of its own, or a sequence of URLs, one tier. `progress` is called in this
-    thread with (bytes hashed, bytes in all); what it raises ends the work. `warn` hears what is skipped:
-    symbolic links (unless followed), loops of them, sockets and pipes. `now`, seconds since 1970,
-    becomes the creation date.
+    thread with (bytes hashed, bytes in all); what it raises ends the work. `warn` hears what is skipped
+    unasked: symbolic links (unless followed or kept), loops of them, sockets and pipes. `now`, seconds since
+    1970, becomes the creation date.
 
     Raises DiskError for what cannot be read or changes meanwhile, HostError for what cannot be shared,
     ValueError for a piece length that is no power of two from 16 KiB to 32 MiB or a URL that is none.
     """
     warn = warn or _log_warning
     _check_piece_length(piece_length)
-    found = _find(path, follow_symlinks, warn)
+    found = find(path, choice, warn)
     total = sum(file.size for file in found)
     if not total:
         raise HostError(f"{path} holds no bytes: nothing to share")
     piece_length = piece_length or default_piece_length(total)
     torrent = partial(
         build,
-        name=_name(path.resolve()),
+        name=named(path.resolve()),
         piece_length=piece_length,
-        **_contents(found),
+        files=[Entry(f.path, f.size, executable=f.executable, link=f.link) for f in found],
         trackers=[[tier] if isinstance(tier, str) else tier for tier in trackers],
-        web_seeds=web_seeds,
+        web_seeds=[_as_folder(url) if found[0].path else url for url in web_seeds],
         private=private,
         comment=comment,
         source=source,
+        similar=similar,
+        collections=collections,
         created_by=_CREATED_BY,
         creation_date=now,
     )
@@ -110,10 +102,9 @@ def _log_warning(text: str) -> None:
     log.warning("%s", text)
 
 
-def _contents(found: Sequence[_Found]) -> dict[str, Any]:
-    if not found[0].path:
-        return {"length": found[0].size}
-    return {"files": [(file.path, file.size) for file in found]}
+def _as_folder(url: str) -> str:
+    """BEP 19: to a web seed of a folder clients append the torrent's name and the file's path."""
+    return url if url.endswith("/") else f"{url}/"
 
 
 def _rehearse(
@@ -135,96 +126,9 @@ def _rehearse(
         )
 
 
-def _find(path: Path, follow: bool, warn: Callable[[str], None]) -> list[_Found]:
-    """What is to be shared. `path` itself may be a symbolic link: the user named it."""
-    try:
-        here = path.stat()
-    except OSError as error:
-        raise disk_error("read", path, error) from error
-    if stat.S_ISREG(here.st_mode):
-        return [_regular((), str(path), here)]
-    if not stat.S_ISDIR(here.st_mode):
-        raise HostError(f"{path} is neither a file nor a folder")
-    walk = _walk(str(path), (), {_identity(here)}, follow, warn)
-    found = list(islice(walk, MAX_FILES + 1))
-    if not found:
-        raise HostError(f"{path} holds no files: nothing to share")
-    if len(found) > MAX_FILES:
-        raise HostError(f"{path} holds more than {MAX_FILES} files: too many for one torrent")
-    return found
-
-
-def _walk(
-    folder: str,
-    below: tuple[str, ...],
-    above: set[tuple[int, int]],
-    follow: bool,
-    warn: Callable[[str], None],
-) -> Iterator[_Found]:
-    """The files in `folder`, which is `below` in the torrent; `above` is it and what it lies in."""
-    if len(below) >= paths.MAX_ELEMENTS:
-        raise HostError(f"{folder} lies deeper than {paths.MAX_ELEMENTS} folders")
-    for entry in _entries(folder):
-        path = (*below, _name(entry))
-        here = _stat(entry, follow, warn)
-        if here is None:
-            continue
-        if stat.S_ISREG(here.st_mode):
-            yield _regular(path, entry.path, here)
-        elif not stat.S_ISDIR(here.st_mode):
-            warn(f"skipped: {entry.path} is neither a file nor a folder")
-        elif _identity(here) in above:
-            warn(f"skipped: {entry.path} is a symbolic link to a folder that it lies in")
-        else:
-            yield from _walk(entry.path, path, above | {_identity(here)}, follow, warn)
-
-
-def _entries(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: os.fsencode(entry.name))
-    except OSError as error:
-        raise disk_error("read", folder, error) from error
-
-
-def _name(entry: os.DirEntry[str] | Path) -> str:
-    try:
-        entry.name.encode()
-    except UnicodeEncodeError as error:
-        raise DiskError(f"the name {paths.shown(entry.name)} is not UTF-8: rename it") from error
-    return entry.name
-
-
-def _stat(
-    entry: os.DirEntry[str], follow: bool, warn: Callable[[str], None]
-) -> os.stat_result | None:
-    """None for what is skipped."""
-    link = entry.is_symlink()
-    if link and not follow:
-        warn(f"skipped: {entry.path} is a symbolic link")
-        return None
-    try:
-        return entry.stat()
-    except OSError as error:
-        if not link:
-            raise disk_error("read", entry.path, error) from error
-        warn(f"skipped: {entry.path} is a symbolic link that leads nowhere")
-        return None
-
-
-def _regular(path: tuple[str, ...], source: str, here: os.stat_result) -> _Found:
-    if not os.access(source, os.R_OK):
-        raise disk_error("read", source, PermissionError(errno.EACCES, "not readable"))
-    return _Found(path, source, here.st_size, here.st_mtime_ns)
-
-
-def _identity(here: os.stat_result) -> tuple[int, int]:
-    return here.st_dev, here.st_ino
-
-
 def _hash(
     path: Path,
-    found: Sequence[_Found],
+    found: Sequence[Found],
     piece_length: int,
     workers: int,
     progress: Callable[[int, int], None] | None,
@@ -247,7 +151,7 @@ def _hash(
     return bytes(hashes)
 
 
-def _storage(path: Path, found: Sequence[_Found]) -> FileStorage:
+def _storage(path: Path, found: Sequence[Found]) -> FileStorage:
     if not found[0].path:
         path, found = path.parent, [found[0]._replace(path=(path.name,))]
     offsets = accumulate((file.size for file in found), initial=0)
@@ -255,11 +159,11 @@ def _storage(path: Path, found: Sequence[_Found]) -> FileStorage:
     return FileStorage(path, files, writable=False)
 
 
-def _look_again(found: Sequence[_Found]) -> None:
+def _look_again(found: Sequence[Found]) -> None:
     """A file that changed while it was hashed has hashes of nothing. Raises DiskError."""
     for file in found:
         try:
-            here = Path(file.source).stat()
+            here = Path(file.source).stat(follow_symlinks=file.link is None)
         except OSError as error:
             raise disk_error("read", file.source, error) from error
         if (here.st_size, here.st_mtime_ns) != (file.size, file.changed):

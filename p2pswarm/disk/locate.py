@@ -6,7 +6,6 @@ the spelling that finds more files is taken.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +42,7 @@ def _best_spelling(metainfo: Metainfo, root: Path, name: str, path: Path) -> Pla
 def _under(name: str, files: Sequence[File]) -> tuple[File, ...]:
     if all(file.path[0] == name for file in files):
         return tuple(files)
-    return tuple(replace(file, path=(name, *file.path[1:])) for file in files)
+    return tuple(file._replace(path=(name, *file.path[1:])) for file in files)
 
 
 def _found(place: Place) -> int:

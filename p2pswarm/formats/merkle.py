@@ -1,9 +1,9 @@
 """Merkle trees of version 2: any block of a file is checked alone (BEP 52).
 
-A leaf is the SHA-256 of a block of 16 KiB (a file's last block as short as it is), a node the SHA-256 of its two
-children. A layer is its hashes joined, 32 bytes each, without what lies beyond the end of the file; layers are
-counted from the leaves, which are layer 0. The hard thing is what stands beyond the end: zero bytes, not hashes
-of zeros, so every layer has its own filling (`ZERO`).
+A leaf is the SHA-256 of a block of 16 KiB (a file's last block as short as it is), a node the SHA-256 of its
+two children. A layer is its hashes joined, 32 bytes each, without what lies beyond the end of the file;
+layers are counted from the leaves, which are layer 0. The hard thing is what stands beyond the end: zero
+bytes, not hashes of zeros, so every layer has its own filling (`ZERO`).
 """
 
 from hashlib import sha256

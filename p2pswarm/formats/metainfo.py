@@ -1,26 +1,33 @@
-"""Metainfo, version 1: what a `.torrent` says, checked, as values (BEP 3, 12, 19, 27, 47).
+"""Metainfo: what a `.torrent` says, checked, as values (BEP 3, 12, 19, 27, 47, 52).
 
-Whatever decides bytes, names or privacy is checked, and a fault is a MetainfoError that names the key.
-What only decorates (comments, dates) or may be one of many (trackers, web seeds) is dropped where it
-is junk. The info-hash is over the original bytes, and they are kept whole in `raw`, unknown keys too.
+Whatever decides bytes, names or privacy is checked, and a fault is a MetainfoError that names the key. What
+only decorates (comments, dates) or may be one of many (trackers, web seeds) is dropped where it is junk. The
+info-hash is over the original bytes, and they are kept whole in `raw`, unknown keys too.
 
-Of a hybrid torrent (BEP 52) the version 1 half is read: its pad files count in the stream of bytes and
-are never files on disk. A torrent without a single byte is refused, as libtorrent does: nobody could fetch
-or check anything, so every other room may count on at least one piece.
+Version 1, version 2 or both (a hybrid): one stream of bytes, one numbering of pieces. Pad files count in the
+stream and are never files on disk. A torrent without a single byte is refused, as libtorrent does: nobody
+could fetch or check anything, so every other room may count on at least one piece.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha1
+from functools import cached_property
+from hashlib import sha1, sha256
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from typing_extensions import override
 
 from p2pswarm.errors import DiskError, MetainfoError
 from p2pswarm.formats import bencode, paths
+from p2pswarm.formats.fields import WORDS, date, need, preferred, text
+from p2pswarm.formats.files import MAX_FILES, File, Given, end, placed, read_v1
+from p2pswarm.formats.filetree import agreed, is_single, padded, read_tree
 from p2pswarm.formats.ids import InfoHash, PieceIndex
-from p2pswarm.formats.urls import announce, checked_url, urls_in
+from p2pswarm.formats.layers import check_layers, read_layers
+from p2pswarm.formats.merkle import HASH, LEAF
+from p2pswarm.formats.urls import announce, announced, checked_url, urls_in
 
 __all__ = [
     "MAX_FILES",
@@ -33,31 +40,9 @@ __all__ = [
 MAX_PIECES = 0x200000  # libtorrent's limit
 # Bytes. libtorrent's limit, 32767 blocks: a piece lies in memory until it is hashed.
 MAX_PIECE_LENGTH = 32767 << 14
-# Both of all files: what a hostile torrent can make us check takes three seconds, not ten.
-MAX_FILES = 200_000
-_MAX_PATH_ELEMENTS = 800_000
-_MAX_LENGTH = 2**63 - 1  # bytes, one file or all together: what an `off_t` holds
-_LAST_DATE = 253402300799  # seconds since 1970: the end of the year 9999
 _HASH = 20  # bytes of SHA-1
 # Bytes of a `.torrent` read at first: memory for the largest one, for each of thousands, takes its time.
 _USUAL_SIZE = 64 << 10
-
-_Given = tuple[tuple[str, ...], int, bool]  # a file's safe path, its length, whether it is a pad
-_T = TypeVar("_T", int, bytes, list[Any], dict[bytes, Any])
-_WORDS = {int: "an integer", bytes: "a string", list: "a list", dict: "a dictionary"}
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One file of a torrent, or a hole (`pad`, BEP 47): zeros in the stream, nothing on disk."""
-
-    path: tuple[str, ...]
-    """Safe elements below the download directory, the torrent's own folder among them."""
-    length: int
-    """Bytes."""
-    offset: int
-    """Where it starts in the torrent's stream of bytes."""
-    pad: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,13 +50,14 @@ class Metainfo:
     """A torrent. Made by `from_bytes`, `from_file` or `building.build`, which see that it is consistent."""
 
     info_hash: InfoHash
+    """Its main name: the SHA-1 of `info`; for version 2 alone, the first 20 bytes of `v2`."""
     name: str
     """The file, or the folder that all files lie in; safe."""
     files: tuple[File, ...]
     piece_length: int
     """Bytes; the last piece may be shorter."""
     pieces: bytes
-    """The SHA-1 of every piece, 20 bytes each."""
+    """The SHA-1 of every piece, 20 bytes each; none for version 2 alone."""
     private: bool
     """BEP 27: peers may come from the trackers only."""
     trackers: tuple[tuple[str, ...], ...]
@@ -90,36 +76,44 @@ class Metainfo:
     single_file: bool
     renamed: Mapping[int, tuple[str, ...]] = field(default_factory=dict, compare=False)
     """Which files (by their place in `files`) got a number against a twin, and their path without."""
+    v2: bytes | None = None
+    """The SHA-256 of `info` (BEP 52); None for version 1 alone."""
+    layers: Mapping[bytes, bytes] = field(default_factory=dict, compare=False)
+    """The hashes of the pieces of version 2, 32 bytes each, by `File.root`; checked. Some may be missing."""
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Read a `.torrent`. Raises BencodeError or MetainfoError."""
         torrent, where = bencode.decode_located(data, b"info")
         if not isinstance(torrent, dict):
-            raise MetainfoError(f"not a torrent but {_WORDS[type(torrent)]}")
-        info = _need(torrent, b"info", dict)
+            raise MetainfoError(f"not a torrent but {WORDS[type(torrent)]}")
+        info = need(torrent, b"info", dict)
         assert where is not None
-        _refuse_unknown_version(info)
-        name = paths.safe_path([_preferred(info, b"name", bytes)], "info.name")
-        files, renamed = _files(info, name)
-        piece_length = _piece_length(info)
+        v2 = sha256(data[slice(*where)]).digest() if _has_v2(info) else None
+        has_v1 = v2 is None or not info.keys().isdisjoint((b"pieces", b"files", b"length"))
+        name, single = _name(info, has_v1)
+        piece_length = _piece_length(info, powers=v2 is not None)
+        files, renamed = placed(_files(info, name, piece_length, (has_v1, v2 is not None), single))
+        count = _piece_count(end(files), piece_length)
         return cls(
-            info_hash=InfoHash(sha1(data[slice(*where)], usedforsecurity=False).digest()),
+            info_hash=InfoHash(_sha1(data[slice(*where)]) if has_v1 or v2 is None else v2[:_HASH]),
             name=name[0],
             files=files,
             piece_length=piece_length,
-            pieces=_pieces(info, _end(files), piece_length),
-            private=b"private" in info and _need(info, b"private", int, "info.") != 0,
-            trackers=_trackers(torrent),
+            pieces=_pieces(info, end(files), count) if has_v1 else b"",
+            private=b"private" in info and need(info, b"private", int, "info.") != 0,
+            trackers=announced(torrent),
             web_seeds=tuple(urls_in(torrent.get(b"url-list"))),
-            comment=_text(torrent.get(b"comment")),
-            created_by=_text(torrent.get(b"created by")),
-            creation_date=_date(torrent.get(b"creation date")),
-            source=_text(info.get(b"source")),
+            comment=text(torrent.get(b"comment")),
+            created_by=text(torrent.get(b"created by")),
+            creation_date=date(torrent.get(b"creation date")),
+            source=text(info.get(b"source")),
             raw=bytes(data),
             info_at=where,
-            single_file=b"length" in info,
+            single_file=single,
             renamed=renamed,
+            v2=v2,
+            layers={} if v2 is None else read_layers(torrent, files, piece_length),
         )
 
     @classmethod
@@ -154,7 +148,7 @@ class Metainfo:
         seeds = [checked_url(url).encode() for url in web_seeds]
         after = bencode.encode({b"url-list": seeds})[1:-1] if seeds else b""
         torrent = cls.from_bytes(b"d" + before + b"4:info" + info + after + b"e")
-        if torrent.info_hash != sha1(info, usedforsecurity=False).digest():
+        if torrent.info != info:
             raise MetainfoError("info is followed by something else")
         return torrent
 
@@ -164,13 +158,25 @@ class Metainfo:
         return memoryview(self.raw)[slice(*self.info_at)]
 
     @property
+    def has_v1(self) -> bool:
+        """Whether its pieces have SHA-1s: version 1, or a hybrid."""
+        return bool(self.pieces)
+
+    @property
+    def names(self) -> tuple[InfoHash, ...]:
+        """Of its swarms: a hybrid has two (BEP 52), that of version 1 first."""
+        if self.v2 is None or not self.has_v1:
+            return (self.info_hash,)
+        return self.info_hash, InfoHash(self.v2[:_HASH])
+
+    @property
     def total(self) -> int:
         """Bytes of all files, pad files too."""
-        return _end(self.files)
+        return end(self.files)
 
     @property
     def piece_count(self) -> int:
-        return len(self.pieces) // _HASH
+        return -(-self.total // self.piece_length)
 
     def piece_offset(self, piece: PieceIndex) -> int:
         """Where the piece starts in the stream of bytes. Raises IndexError."""
@@ -182,15 +188,69 @@ class Metainfo:
         """Bytes in the piece: `piece_length`, or less for the last one. Raises IndexError."""
         return min(self.piece_length, self.total - self.piece_offset(piece))
 
+    def data_size(self, piece: PieceIndex) -> int:
+        """Bytes of the piece that version 2 hashes: up to the end of its file. Without it, all."""
+        size = self.piece_size(piece)
+        if self.v2 is None:
+            return size
+        file = self.file_of(piece)
+        return min(size, file.offset + file.length - self.piece_offset(piece))
+
     def piece_hash(self, piece: PieceIndex) -> bytes:
-        """The SHA-1 that the piece must have. Raises IndexError."""
+        """The SHA-1 that the piece must have, of a torrent that `has_v1`. Raises IndexError."""
         at = self.piece_offset(piece) // self.piece_length * _HASH
         return self.pieces[at : at + _HASH]
+
+    def piece_root(self, piece: PieceIndex) -> bytes | None:
+        """The root of the piece's tree (BEP 52); None where its file's layer is not known, or for version 1.
+
+        Raises IndexError.
+        """
+        if self.v2 is None:
+            return None
+        file = self.file_of(piece)
+        if file.length <= self.piece_length:
+            return file.root
+        at = self.piece_in_file(piece) * HASH
+        return self.layers.get(file.root or b"", b"")[at : at + HASH] or None
+
+    def file_of(self, piece: PieceIndex) -> File:
+        """The file that the piece starts in; in version 2 it has no bytes of another. Raises IndexError."""
+        at = self.piece_offset(piece)
+        return self._filled[bisect_right(self._filled, at, key=lambda file: file.offset) - 1]
+
+    def piece_in_file(self, piece: PieceIndex) -> int:
+        """Which one of its file's pieces it is, in version 2. Raises IndexError."""
+        return piece - self.file_of(piece).offset // self.piece_length
+
+    @cached_property
+    def _filled(self) -> list[File]:
+        """The files that pieces lie in."""
+        return [file for file in self.files if file.length and not file.pad]
+
+    def with_layers(self, layers: Mapping[bytes, bytes]) -> Self:
+        """The same torrent with these piece layers too: peers gave them. Raises MetainfoError.
+
+        They are in `raw`, so that they are kept, unless that became larger than a torrent may be.
+        """
+        check_layers(layers, self.files, self.piece_length)
+        known = {**self.layers, **layers}
+        torrent = bencode.decode(self.raw)
+        del torrent[b"info"]
+        torrent[b"piece layers"] = known
+        before, after = (
+            {k: v for k, v in torrent.items() if (k < b"info") is so} for so in (True, False)
+        )
+        head = b"d" + bencode.encode(before)[1:-1] + b"4:info"
+        raw = b"".join((head, self.info, bencode.encode(after)[1:]))
+        if len(raw) > bencode.MAX_SIZE:
+            return replace(self, layers=known)
+        return replace(self, layers=known, raw=raw, info_at=(len(head), len(head) + len(self.info)))
 
     def files_as_given(self) -> tuple[File, ...]:
         """The files under the names the torrent gives, twins or not: for data that we did not write."""
         return tuple(
-            replace(file, path=self.renamed.get(number, file.path))
+            file._replace(path=self.renamed.get(number, file.path))
             for number, file in enumerate(self.files)
         )
 
@@ -200,123 +260,60 @@ class Metainfo:
         return f"<Metainfo {self.info_hash} {self.name!r} {size}>"
 
 
-def _need(table: dict[bytes, Any], key: bytes, kind: type[_T], where: str = "") -> _T:
-    """`table[key]`, which must be there and of this kind; `where` is the table's own name."""
-    value = table.get(key)
-    if isinstance(value, kind):
-        return value
-    name = where + key.decode()
-    if value is None:
-        raise MetainfoError(f"{name} is missing")
-    raise MetainfoError(f"{name} is {_WORDS[type(value)]}, not {_WORDS[kind]}")
-
-
-def _preferred(table: dict[bytes, Any], key: bytes, kind: type[_T], where: str = "info.") -> _T:
-    """`key.utf-8` where a client of the days before UTF-8 wrote both, else `key`."""
-    utf8 = key + b".utf-8"
-    return _need(table, utf8 if utf8 in table else key, kind, where)
-
-
-def _refuse_unknown_version(info: dict[bytes, Any]) -> None:
-    """BEP 52: first of all. A hybrid has both halves; without `pieces` there is nothing for us."""
-    version = _need(info, b"meta version", int, "info.") if b"meta version" in info else 1
+def _has_v2(info: dict[bytes, Any]) -> bool:
+    """BEP 52: `meta version` is looked at first of all."""
+    version = need(info, b"meta version", int, "info.") if b"meta version" in info else 1
     if version > 2:
         raise MetainfoError(f"info.meta version is {version}: newer than can be read")
-    if b"pieces" not in info and (version == 2 or b"file tree" in info):
-        raise MetainfoError("a version 2 torrent (BEP 52): only version 1 can be read yet")
+    if version != 2 and b"file tree" in info:
+        raise MetainfoError("info.file tree is there, but info.meta version is not 2")
+    return version == 2
+
+
+def _name(info: dict[bytes, Any], has_v1: bool) -> tuple[tuple[str, ...], bool]:
+    """The torrent's name, and whether it is that of one file. In version 2 a file's own key names it."""
+    name = preferred(info, b"name", bytes)
+    tree = info.get(b"file tree")
+    if has_v1 or not isinstance(tree, dict) or not is_single(tree):
+        return paths.safe_path([name], "info.name"), b"length" in info
+    return paths.safe_path(list(tree), "info.file tree"), True
 
 
 def _files(
-    info: dict[bytes, Any], root: tuple[str, ...]
-) -> tuple[tuple[File, ...], dict[int, tuple[str, ...]]]:
-    """The files in order, and under which number which got another path."""
-    if (b"length" in info) == (b"files" in info):
-        both = "both length and files" if b"length" in info else "neither length nor files"
-        raise MetainfoError(f"info has {both}")
-    if b"length" in info:
-        given = [(root, _length(info, "info."), _is_pad(info, "info."))]
-    else:
-        given = list(_listed(_need(info, b"files", list, "info."), root))
-        info[b"files"] = []  # the list is as large as what it became, and is not read again
-    total = sum(length for _, length, _ in given)
-    if not 0 < total <= _MAX_LENGTH:
-        raise MetainfoError(f"the files have {total} bytes together, not 1 to 2^63 - 1")
-    return _placed(given)
+    info: dict[bytes, Any],
+    name: tuple[str, ...],
+    piece_length: int,
+    versions: tuple[bool, bool],
+    single: bool,
+) -> list[Given]:
+    """The files of version 1, of version 2, or what both agree on."""
+    listed = read_v1(info, name) if versions[0] else []
+    if not versions[1]:
+        return listed
+    tree = read_tree(need(info, b"file tree", dict, "info."), () if single else name)
+    return agreed(listed, tree, piece_length) if versions[0] else padded(tree, piece_length, name)
 
 
-def _listed(entries: list[Any], root: tuple[str, ...]) -> Iterator[_Given]:
-    if not 0 < len(entries) <= MAX_FILES:
-        raise MetainfoError(f"info.files has {len(entries)} entries, not 1 to {MAX_FILES}")
-    elements = 0
-    for number, entry in enumerate(entries):
-        try:
-            file = _entry(entry, root)
-        except MetainfoError as error:
-            raise MetainfoError(f"info.files[{number}]{error}") from None
-        elements += len(file[0])
-        if elements > _MAX_PATH_ELEMENTS:
-            raise MetainfoError(f"more than {_MAX_PATH_ELEMENTS} path elements up to file {number}")
-        yield file
-
-
-def _entry(entry: object, root: tuple[str, ...]) -> _Given:
-    """One file of many. A MetainfoError tells what follows the entry's own name."""
-    if not isinstance(entry, dict):
-        raise MetainfoError(f" is {_WORDS[type(entry)]}, not a dictionary")
-    pad = _is_pad(entry, ".")
-    length = _length(entry, ".")
-    path = _preferred(entry, b"path", list, ".")
-    if not {bytes}.issuperset(map(type, path)):
-        raise MetainfoError(".path holds something that is not a string")
-    return root + paths.safe_path(path, ".path"), length, pad
-
-
-def _placed(given: list[_Given]) -> tuple[tuple[File, ...], dict[int, tuple[str, ...]]]:
-    """Pad files all have the same few names; they are never written, so they are left alone."""
-    fresh = iter(paths.without_twins([path for path, _, pad in given if not pad]))
-    files, renamed, offset = [], {}, 0
-    for number, (old, length, pad) in enumerate(given):
-        path = old if pad else next(fresh)
-        if path != old:
-            renamed[number] = old
-        files.append(File(path, length, offset, pad))
-        offset += length
-    return tuple(files), renamed
-
-
-def _length(table: dict[bytes, Any], where: str) -> int:
-    length = _need(table, b"length", int, where)
-    if not 0 <= length <= _MAX_LENGTH:
-        raise MetainfoError(f"{where}length is {length}, not 0 to 2^63 - 1")
-    return length
-
-
-def _is_pad(table: dict[bytes, Any], where: str) -> bool:
-    """BEP 47. Executable and hidden make no difference here; a link would need a target to check."""
-    if b"attr" not in table:
-        return False
-    attributes = _need(table, b"attr", bytes, where)
-    if b"l" in attributes:
-        raise MetainfoError(f"{where}attr names a symbolic link: these cannot be made yet")
-    return b"p" in attributes
-
-
-def _end(files: Sequence[File]) -> int:
-    return files[-1].offset + files[-1].length
-
-
-def _piece_length(info: dict[bytes, Any]) -> int:
-    length = _need(info, b"piece length", int, "info.")
+def _piece_length(info: dict[bytes, Any], *, powers: bool) -> int:
+    length = need(info, b"piece length", int, "info.")
     if not 0 < length <= MAX_PIECE_LENGTH:
         raise MetainfoError(f"info.piece length is {length}, not 1 to {MAX_PIECE_LENGTH}")
+    if powers and (length < LEAF or length & (length - 1)):
+        raise MetainfoError(
+            f"info.piece length is {length}: version 2 needs a power of two from {LEAF}"
+        )
     return length
 
 
-def _pieces(info: dict[bytes, Any], total: int, piece_length: int) -> bytes:
-    pieces = _need(info, b"pieces", bytes, "info.")
+def _piece_count(total: int, piece_length: int) -> int:
     count = -(-total // piece_length)
     if count > MAX_PIECES:
         raise MetainfoError(f"{total} bytes are {count} pieces, at most {MAX_PIECES} are read")
+    return count
+
+
+def _pieces(info: dict[bytes, Any], total: int, count: int) -> bytes:
+    pieces = need(info, b"pieces", bytes, "info.")
     if len(pieces) % _HASH:
         raise MetainfoError(f"info.pieces has {len(pieces)} bytes, not a multiple of {_HASH}")
     if len(pieces) != count * _HASH:
@@ -326,27 +323,5 @@ def _pieces(info: dict[bytes, Any], total: int, piece_length: int) -> bytes:
     return pieces
 
 
-def _trackers(torrent: dict[bytes, Any]) -> tuple[tuple[str, ...], ...]:
-    """BEP 12: `announce-list`, where it holds any URL, in place of `announce`. No URL twice."""
-    listed = torrent.get(b"announce-list")
-    seen: set[str] = set()
-    tiers = []
-    for tier in listed if isinstance(listed, list) else ():
-        urls = [url for url in urls_in(tier) if url not in seen]
-        seen.update(urls)
-        if urls:
-            tiers.append(tuple(urls))
-    alone = tuple(urls_in(torrent.get(b"announce")))
-    return tuple(tiers) or ((alone,) if alone else ())
-
-
-def _text(value: object) -> str:
-    """One printable line: these go to a terminal."""
-    text = paths.decoded(value) if isinstance(value, bytes) else ""
-    if not text.isprintable():
-        text = "".join(char if char.isprintable() else " " for char in text)
-    return text.strip()
-
-
-def _date(value: object) -> int | None:
-    return value if isinstance(value, int) and 0 <= value <= _LAST_DATE else None
+def _sha1(data: bytes) -> bytes:
+    return sha1(data, usedforsecurity=False).digest()

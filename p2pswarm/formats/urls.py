@@ -1,11 +1,12 @@
 """The URLs of a torrent: trackers and web seeds, of whatever scheme, read and written (BEP 3, 12, 19)."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from p2pswarm.formats import paths
 
-__all__ = ["announce", "checked_url", "read_url", "urls_in"]
+__all__ = ["announce", "announced", "checked_url", "read_url", "urls_in"]
 
 _MAX_URL = 2048  # characters
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]\S*")
@@ -18,6 +19,20 @@ def announce(tiers: Sequence[Sequence[str]]) -> dict[bytes, object]:
         return {}
     first: dict[bytes, object] = {b"announce": urls[0][0]}
     return first if urls == [urls[0][:1]] else {**first, b"announce-list": urls}
+
+
+def announced(torrent: Mapping[bytes, Any]) -> tuple[tuple[str, ...], ...]:
+    """BEP 12: `announce-list`, where it holds any URL, in place of `announce`. No URL twice."""
+    listed = torrent.get(b"announce-list")
+    seen: set[str] = set()
+    tiers = []
+    for tier in listed if isinstance(listed, list) else ():
+        urls = [url for url in urls_in(tier) if url not in seen]
+        seen.update(urls)
+        if urls:
+            tiers.append(tuple(urls))
+    alone = tuple(urls_in(torrent.get(b"announce")))
+    return tuple(tiers) or ((alone,) if alone else ())
 
 
 def checked_url(url: str) -> str:

@@ -127,7 +127,7 @@ class Extensions:
 
     def got(self, message: Extended) -> None:
         """A handshake, or what one of our extensions says."""
-        self._count(len(message.payload))
+        self.count(len(message.payload))
         if message.id == 0:
             self._got_hello(ExtendedHandshake.decode(message.payload))
             return
@@ -135,8 +135,8 @@ class Extensions:
         if name is not None and name in self._home.offered:
             _HANDLERS[name](self, message.payload)
 
-    def _count(self, size: int) -> None:
-        """These are dear to hear, and none of them is needed often."""
+    def count(self, size: int) -> None:
+        """These are dear to hear, and none of them is needed often. Raises RemoteProtocolError."""
         now = self._home.clock()
         self._said = max(0.0, self._said - (now - self._said_at) * SAID_RATE) + 1 + size // 512
         self._said_at = now

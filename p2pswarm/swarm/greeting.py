@@ -1,5 +1,9 @@
 """The handshake, either side of it: who are you, and which torrent is it about?
 
+A torrent may have two names (BEP 52): that of version 1, and the first 20 bytes of version 2's. The name that
+both sides said last is the version that they speak. Who asks by the first and has the second says so in its
+reserved bytes, and an answer by the second takes both over to version 2.
+
 Ends by handing the stream on with the bytes that came after the handshake still unread.
 """
 
@@ -15,7 +19,7 @@ from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.heard import Heard
 from p2pswarm.wire.peer import Hello, Ident, Reserved
 
-__all__ = ["HANDSHAKE_TIME", "Answering", "Asking", "Greeted", "Name"]
+__all__ = ["HANDSHAKE_TIME", "Answering", "Asking", "Greeted", "Host", "Name"]
 
 HANDSHAKE_TIME = 10.0  # seconds for the whole of it; libtorrent's number
 
@@ -36,6 +40,7 @@ class Greeted:
     reserved: Reserved
     outgoing: bool
     obfuscated: bool = False  # its handshake was
+    v2: bool = False  # it speaks version 2 (BEP 52): hashes may be asked for
     heard: Heard | None = None  # what it said meanwhile to a magnet, which hands it on
 
     @property
@@ -49,12 +54,21 @@ class Greeted:
         return self.outgoing == (me > self.peer_id)
 
 
+class Host(NamedTuple):
+    """Who takes in the peers of a torrent, and the torrent's name in version 2, if it has one."""
+
+    welcome: Callable[[Greeted], None]
+    v2: InfoHash | None = None
+
+
 class _Greeting:
     """What both sides share: the stream, and silence for what does not concern a handshake."""
 
     stream: Stream
     obfuscated = False
     """This handshake is inside another (`obfuscation`)."""
+    v2: InfoHash | None = None
+    """The torrent's name in version 2, if it has one."""
 
     def __init__(self, me: PeerId, lost: Callable[[Exception | None], None]) -> None:
         self._me = me
@@ -71,9 +85,14 @@ class _Greeting:
                 raise RemoteProtocolError("that is ourselves")
             self._got_ident(self._hello, message)
 
-    def _greeted(self, hello: Hello, ident: Ident, *, outgoing: bool) -> Greeted:
+    def _greeted(self, hello: Hello, ident: Ident, agreed: InfoHash, *, outgoing: bool) -> Greeted:
         return Greeted(
-            self.stream, ident.peer_id, hello.reserved, outgoing, obfuscated=self.obfuscated
+            self.stream,
+            ident.peer_id,
+            hello.reserved,
+            outgoing,
+            obfuscated=self.obfuscated,
+            v2=agreed == self.v2,
         )
 
     def _got_hello(self, hello: Hello) -> None:
@@ -103,10 +122,12 @@ class Asking(_Greeting):
         lost: Callable[[Exception | None], None],
         *,
         dht: bool = False,
+        v2: InfoHash | None = None,
     ) -> None:
         super().__init__(me, lost)
-        self.info_hash = info_hash
-        self.opening = Hello(Reserved.ours(dht=dht), info_hash).encode() + Ident(me).encode()
+        self.info_hash, self.v2 = info_hash, v2
+        ours = Reserved.ours(dht=dht, v2=v2 not in (None, info_hash))
+        self.opening = Hello(ours, info_hash).encode() + Ident(me).encode()
         self._done = done
         self._begun = False
         self._early: tuple[Hello, Ident] | None = None
@@ -127,13 +148,13 @@ class Asking(_Greeting):
 
     @override
     def _got_hello(self, hello: Hello) -> None:
-        if hello.info_hash != self.info_hash:
+        if hello.info_hash not in (self.info_hash, self.v2):
             raise RemoteProtocolError(f"answers for {hello.info_hash}, not {self.info_hash}")
 
     @override
     def _got_ident(self, hello: Hello, ident: Ident) -> None:
         if self._begun:
-            self._done(self._greeted(hello, ident, outgoing=True))
+            self._done(self._greeted(hello, ident, hello.info_hash, outgoing=True))
         else:
             self._early = hello, ident
 
@@ -145,7 +166,7 @@ class Answering(_Greeting):
         self,
         stream: Stream,
         me: PeerId,
-        find: Callable[[InfoHash], Callable[[Greeted], None] | None],
+        find: Callable[[InfoHash], Host | None],
         lost: Callable[[Exception | None], None],
         *,
         dht: bool = False,
@@ -154,17 +175,19 @@ class Answering(_Greeting):
         self.stream = stream
         self._find = find
         self._dht = dht
-        self._welcome: Callable[[Greeted], None] | None = None
+        self._host: Host | None = None
 
     @override
     def _got_hello(self, hello: Hello) -> None:
-        self._welcome = self._find(hello.info_hash)
-        if self._welcome is None:
+        self._host = self._find(hello.info_hash)
+        if self._host is None:
             raise RemoteProtocolError(f"asks for {hello.info_hash}, which is not here")
-        ours = Hello(Reserved.ours(dht=self._dht), hello.info_hash)
-        self.stream.send(ours.encode() + Ident(self._me).encode())
+        self.v2 = self._host.v2
+        self._agreed = self.v2 if self.v2 and hello.reserved.v2 else hello.info_hash
+        ours = Reserved.ours(dht=self._dht, v2=self.v2 not in (None, self._agreed))
+        self.stream.send(Hello(ours, self._agreed).encode() + Ident(self._me).encode())
 
     @override
     def _got_ident(self, hello: Hello, ident: Ident) -> None:
-        assert self._welcome is not None
-        self._welcome(self._greeted(hello, ident, outgoing=False))
+        assert self._host is not None
+        self._host.welcome(self._greeted(hello, ident, self._agreed, outgoing=False))

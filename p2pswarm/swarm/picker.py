@@ -438,6 +438,10 @@ class PiecePicker:
             self.failed(index, suspect=True)
         return closed
 
+    def unfinished(self, who: Hashable) -> list[PieceIndex]:
+        """Started pieces that `who` was asked for a part of, as far as they have not landed."""
+        return [index for index, piece in self._work.get(who, {}).items() if piece.left]
+
     def stranded(self, coming: Bitfield) -> PieceIndex | None:
         """Of the started pieces that nobody who sends now has (`coming` are theirs), the one with least
         landed: for whoever needs its memory."""

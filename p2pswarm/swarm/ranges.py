@@ -1,8 +1,8 @@
-"""A host that gives the bytes of our file in a row, joined to the torrent's piece map beside the peers.
+"""A host that gives the bytes of our files in a row, joined to the torrent's piece map beside the peers.
 
-Such hosts come from other networks: they know no pieces, only "from this byte on". So a source takes a
-stretch of pieces that nobody fetches, has the host begin there, and lands block after block as they come,
-piece after piece, until it comes to what somebody else has or fetches. To the picker it is a name like any
+Such hosts come from other networks, or are web seeds: they know no pieces, only "from this byte on". So a
+source takes a stretch of pieces that nobody fetches, has the host begin there, and lands block after block as
+they come, piece after piece, until it comes to what somebody else has or fetches. To the picker it is a name like any
 peer: what it sends is hashed, and who sent a bad block is found out and banned like any peer.
 
 The one hard thing: a row of bytes cannot be asked for piece by piece. When memory or the rate limit are used
@@ -39,7 +39,7 @@ MOST_ROWS = 1000  # that are looked at before one is taken up
 
 
 class RangeHost(Protocol):
-    """Somebody who has the file."""
+    """Somebody who has the files."""
 
     address: Address
 
@@ -67,6 +67,8 @@ class SourceHome(Protocol):
     def wasted(self, n: int) -> None: ...
     def cancel_others(self, block: int, winner: object) -> None: ...
     def ranges_at(self) -> set[PieceIndex]: ...
+    def begin_anew(self, piece: PieceIndex) -> None: ...
+    def soon(self, call: Callable[[], None]) -> None: ...
 
 
 class RangeSource:
@@ -107,12 +109,24 @@ class RangeSource:
         self.down.tick(now)
         if self.active:
             self.go_on()
-        elif not self.over and now >= self._due and self._home.asking:
+        else:
+            self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        if not self.over and self._home.asking and self._may_begin(now):
             self._take_up()
+
+    def _may_begin(self, now: float) -> bool:
+        return now >= self._due
+
+    def _offered(self) -> Sequence[tuple[int, int]] | None:
+        """The parts that it has; None: all. What it told is old after one try."""
+        has, self._has = self._has, None
+        return has
 
     def _take_up(self) -> None:
         """Nothing is promised before the first byte comes, which may take a minute or fail."""
-        has, self._has = self._has, None  # what it told is old after one try
+        has = self._offered()
         self._by_parts = has is not None
         takable = self._home.picker.takable()
         if has is not None:

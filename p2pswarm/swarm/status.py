@@ -9,6 +9,7 @@ from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.swarm.events import State
 from p2pswarm.swarm.selection import Choice, Priority
+from p2pswarm.swarm.webseeds import WebSeedStatus
 
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import File, Metainfo
@@ -45,6 +46,7 @@ class Status:
     verified_by: str = "the SHA-1 of every piece"
     size: int = 0
     """Bytes of all files, wanted or not."""
+    web_seeds: tuple[WebSeedStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from typing_extensions import override
@@ -73,6 +73,9 @@ from p2pswarm.wire.extension.pex import PexFlag
 from p2pswarm.wire.peer import PeerFramer, longest_message
 from p2pswarm.wire.tracker import Reply
 
+if TYPE_CHECKING:
+    from p2pswarm.swarm.webseeds import WebSeeds
+
 __all__ = ["Torrent"]
 
 log = logging.getLogger(__name__)
@@ -107,7 +110,8 @@ class Torrent:
         self.state: State = Checking(0, metainfo.piece_count)
         self.error: Exception | None = None
         self.peers: dict[Name, Peer] = {}
-        self.sources: list[RangeSource] = []  # hosts of other networks
+        self.sources: list[RangeSource] = []  # hosts of other networks, and web seeds
+        self.web_seeds: WebSeeds | None = None  # the node's to give
         self.finding = finding
         self.trackers = finding.trackers
         self.trackers.told = self._tracker_told
@@ -198,6 +202,7 @@ class Torrent:
         rate = self._down_meter.rate
         peers = self.peers.values()
         sources = sum(source.active for source in self.sources)
+        sources -= self.web_seeds.active if self.web_seeds else 0
         return Status(
             name=meta.name,
             info_hash=meta.info_hash,
@@ -220,6 +225,7 @@ class Torrent:
             path=self.path,
             verified_by=self._data.verified_by,
             size=meta.total,
+            web_seeds=self.web_seeds.status() if self.web_seeds else (),
         )
 
     def files(self) -> list[FileStatus]:
@@ -566,9 +572,13 @@ class Torrent:
             coming[at] = 1
         piece = self.picker.stranded(coming)
         if piece is not None:
-            self.picker.failed(piece, suspect=False)
-            self._drop_pieces([piece])
-            self._feed_soon()
+            self.begin_anew(piece)
+
+    def begin_anew(self, piece: PieceIndex) -> None:
+        """What has landed of it is worth nothing, or its memory is worth more."""
+        self.picker.failed(piece, suspect=False)
+        self._drop_pieces([piece])
+        self._feed_soon()
 
     def _drop_pieces(self, pieces: Sequence[PieceIndex]) -> None:
         """These are not fetched any more."""
@@ -617,6 +627,8 @@ class Torrent:
         elif self._data.writable:
             self.asking = not self._choosing
             self._enter(Downloading())
+            if self.web_seeds is not None:
+                self.sources += self.web_seeds.begin(self, self._node.dice)
             self._feed()
         else:
             missing = self.picker.missing.count()

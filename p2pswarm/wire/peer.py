@@ -85,9 +85,10 @@ class Reserved(bytes):
     __slots__ = ()
 
     @classmethod
-    def ours(cls, *, dht: bool = False) -> "Reserved":
-        """BEP 10 (extension protocol) and BEP 6 (fast extension); BEP 5 for a node of the DHT."""
-        return cls(b"\0\0\0\0\0\x10\0" + (b"\x05" if dht else b"\x04"))
+    def ours(cls, *, dht: bool = False, v2: bool = False) -> "Reserved":
+        """BEP 10 (extension protocol) and BEP 6 (fast extension); BEP 5 for a node of the DHT; `v2` where
+        the torrent may be talked about in BEP 52's way."""
+        return cls(b"\0\0\0\0\0\x10\0" + bytes((0x04 | 0x01 * dht | 0x10 * v2,)))
 
     @property
     def extended(self) -> bool:
@@ -100,6 +101,11 @@ class Reserved(bytes):
     @property
     def dht(self) -> bool:
         return bool(self[7] & 0x01)
+
+    @property
+    def v2(self) -> bool:
+        """Beside the version 1 name of a hybrid: an answer may say the version 2 name (BEP 52)."""
+        return bool(self[7] & 0x10)
 
 
 @dataclass(slots=True)

@@ -1,5 +1,6 @@
 """create, info and verify as a person types them: results, exit codes, one line for each error."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -133,6 +134,29 @@ def test_create_writes_where_it_is_told(command: Command, photos: Path, tmp_path
         1,
         "p2pswarm: no/such is not a folder",
     )
+
+
+def test_create_leaves_out_what_it_is_told(command: Command, photos: Path) -> None:
+    made = command("create", photos, "--exclude", "*.jpg", "--include", "2024/", "--exclude", "*.x")
+    assert "nothing is meant by '*.x'" in made.err
+    facts = json.loads(command("info", "photos.torrent", "--json").out)
+    assert [file["path"] for file in facts["files"]] == ["photos/2024/a.jpg", "photos/empty"]
+
+
+def test_create_says_what_it_is_told(command: Command, photos: Path, torrent: Path) -> None:
+    seeds = ["--web-seed", "http://a.example/d", "--web-seed", "https://b.example/d/"]
+    more = ["--similar", "AB" * 20, "--similar", torrent, "--similar", "cd" * 32]
+    told = ["--collection", "holidays", "--collection", "all of them", "--no-date"]
+    assert command("create", photos, "-o", "new.torrent", *seeds, *more, *told).code == 0
+    said = bencode.decode(Path("new.torrent").read_bytes())
+    old = hashlib.sha1(bencode.encode(bencode.decode(torrent.read_bytes())[b"info"])).digest()
+    assert said[b"url-list"] == [b"http://a.example/d/", b"https://b.example/d/"]
+    assert said[b"info"][b"similar"] == [b"\xab" * 20, old, b"\xcd" * 20]
+    assert said[b"info"][b"collections"] == [b"holidays", b"all of them"]
+    assert b"creation date" not in said
+    assert b"creation date" in bencode.decode(torrent.read_bytes())
+    missing = command("create", photos, "--force", "--similar", "nosuch.torrent")
+    assert (missing.code, missing.out) == (3, "")
 
 
 def test_create_of_nothing(command: Command) -> None:

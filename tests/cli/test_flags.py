@@ -157,6 +157,11 @@ def test_a_wrong_file_is_one_clear_line(
         (["--ratio", "-1"], "--ratio: '-1' is not a ratio"),
         (["--ratio", "nan"], "--ratio: 'nan' is not a ratio"),
         (["--bind", ""], "--bind: '' is not an address"),
+        (["--exclude", "/"], "--exclude: a glob such as '*.nfo' is needed"),
+        (["--exclude", "[c-a]"], "--exclude: '[c-a]' is not a glob"),
+        (["--web-seed", "udp://x:1/"], "--web-seed: 'udp://x:1/' is not a web seed's URL"),
+        (["--hybrid", "--v2"], "--hybrid and --v2 exclude each other"),
+        (["--keep-symlinks", "--follow-symlinks"], "exclude each other"),
         (["--stay", "--ratio", "2"], "--stay and --ratio exclude each other"),
         (["--ratio", "2", "--seed-for", "1m"], "--ratio and --seed-for exclude each other"),
     ],
@@ -165,6 +170,51 @@ def test_a_wrong_flag_is_one_clear_line(asked: Asked, arguments: list[str], said
     with pytest.raises(UsageError) as caught:
         asked(*arguments)
     assert said in str(caught.value)
+
+
+def test_a_profile_stands_between_the_file_and_the_variables(
+    asked: Asked, config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config(
+        "port = 1\nstay = true\n"
+        "[profile.music]\nport = 2\nratio = 1.5\nexclude = ['*.nfo', '*.m3u']\n"
+        "[profile.other]\nport = 3\n"
+    )
+    assert (asked()["port"], asked()["exclude"]) == (1, ())
+    got = asked("--profile", "music")
+    assert (got["port"], got["exclude"]) == (2, ("*.nfo", "*.m3u"))
+    assert (got["stay"], got["ratio"]) == (False, 1.5)
+    monkeypatch.setenv("P2PSWARM_PROFILE", "other")
+    assert asked()["port"] == 3
+    monkeypatch.setenv("P2PSWARM_PORT", "4")
+    assert asked()["port"] == 4
+    assert asked("--profile", "music", "--port", "5")["port"] == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[profile.music]\n[profile.x]\nport = 'a'", "[profile.x]: port: 'a' is not"),
+        ("[profile.music]\nup_limt = 1", "[profile.music]: there is no option 'up_limt', did"),
+        ("[profile.musik]\nport = 1", "there is no profile 'music', did you mean 'musik'?"),
+        ("port = 1", "there is no profile 'music'"),
+        ("profile = 'music'", "a profile is a table, such as [profile.music]"),
+        ("[profile]\nport = 1", "a profile is a table"),
+    ],
+)
+def test_a_wrong_profile_is_one_clear_line(
+    asked: Asked, config: Callable[[str], Path], text: str, said: str
+) -> None:
+    path = config(text + "\n")
+    with pytest.raises(UsageError) as caught:
+        asked("--profile", "music")
+    assert str(caught.value).startswith(f"{path}: ")
+    assert said in str(caught.value)
+
+
+def test_a_profile_without_a_file(asked: Asked) -> None:
+    with pytest.raises(UsageError, match=r"config.toml: there is no profile 'music'"):
+        asked("--profile", "music")
 
 
 def test_of_two_ends_the_stronger_source_wins(

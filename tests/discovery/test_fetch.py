@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from p2pswarm.discovery import fetch as room
+from p2pswarm.discovery import client as room
 from p2pswarm.discovery.families import NoAddressError
 from p2pswarm.discovery.fetch import HttpFetch
 from p2pswarm.errors import TrackerError

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from p2pswarm.disk import create as room, hashing
+from p2pswarm.disk import gathering, hashing
 from p2pswarm.disk.create import create
+from p2pswarm.disk.gathering import Choice, Links
 from p2pswarm.disk.storage import FileStorage
 from p2pswarm.errors import DiskError, HostError
 from p2pswarm.formats import bencode
@@ -214,7 +215,7 @@ def test_links_are_followed_when_asked(folder: Path, tmp_path: Path) -> None:
     (folder / "e-real").mkdir()
     (folder / "e-real" / "x").write_bytes(b"x")
     told: list[str] = []
-    metainfo = create(folder, follow_symlinks=True, warn=told.append)
+    metainfo = create(folder, choice=Choice(links=Links.FOLLOW), warn=told.append)
     assert names(metainfo) == [
         f"folder/{name}"
         for name in (".hidden", "b", "d/a", "d/file", "d/z", "e-e", "e-real/x", "f/x")
@@ -286,10 +287,11 @@ def test_a_folder_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_file_that_goes_between_the_list_and_the_look(folder: Path) -> None:
-    entry = next(entry for entry in room._entries(str(folder)) if entry.name == "b")
+    walk = gathering._Walk(folder, gathering.EVERYTHING, warn=lambda text: None)
+    entry = next(entry for entry in gathering._entries(str(folder)) if entry.name == "b")
     (folder / "b").unlink()
     with pytest.raises(DiskError, match=r"cannot read .*folder/b: No such file"):
-        room._stat(entry, follow=False, warn=lambda text: None)
+        walk._stat(entry)
 
 
 @pytest.fixture
@@ -368,7 +370,7 @@ def test_too_much_for_one_torrent(folder: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(bencode, "MAX_SIZE", 655_500)  # bytes; the hashes alone have 655 380
     with pytest.raises(HostError, match="more than 10 MiB"):
         create(folder)
-    monkeypatch.setattr(room, "MAX_FILES", 5)
+    monkeypatch.setattr(gathering, "MAX_FILES", 5)
     with pytest.raises(HostError, match="more than 5 files"):
         create(folder)
 

@@ -446,7 +446,7 @@ async def test_pad_files_are_zeros_that_are_never_missing(pool: DiskPool, tmp_pa
     lengths = [100, BLOCK - 100, 50]
     data = b"a" * 100 + bytes(BLOCK - 100) + b"b" * 50
     torrent = torrent_of(data, BLOCK, lengths)
-    files = [replace(file, pad=number == 1) for number, file in enumerate(torrent.files)]
+    files = [file._replace(pad=number == 1) for number, file in enumerate(torrent.files)]
     torrent = replace(torrent, files=tuple(files))
     storage = FileStorage(tmp_path, files, writable=True)
     storage.prepare()

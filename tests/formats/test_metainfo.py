@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from p2pswarm.errors import DiskError, FormatError, MetainfoError
-from p2pswarm.formats import bencode, metainfo as metainfo_room
+from p2pswarm.formats import bencode, files as files_room
 from p2pswarm.formats.building import build, default_piece_length
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.formats.metainfo import MAX_PIECE_LENGTH, MAX_PIECES, File, Metainfo
@@ -105,21 +105,10 @@ def test_the_limits_are_where_they_are_said_to_be() -> None:
 
 
 def test_there_are_not_too_many_path_elements(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metainfo_room, "_MAX_PATH_ELEMENTS", 6)
+    monkeypatch.setattr(files_room, "_MAX_PATH_ELEMENTS", 6)
     assert len(read(multi([b"a"], [b"b"], [b"c"])).files) == 3  # "folder" counts
     with pytest.raises(MetainfoError, match="more than 6 path elements up to file 2"):
         read(multi([b"a"], [b"b"], [b"c", b"d"]))
-
-
-def test_a_hybrid_is_read_by_its_first_half() -> None:
-    metainfo = read(ODD["hybrid"])
-    assert [file.pad for file in metainfo.files] == [False, True, False, True]
-    assert [file.offset for file in metainfo.files] == [0, 5, PIECE, PIECE + 7]
-    assert metainfo.total == 2 * PIECE
-    assert metainfo.piece_count == 2
-    # Pad files share a name; that makes no twins.
-    assert metainfo.files[1].path == metainfo.files[3].path == ("folder", ".pad", "16379")
-    assert metainfo.renamed == {}
 
 
 def test_twins_are_renamed_and_their_names_kept() -> None:

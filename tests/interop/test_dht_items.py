@@ -7,9 +7,9 @@ import pytest
 from p2pswarm.discovery.dht.items import ImmutableItem, Item, MutableItem, target_of
 from p2pswarm.discovery.dht.publishing import get, put
 from p2pswarm.discovery.dht.samples import INTERVAL
-from p2pswarm.discovery.dht.signing import SigningKey
 from p2pswarm.discovery.dht.surveys import sample, scrape
 from p2pswarm.formats.ids import InfoHash
+from p2pswarm.formats.signing import SigningKey
 from p2pswarm.wire.krpc import NodeId
 from tests.interop.table import GIVES, TAKES, part
 from tests.support.foreign_dht import StartDht, libtorrent, ours

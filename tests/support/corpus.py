@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from p2pswarm.formats.bencode import MAX_SIZE, MAX_TOKENS, encode
 from p2pswarm.formats.metainfo import MAX_FILES
+from tests.support.generations import contents, generation
 
 __all__ = ["BOMBS", "HOSTILE", "ODD", "Bomb", "Hostile", "multi", "single", "torrent"]
 
@@ -91,9 +92,12 @@ HOSTILE: dict[str, Hostile] = {
     "info-a-list": Hostile(torrent([]), "info is a list"),
     "info-a-string": Hostile(torrent(b"info"), "info is a string"),
     "info-empty": Hostile(torrent({}), "info.name is missing"),
-    "version-2-only": Hostile(
-        torrent({b"meta version": 2, b"name": b"f", b"file tree": {}}), "version 2 torrent"
+    "file-tree-empty": Hostile(
+        torrent({b"meta version": 2, b"name": b"f", b"piece length": PIECE, b"file tree": {}}),
+        "holds no files",
     ),
+    "file-tree-missing": Hostile(single({b"meta version": 2}), "info.file tree is missing"),
+    "file-tree-of-no-version": Hostile(single({b"file tree": {}}), "info.meta version is not 2"),
     "version-3": Hostile(single({b"meta version": 3}), "meta version is 3"),
     "version-a-string": Hostile(single({b"meta version": b"2"}), "meta version is a string"),
     # wrong kinds, sizes that lie
@@ -142,7 +146,7 @@ HOSTILE: dict[str, Hostile] = {
     "attr-an-integer": Hostile(single({b"attr": 1}), "info.attr is an integer"),
     "attr-symlink": Hostile(
         multi({b"length": 0, b"path": [b"a"], b"attr": b"l", b"symlink path": [b"..", b"etc"]}),
-        "symbolic link",
+        "files[0].symlink path: '..' would lead out",
     ),
     # names and paths
     "name-empty": Hostile(_named(""), "is empty"),
@@ -188,13 +192,6 @@ HOSTILE: dict[str, Hostile] = {
     "path-only-dots-too-long": Hostile(multi([b"." * 300]), "ends with"),
 }
 
-_HYBRID_FILES = [
-    {b"length": 5, b"path": [b"a.txt"]},
-    {b"attr": b"p", b"length": PIECE - 5, b"path": [b".pad", b"16379"]},
-    {b"length": 7, b"path": [b"b.txt"]},
-    {b"attr": b"p", b"length": PIECE - 7, b"path": [b".pad", b"16379"]},
-]
-
 _TINY = {b"name": b"f", b"piece length": 1, b"length": 1, b"pieces": HASH}
 
 ODD: dict[str, bytes] = {
@@ -210,7 +207,8 @@ ODD: dict[str, bytes] = {
     "gbk-and-utf-8": single({b"name": b"\xd6\xd0\\", b"name.utf-8": "中".encode()}),
     "path-utf-8": multi({b"length": 1, b"path": [b"\xd6"], b"path.utf-8": ["中".encode()]}),
     "over-long-utf-8": single({b"name": b"\xc0\xae\xc0\xae"}),
-    "hybrid": multi(*_HYBRID_FILES, changes={b"meta version": 2, b"file tree": {b"a.txt": {}}}),
+    "hybrid": generation({"a.txt": b"a" * 5, "b.txt": b"b" * 7}, v1=True),
+    "version-2": generation({"a": contents(PIECE + 1), "d/b": b"b", "empty": b""}),
     "executable": single({b"attr": b"xh"}),
     "private": single({b"private": 1}),
     "not-private": single({b"private": 0}),

@@ -12,8 +12,8 @@ import libtorrent as lt
 
 from p2pswarm.discovery.dht.dht import Dht
 from p2pswarm.discovery.dht.keeping import Keeping
-from p2pswarm.discovery.dht.signing import SigningKey
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.signing import SigningKey
 from p2pswarm.net.port import Port
 from p2pswarm.wire.krpc import NodeId, family_of
 from p2pswarm.wire.sniff import DatagramGuest

@@ -5,7 +5,7 @@ import pytest
 
 from p2pswarm.formats.ids import InfoHash, PeerId, PieceIndex
 from p2pswarm.net.stream import Stream
-from p2pswarm.swarm.greeting import Answering, Asking, Greeted, Name
+from p2pswarm.swarm.greeting import Answering, Asking, Greeted, Host, Name
 from p2pswarm.wire.peer import HandshakeFramer, Have, Haves, Hello, Ident, PeerFramer, Reserved
 from tests.support.transport import Wire
 
@@ -25,17 +25,18 @@ class Side:
         self.heard: list[object] = []
         self.line = Wire()
 
-    def asking(self) -> Stream:
-        asking = Asking(HASH, ME, self.greeted.append, self.lost.append)
+    def asking(self, v2: InfoHash | None = None) -> Stream:
+        asking = Asking(HASH, ME, self.greeted.append, self.lost.append, v2=v2)
         stream = self.line.carry(Stream(HandshakeFramer(), asking))
         asking.begin(stream)
         return stream
 
     def answering(
-        self, find: Callable[[InfoHash], Callable[[Greeted], None] | None] | None = None
+        self, find: Callable[[InfoHash], Host | None] | None = None, v2: InfoHash | None = None
     ) -> Stream:
         stream = self.line.carry(Stream(HandshakeFramer(), self))
-        ours = {HASH: self.welcome}
+        here = Host(self.welcome, v2)
+        ours = {HASH: here} | ({v2: here} if v2 else {})
         stream.switch(HandshakeFramer(), Answering(stream, ME, find or ours.get, self.lost.append))
         return stream
 
@@ -162,7 +163,7 @@ def test_back_to_back() -> None:
     us, them = Side(), Side()
     asking = us.asking()
     answering = Answering(
-        Stream(HandshakeFramer(), them), YOU, lambda _: them.welcome, them.lost.append
+        Stream(HandshakeFramer(), them), YOU, lambda _: Host(them.welcome), them.lost.append
     )
     stream = them.line.carry(Stream(HandshakeFramer(), answering))
     answering.stream = stream
@@ -180,3 +181,63 @@ def test_what_is_no_part_of_a_handshake_is_passed_over() -> None:
     asking.got(Ident(YOU))
     asking.got(Haves([PieceIndex(1)]))
     assert not side.greeted
+
+
+# BEP 52: two names
+
+OFFER, NO_OFFER = Reserved.ours(v2=True), Reserved.ours()
+TWO_NAMES = Hello(OFFER, HASH).encode() + Ident(ME).encode()
+
+
+@pytest.mark.parametrize(("answer", "v2"), [(HASH, False), (OTHER_HASH, True)])
+def test_who_asks_for_a_hybrid_offers_version_2_and_the_answer_decides(
+    answer: InfoHash, *, v2: bool
+) -> None:
+    side = Side()
+    stream = side.asking(v2=OTHER_HASH)
+    assert side.line.taken == TWO_NAMES
+    give(stream, Hello(PLAIN, answer).encode() + Ident(YOU).encode())
+    assert side.greeted == [Greeted(stream, YOU, PLAIN, outgoing=True, v2=v2)]
+
+
+def test_who_asks_by_the_second_name_speaks_version_2() -> None:
+    side = Side()
+    asking = Asking(OTHER_HASH, ME, side.greeted.append, side.lost.append, v2=OTHER_HASH)
+    asking.begin(side.line.carry(Stream(HandshakeFramer(), asking)))
+    assert side.line.taken == Hello(NO_OFFER, OTHER_HASH).encode() + Ident(ME).encode()
+    give(asking.stream, Hello(PLAIN, OTHER_HASH).encode() + Ident(YOU).encode())
+    assert side.greeted[0].v2
+
+
+def test_who_asked_by_the_second_name_is_not_answered_by_the_first() -> None:
+    side = Side()
+    asking = Asking(OTHER_HASH, ME, side.greeted.append, side.lost.append, v2=OTHER_HASH)
+    asking.begin(side.line.carry(Stream(HandshakeFramer(), asking)))
+    give(asking.stream, THEIRS)
+    assert str(side.lost[0]) == f"answers for {HASH}, not {OTHER_HASH}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "answered", "ours", "v2"),
+    [
+        (HASH, OFFER, OTHER_HASH, NO_OFFER, True),
+        (HASH, NO_OFFER, HASH, OFFER, False),
+        (OTHER_HASH, NO_OFFER, OTHER_HASH, NO_OFFER, True),
+        (OTHER_HASH, OFFER, OTHER_HASH, NO_OFFER, True),
+    ],
+)
+def test_a_hybrid_is_spoken_of_in_version_2_with_whom_it_can_be(
+    asked: InfoHash, said: Reserved, answered: InfoHash, ours: Reserved, *, v2: bool
+) -> None:
+    side = Side()
+    stream = side.answering(v2=OTHER_HASH)
+    give(stream, Hello(said, asked).encode() + Ident(YOU).encode())
+    assert side.line.taken == Hello(ours, answered).encode() + Ident(ME).encode()
+    assert side.greeted == [Greeted(stream, YOU, said, outgoing=False, v2=v2)]
+
+
+def test_an_offer_for_a_torrent_of_one_name_is_answered_by_that() -> None:
+    side = Side()
+    give(side.answering(), Hello(OFFER, HASH).encode() + Ident(YOU).encode())
+    assert side.line.taken == OURS
+    assert not side.greeted[0].v2

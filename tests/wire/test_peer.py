@@ -364,6 +364,9 @@ def test_reserved_bits_are_read_where_the_beps_put_them() -> None:
         reserved = Reserved(bytes(1 << bit if n == byte else 0 for n in range(8)))
         assert reserved.extended == ((byte, bit) == (5, 4))  # BEP 10: 20th bit from the right
         assert reserved.fast == ((byte, bit) == (7, 2))  # BEP 6: third least significant bit
+        assert reserved.v2 == ((byte, bit) == (7, 4))  # BEP 52: fourth most significant bit
+    assert Reserved.ours(v2=True) == Reserved(b"\0\0\0\0\0\x10\0\x14")
+    assert not Reserved.ours(dht=True).v2
 
 
 @settings(max_examples=60)

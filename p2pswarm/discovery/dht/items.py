@@ -15,7 +15,7 @@ from p2pswarm.formats import bencode
 from p2pswarm.wire.krpc import ErrorCode, NodeId, Query, Reply
 
 if TYPE_CHECKING:
-    from p2pswarm.discovery.dht.signing import SigningKey
+    from p2pswarm.formats.signing import SigningKey
 
 __all__ = [
     "KEY_SIZE",
@@ -124,7 +124,7 @@ def item_of(message: Query | Reply, salt: bytes = b"") -> Item:
     if message.signature is None:
         raise ItemError(ErrorCode.BAD_SIGNATURE, "a mutable item without a signature")
     item = MutableItem(message.key, _short(salt), message.sequence, raw, message.signature)
-    from p2pswarm.discovery.dht.signing import is_signed  # late: see there
+    from p2pswarm.formats.signing import is_signed  # late: see there
 
     if not is_signed(_signable(raw, item.sequence, item.salt), item.signature, item.key):
         raise ItemError(ErrorCode.BAD_SIGNATURE, "a mutable item with a wrong signature")

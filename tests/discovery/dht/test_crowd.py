@@ -10,9 +10,9 @@ import pytest
 from p2pswarm.discovery.dht.items import ImmutableItem, Item, MutableItem, target_of
 from p2pswarm.discovery.dht.keeping import Keeping
 from p2pswarm.discovery.dht.publishing import get, put
-from p2pswarm.discovery.dht.signing import SigningKey
 from p2pswarm.discovery.dht.surveys import sample, scrape
 from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.signing import SigningKey
 from p2pswarm.lab.dht.network import DhtNet
 from p2pswarm.lab.loop import play
 from p2pswarm.wire.krpc import Family, NodeId

@@ -15,9 +15,9 @@ from p2pswarm.discovery.dht.items import (
     item_of,
     target_of,
 )
-from p2pswarm.discovery.dht.signing import SEED_SIZE, SigningKey, is_signed
 from p2pswarm.errors import LocalProtocolError
 from p2pswarm.formats import bencode
+from p2pswarm.formats.signing import SEED_SIZE, SigningKey, is_signed
 from p2pswarm.wire.krpc import PUT, ErrorCode, Query, Reply, read_message
 
 HELLO = b"12:Hello World!"

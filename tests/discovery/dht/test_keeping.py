@@ -14,10 +14,10 @@ from p2pswarm.discovery.dht.keeping import Keeping
 from p2pswarm.discovery.dht.network import Network
 from p2pswarm.discovery.dht.samples import INTERVAL, MOST
 from p2pswarm.discovery.dht.shelves import LIFE
-from p2pswarm.discovery.dht.signing import SigningKey
 from p2pswarm.discovery.dht.store import PeerStore
 from p2pswarm.discovery.dht.tokens import Tokens
 from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.signing import SigningKey
 from p2pswarm.wire.krpc import (
     GET,
     PUT,

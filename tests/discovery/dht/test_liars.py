@@ -8,8 +8,8 @@ from random import Random
 from p2pswarm.discovery.dht.items import ImmutableItem, MutableItem, target_of
 from p2pswarm.discovery.dht.keeping import Keeping
 from p2pswarm.discovery.dht.publishing import get, put
-from p2pswarm.discovery.dht.signing import SigningKey
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.signing import SigningKey
 from p2pswarm.lab.dht.network import DhtNet
 from p2pswarm.lab.loop import play
 from p2pswarm.wire.krpc import Contact, NodeId, Query, Reply, read_message

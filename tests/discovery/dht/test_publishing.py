@@ -2,8 +2,8 @@
 
 from p2pswarm.discovery.dht.items import ImmutableItem, MutableItem
 from p2pswarm.discovery.dht.publishing import _Newest
-from p2pswarm.discovery.dht.signing import SigningKey
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.signing import SigningKey
 from p2pswarm.wire.krpc import Contact, NodeId, Reply
 
 KEY, OTHER = SigningKey(bytes(32)), SigningKey(b"\1" * 32)

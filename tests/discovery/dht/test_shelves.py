@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 
 from p2pswarm.discovery.dht.items import ImmutableItem, Item, ItemError, MutableItem
 from p2pswarm.discovery.dht.shelves import LIFE, MAX_ITEMS, MAX_OF_ONE, Shelves
-from p2pswarm.discovery.dht.signing import SigningKey
+from p2pswarm.formats.signing import SigningKey
 from p2pswarm.wire.krpc import ErrorCode, NodeId
 
 KEY = SigningKey(bytes(32))

@@ -1,0 +1,50 @@
+"""The feeds of a node: those that it follows or publishes, each with a swarm of its own."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from p2pswarm.errors import HostError
+from p2pswarm.formats.feed import Log
+from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.swarm.dialer import Surroundings
+from p2pswarm.swarm.feed import FeedSwarm
+from p2pswarm.swarm.finding import Finding
+
+__all__ = ["Feeds"]
+
+
+class Feeds:
+    """`open` begins, `close` ends one."""
+
+    def __init__(
+        self, node: Surroundings, finding: Callable[[InfoHash, Sequence[Sequence[str]]], Finding]
+    ) -> None:
+        self._node = node
+        self._finding = finding
+        self._swarms: dict[InfoHash, FeedSwarm] = {}
+
+    @property
+    def swarms(self) -> Mapping[InfoHash, FeedSwarm]:
+        return MappingProxyType(self._swarms)
+
+    def open(self, log: Log, peers: Sequence[Address], changed: Callable[[], None]) -> FeedSwarm:
+        """`log` is what is known by now; `changed` is called when others knew more. Raises HostError."""
+        info_hash = log.feed.info_hash
+        if info_hash in self._swarms:
+            raise HostError("this feed is in this node already")
+        finding = self._finding(info_hash, ())
+        swarm = self._swarms[info_hash] = FeedSwarm(log, finding, self._node, changed)
+        for address in peers:
+            finding.add(address)
+        swarm.start()
+        return swarm
+
+    async def close(self, swarm: FeedSwarm) -> None:
+        """May be called twice."""
+        await swarm.close()
+        if self._swarms.get(swarm.feed.info_hash) is swarm:
+            del self._swarms[swarm.feed.info_hash]
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(self.close(swarm) for swarm in list(self._swarms.values())))
