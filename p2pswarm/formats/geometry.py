@@ -47,7 +47,7 @@ class Geometry:
     @classmethod
     def of(cls, metainfo: "Metainfo") -> Self:
         pads = ((f.offset, f.offset + f.length) for f in metainfo.files if f.pad)
-        return cls(metainfo.total, metainfo.piece_length, pads)
+        return cls(metainfo.total, metainfo.piece_length, pads, counts_pads=metainfo.has_v1)
 
     def _mark(self, pads: Iterable[tuple[int, int]]) -> None:
         starts, ends = array("q"), array("q")
@@ -82,9 +82,8 @@ class Geometry:
 
     def asked_size(self, piece: PieceIndex) -> int:
         """Bytes up to which blocks of it are whole."""
-        if (
-            self.counts_pads or not self._starts
-        ):  # spelled out: it is asked for each block that lands
+        if self.counts_pads or not self._starts:
+            # `piece_size`, spelled out: it is asked for each block that lands.
             return min(self.total - piece * self.piece_length, self.piece_length)
         return self.data_size(piece)
 

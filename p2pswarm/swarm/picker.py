@@ -35,7 +35,7 @@ _FREE_ONES, _ASKED_ONE, _LANDED_ONE = (bytes((state,)) for state in (_FREE, _ASK
 class OpenPiece:
     """A started piece: each block is free, asked or landed."""
 
-    __slots__ = ("begun", "free", "index", "left", "only", "senders", "state", "workers")
+    __slots__ = ("begun", "digests", "free", "index", "left", "only", "senders", "state", "workers")
 
     def __init__(self, index: PieceIndex, blocks: int, only: Hashable | None) -> None:
         self.index = index
@@ -46,6 +46,7 @@ class OpenPiece:
         self.workers: set[Hashable] = set()  # who was asked for a block of it
         self.only = only  # after a bad hash one peer alone fetches the piece
         self.begun: Any = None  # the keeper's, which hashes; this room cannot
+        self.digests: bytearray | None = None  # leaves of version 2, of what has landed
 
     def spare(self, runs: Iterable[tuple[int, int]]) -> None:
         """These blocks are pads: nobody is asked for them."""
@@ -89,6 +90,7 @@ class PiecePicker:
         self._work: dict[Hashable, dict[PieceIndex, OpenPiece]] = {}
         self._doubled: set[int] = set()
         self._suspect: set[PieceIndex] = set()
+        self._withheld: set[PieceIndex] = set()  # cannot be judged yet
         self._counts = [0] * pieces
         self.seeds = 0  # peers that have everything; not in the counts
         self._wanted = Bitfield.full(pieces)
@@ -150,6 +152,8 @@ class PiecePicker:
         for index in self._open:
             self.missing[index] = 1
             self._wanted[index] = 0
+        for index in self._withheld:
+            self._wanted[index] = 0
         self.lacks = self.left if self._skipped is None else self._bytes_of(self.missing)
         self._stale = True
 
@@ -196,6 +200,35 @@ class PiecePicker:
             self.missing[piece] = missing
             size = self.geometry.piece_size(piece)
             self.lacks += size if missing else -size
+
+    def withhold(self, pieces: Iterable[PieceIndex]) -> None:
+        """These cannot be judged yet: nobody is asked for them."""
+        for piece in pieces:
+            self._withheld.add(piece)
+            if self._wanted[piece]:
+                self._remove(piece)
+
+    def admit(self, pieces: Iterable[PieceIndex]) -> None:
+        """From now on they can."""
+        for piece in pieces:
+            if piece in self._withheld:
+                self._withheld.remove(piece)
+                if self.missing[piece]:
+                    self._insert(piece)
+
+    def opened(self, piece: PieceIndex) -> OpenPiece | None:
+        """The piece, if it is started."""
+        return self._open.get(piece)
+
+    def spoiled(self, piece: OpenPiece, blocks: Sequence[int]) -> None:
+        """Of all that landed these blocks are bad, by their number in the piece: they are free again."""
+        for n in blocks:
+            piece.state[n] = _FREE
+            piece.senders[n] = None
+        piece.free += len(blocks)
+        piece.left += len(blocks)
+        piece.begun = None
+        self._offer(piece)
 
     def _forget(self, piece: PieceIndex) -> None:
         opened = self._open.pop(piece, None)
@@ -438,9 +471,10 @@ class PiecePicker:
             self.failed(index, suspect=True)
         return closed
 
-    def unfinished(self, who: Hashable) -> list[PieceIndex]:
-        """Started pieces that `who` was asked for a part of, as far as they have not landed."""
-        return [index for index, piece in self._work.get(who, {}).items() if piece.left]
+    def unfinished(self, givers: Container[Hashable]) -> list[PieceIndex]:
+        """Started pieces of which one of these gave a part, or owes one."""
+        started = (piece for piece in self._open.values() if piece.left)
+        return [each.index for each in started if any(who in givers for who in each.senders)]
 
     def stranded(self, coming: Bitfield) -> PieceIndex | None:
         """Of the started pieces that nobody who sends now has (`coming` are theirs), the one with least
@@ -518,6 +552,8 @@ class PiecePicker:
 
     def _insert(self, piece: PieceIndex) -> None:
         """Wanted and not started."""
+        if piece in self._withheld:
+            return
         self._wanted[piece] = 1
         if not self._stale:
             self._list(piece)
@@ -557,7 +593,8 @@ class PiecePicker:
         assert {*self._shared.pieces()} <= {*self._open}
         worked_on = [(who, index) for who, work in self._work.items() for index in work]
         assert all(who in self._open[index].workers for who, index in worked_on)
-        assert self._wanted.count() == self.missing.count() - len(self._open)
+        withheld = sum(self.missing[piece] for piece in self._withheld)
+        assert self._wanted.count() == self.missing.count() - len(self._open) - withheld
         assert not any_and(self._wanted, self.have)
         for block in self._doubled:
             started = self._open[PieceIndex(block // self.per_piece)]

@@ -113,8 +113,7 @@ class Torrent:
         self.sources: list[RangeSource] = []  # hosts of other networks, and web seeds
         self.web_seeds: WebSeeds | None = None  # the node's to give
         self.finding = finding
-        self.trackers = finding.trackers
-        self.trackers.told = self._tracker_told
+        finding.trackers[0].told = self._tracker_told
         # What a peer asks of its home
         self.info_hash = metainfo.info_hash
         self.piece_length = metainfo.piece_length
@@ -221,7 +220,7 @@ class Torrent:
             eta=(total - done) / rate if rate >= 1 and done < total else None,
             wasted=self._wasted,
             hash_failures=self._hash_failures,
-            trackers=self.trackers.status(),
+            trackers=self.finding.tracker_status(),
             path=self.path,
             verified_by=self._data.verified_by,
             size=meta.total,
@@ -283,7 +282,7 @@ class Torrent:
         else:
             self._alive = True
             if self.picker.whole:
-                self.trackers.never_lacked()
+                self.finding.never_lacked()
             self.disk_works()
             self.finding.begin(self, self._turn())
             self._tick()

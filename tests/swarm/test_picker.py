@@ -81,6 +81,44 @@ def test_nothing_to_have_is_done() -> None:
     assert made.pick("A", Bitfield(0), 5, yes) == []
 
 
+def test_what_cannot_be_judged_is_not_asked_for_until_it_can() -> None:
+    made = picker(3)
+    made.withhold(map(PieceIndex, (0, 2)))
+    made.check()
+    assert made.pick("A", all_of(made), ANY, yes) == [4, 5, 6, 7]
+    made.check()
+    made.admit([PieceIndex(2)])
+    made.check()
+    assert made.pick("A", all_of(made), ANY, yes) == [8, 9, 10, 11]
+    assert made.pick_busy(all_of(made), ()) is None  # no endgame: more is to come
+
+
+def test_what_is_withheld_stays_so_when_it_is_lost_again() -> None:
+    made = picker(2)
+    made.withhold([PieceIndex(0)])
+    made.had(PieceIndex(0))
+    made.check()
+    made.lost(PieceIndex(0))
+    made.check()
+    made.start_with(Bitfield(2))
+    assert made.pick("A", all_of(made), ANY, yes) == [4, 5, 6, 7]
+
+
+def test_a_spoiled_block_alone_is_asked_for_again() -> None:
+    made = picker(1)
+    assert made.pick("A", all_of(made), ANY, yes) == [0, 1, 2, 3]
+    piece = [made.landed(block, "A") for block in range(4)][-1]
+    assert piece is not None
+    made.spoiled(piece, [1, 3])
+    made.check()
+    assert piece.left == 2
+    assert made.pick("B", all_of(made), ANY, yes) == [1, 3]
+    assert made.landed(1, "B") is None
+    assert made.landed(3, "B") is piece
+    assert piece.senders == ["A", "B", "A", "B"]
+    made.check()
+
+
 # The order of choice
 
 
