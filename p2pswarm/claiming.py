@@ -14,6 +14,7 @@ from p2pswarm.disk.pool import DiskPool, result_of
 from p2pswarm.errors import HostError, TargetExistsError
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.names import Names
 from p2pswarm.swarm.data import Desk, TorrentData
 
 __all__ = ["Claim"]
@@ -68,7 +69,7 @@ class Claim:
 
 
 def _refuse_another(metainfo: Metainfo, here: Container[InfoHash]) -> None:
-    if metainfo.info_hash in here:
+    if any(name in here for name in Names.of(metainfo).swarms):
         raise HostError(f"{metainfo.name} is in this node already")
 
 

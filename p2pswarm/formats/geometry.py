@@ -82,9 +82,8 @@ class Geometry:
 
     def asked_size(self, piece: PieceIndex) -> int:
         """Bytes up to which blocks of it are whole."""
-        if (
-            self.counts_pads or not self._starts
-        ):  # spelled out: it is asked for each block that lands
+        if self.counts_pads or not self._starts:
+            # `piece_size`, spelled out: it is asked for each block that lands.
             return min(self.total - piece * self.piece_length, self.piece_length)
         return self.data_size(piece)
 

@@ -111,8 +111,7 @@ class Torrent:
         self.sources: list[RangeSource] = []  # hosts of other networks, and web seeds
         self.web_seeds: WebSeeds | None = None  # the node's to give
         self.finding = finding
-        self.trackers = finding.trackers
-        self.trackers.told = self._tracker_told
+        finding.trackers[0].told = self._tracker_told
         # What a peer asks of its home
         self.info_hash = metainfo.info_hash
         self.piece_length = metainfo.piece_length
@@ -214,7 +213,7 @@ class Torrent:
             eta=(meta.total - done) / rate if rate >= 1 and done < meta.total else None,
             wasted=self._wasted,
             hash_failures=self._hash_failures,
-            trackers=self.trackers.status(),
+            trackers=self.finding.tracker_status(),
             path=self.path,
             verified_by=self._data.verified_by,
             web_seeds=self.web_seeds.status() if self.web_seeds else (),
@@ -231,7 +230,7 @@ class Torrent:
         else:
             self._alive = True
             if self.picker.done:
-                self.trackers.never_lacked()
+                self.finding.never_lacked()
             self.disk_works()
             self.finding.begin(self, self._turn())
             self._tick()
