@@ -8,6 +8,7 @@ from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import HostError
 from p2pswarm.formats.feed import Log
 from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.names import Names
 from p2pswarm.swarm.dialer import Surroundings
 from p2pswarm.swarm.feed import FeedSwarm
 from p2pswarm.swarm.finding import Finding
@@ -21,7 +22,7 @@ class Feeds:
     def __init__(
         self,
         node: Surroundings,
-        finding: Callable[[InfoHash, Sequence[Sequence[str]]], Finding],
+        finding: Callable[[Names, Sequence[Sequence[str]]], Finding],
         disk: DiskPool,
     ) -> None:
         self.disk = disk  # for their files
@@ -38,7 +39,7 @@ class Feeds:
         info_hash = log.feed.info_hash
         if info_hash in self._swarms:
             raise HostError("this feed is in this node already")
-        finding = self._finding(info_hash, ())
+        finding = self._finding(Names(info_hash), ())
         swarm = self._swarms[info_hash] = FeedSwarm(log, finding, self._node, changed)
         for address in peers:
             finding.add(address)

@@ -144,7 +144,7 @@ def _hash(
                 if isinstance(digest, DiskError):
                     _look_again(found)  # what was changed meanwhile is why
                     raise digest
-                hashes[piece * _HASH : (piece + 1) * _HASH] = digest
+                hashes[piece * _HASH : (piece + 1) * _HASH] = digest.sha1 or b""
             done += len(part)
             if progress:
                 progress(min(done * piece_length, total), total)

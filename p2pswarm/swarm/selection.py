@@ -11,7 +11,7 @@ has a byte in it; what else it holds is the storage's to put aside.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from p2pswarm.formats.bitfield import Bitfield
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import File, Metainfo
 
-__all__ = ["Choice", "Priority", "Selection"]
+__all__ = ["Choice", "Priority", "Selection", "linked_selection"]
 
 _NUMBERS = re.compile(r"[0-9]{1,6}(-[0-9]{1,6})?(,[0-9]{1,6}(-[0-9]{1,6})?)*\Z")
 
@@ -105,6 +105,13 @@ class Selection:
         return (
             linked or real
         )  # a link whose numbers are all wrong chooses nothing, so it says nothing
+
+
+def linked_selection(linked: Sequence[range], selection: Selection | None) -> Selection | None:
+    """What a magnet link asks for (BEP 53), as far as a person says nothing stronger."""
+    if not linked:
+        return selection
+    return replace(selection or Selection(), linked=tuple(linked))
 
 
 def _matching(patterns: Iterable[str], files: Sequence["File"]) -> Iterator[int]:
