@@ -885,6 +885,8 @@ class Torrent:
         self._wake()
         self._events.tell(PeerJoined(peer.address, peer.client))
         peer.start(who.heard)
+        if peer.v2 and self.trees is not None:
+            self.trees.ask(peer)
         most = longest_message(self.picker.pieces)
         stream.switch(PeerFramer(peer.take_blocks, self._node.port.scratch, most), peer)
         if who.heard is not None:
