@@ -75,7 +75,8 @@ class Magnet:
     def of(cls, metainfo: Metainfo, peers: Sequence[Address] = ()) -> Self:
         """The link to a torrent; `peers` are where it is known to be."""
         return cls(
-            info_hash=metainfo.info_hash,
+            info_hash=metainfo.info_hash if metainfo.has_v1 else None,
+            v2=metainfo.v2,
             name=metainfo.name,
             trackers=tuple(url for tier in metainfo.trackers for url in tier)[:_MOST],
             web_seeds=metainfo.web_seeds[:_MOST],
