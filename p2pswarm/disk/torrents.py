@@ -41,10 +41,10 @@ class TorrentFolder:
             return None
 
     def all(self, most: int) -> Iterator[Metainfo]:
-        """Some of them, each once, as many files as `most` names."""
+        """Some of them: those in `most` files, each under its main name."""
         for path in islice(self._path.glob("*.torrent"), most):
             metainfo = self._read(path)
-            if metainfo is not None and path.stem == metainfo.info_hash.hex():
+            if metainfo is not None and path == self._file(metainfo.info_hash):
                 yield metainfo
 
     def save(self, metainfo: Metainfo) -> None:

@@ -24,8 +24,7 @@ class Names(NamedTuple):
 
     @classmethod
     def of(cls, metainfo: Metainfo) -> Self:
-        alone = metainfo.v2 is not None and metainfo.v2.startswith(metainfo.info_hash)
-        return cls(None if alone else metainfo.info_hash, metainfo.v2)
+        return cls(metainfo.info_hash if metainfo.has_v1 else None, metainfo.v2)
 
     @property
     def short(self) -> InfoHash | None:
