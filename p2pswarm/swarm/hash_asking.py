@@ -39,8 +39,10 @@ class HashAsking:
                 self._free[wanted] = None
 
     def drop(self, ranges: Iterable[HashRange]) -> None:
-        """Not wanted any more."""
+        """Not wanted any more. An answer that is under way may come all the same."""
         for wanted in ranges:
+            if wanted in self._asked:
+                self._may_be_late(self._asked[wanted][0], wanted)
             self._withdraw(wanted)
             self._refused.pop(wanted, None)
             self._free.pop(wanted, None)
@@ -94,10 +96,13 @@ class HashAsking:
             who, _ = self._asked[wanted]
             self._withdraw(wanted)
             self._rule_out(who, wanted, now)
-            late = self._late.setdefault(who, {})
-            late[wanted] = None
-            if len(late) > MOST_LATE:
-                del late[next(iter(late))]
+            self._may_be_late(who, wanted)
+
+    def _may_be_late(self, who: Hashable, wanted: HashRange) -> None:
+        late = self._late.setdefault(who, {})
+        late[wanted] = None
+        if len(late) > MOST_LATE:
+            del late[next(iter(late))]
 
     def hopeless(self, wanted: HashRange, peers: Iterable[Hashable], now: float) -> bool:
         """Whether nobody is asked for it, and none of these can be."""

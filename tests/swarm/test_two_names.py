@@ -219,3 +219,26 @@ def test_a_link_with_names_of_two_torrents_is_told_to_be_one(tmp_path: Path) -> 
         assert not node.status().magnets
 
     simulate(tmp_path, story)
+
+
+def test_a_magnet_of_version_2_learns_the_layers_and_keeps_them(tmp_path: Path) -> None:
+    """They are outside of what it got as metadata; the same connection gives both."""
+
+    async def story(world: World) -> None:
+        seed, home = await seeding(world, SECOND)
+        node = await world.node(world.host())
+        folder = world.folder / node.settings.bind
+        async with asyncio.timeout(10):
+            torrent = await node.add(Magnet.of(SECOND, at(home)), save_to=folder)
+            await torrent.finished()
+        assert kept(world, node) == FILES
+        assert len(seed.peers) == 1
+        again = await node.fetch_metadata(Magnet.of(SECOND))
+        assert again.layers == SECOND.layers
+        await node.remove(torrent)
+        (saved,) = (node.settings.data_dir / "torrents").iterdir()
+        assert saved.name == f"{V2_ONLY}.torrent"
+        assert Metainfo.from_file(saved).layers == SECOND.layers
+        assert (await node.fetch_metadata(Magnet.of(SECOND))).layers == SECOND.layers
+
+    simulate(tmp_path, story)
