@@ -8,8 +8,8 @@ import pytest
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from tests.interop.lab import ODD_FILES, Lab, StartClient, kept_by
-from tests.interop.table import GIVES, TAKES, part
-from tests.support.foreign import aria2, libtorrent, until
+from tests.interop.table import GIVES, TAKES, lacks, part
+from tests.support.foreign import aria2, libtorrent, transmission, until
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
@@ -45,6 +45,8 @@ def link(lab: Lab, first: bool, second: bool) -> str:
 
 
 @LIBTORRENT
+@lacks(aria2, "it works out a wrong info-hash of a hybrid, whose file tree has empty keys")
+@lacks(transmission, "it cannot read hybrids")
 @pytest.mark.parametrize("kind", KINDS)
 def test_gives_to_our_get(client: StartClient, kind: str, lab: Lab) -> None:
     lab.share(ODD_FILES, kind=kind)
@@ -96,26 +98,3 @@ def test_both_ways_with_nothing_in_the_clear(kind: str, lab: Lab) -> None:
     with lab.seed(*hide), lab.foreign_get(libtorrent, **HIDDEN) as peer:
         until(peer.is_complete, "the download", 60)
     assert lab.fetched("get") == lab.fetched("libtorrent") == ODD_FILES
-
-
-@part(HYBRID, TAKES)
-@pytest.mark.parametrize("client", [aria2])
-def test_who_knows_version_1_only_takes_a_hybrid(client: StartClient, lab: Lab) -> None:
-    """To it pads are files like others: it asks for their zeros, and gets them."""
-    lab.share(ODD_FILES, kind="--hybrid")
-    with lab.seed(), lab.foreign_get(client) as peer:
-        until(peer.is_complete, "the download", 60)
-    saved = {k: v for k, v in lab.fetched(client.__name__).items() if not k.startswith(".pad/")}
-    assert saved == kept_by(client, ODD_FILES)
-
-
-@part(HYBRID, GIVES)
-@pytest.mark.parametrize("client", [aria2])
-def test_who_knows_version_1_only_gives_a_hybrid(client: StartClient, lab: Lab) -> None:
-    lab.share(ODD_FILES, kind="--hybrid")
-    with lab.seed() as seed, lab.foreign_get(client) as peer:
-        until(peer.is_complete, "the download", 60)
-        assert seed.stop() == 0
-    with lab.foreign_seed(client), lab.get() as get:
-        assert get.wait(60) == 0, get.stderr
-    assert lab.fetched("get") == ODD_FILES
