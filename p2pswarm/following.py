@@ -71,15 +71,23 @@ class Following:
             release.info_hash if entry is None else entry.info_hash,
             v2=entry.v2 if entry else None,
             name=entry.name if entry else "",
+            peers=self.news.neighbours,
         )
         folder, here = self.folder_of(release), self._node.torrents.get(release.info_hash)
         if here is not None:  # published before, and again: into its own folder all the same
             await self._node.remove(here)
-        torrent = await self._node.add(magnet, save_to=folder, peers=peers)
+        torrent = await self._node.add(
+            magnet, save_to=folder, peers=peers, reuse=self._before(folder)
+        )
         before, self._torrent = self._torrent, torrent
         if before is not None:
             await self._node.remove(before)
         return torrent
+
+    def _before(self, folder: Path) -> list[Path]:
+        """Where unchanged files are: the last release that was whole, and one that was left half-way."""
+        begun = self._torrent.path.parent if self._torrent is not None else None
+        return [each for each in dict.fromkeys((self.latest, begun)) if each not in (None, folder)]
 
     def settle(self, release: Release) -> None:
         """It is whole. Raises DiskError."""

@@ -83,6 +83,11 @@ class News:
         """How many peers we are connected to that know of this feed."""
         return self._swarm.sync.knows
 
+    @property
+    def neighbours(self) -> tuple[Address, ...]:
+        """Where they are: who follows a feed has its releases, as a rule."""
+        return tuple(self._swarm.neighbours())
+
     async def changed(self) -> None:
         """Until there is something new."""
         await self._bell.wait()

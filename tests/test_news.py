@@ -14,8 +14,8 @@ from p2pswarm.discovery.dht.publishing import get, put
 from p2pswarm.disk.feeds import FeedFile
 from p2pswarm.errors import FormatError, HostError, TwoStoriesError
 from p2pswarm.following import Following, SupersededError
-from p2pswarm.formats.building import build
-from p2pswarm.formats.feed import Entry
+from p2pswarm.formats import feed
+from p2pswarm.formats.building import Entry, build, padded
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.news import PUT_EVERY, News
@@ -229,7 +229,7 @@ class Publishing:
         self.street, self.alice, self.bob = street, alice, bob
         self.count = 0
 
-    async def give(self, news: News, data: bytes) -> Entry:
+    async def give(self, news: News, data: bytes) -> feed.Entry:
         self.count += 1
         folder = self.street.world.folder / f"alice-{self.count}"
         folder.mkdir()
@@ -288,5 +288,52 @@ def test_a_release_that_nobody_has_is_left_for_a_newer_one(tmp_path: Path) -> No
             assert (await following.next_release()).sequence == 2
             assert not nodes[1].torrents
             assert following.latest is None
+
+    simulate(tmp_path, story)
+
+
+MANY = 1000
+
+
+def folder_of(world: World, number: int, files: dict[str, bytes]) -> tuple[Metainfo, Path]:
+    """A torrent whose files begin at pieces, as those of a hybrid do, and the folder that it lies in."""
+    folder = world.folder / f"alice-{number}"
+    (folder / "many").mkdir(parents=True)
+    for name, data in files.items():
+        (folder / "many" / name).write_bytes(data)
+    entries = list(padded([Entry((name,), len(data)) for name, data in files.items()], PIECE))
+    stream = b"".join(data.ljust(-(-len(data) // PIECE) * PIECE, b"\0") for data in files.values())
+    pieces = (stream[at : at + PIECE] for at in range(0, len(stream), PIECE))
+    hashes = b"".join(sha1(piece).digest() for piece in pieces)
+    return build(name="many", piece_length=PIECE, pieces=hashes, files=entries), folder
+
+
+def test_an_update_of_one_file_in_a_thousand_downloads_that_file_only(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        async with AsyncExitStack() as stack:
+            street = Street(world, stack)
+            nodes = [await street.node(dht=False) for _ in range(2)]
+            peers = [Address(street.hosts[0].name, 46881)]
+            alice, bob = await street.news(nodes[0]), await street.news(nodes[1], street.hosts[:1])
+            following = Following(nodes[1], bob, tmp_path / "out")
+            files = {f"{n:03}": world.dice.randbytes(2000 + n) for n in range(MANY)}
+            came = []
+            for number in (1, 2):
+                meta, folder = folder_of(world, number, files)
+                given = await nodes[0].add(meta, data=folder)
+                await given.finished()
+                await release(alice, ALICE.key, meta, 7)
+                newest = await following.next_release()
+                torrent = await following.begin(newest, peers)
+                await torrent.finished()
+                following.settle(newest)
+                came.append((torrent.status().downloaded, given.status().uploaded))
+                files["500"] = b"new" * 700
+            latest = tmp_path / "out" / "latest" / "many"
+            assert {path.name: path.read_bytes() for path in latest.iterdir()} == files
+            everything = sum(2000 + n for n in range(MANY))
+            (first, up), (second, up_again) = came
+            assert everything <= first == up
+            assert 2100 <= second == up_again <= PIECE  # its bytes, and zeros after them at most
 
     simulate(tmp_path, story)

@@ -93,6 +93,7 @@ async def _publish(
     from p2pswarm.publishing import release
 
     name = FeedName(key.public, salt)
+    link = FeedLink(name, linking.peer)
     log = keyfile.with_name(f"{keyfile.name}{'.' if salt else ''}{salt.hex()}.feed")
     metainfo = await asyncio.to_thread(_make, path, report, stop)
     async with Node(settings) as node, beating(node, report):
@@ -101,12 +102,11 @@ async def _publish(
             if not await watch(torrent, report, stop, checked):
                 return Exit.OK
             refuse_incomplete(torrent, path)  # before anything is signed
-            async with _news(node, FeedLink(name), FeedFile(log), report, strict=True) as news:
+            async with _news(node, link, FeedFile(log), report, strict=True) as news:
                 entry = await stop.unless(release(news, key, metainfo, int(time.time())))
                 report.event("listening", port=node.port)
                 report.note(f"release {entry.sequence} of this feed, Ctrl-C ends it")
-                link = str(FeedLink(name, linking.peer))
-                report.result(link, link=link, **_facts(entry))
+                report.result(str(link), link=str(link), **_facts(entry))
                 await watch(torrent, report, stop, lambda _, __: False)
     return Exit.OK
 
