@@ -14,7 +14,7 @@ from p2pswarm.formats import bencode
 from tests.cli.conftest import Command
 
 PIECE = 16 << 10
-LATER = time.time() + 100  # than any file of a test
+LATER = time.time() + 1_000_000  # than any file of a test
 
 
 @pytest.fixture
