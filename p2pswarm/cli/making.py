@@ -178,7 +178,9 @@ def _facts(metainfo: "Metainfo") -> dict[str, Any]:
         "source": metainfo.source,
         "created_by": metainfo.created_by,
         "creation_date": made,
-        "files": [{"path": "/".join(f.path), "length": f.length} for f in metainfo.files],
+        "files": [
+            {"path": "/".join(f.path), "length": f.length} for f in metainfo.files if not f.pad
+        ],
     }
 
 
@@ -215,7 +217,8 @@ def _date(seconds: int) -> str:
 def _file_lines(files: list[dict[str, Any]]) -> list[str]:
     lines = [f"{'files':14}{len(files)}"]
     lines += [
-        f"  {format_size(f['length']):>12}  {printable(f['path'])}" for f in files[:_FILES_SHOWN]
+        f"{number:>6}  {format_size(f['length']):>12}  {printable(f['path'])}"
+        for number, f in enumerate(files[:_FILES_SHOWN])
     ]
     if len(files) > _FILES_SHOWN:
         lines.append(f"  … and {counted(len(files) - _FILES_SHOWN, 'more file')}; --json lists all")

@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from p2pswarm.cli.choosing import Choosing, selection_of, tell_files, tell_skipped
 from p2pswarm.cli.exits import CommandError, Exit, exit_code
 from p2pswarm.cli.following import Goal, Patience, follow, telling
 from p2pswarm.cli.health import beating
-from p2pswarm.cli.magnets import add_magnet, link, read_magnet
+from p2pswarm.cli.magnets import Wanted, add_magnet, link, read_magnet
 from p2pswarm.cli.making import load
 from p2pswarm.cli.options import (
     DataPath,
@@ -104,6 +105,7 @@ def get(
     source: SourceArgument,
     output: Output,
     download: Download,
+    choosing: Choosing,
     settings: Settings,
     progress: Progress,
 ) -> Exit:
@@ -111,27 +113,31 @@ def get(
     with Report(progress) as report:
         is_url = source.lower().startswith(("http://", "https://"))
         torrent = source if is_url else read_magnet(source) or load(Path(source))
-        work = partial(_get, torrent, output.output or Path(), download, settings, report)
+        wanted = Wanted(output.output or Path(), download, selection_of(choosing))
+        work = partial(_get, torrent, wanted, settings, report)
         return run(work, at_once=report.abandon)
 
 
 async def _get(
     source: "str | Magnet | Metainfo",
-    folder: Path,
-    download: Download,
+    wanted: Wanted,
     settings: Settings,
     report: Report,
     stop: Stop,
 ) -> Exit:
     from p2pswarm.node import Node
 
+    download = wanted.download
     async with Node(settings) as node, beating(node, report):
-        torrent = await _added(node, source, folder, download, report, stop)
+        torrent = await _added(node, source, wanted, report, stop)
         async with telling(torrent, report, stop):
             report.event("listening", port=node.port)
             patience = Patience(download.timeout)
             if not await follow(torrent, report, stop, complete, patience):
+                tell_files(torrent, report)
                 return stopped_code(torrent.error)
+            tell_files(torrent, report)
+            tell_skipped(torrent, report)
             path = torrent.status().path
             report.result(str(path), path=str(path))
             goal = Goal(download)
@@ -143,8 +149,7 @@ async def _get(
 async def _added(
     node: "Node",
     source: "str | Magnet | Metainfo",
-    folder: Path,
-    download: Download,
+    wanted: Wanted,
     report: Report,
     stop: Stop,
 ) -> "Torrent":
@@ -152,9 +157,11 @@ async def _added(
 
     try:
         if isinstance(source, Magnet):
-            patience = download.timeout
-            return await add_magnet(node, source, folder, download.peer, patience, report, stop)
-        return await stop.unless(node.add(source, save_to=folder, peers=download.peer))
+            return await add_magnet(node, source, wanted, report, stop)
+        adding = node.add(
+            source, save_to=wanted.folder, peers=wanted.download.peer, select=wanted.select
+        )
+        return await stop.unless(adding)
     except RemoteError as error:  # of the URL; it does not name itself
         raise CommandError(f"{source}: {error}", exit_code(error)) from error
 
