@@ -1,18 +1,12 @@
-"""Which files of a download are wanted: the options of `get` for it, and what is told of each file."""
+"""Which files of a download are wanted: the options of `get` for it."""
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
-from p2pswarm.cli.text import counted
-from p2pswarm.config import FLAG, Unit, about, format_size
+from p2pswarm.config import FLAG, Unit, about
 from p2pswarm.formats import globs
 from p2pswarm.swarm.selection import Priority, Selection
 
-if TYPE_CHECKING:
-    from p2pswarm.cli.report import Report
-    from p2pswarm.swarm.torrent import Torrent
-
-__all__ = ["Choosing", "selection_of", "tell_files", "tell_skipped"]
+__all__ = ["Choosing", "selection_of"]
 
 _WORDS = {each.name.lower(): each for each in (Priority.HIGH, Priority.NORMAL, Priority.LOW)}
 
@@ -72,17 +66,3 @@ def selection_of(choosing: Choosing) -> Selection | None:
         choosing.only, choosing.skip, choosing.priority, sequential=choosing.sequential
     )
     return None if chosen == Selection() else chosen
-
-
-def tell_files(torrent: "Torrent", report: "Report") -> None:
-    """What is here of each file, for programs."""
-    if report.tells_events:
-        report.event("files", files=[asdict(file) for file in torrent.files()])
-
-
-def tell_skipped(torrent: "Torrent", report: "Report") -> None:
-    """How much was left out, where something was."""
-    skipped = [file.length for file in torrent.files() if file.priority == "skipped"]
-    if skipped:
-        left_out = counted(len(skipped), "file")
-        report.note(f"{left_out} ({format_size(sum(skipped))}) not wanted, and left out")

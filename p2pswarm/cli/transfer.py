@@ -5,9 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from p2pswarm.cli.choosing import Choosing, selection_of, tell_files, tell_skipped
+from p2pswarm.cli.choosing import Choosing, selection_of
 from p2pswarm.cli.exits import CommandError, Exit, exit_code
-from p2pswarm.cli.following import Goal, Patience, follow, telling
+from p2pswarm.cli.following import Goal, Patience, follow, plain, telling
 from p2pswarm.cli.health import beating
 from p2pswarm.cli.magnets import Wanted, add_magnet, link, read_magnet
 from p2pswarm.cli.making import load
@@ -21,6 +21,7 @@ from p2pswarm.cli.options import (
 )
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, run
+from p2pswarm.cli.text import counted
 from p2pswarm.config import Settings, format_size
 from p2pswarm.errors import DiskFullError, RemoteError
 from p2pswarm.formats.ids import Address
@@ -134,16 +135,30 @@ async def _get(
             report.event("listening", port=node.port)
             patience = Patience(download.timeout)
             if not await follow(torrent, report, stop, complete, patience):
-                tell_files(torrent, report)
+                _tell_files(torrent, report)
                 return stopped_code(torrent.error)
-            tell_files(torrent, report)
-            tell_skipped(torrent, report)
+            _tell_files(torrent, report)
+            _tell_skipped(torrent, report)
             path = torrent.status().path
             report.result(str(path), path=str(path))
             goal = Goal(download)
             if not goal.at_once:
                 await follow(torrent, report, stop, goal.reached)
     return Exit.OK
+
+
+def _tell_files(torrent: "Torrent", report: Report) -> None:
+    """What is here of each file, for programs."""
+    if report.tells_events:
+        report.event("files", files=[plain(file) for file in torrent.files()])
+
+
+def _tell_skipped(torrent: "Torrent", report: Report) -> None:
+    """How much was left out, where something was."""
+    skipped = [file.length for file in torrent.files() if file.priority == "skipped"]
+    if skipped:
+        left_out = counted(len(skipped), "file")
+        report.note(f"{left_out} ({format_size(sum(skipped))}) not wanted, and left out")
 
 
 async def _added(
