@@ -224,6 +224,7 @@ class Node:
         data: Path | None = None,
         peers: Sequence[Address] = (),
         reuse: Sequence[Path] = (),
+        preallocate: bool = False,
         kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
@@ -232,7 +233,8 @@ class Node:
         waits until peers have told what the torrent is, however long that takes. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
         What a download misses is looked for in `reuse`, folders and files that are only read, and in the
-        other torrents of this node, before anybody is asked.
+        other torrents of this node, before anybody is asked. With `preallocate` it takes its room on the disk
+        at once.
         `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), FormatError (for a magnet),
         InUseError, HostError.
@@ -264,6 +266,7 @@ class Node:
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
         if data is None:
             torrent.seek = self._seek(reuse)
+            torrent_data.preallocate = preallocate
         torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)

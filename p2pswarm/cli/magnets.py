@@ -2,9 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.cli.following import given_up, plain
@@ -65,20 +65,19 @@ def read_magnet(source: str) -> "Magnet | None":
 
 async def add_magnet(
     node: "Node",
+    add: "Callable[[], Coroutine[Any, Any, Torrent]]",
     magnet: "Magnet",
-    folder: Path,
-    peers: Sequence[Address],
     limit: float | None,
     report: Report,
     stop: Stop,
 ) -> "Torrent":
-    """The torrent, when peers have told what it is.
+    """The torrent that `add` adds, when peers have told what it is.
 
     Raises what `Node.add` raises, StoppedError, and CommandError when nothing came for `limit` seconds.
     """
     if magnet.select:
         report.note("so= in the link chooses files, which is not possible yet: all are fetched")
-    adding = asyncio.ensure_future(node.add(magnet, save_to=folder, peers=peers))
+    adding = asyncio.ensure_future(add())
     adding.add_done_callback(lambda _: stop.wake())
     watch = _Watch(limit)
     try:

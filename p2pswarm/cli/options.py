@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 import platformdirs
 
 from p2pswarm.cli.creation import Creation
+from p2pswarm.cli.placing import Placing
 from p2pswarm.config import (
     ADDRESS,
     DURATION,
@@ -375,6 +376,7 @@ TABLES = (
     Replacing,
     DataPath,
     Download,
+    Placing,
     Sharing,
     Checkup,
     Publishing,

@@ -18,6 +18,7 @@ from p2pswarm.cli.options import (
     SourceArgument,
     TorrentArgument,
 )
+from p2pswarm.cli.placing import Placing
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, run
 from p2pswarm.config import Settings, format_size
@@ -104,14 +105,16 @@ def get(
     source: SourceArgument,
     output: Output,
     download: Download,
+    placing: Placing,
     settings: Settings,
     progress: Progress,
 ) -> Exit:
     """Fetch the data of a torrent, and print where it lies. Goes on where it was stopped."""
     with Report(progress) as report:
+        placing.check()
         is_url = source.lower().startswith(("http://", "https://"))
         torrent = source if is_url else read_magnet(source) or load(Path(source))
-        work = partial(_get, torrent, output.output or Path(), download, settings, report)
+        work = partial(_get, torrent, output.output or Path(), download, placing, settings, report)
         return run(work, at_once=report.abandon)
 
 
@@ -119,6 +122,7 @@ async def _get(
     source: "str | Magnet | Metainfo",
     folder: Path,
     download: Download,
+    placing: Placing,
     settings: Settings,
     report: Report,
     stop: Stop,
@@ -126,12 +130,14 @@ async def _get(
     from p2pswarm.node import Node
 
     async with Node(settings) as node, beating(node, report):
-        torrent = await _added(node, source, folder, download, report, stop)
+        torrent = await _added(node, source, folder, download, placing, report, stop)
         async with telling(torrent, report, stop):
             report.event("listening", port=node.port)
             patience = Patience(download.timeout)
             if not await follow(torrent, report, stop, complete, patience):
                 return stopped_code(torrent.error)
+            if placing.move_to is not None:
+                await stop.unless(torrent.move(placing.move_to))
             path = torrent.status().path
             report.result(str(path), path=str(path))
             goal = Goal(download)
@@ -145,16 +151,24 @@ async def _added(
     source: "str | Magnet | Metainfo",
     folder: Path,
     download: Download,
+    placing: Placing,
     report: Report,
     stop: Stop,
 ) -> "Torrent":
     from p2pswarm.formats.magnet import Magnet
 
+    add = partial(
+        node.add,
+        source,
+        save_to=folder,
+        peers=download.peer,
+        reuse=placing.reuse,
+        preallocate=placing.preallocate,
+    )
     try:
         if isinstance(source, Magnet):
-            patience = download.timeout
-            return await add_magnet(node, source, folder, download.peer, patience, report, stop)
-        return await stop.unless(node.add(source, save_to=folder, peers=download.peer))
+            return await add_magnet(node, add, source, download.timeout, report, stop)
+        return await stop.unless(add())
     except RemoteError as error:  # of the URL; it does not name itself
         raise CommandError(f"{source}: {error}", exit_code(error)) from error
 
