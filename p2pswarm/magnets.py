@@ -5,16 +5,17 @@ search itself: its sources go on, its connections are the torrent's first peers.
 """
 
 import asyncio
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
-from types import MappingProxyType
 
 from p2pswarm.disk.pool import DiskPool, result_of
 from p2pswarm.disk.torrents import TorrentFolder
-from p2pswarm.errors import FormatError, HostError
+from p2pswarm.errors import HostError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.names import Names
+from p2pswarm.roster import Roster
 from p2pswarm.swarm.dialer import Surroundings
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.metadata import MetadataSwarm
@@ -32,7 +33,7 @@ class Magnets:
         kept: TorrentFolder,
         disk: DiskPool,
         node: Surroundings,
-        finding: Callable[[InfoHash, Tiers], Finding],
+        finding: Callable[[Names, Tiers], Finding],
         torrents: Container[InfoHash],
     ) -> None:
         self._kept = kept
@@ -40,12 +41,8 @@ class Magnets:
         self._node = node
         self._finding = finding
         self._torrents = torrents
-        self._swarms: dict[InfoHash, MetadataSwarm] = {}
-
-    @property
-    def swarms(self) -> Mapping[InfoHash, MetadataSwarm]:
+        self.swarms: Roster[MetadataSwarm] = Roster()
         """Those that are looked for, and those whose torrent is being checked."""
-        return MappingProxyType(self._swarms)
 
     async def find(
         self, magnet: Magnet, peers: Sequence[Address] = ()
@@ -54,23 +51,23 @@ class Magnets:
 
         Raises FormatError for a torrent that cannot be read, HostError for one that is here.
         """
-        info_hash = _version_1(magnet)
-        self._refuse_another(info_hash)
-        kept = await result_of(self._disk.begin(self._load, info_hash, magnet))
+        names = magnet.names
+        self._refuse_another(names)
+        kept = await result_of(self._disk.begin(self._load, names, magnet))
         if kept is not None:
             return kept, None
-        self._refuse_another(info_hash)
-        swarm = self._look(magnet, info_hash, peers)
+        self._refuse_another(names)
+        swarm = self._look(magnet, names, peers)
         try:
             return await self._told(swarm, magnet), swarm
         except BaseException:
             await self.give_up(swarm)
             raise
 
-    def _look(self, magnet: Magnet, info_hash: InfoHash, peers: Sequence[Address]) -> MetadataSwarm:
-        finding = self._finding(info_hash, [[url] for url in magnet.trackers])
-        swarm = MetadataSwarm(magnet.name, info_hash, finding, self._node)
-        self._swarms[info_hash] = swarm
+    def _look(self, magnet: Magnet, names: Names, peers: Sequence[Address]) -> MetadataSwarm:
+        finding = self._finding(names, [[url] for url in magnet.trackers])
+        swarm = MetadataSwarm(magnet.name, finding, self._node)
+        self.swarms.add(swarm, names)
         for address in peers:
             finding.add(address)
         for address in magnet.peers:
@@ -92,40 +89,37 @@ class Magnets:
         await result_of(self._disk.begin(self._kept.save, metainfo))
         return metainfo
 
-    def _load(self, info_hash: InfoHash, magnet: Magnet) -> Metainfo | None:
+    def _load(self, names: Names, magnet: Magnet) -> Metainfo | None:
         """What is kept, with what this link knows beside it. For a disk thread."""
-        kept = self._kept.load(info_hash)
+        kept = self._kept.load(names)
         if kept is None:
             return None
         known = {url for tier in kept.trackers for url in tier}
-        return Metainfo.from_info(
+        metainfo = Metainfo.from_info(
             bytes(kept.info),
             trackers=[*kept.trackers, *([url] for url in magnet.trackers if url not in known)],
             web_seeds=tuple(dict.fromkeys((*kept.web_seeds, *magnet.web_seeds))),
         )
+        return metainfo.with_layers(kept.layers) if kept.layers else metainfo
+
+    def learn(self, swarm: MetadataSwarm, names: Names) -> None:
+        """Its torrent is known, and with it the names that the link did not say: it answers to them too."""
+        self.swarms.add(swarm, names)
 
     def hand_over(self, swarm: MetadataSwarm, welcome: Callable[..., object]) -> None:
         """The torrent is ready for the connections; if it is not, it closes them."""
-        self._swarms.pop(swarm.info_hash, None)
+        self.swarms.remove(swarm, swarm.finding.names)
         swarm.hand_over(welcome)
 
     async def give_up(self, swarm: MetadataSwarm) -> None:
         await swarm.close()
-        if self._swarms.get(swarm.info_hash) is swarm:
-            del self._swarms[swarm.info_hash]
+        self.swarms.remove(swarm, swarm.finding.names)
 
     async def aclose(self) -> None:
         """Whoever waits for one is told."""
-        await asyncio.gather(*(self.give_up(swarm) for swarm in list(self._swarms.values())))
+        await asyncio.gather(*(self.give_up(swarm) for swarm in list(self.swarms.values())))
 
-    def _refuse_another(self, info_hash: InfoHash) -> None:
-        if info_hash in self._swarms or info_hash in self._torrents:
-            raise HostError(f"{info_hash} is in this node already")
-
-
-def _version_1(magnet: Magnet) -> InfoHash:
-    if magnet.info_hash is None:
-        raise FormatError(
-            "a magnet of a version 2 torrent (BEP 52): only version 1 can be read yet"
-        )
-    return magnet.info_hash
+    def _refuse_another(self, names: Names) -> None:
+        for name in names.swarms:
+            if name in self.swarms or name in self._torrents:
+                raise HostError(f"{name} is in this node already")

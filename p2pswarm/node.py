@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from typing_extensions import override
 
@@ -30,18 +30,21 @@ from p2pswarm.formats.bencode import MAX_SIZE
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.names import Names
 from p2pswarm.magnets import Magnets, Tiers
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.slices import Slices
 from p2pswarm.net.stream import Stream
 from p2pswarm.reusing import Reusing
+from p2pswarm.roster import Roster
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
 from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted, Host
 from p2pswarm.swarm.ranking import Ranking
+from p2pswarm.swarm.selection import Selection, linked_selection
 from p2pswarm.swarm.status import MetadataStatus, Status
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.wire.peer import HandshakeFramer
@@ -114,9 +117,8 @@ class Node:
             self._port.route(Guest.PEER_WIRE, self._greet)
         if self.settings.encryption != "off":
             self._port.route(Guest.OBFUSCATED, self._greet_obfuscated)
-        self._torrents: dict[InfoHash, Torrent] = {}
+        self._torrents: Roster[Torrent] = Roster()
         self._slices = Slices()  # in which hidden handshakes are answered
-        self._hidden: dict[bytes, InfoHash] = {}  # theirs, by what encrypted handshakes say instead
         self._starts: dict[InfoHash, asyncio.Task[None]] = {}  # of torrents that are checked
         self._pieces = BufferPool(self.settings.memory)
         self._reads = BufferPool(READ_BUDGET)
@@ -172,11 +174,13 @@ class Node:
         if self._feeds is None:
             from p2pswarm.feeds import Feeds
 
-            self._feeds = Feeds(self._working().surroundings, self._finding)
+            ours = self._working()
+            self._feeds = Feeds(ours.surroundings, self._finding, ours.disk)
         return self._feeds
 
     @property
     def torrents(self) -> Mapping[InfoHash, Torrent]:
+        """By main name; a hybrid is found by its other name too (BEP 52)."""
         return MappingProxyType(self._torrents)
 
     def status(self) -> NodeStatus:
@@ -223,6 +227,7 @@ class Node:
         save_to: Path | None = None,
         data: Path | None = None,
         peers: Sequence[Address] = (),
+        select: Selection | None = None,
         reuse: Sequence[Path] = (),
         preallocate: bool = False,
         kind: Callable[..., TorrentData] = TorrentData,
@@ -232,6 +237,7 @@ class Node:
         `source` is a parsed torrent, the bytes of one, a path, an http(s) URL, or a magnet link: then this
         waits until peers have told what the torrent is, however long that takes. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
+        `select` says which files are wanted; where it does not, a magnet link may.
         What a download misses is looked for in `reuse`, folders and files that are only read, and in the
         other torrents of this node, before anybody is asked. With `preallocate` it takes its room on the disk
         at once.
@@ -249,21 +255,24 @@ class Node:
         linked: Sequence[Address] = ()
         if isinstance(source, Magnet):
             magnet = source
+            select = linked_selection(magnet.select, select)
             source, swarm = await ours.magnets.find(magnet, peers)
             linked = () if source.private else magnet.peers
         try:
-            claim = Claim(source, save_to or Path(), data, kind, ours.desk, self._torrents.keys())
-            metainfo, path, torrent_data = await claim.made(ours.disk, self._working)
+            claim = Claim(source, save_to or Path(), data, kind, ours.desk, self._torrents, select)
+            metainfo, path, torrent_data, choice = await claim.made(ours.disk, self._working)
         except BaseException:
             if swarm is not None:
                 await ours.magnets.give_up(swarm)
             raise
-        finding = (
-            swarm.finding
-            if swarm is not None
-            else self._finding(metainfo.info_hash, metainfo.trackers, private=metainfo.private)
-        )
-        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings)
+        names = Names.of(metainfo)
+        if swarm is None:
+            finding = self._finding(names, metainfo.trackers, private=metainfo.private)
+        else:
+            finding = swarm.finding
+            ours.magnets.learn(swarm, names)
+            self._search_all(finding, names, metainfo.trackers, private=metainfo.private)
+        torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings, choice)
         if data is None:
             torrent.seek = self._seek(reuse)
             torrent_data.preallocate = preallocate
@@ -272,8 +281,7 @@ class Node:
             torrent.add_peer(address)
         for address in linked:
             finding.add(address, named=False)
-        self._torrents[metainfo.info_hash] = torrent
-        self._hidden[metainfo.info_hash.obfuscated] = metainfo.info_hash
+        self._torrents.add(torrent, names)
         start = self._starts[metainfo.info_hash] = asyncio.create_task(torrent.start())
         start.add_done_callback(partial(self._started, torrent))
         if swarm is not None:
@@ -289,20 +297,30 @@ class Node:
         """
         ours = self._working()
         magnet = Magnet.parse(magnet) if isinstance(magnet, str) else magnet
-        here = self._torrents.get(magnet.info_hash) if magnet.info_hash else None
-        if here is not None:
+        names = magnet.names
+        here = self._torrents.any_of(names)
+        if here is not None and names.met_by(Names.of(here.metainfo)):
             return here.metainfo
         metainfo, swarm = await ours.magnets.find(magnet, peers)
         if swarm is not None:
             await ours.magnets.give_up(swarm)
         return metainfo
 
-    def _finding(self, info_hash: InfoHash, tiers: Tiers, *, private: bool = False) -> Finding:
+    def _finding(self, names: Names, tiers: Tiers, *, private: bool = False) -> Finding:
+        finding = Finding(names, self._working().surroundings)
+        self._search_all(finding, names, tiers, private=private)
+        return finding
+
+    def _search_all(self, finding: Finding, names: Names, tiers: Tiers, *, private: bool) -> None:
+        """Every swarm of these names that is not searched yet."""
         ours = self._working()
-        seen_as = ours.surroundings.ranking.seen_as
-        trackers = ours.discovery.trackers(tiers, info_hash, seen_as)
-        others = () if private else ours.discovery.others(info_hash)
-        return Finding(info_hash, ours.surroundings, trackers, others)
+        searched = finding.names.swarms if finding.trackers else ()
+        finding.learn(names)
+        for name in names.swarms:
+            if name not in searched:
+                trackers = ours.discovery.trackers(tiers, name, ours.surroundings.ranking.seen_as)
+                others = () if private else ours.discovery.others(name)
+                finding.add_swarm(name, trackers, others)
 
     def _seek(self, folders: Sequence[Path]) -> Callable[[Metainfo], Seeking]:
         """Where a download may find pieces on this machine."""
@@ -338,9 +356,7 @@ class Node:
             start.cancel()
             await asyncio.wait([start])
         await torrent.close()
-        if self._torrents.get(torrent.info_hash) is torrent:
-            del self._torrents[torrent.info_hash]
-            del self._hidden[torrent.info_hash.obfuscated]
+        self._torrents.remove(torrent, torrent.finding.names)
 
     def _working(self) -> _Machinery:
         """Raises HostError when the node is not open."""
@@ -402,11 +418,13 @@ class Node:
         )
 
     def _revealed(self, mark: bytes) -> InfoHash | None:
-        """The swarm of ours that a hidden handshake means; magnets and feeds are few."""
-        magnets = self._machinery.magnets.swarms if self._machinery else ()
-        swarms = (*magnets, *(self._feeds.swarms if self._feeds else ()))
-        seeker = (info_hash for info_hash in swarms if info_hash.obfuscated == mark)
-        return self._hidden.get(mark) or next(seeker, None)
+        """The swarm of ours that a hidden handshake means."""
+        rosters: list[Roster[Any]] = [self._torrents]
+        if self._machinery is not None:
+            rosters.append(self._machinery.magnets.swarms)
+        if self._feeds is not None:
+            rosters.append(self._feeds.swarms)
+        return next((name for each in rosters if (name := each.revealed(mark))), None)
 
     def _answering(self, stream: Stream) -> Answering:
         return Answering(
@@ -431,7 +449,7 @@ class Node:
                 self._port.admitted(stream)
                 host.welcome(who)
 
-            return Host(welcome)
+            return Host(welcome, host.finding.names.short)
 
         return find
 

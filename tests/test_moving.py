@@ -1,8 +1,10 @@
 """A torrent at work is moved: nothing is lost, and the next start believes the new place."""
 
+import asyncio
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,33 @@ def test_a_download_is_moved_in_the_middle(tmp_path: Path) -> None:
         await torrent.finished()
         assert (world.folder / "new/file").read_bytes() == (world.folder / "seed/file").read_bytes()
         assert torrent.status().downloaded < (2 << 20) + 40 * PIECE
+
+    simulate(tmp_path, story)
+
+
+def test_pieces_that_come_while_it_moves_wait(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        torrent, _, _ = await world.pair(2 << 20, PIECE, up=200_000)
+        await world.until(lambda: torrent.picker.have.count() > 20)
+        move = torrent._data.move
+
+        async def slow(*args: Any) -> Path:
+            before = torrent.picker.have.count()
+            await asyncio.sleep(2)
+            assert torrent.picker.have.count() == before
+            assert len(torrent.blocks) > 10
+            return await move(*args)
+
+        torrent._data.move = slow  # type: ignore[method-assign]
+        moving = asyncio.create_task(torrent.move(world.folder / "new"))
+        await asyncio.sleep(1)
+        with pytest.raises(HostError, match="already"):
+            await torrent.move(world.folder / "other")
+        await moving
+        await torrent.finished()
+        new, seed = world.folder / "new/file", world.folder / "seed/file"
+        assert new.read_bytes() == seed.read_bytes()
+        assert torrent.status().hash_failures == 0
 
     simulate(tmp_path, story)
 

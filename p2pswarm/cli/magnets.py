@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from p2pswarm.swarm.status import MetadataStatus
     from p2pswarm.swarm.torrent import Torrent
 
-__all__ = ["add_magnet", "link", "magnet", "read_magnet"]
+__all__ = ["add_magnet", "link", "looked_for", "magnet", "read_magnet"]
 
 _GUESS = 16 << 10  # bytes of metadata, until a peer says how many
 
@@ -48,7 +48,6 @@ def link(metainfo: "Metainfo", peers: Sequence[Address] = ()) -> str:
 def read_magnet(source: str) -> "Magnet | None":
     """A magnet link, or a bare info-hash; None for what is neither. Raises CommandError for a bad link."""
     from p2pswarm.formats.magnet import Magnet
-    from p2pswarm.formats.urns import read_urn
 
     source = source.strip()
     try:
@@ -57,10 +56,10 @@ def read_magnet(source: str) -> "Magnet | None":
     except FormatError as error:
         raise CommandError(str(error), Exit.BAD_TORRENT) from error
     try:
-        info_hash = read_urn(f"urn:btih:{source}").info_hash
+        named = Magnet.named(source)
     except FormatError:
         return None
-    return None if Path(source).exists() else Magnet(info_hash)
+    return None if Path(source).exists() else named
 
 
 async def add_magnet(
@@ -77,7 +76,18 @@ async def add_magnet(
     """
     if magnet.select:
         report.note("so= in the link chooses files, which is not possible yet: all are fetched")
-    adding = asyncio.ensure_future(add())
+    return await looked_for(node, add(), limit, report, stop)
+
+
+async def looked_for(
+    node: "Node",
+    work: "Coroutine[Any, Any, Torrent]",
+    limit: float | None,
+    report: Report,
+    stop: Stop,
+) -> "Torrent":
+    """The result of `work`, which adds a magnet; raises what it raises, StoppedError and CommandError."""
+    adding = asyncio.ensure_future(work)
     adding.add_done_callback(lambda _: stop.wake())
     watch = _Watch(limit)
     try:

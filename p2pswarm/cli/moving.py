@@ -10,7 +10,6 @@ from p2pswarm.cli.making import hashing, load
 from p2pswarm.cli.options import DataPath, Progress, TorrentArgument
 from p2pswarm.cli.placing import MovingTo
 from p2pswarm.cli.report import Report
-from p2pswarm.config import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +26,6 @@ def move(
     torrent: TorrentArgument,
     where: DataPath,
     to: MovingTo,
-    settings: Settings,
     progress: Progress,
 ) -> Exit:
     """Move the files of a torrent to another folder, and print where they are then."""
@@ -38,7 +36,7 @@ def move(
         metainfo = load(torrent)
         if not where.data.exists():
             raise CommandError(f"{where.data} does not exist", Exit.ERROR)
-        resumes = ResumeFolder(settings.data_dir / "resume")
+        resumes = ResumeFolder(to.data_dir / "resume")
         show = hashing(metainfo.name, "moving", report)
         path = _moved(metainfo, locate(metainfo, where.data), to.to, resumes, show)
         report.result(str(path), path=str(path))

@@ -1,7 +1,10 @@
 """The options of `get` about this machine's disk: what is taken from it, and where the files go."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+
+import platformdirs
 
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.config import FLAG, PATH, about
@@ -38,6 +41,10 @@ class Placing:
 
 @dataclass(frozen=True)
 class MovingTo:
-    """Where `move` moves to."""
+    """Where `move` moves to. `data_dir` has the name under which the node was told it."""
 
     to: Path = field(metadata=about(PATH, "the folder that the files go to"))
+    data_dir: Path = field(
+        default_factory=partial(platformdirs.user_data_path, "p2pswarm"),
+        metadata=about(PATH, "what is known of downloads is here", shown="$XDG_DATA_HOME/p2pswarm"),
+    )

@@ -4,10 +4,11 @@ A check of a large torrent takes minutes, so it comes in parts of a few megabyte
 thread is free for the pieces of others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from p2pswarm.disk.hashing import Hashed, Hashing
+from p2pswarm.disk.hashing import Expected, Hashed, Hashing, PieceHash
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.storage import Storage
 from p2pswarm.formats.bitfield import Bitfield
@@ -22,17 +23,31 @@ __all__ = ["Check"]
 class Check:
     """One check of many pieces: threads call `work`, and `got` takes what they bring.
 
-    Pieces of files that are missing or end too early need no reading. So making one looks at the files, and
-    raises DiskError when it cannot.
+    What a piece must be `expect` says, or the torrent. Pieces of files that are missing or end too early need
+    no reading, nor do those whose hash nobody knows. So making one looks at the files, and raises DiskError
+    when it cannot.
     """
 
     def __init__(
-        self, storage: Storage, metainfo: "Metainfo", pieces: Sequence[PieceIndex]
+        self,
+        storage: Storage,
+        metainfo: "Metainfo",
+        pieces: Sequence[PieceIndex],
+        expect: Callable[[PieceIndex], Expected | None] | None = None,
     ) -> None:
-        self._metainfo = metainfo
+        self._expect = expect or partial(Expected.of, metainfo)
         missing = _missing(storage, metainfo)
         there = [piece for piece in pieces if not missing[piece]]
-        self._hashing = Hashing(storage, metainfo.piece_length, metainfo.total, there)
+        if not metainfo.has_v1:
+            there = [piece for piece in there if self._expect(piece) is not None]
+        self._hashing = Hashing(
+            storage,
+            metainfo.piece_length,
+            metainfo.total,
+            there,
+            sha1=metainfo.has_v1,
+            subtrees=metainfo.subtree if metainfo.v2 is not None else None,
+        )
         self.checked = len(pieces) - len(there)
         self.good = Bitfield(metainfo.piece_count)
 
@@ -43,8 +58,10 @@ class Check:
     def got(self, hashed: Sequence[Hashed]) -> None:
         """What one part found. A piece that cannot be read is not had."""
         self.checked += len(hashed)
-        for piece, digest in hashed:
-            self.good[piece] = digest == self._metainfo.piece_hash(piece)
+        for piece, found in hashed:
+            expected = self._expect(piece)
+            if expected is not None and isinstance(found, PieceHash):
+                self.good[piece] = expected.fits(found)
 
     def stop(self) -> None:
         self._hashing.stop()

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from p2pswarm.disk.begun import Begun
 from p2pswarm.disk.check import Check
-from p2pswarm.disk.hashing import TELL_EVERY
+from p2pswarm.disk.hashing import TELL_EVERY, Expected
 from p2pswarm.disk.pace import Pace, Watch
 from p2pswarm.disk.storage import Storage
 from p2pswarm.disk.workers import Job, Workers, attempt
@@ -37,11 +37,13 @@ T = TypeVar("T")
 class Stored(NamedTuple):
     """What became of a piece: `ok` says that it is verified and written.
 
-    `digests` are the SHA-1 of its blocks, given when asked for and whenever the piece is bad.
+    `digests` are the SHA-1 of its blocks, given when asked for and whenever the piece is bad. `contradicts`
+    says that it is what one version of a hybrid wants and not what the other does: nobody can mend that.
     """
 
     ok: bool
     digests: list[bytes] | None
+    contradicts: bool = False
 
 
 class DiskPool:
@@ -62,19 +64,22 @@ class DiskPool:
         storage: Storage,
         offset: int,
         data: memoryview,
-        expected: bytes,
+        expected: Expected,
         done: Callable[[Stored | DiskError], None],
         *,
         begun: Begun | None = None,
+        leaves: bytes | None = None,
         note: Callable[[], None] | None = None,
         digests: bool = False,
     ) -> None:
-        """Hash a whole piece; if its SHA-1 is `expected`, write it and then call `note`, in one job.
+        """Hash a whole piece; if that is `expected`, write it and then call `note`, in one job.
 
-        `begun` has hashed a part of it already. `note` (the journal) runs where the job runs, never before
-        the data is written. `done` is called on the loop: with a DiskError when the write or the note failed.
+        `begun` has hashed a part of it already; `leaves` are those of all its blocks (BEP 52), where somebody
+        has them. `note` (the journal) runs where the job runs, never before the data is written. `done` is
+        called on the loop: with a DiskError when the write or the note failed.
         """
-        job = partial(_store, storage, offset, data, expected, begun, note, digests, self._watch)
+        sound = partial(_fits, data, expected, begun, leaves)
+        job = partial(_store, storage, offset, data, sound, note, digests, self._watch)
         pace = self._pace(self._writes, storage)
         self._go(self._inline or pace.here(len(data)), job, pace, done)
 
@@ -118,14 +123,16 @@ class DiskPool:
         metainfo: "Metainfo",
         pieces: Iterable[PieceIndex],
         progress: Callable[[int], None],
+        expect: Callable[[PieceIndex], Expected | None] | None = None,
     ) -> Bitfield:
-        """Read and hash `pieces`; which of them are good. All threads, 1 MiB of memory for each.
+        """Read and hash `pieces`; which of them are good, as `expect` says or else the torrent.
 
-        What is missing, short or unreadable is not had, never an error. `progress` is called on the loop,
-        at most ten times a second and at the end, with how many are checked. When the caller is cancelled
-        the threads stop at the next read. Raises DiskError when the files cannot be looked at.
+        All threads, 1 MiB of memory for each. What is missing, short or unreadable is not had, never an
+        error. `progress` is called on the loop, at most ten times a second and at the end, with how many are
+        checked. When the caller is cancelled the threads stop at the next read. Raises DiskError when the
+        files cannot be looked at.
         """
-        check = await self.run(Check, storage, metainfo, list(pieces))
+        check = await self.run(Check, storage, metainfo, list(pieces), expect)
         running = {self.begin(check.work) for _ in range(self._at_once)}
         told = self._clock()
         try:
@@ -174,21 +181,37 @@ def _store(
     storage: Storage,
     offset: int,
     data: memoryview,
-    expected: bytes,
-    begun: Begun | None,
+    sound: Callable[[], tuple[bool, bool]],
     note: Callable[[], None] | None,
     digests: bool,
     watch: Watch,
 ) -> tuple[Stored, float | None]:
     """The result, and the seconds the disk took; None when it was not asked. Raises DiskError."""
-    if (begun.finish(data) if begun is not None else _sha1(data)) != expected:
-        return Stored(False, _block_digests(data)), None
+    by_sha1, by_root = sound()
+    if not (by_sha1 and by_root):
+        return Stored(False, _block_digests(data), by_sha1 != by_root), None
     started = watch.start()
     storage.write(offset, data)
     if note is not None:
         note()
     seconds = watch.seconds(started)
     return Stored(True, _block_digests(data) if digests else None), seconds
+
+
+def _fits(
+    data: memoryview, expected: Expected, begun: Begun | None, leaves: bytes | None
+) -> tuple[bool, bool]:
+    """Whether the SHA-1 and the root are right; what is not expected is as right as the other."""
+    by_sha1 = by_root = True
+    if expected.sha1 is not None:
+        by_sha1 = by_root = (
+            begun.finish(data) if begun is not None else _sha1(data)
+        ) == expected.sha1
+    if expected.subtree is not None:
+        root = expected.subtree.root(data) if leaves is None else expected.subtree.above(leaves)
+        by_root = root == expected.root
+        by_sha1 = by_sha1 if expected.sha1 is not None else by_root
+    return by_sha1, by_root
 
 
 def _read(

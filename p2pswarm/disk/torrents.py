@@ -7,13 +7,13 @@ synced and no fault is raised. For disk threads.
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from p2pswarm.errors import DiskError, FormatError
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.names import Names
 
 __all__ = ["TorrentFolder"]
 
@@ -21,38 +21,42 @@ log = logging.getLogger(__name__)
 
 
 class TorrentFolder:
-    """Named by info-hash, and what another name's file holds is not believed."""
+    """Named by info-hash, by both of a hybrid; and what another name's file holds is not believed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def load(self, info_hash: InfoHash) -> Metainfo | None:
+    def load(self, names: Names) -> Metainfo | None:
         """The torrent, if it is kept here."""
-        path = self._file(info_hash)
+        here = (self._read(self._file(name)) for name in names.swarms)
+        return next((it for it in here if it is not None and names.met_by(Names.of(it))), None)
+
+    def _read(self, path: Path) -> Metainfo | None:
         if not path.exists():
             return None
         try:
-            metainfo = Metainfo.from_file(path)
+            return Metainfo.from_file(path)
         except (DiskError, FormatError) as error:
             log.warning("%s is of no use: %s", path, error)
             return None
-        return metainfo if metainfo.info_hash == info_hash else None
 
     def all(self, most: int) -> Iterator[Metainfo]:
-        """Some of them, as many as `most` names."""
+        """Some of them: those in `most` files, each under its main name."""
         for path in islice(self._path.glob("*.torrent"), most):
-            with suppress(ValueError, FormatError):  # somebody else put it here
-                metainfo = self.load(InfoHash.fromhex(path.stem))
-                if metainfo is not None:
-                    yield metainfo
+            metainfo = self._read(path)
+            if metainfo is not None and path == self._file(metainfo.info_hash):
+                yield metainfo
 
     def save(self, metainfo: Metainfo) -> None:
         """Another process may do the same."""
-        target = self._file(metainfo.info_hash)
+        for name in Names.of(metainfo).swarms:
+            self._write(self._file(name), metainfo.raw)
+
+    def _write(self, target: Path, raw: bytes) -> None:
         part = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             self._path.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(metainfo.raw)
+            part.write_bytes(raw)
             part.replace(target)
         except OSError as error:
             log.warning("cannot keep %s: %s", target, error)

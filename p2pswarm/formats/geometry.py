@@ -47,7 +47,7 @@ class Geometry:
     @classmethod
     def of(cls, metainfo: "Metainfo") -> Self:
         pads = ((f.offset, f.offset + f.length) for f in metainfo.files if f.pad)
-        return cls(metainfo.total, metainfo.piece_length, pads)
+        return cls(metainfo.total, metainfo.piece_length, pads, counts_pads=metainfo.has_v1)
 
     def _mark(self, pads: Iterable[tuple[int, int]]) -> None:
         starts, ends = array("q"), array("q")

@@ -7,6 +7,7 @@ bytes, not hashes of zeros, so every layer has its own filling (`ZERO`).
 """
 
 from hashlib import sha256
+from typing import NamedTuple
 
 from p2pswarm.formats.ids import BLOCK
 
@@ -14,6 +15,7 @@ __all__ = [
     "HASH",
     "LEAF",
     "ZERO",
+    "Subtree",
     "climbed",
     "height",
     "leaf",
@@ -62,6 +64,23 @@ def height(count: int) -> int:
 def piece_height(length: int, piece_length: int) -> int:
     """The layer of the piece hashes of a file; for one of at most one piece, the layer of its root."""
     return height(-(-min(length, piece_length) // LEAF))
+
+
+class Subtree(NamedTuple):
+    """The part of a file's tree below one piece."""
+
+    size: int
+    """Bytes of the piece that are hashed: up to the end of the file."""
+    height: int
+    """The layer that its root stands in."""
+
+    def root(self, piece: Bytes) -> bytes:
+        """Of the piece; what is beyond its bytes in a file is left out."""
+        return self.above(leaves(memoryview(piece)[: self.size]))
+
+    def above(self, leaves: bytes) -> bytes:
+        """Of the leaves of the piece."""
+        return root(leaves, 0, self.height)
 
 
 def parents(nodes: Bytes, layer: int) -> bytes:

@@ -26,7 +26,7 @@ from p2pswarm.formats.files import MAX_FILES, File, Given, end, placed, read_v1
 from p2pswarm.formats.filetree import agreed, is_single, padded, read_tree
 from p2pswarm.formats.ids import InfoHash, PieceIndex
 from p2pswarm.formats.layers import check_layers, read_layers
-from p2pswarm.formats.merkle import HASH, LEAF
+from p2pswarm.formats.merkle import HASH, LEAF, Subtree, piece_height
 from p2pswarm.formats.urls import announce, announced, checked_url, urls_in
 
 __all__ = [
@@ -218,6 +218,14 @@ class Metainfo:
         """The file that the piece starts in; in version 2 it has no bytes of another. Raises IndexError."""
         at = self.piece_offset(piece)
         return self._filled[bisect_right(self._filled, at, key=lambda file: file.offset) - 1]
+
+    def subtree(self, piece: PieceIndex) -> Subtree | None:
+        """How the piece becomes its `piece_root`; None for version 1. Raises IndexError."""
+        if self.v2 is None:
+            return None
+        return Subtree(
+            self.data_size(piece), piece_height(self.file_of(piece).length, self.piece_length)
+        )
 
     def piece_in_file(self, piece: PieceIndex) -> int:
         """Which one of its file's pieces it is, in version 2. Raises IndexError."""

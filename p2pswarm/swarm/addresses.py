@@ -44,6 +44,7 @@ class _Known:
     brief: int = 0  # connections in a row that ended as soon as they were made
     busy: bool = False  # dialing or connected
     plain: bool = False  # its last handshake was not obfuscated
+    v2: bool = False  # it is to be asked for the torrent by its name in version 2
 
     @property
     def waits(self) -> bool:
@@ -78,8 +79,10 @@ class AddressBook:
         trusted: bool = False,
         linked: bool = False,
         private: bool = False,
+        v2: bool = False,
     ) -> None:
-        """Somebody says that a peer is there; `private` if who says so may do so for a private torrent."""
+        """Somebody says that a peer is there: `private` if who says so may do so for a private torrent, `v2`
+        if it is one of the torrent's swarm of version 2."""
         address = address.normal
         if not address.dialable or self.is_banned(address):
             return
@@ -90,6 +93,7 @@ class AddressBook:
             known = self._known[address] = _Known(next_dial=now)
         known.failures = min(known.failures, GIVE_UP - 1)
         known.private |= private
+        known.v2 |= v2
         if trusted > known.trusted or linked > known.linked:
             known.trusted |= trusted
             known.linked |= linked
@@ -147,11 +151,21 @@ class AddressBook:
                 if known.dialed == _NEVER and owner_of(address) == owner:
                     known.next_dial = _NEVER
 
-    def note_mode(self, address: Address, *, plain: bool) -> None:
+    def note_mode(self, address: Address, *, plain: bool, v2: bool = False) -> None:
         """How the handshake that we began succeeded."""
         known = self._known.get(address)
         if known is not None:
-            known.plain = plain
+            known.plain, known.v2 = plain, v2
+
+    def refused(self, address: Address) -> None:
+        """It did not know the torrent, or us: perhaps it knows it by the other name."""
+        known = self._known.get(address)
+        if known is not None:
+            known.v2 = not known.v2
+
+    def is_v2(self, address: Address) -> bool:
+        known = self._known.get(address)
+        return known is not None and known.v2
 
     def was_plain(self, address: Address) -> bool:
         known = self._known.get(address)

@@ -12,10 +12,9 @@ however many peers say however many sizes.
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha1
 
 from p2pswarm.errors import RemoteProtocolError
-from p2pswarm.formats.ids import InfoHash
+from p2pswarm.formats.names import Names
 from p2pswarm.wire.extension.metadata import METADATA_PIECE, MetadataPiece
 
 __all__ = ["Assembly"]
@@ -67,9 +66,9 @@ class _Draft:
 class Assembly:
     """Peers are whatever is hashable. `info` is None until it is here, verified."""
 
-    def __init__(self, info_hash: InfoHash) -> None:
+    def __init__(self, names: Names) -> None:
         self.info: bytes | None = None
-        self._info_hash = info_hash
+        self._names = names
         self._givers: dict[Hashable, _Giver] = {}
         self._drafts: list[_Draft] = []
         self._alone = False  # somebody lied: each draft is one peer's
@@ -191,7 +190,10 @@ class Assembly:
     # Answers
 
     def got(self, peer: Hashable, message: MetadataPiece) -> frozenset[Hashable]:
-        """Whoever is proven to have lied by this piece. Raises RemoteProtocolError."""
+        """Whoever is proven to have lied by this piece.
+
+        Raises RemoteProtocolError, and FormatError when the names that we look for are no torrent's.
+        """
         giver = self._givers.get(peer)
         if giver is None or not giver.owed:
             raise RemoteProtocolError("metadata that nobody asked for")
@@ -219,7 +221,7 @@ class Assembly:
         whole = draft.whole()
         if whole is None:
             return _NOBODY
-        if sha1(whole, usedforsecurity=False).digest() == self._info_hash:
+        if self._names.fit(whole):
             self.info = whole
             self._drafts.clear()
             return _NOBODY

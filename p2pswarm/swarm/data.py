@@ -14,7 +14,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
 from functools import partial
-from hashlib import sha1
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, TypeVar
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 from p2pswarm.disk.begun import Begun
 from p2pswarm.disk.checkpoint import Checkpoint
 from p2pswarm.disk.handles import Shelf
+from p2pswarm.disk.hashing import Expected
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.locate import Place
 from p2pswarm.disk.moving import Moving
@@ -31,7 +31,13 @@ from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
 from p2pswarm.disk.reuse import Reuse
 from p2pswarm.disk.seeking import Seeking
 from p2pswarm.disk.storage import NO_FILES, FileStat, FileStorage, Storage
-from p2pswarm.errors import DiskError, HostError, P2PSwarmError, TargetExistsError
+from p2pswarm.errors import (
+    DiskError,
+    HostError,
+    LocalProtocolError,
+    P2PSwarmError,
+    TargetExistsError,
+)
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
@@ -120,6 +126,8 @@ class TorrentData:
         self._storage = storage
         self._disk = disk
         self._resume = resume
+        self.expected: Callable[[PieceIndex], bytes | None] = _nothing
+        """The root of a piece's tree (BEP 52), where the torrent has no layer to tell it: peers gave it."""
         self._dice = dice
         self._layout = Layout([file.length for file in metainfo.files])
         self._recalled: _Recalled | P2PSwarmError | None = None
@@ -227,12 +235,15 @@ class TorrentData:
         meta, good = self._metainfo, Bitfield(self._metainfo.piece_count)
         for piece in sorted(pieces):
             with suppress(DiskError):
-                data = self._storage.read(meta.piece_offset(piece), meta.piece_size(piece))
-                good[piece] = self._fits(piece, memoryview(data))
+                data = memoryview(
+                    self._storage.read(meta.piece_offset(piece), meta.piece_size(piece))
+                )
+                good[piece] = self._fits(piece, data)
         return good
 
     def _fits(self, piece: PieceIndex, data: memoryview) -> bool:
-        return sha1(data, usedforsecurity=False).digest() == self._expected(piece, data)
+        expected = self._wanted(piece, data)
+        return expected is not None and expected.holds(data)
 
     async def fill(
         self,
@@ -303,7 +314,11 @@ class TorrentData:
             return Bitfield(self._metainfo.piece_count)
         progress(0, len(chosen))
         good = await self._disk.check(
-            self._storage, self._metainfo, chosen, lambda done: progress(done, len(chosen))
+            self._storage,
+            self._metainfo,
+            chosen,
+            lambda done: progress(done, len(chosen)),
+            self.expect,
         )
         self._doubtful -= set(chosen)
         return good
@@ -383,9 +398,16 @@ class TorrentData:
         done: Callable[[Stored | DiskError], None],
         *,
         begun: Begun | None = None,
+        leaves: bytes | None = None,
         digests: bool,
     ) -> None:
-        """Verify, write, note, in this order; `done` may be called before this returns."""
+        """Verify, write, note, in this order; `done` may be called before this returns.
+
+        Raises LocalProtocolError when nobody knows what the piece must be: see `expect`.
+        """
+        expected = self._wanted(piece, data)
+        if expected is None:
+            raise LocalProtocolError(f"piece {piece} cannot be verified yet")
         self._watching = False
         offset = piece * self._metainfo.piece_length
         self._unflushed += len(data)
@@ -394,16 +416,21 @@ class TorrentData:
             self._storage,
             offset,
             data,
-            self._expected(piece, data),
+            expected,
             done,
             begun=begun,
+            leaves=leaves,
             note=lambda: self._resume.note(piece),
             digests=digests,
         )
 
-    def _expected(self, piece: PieceIndex, data: memoryview) -> bytes:
+    def expect(self, piece: PieceIndex) -> Expected | None:
+        """What the piece must hash to; None while nobody knows: its layer is missing (BEP 52)."""
+        return Expected.of(self._metainfo, piece, self.expected)
+
+    def _wanted(self, piece: PieceIndex, data: memoryview) -> Expected | None:
         """What `data` must hash to."""
-        return self._metainfo.piece_hash(piece)
+        return self.expect(piece)
 
     def read(
         self, offset: int, into: Sequence[memoryview], done: Callable[[DiskError | None], None]
@@ -513,6 +540,10 @@ class TorrentData:
             self._resume.close()
         finally:
             self._storage.close()
+
+
+def _nothing(piece: PieceIndex) -> None:
+    """Nobody gave anything."""
 
 
 def _words(error: Exception) -> str:

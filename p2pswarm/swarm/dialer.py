@@ -5,6 +5,10 @@ start and is not through (some are reached by one of them only), and whichever i
 Then the handshake: obfuscated, unless the last one there was plain. A peer that takes the connection and
 hangs up without introducing itself wants the other kind, which is tried once, on a connection of its own.
 
+A hybrid torrent (BEP 52) is asked for by its name in version 1, with an offer to speak version 2, and where
+peers of the swarm of version 2 are, by that name. Who hangs up on that is asked the simpler way: libtorrent
+does so on every offer where it does not know the torrent to be a hybrid.
+
 The one hard thing: an address may be a lie, and all of this one attempt at whoever is there. So nothing is
 tried again but where somebody did answer the call.
 
@@ -18,10 +22,11 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from random import Random
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
+from p2pswarm.formats.names import Names
 from p2pswarm.net.port import Port
 from p2pswarm.net.racing import first_of
 from p2pswarm.net.rate import Limiter
@@ -107,13 +112,13 @@ class Dialer:
         self,
         book: AddressBook,
         node: Surroundings,
-        info_hash: InfoHash,
+        names: Names,
         welcome: Callable[[Greeted], bool],
         unreached: Callable[[Address], None],
     ) -> None:
+        self.names = names  # the torrent's, as far as they are known
         self._book = book
         self._node = node
-        self._info_hash = info_hash
         self._welcome = welcome
         self._unreached = unreached
         self._dialing = 0
@@ -151,10 +156,12 @@ class Dialer:
         except (OSError, TimeoutError, RemoteProtocolError) as error:
             log.debug("no peer at %s: %s", address, error)
             self._book.failed(address, self._node.clock())
-            if not isinstance(error, RemoteProtocolError):
+            if isinstance(error, RemoteProtocolError):
+                self._book.refused(address)
+            else:
                 self._unreached(address)
         else:
-            self._book.note_mode(address, plain=not who.obfuscated)
+            self._book.note_mode(address, plain=not who.obfuscated, v2=who.v2)
             if self._welcome(who) and not who.stream.over:
                 self._book.greeted(address)
             else:
@@ -162,11 +169,10 @@ class Dialer:
 
     async def meet(self, address: Address) -> None:
         """By uTP, in the moment in which it dials us: each opens the way for the other (BEP 55)."""
-        modes = _modes(self._node.encryption, was_plain=self._book.was_plain(address))
         dials = [self._node.port.dial_utp]
         self._count(1)
         try:
-            who = await self._introduce(address, dials, obfuscated=modes[0])
+            who = await self._introduce(address, dials, self._openings(address)[0])
         except (OSError, TimeoutError, RemoteProtocolError) as error:
             log.debug("did not meet %s: %s", address, error)
         else:
@@ -177,23 +183,27 @@ class Dialer:
 
     async def _greet(self, address: Address) -> Greeted:
         """Raises OSError, TimeoutError, RemoteProtocolError; then nothing is left open."""
-        modes = _modes(self._node.encryption, was_plain=self._book.was_plain(address))
+        *first, last = self._openings(address)
         dials = self._node.dials
-        for obfuscated in modes[:-1]:
+        for opening in first:
             try:
-                return await self._introduce(address, dials, obfuscated=obfuscated)
+                return await self._introduce(address, dials, opening)
             except _HungUpError as error:
                 log.debug("%s %s, trying the other handshake", address, error)
-        return await self._introduce(address, dials, obfuscated=modes[-1])
+        return await self._introduce(address, dials, last)
+
+    def _openings(self, address: Address) -> Sequence["_Opening"]:
+        modes = _modes(self._node.encryption, was_plain=self._book.was_plain(address))
+        return _openings(self.names, modes, v2=self._book.is_v2(address))
 
     async def _introduce(
-        self, address: Address, dials: Sequence[Dial], *, obfuscated: bool
+        self, address: Address, dials: Sequence[Dial], opening: "_Opening"
     ) -> Greeted:
         """On a connection of its own."""
 
         def ways() -> Iterator[Callable[[], Coroutine[Any, Any, _Introduction]]]:
             for dial in dials:
-                new = _Introduction(self._node, self._info_hash, obfuscated=obfuscated)
+                new = _Introduction(self._node, opening)
                 yield partial(new.connect, dial, address)
 
         async with asyncio.timeout(CONNECT_TIME):
@@ -213,6 +223,24 @@ def _modes(encryption: str, *, was_plain: bool) -> Sequence[bool]:
     return (encryption == "require",)
 
 
+class _Opening(NamedTuple):
+    """How we introduce ourselves: the name of what we want, and its other name if that may be answered."""
+
+    obfuscated: bool
+    info_hash: InfoHash
+    v2: InfoHash | None
+
+
+def _openings(names: Names, modes: Sequence[bool], *, v2: bool) -> Sequence[_Opening]:
+    """One for each mode; and of a torrent with two names two at least, the second simpler than the first."""
+    short = names.short
+    if names.v1 is None or short is None:
+        return [_Opening(mode, names.swarms[0], short) for mode in modes]
+    offer = names.v1, short
+    first, second = ((short, short), offer) if v2 else (offer, (names.v1, None))
+    return [_Opening(modes[0], *first), _Opening(modes[-1], *second)]
+
+
 class _HungUpError(RemoteProtocolError):
     """The other side took the connection and closed it without introducing itself."""
 
@@ -227,9 +255,10 @@ def _hide(asking: Asking, node: Surroundings) -> "ObfuscatedAsking":
 class _Introduction:
     """A connection that we make and the handshake on it."""
 
-    def __init__(self, node: Surroundings, info_hash: InfoHash, *, obfuscated: bool) -> None:
+    def __init__(self, node: Surroundings, opening: _Opening) -> None:
+        obfuscated, info_hash, v2 = opening
         dht = node.dht is not None
-        asking = Asking(info_hash, node.me, self._greeted, self._lost, dht=dht)
+        asking = Asking(info_hash, node.me, self._greeted, self._lost, dht=dht, v2=v2)
         self._asking: Asking | ObfuscatedAsking = asking
         self._framer: Framer = HandshakeFramer(node.port.scratch)
         if obfuscated:

@@ -62,7 +62,7 @@ class Downloading:
 
 @dataclass(frozen=True, slots=True)
 class Seeding:
-    """Everything is here."""
+    """Everything that is wanted is here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
-"""Finding the peers of one info-hash: whom the sources name, whom we dial, who is never dialed again.
+"""Finding the peers of one torrent: whom the sources name, whom we dial, who is never dialed again.
 
 Trackers, DHT and LSD are sources, each a task of this room; peers name others too (`found`). A finding
 outlives its seeker: a magnet uses it until its metadata is there and hands it to the torrent, address book,
 running sources and all, so that no tracker is asked twice and nobody is dialed twice.
+
+A hybrid has two swarms (BEP 52): each is searched by sources of its own, and all that they name is one book.
+A magnet may know one of the names only; the other's swarm is added when its torrent is known.
 
 The one hard thing: a private torrent's peers come from its trackers alone (BEP 27), and a magnet learns that
 it is private last. So the book knows of each address whether somebody named it who may.
@@ -11,11 +14,14 @@ it is private last. So the book knows of each address whether somebody named it 
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from p2pswarm.discovery.source import PeerSource, Progress
-from p2pswarm.discovery.trackers import Trackers
+from p2pswarm.discovery.standings import standings
+from p2pswarm.discovery.trackers import Trackers, TrackerStatus
 from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.names import Names
 from p2pswarm.swarm.addresses import AddressBook
 from p2pswarm.swarm.dialer import Dialer, Surroundings
 from p2pswarm.swarm.greeting import Greeted
@@ -25,6 +31,7 @@ __all__ = ["Finding", "Seeker"]
 log = logging.getLogger(__name__)
 
 _NO_TASKS: frozenset[Any] = frozenset()
+_NO_SOURCES: frozenset[PeerSource] = frozenset()
 LEAVE_TIME = 2.0  # seconds that saying good-bye to all sources may take
 
 
@@ -55,16 +62,15 @@ class Finding:
 
     def __init__(
         self,
-        info_hash: InfoHash,
+        names: Names,
         node: Surroundings,
-        trackers: Trackers,
-        sources: Sequence[PeerSource] = (),
     ) -> None:
         self.book = AddressBook()
-        self.trackers = trackers
+        self.trackers: tuple[Trackers, ...] = ()  # each swarm's
         self._node = node
-        self._sources = sources  # beside the trackers
-        self._dialer = Dialer(self.book, node, info_hash, self._welcome, self._unreached)
+        self._sources: tuple[PeerSource, ...] = ()  # beside the trackers
+        self._of_v2 = _NO_SOURCES  # those that search the swarm of version 2
+        self._dialer = Dialer(self.book, node, names, self._welcome, self._unreached)
         self._seeker: Seeker | None = None
         self._searches: dict[PeerSource, asyncio.Task[None]] = {}
         self.tasks: frozenset[asyncio.Task[None]] = _NO_TASKS  # after `rest` they end soon
@@ -85,8 +91,45 @@ class Finding:
     def _search(self) -> None:
         self._starting, self._searched = None, True
         for source in self._all:
-            heard = self.tracked if source is self.trackers else self.found
-            self._searches[source] = self._spawn(source.run(self._progress, heard))
+            self._search_by(source)
+
+    def _search_by(self, source: PeerSource) -> None:
+        heard = self.tracked if source in self.trackers else self.found
+        if source in self._of_v2:
+            heard = partial(heard, v2=True)
+        self._searches[source] = self._spawn(source.run(self._progress, heard))
+
+    # Swarms
+
+    @property
+    def names(self) -> Names:
+        """The torrent's, as far as they are known."""
+        return self._dialer.names
+
+    def learn(self, names: Names) -> None:
+        """All of them are known now; `add_swarm` follows for those that are new."""
+        self._dialer.names = names
+
+    def add_swarm(
+        self, name: InfoHash, trackers: Trackers, others: Sequence[PeerSource] = ()
+    ) -> None:
+        """Who names the peers of the swarm of this name."""
+        before = frozenset(self._all)
+        self.trackers += (trackers,)
+        self._sources += () if self._private else tuple(others)
+        if name == self.names.short:
+            self._of_v2 |= {trackers, *others}
+        for source in self._all:
+            if self._searched and source not in before:
+                self._search_by(source)
+
+    def tracker_status(self) -> tuple[TrackerStatus, ...]:
+        return standings(self.trackers)
+
+    def never_lacked(self) -> None:
+        """Nothing was left at the start, whatever trackers were told."""
+        for trackers in self.trackers:
+            trackers.never_lacked()
 
     def rest(self) -> None:
         """Search and dial no more; may be called twice."""
@@ -110,18 +153,19 @@ class Finding:
 
     @property
     def _all(self) -> Sequence[PeerSource]:
-        return [self.trackers, *self._sources] if self.trackers.any else self._sources
+        return [*(trackers for trackers in self.trackers if trackers.any), *self._sources]
 
     # What the seeker may say
 
     def need_more(self) -> None:
         """It is short of peers."""
-        for source in (self.trackers, *self._sources):
+        for source in (*self.trackers, *self._sources):
             source.need_more()
 
     def completed(self) -> None:
         """It has everything."""
-        self.trackers.completed()
+        for trackers in self.trackers:
+            trackers.completed()
 
     def only_trackers(self) -> None:
         """The torrent is private: whom anybody else named is forgotten, and nobody else is asked."""
@@ -155,14 +199,14 @@ class Finding:
         for address in there:
             self.add(address, named=named)
 
-    def found(self, address: Address) -> None:
+    def found(self, address: Address, *, v2: bool = False) -> None:
         """Somebody names a peer, and often many in one go."""
-        self.book.add(address, self._node.clock())
+        self.book.add(address, self._node.clock(), v2=v2)
         self._dial_soon()
 
-    def tracked(self, address: Address) -> None:
+    def tracked(self, address: Address, *, v2: bool = False) -> None:
         """A tracker does."""
-        self.book.add(address, self._node.clock(), private=True)
+        self.book.add(address, self._node.clock(), private=True, v2=v2)
         self._dial_soon()
 
     def _dial_soon(self) -> None:

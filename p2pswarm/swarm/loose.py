@@ -24,6 +24,7 @@ from typing_extensions import override
 
 from p2pswarm.disk.begun import Begun
 from p2pswarm.disk.digests import MD5_SPAN, beginning_has
+from p2pswarm.disk.hashing import Expected
 from p2pswarm.disk.pool import DiskPool, Stored
 from p2pswarm.disk.resume import Resume, Saved
 from p2pswarm.disk.storage import FileStat, Storage
@@ -179,19 +180,20 @@ class LooseData(WholeData):
         done: Callable[[Stored | DiskError], None],
         *,
         begun: Begun | None = None,
+        leaves: bytes | None = None,
         digests: bool,
     ) -> None:
         if self._tree is not None:
             begun = _ByTree(partial(self._is_sound, piece))
-        super().store(piece, data, done, begun=begun, digests=digests)
+        super().store(piece, data, done, begun=begun, leaves=leaves, digests=digests)
 
     @override
-    def _expected(self, piece: PieceIndex, data: memoryview) -> bytes:
+    def _wanted(self, piece: PieceIndex, data: memoryview) -> Expected:
         if self._tree is not None:
-            return _SOUND
+            return Expected(_SOUND)
         if piece == 0 and not self._is_beginning(data):
-            return _NO_HASH
-        return new_sha1(data, usedforsecurity=False).digest()
+            return Expected(_NO_HASH)
+        return Expected(new_sha1(data, usedforsecurity=False).digest())
 
     @override
     def _verify(self, pieces: Set[PieceIndex]) -> Bitfield:

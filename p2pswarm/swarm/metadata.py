@@ -16,7 +16,8 @@ from typing_extensions import override
 
 from p2pswarm.discovery.source import Progress
 from p2pswarm.errors import HostError, P2PSwarmError, RemoteProtocolError
-from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.metainfo import MAX_PIECES
 from p2pswarm.swarm.assembly import Assembly
 from p2pswarm.swarm.dialer import Surroundings
 from p2pswarm.swarm.extensions import Talker
@@ -48,18 +49,16 @@ UNKNOWN_LEFT = 16 << 10
 class MetadataSwarm:
     """Made and closed by a `Node`; `found_info` waits for what it is about."""
 
-    def __init__(
-        self, name: str, info_hash: InfoHash, finding: Finding, node: Surroundings
-    ) -> None:
-        self.info_hash = info_hash
+    def __init__(self, name: str, finding: Finding, node: Surroundings) -> None:
+        self.info_hash = finding.names.swarms[0]
         self.finding = finding
         self.peers: dict[Name, MetadataPeer] = {}
-        self.assembly = Assembly(info_hash)
+        self.assembly = Assembly(finding.names)
+        self.most_pieces = MAX_PIECES if finding.names.v1 is None else MOST_PIECES
         self.clock = node.clock
         self.up = node.up
         self.info: memoryview | None = None  # for others, who have to wait for the torrent
         self.offered = OFFERED if node.pex else OFFERED - {PEX}
-        self.hides = node.encryption != "off"
         self.upload_only = False
         self.hides = node.encryption != "off"
         self._name = name
@@ -88,7 +87,7 @@ class MetadataSwarm:
             givers=sum(self.assembly.is_giver(peer) for peer in self.peers.values()),
             done=done,
             total=total,
-            trackers=self.finding.trackers.status(),
+            trackers=self.finding.tracker_status(),
         )
 
     # What extensions ask of their home
@@ -178,7 +177,7 @@ class MetadataSwarm:
         peer = self.peers[who.name] = MetadataPeer(who, self)
         self._node.places.taken += 1
         peer.start()
-        most = longest_message(MOST_PIECES)
+        most = longest_message(self.most_pieces)
         who.stream.switch(PeerFramer(_no_blocks, self._node.port.scratch, most), peer)
         return True
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.errors import FormatError, RemoteProtocolError
 from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.swarm.assembly import Assembly
 from p2pswarm.swarm.extensions import ExtensionHome, Extensions
@@ -37,9 +37,11 @@ class MetadataHome(ExtensionHome, Protocol):
     """What it needs of its magnet."""
 
     assembly: Assembly
+    most_pieces: int  # that the torrent may have
 
     def convict(self, guilty: frozenset[object]) -> None: ...
     def look(self) -> None: ...
+    def stop(self, error: Exception) -> None: ...
     def peer_gone(self, peer: "MetadataPeer") -> None: ...
 
 
@@ -50,7 +52,7 @@ class MetadataPeer:
         self.who = who
         self.stream = who.stream
         self.address = who.stream.remote  # where it listens, once it said so
-        self.heard = Heard()
+        self.heard = Heard(home.most_pieces)
         self.upload_only = False
         self.extensions = Extensions(self, home)
         self.since = home.clock()
@@ -90,14 +92,22 @@ class MetadataPeer:
         assembly = self._home.assembly
         match read_metadata(payload):
             case MetadataPiece() as piece:
-                self._home.convict(assembly.got(self, piece))
-                self._home.look()
+                self._got_piece(piece)
             case MetadataReject(piece=number):
                 assembly.rejected(self, number, self._home.clock())
             case MetadataRequest(piece=number):
                 self.extensions.info.asked(number)  # which refuses: there is none
             case None:
                 pass
+
+    def _got_piece(self, piece: MetadataPiece) -> None:
+        try:
+            guilty = self._home.assembly.got(self, piece)
+        except FormatError as error:  # whoever wrote the link is to blame
+            self._home.stop(error)
+        else:
+            self._home.convict(guilty)
+            self._home.look()
 
     def caught_up(self) -> None:
         self._heard_at = self._home.clock()

@@ -2,8 +2,8 @@
 
 Such hosts come from other networks, or are web seeds: they know no pieces, only "from this byte on". So a
 source takes a stretch of pieces that nobody fetches, has the host begin there, and lands block after block as
-they come, piece after piece, until it comes to what somebody else has or fetches. To the picker it is a name like any
-peer: what it sends is hashed, and who sent a bad block is found out and banned like any peer.
+they come, piece after piece, until it comes to what somebody else has or fetches. To the picker it is a name
+like any peer: what it sends is hashed, and who sent a bad block is found out and banned like any peer.
 
 The one hard thing: a row of bytes cannot be asked for piece by piece. When memory or the rate limit are used
 up, the source closes its `gate`, the host is read no further, and what has come already is held.
@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from p2pswarm.errors import BusyError, PartialError, RefusedError, RemoteError
 from p2pswarm.formats.bitfield import Bitfield
-from p2pswarm.formats.ids import Address, PieceIndex
+from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
 from p2pswarm.net.rate import Limiter, Meter
 from p2pswarm.swarm.blocks import Blocks
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
@@ -202,6 +202,9 @@ class RangeSource:
     def _took(self, data: bytes) -> bool:
         self.down.total += len(data)
         self._debt += len(data)
+        return self._take(data)
+
+    def _take(self, data: bytes) -> bool:
         self._held += data
         self._pay()
         self._land()
@@ -219,26 +222,28 @@ class RangeSource:
     def _land(self) -> None:
         """What came goes to its place, as far as there is memory."""
         picker, view, used = self._home.picker, memoryview(self._held), 0
+        geometry = picker.geometry
         while self._going and self.at is not None and self._arrive(self.at):
             block = self.at * picker.per_piece + self._n
-            end = used + picker.geometry.request(block)[2]
-            if end > len(view):
+            in_row = min(BLOCK, geometry.piece_size(self.at) - self._n * BLOCK)
+            if used + in_row > len(view):
                 break
-            self._land_block(block, view[used:end])
-            used = end
+            asked = geometry.request(block)[2]  # less where the row goes on with a pad
+            self._land_block(block, view[used : used + asked])
+            used += in_row
             self._n += 1
-            if self._n == picker.geometry.blocks_in(self.at):
+            if self._n == geometry.blocks_in(self.at):
                 self._next_piece(self.at)
         self._held = bytes(view[used:])
 
     def _land_block(self, block: int, data: memoryview) -> None:
         home, picker = self._home, self._home.picker
+        piece, begin, _ = picker.geometry.request(block)
         if block not in self._expected or not picker.wants(block, self):
             self._expected.discard(block)
-            home.wasted(len(data))
+            home.wasted(len(data) if begin < picker.geometry.data_size(piece) else 0)
             return
         self._expected.discard(block)
-        piece, begin, _ = picker.geometry.request(block)
         home.blocks.put(piece, begin, [data])
         contested = picker.is_doubled(block)
         reached = picker.landed(block, self)
@@ -304,11 +309,11 @@ class RangeSource:
 def _stretch(takable: Bitfield, busy: set[PieceIndex]) -> PieceIndex | None:
     """Where to begin: the longest row of pieces that nobody fetches, or the second half of one into which
     some other source is coming."""
-    best, longest = None, 0
+    best, longest = None, (False, 0)
     for start, end in islice(_rows(takable, sorted(busy)), MOST_ROWS):
         first = (start + end) // 2 if busy & {start - 1, start} else start
-        if end - first > longest:
-            best, longest = first, end - first
+        if (first not in busy, end - first) > longest:  # a row of one piece has no second half
+            best, longest = first, (first not in busy, end - first)
     return None if best is None else PieceIndex(best)
 
 

@@ -112,7 +112,8 @@ class WebSeed:
 
     def gave(self) -> None:
         self.failures = self._missing_now = 0
-        self.trouble = ""
+        if not self.banned:
+            self.trouble = ""
 
     def failed(self, error: RemoteError, file: int) -> None:
         """What this says about it."""
@@ -186,7 +187,7 @@ class WebConnection:
     async def _give(self, part: Part, sink: Sink, gate: asyncio.Event) -> bool:
         """Whether more is wanted. Raises NetworkError."""
         if not part.url:
-            return await _zeros(part.end - part.start, sink, gate)
+            return await self._pad(part.end - part.start, gate)
         seed, before = self._seed, self._source.down.total
         known = seed.known(part.file)
         try:
@@ -196,15 +197,14 @@ class WebConnection:
             if self._source.down.total > before:
                 seed.gave()
 
-
-async def _zeros(n: int, sink: Sink, gate: asyncio.Event) -> bool:
-    while n > 0:
-        await gate.wait()
-        if not sink(ZEROS[:n]):
-            return False
-        n -= len(ZEROS)
-        await asyncio.sleep(0)  # a pad file may be as long as any
-    return True
+    async def _pad(self, n: int, gate: asyncio.Event) -> bool:
+        while n > 0:
+            await gate.wait()
+            if not self._source.padded(ZEROS[:n]):
+                return False
+            n -= len(ZEROS)
+            await asyncio.sleep(0)  # a pad file may be as long as any
+        return True
 
 
 class WebSource(RangeSource):
@@ -234,9 +234,13 @@ class WebSource(RangeSource):
         taken = self._home.picker.takable().find(0, offset // length)
         return total if taken < 0 else min(taken * length, total)
 
+    def padded(self, zeros: bytes) -> bool:
+        """The row goes on with a pad file: nobody sent these. Whether more is wanted."""
+        return self._take(zeros)
+
     def begin_anew(self) -> None:
         """What has come of unfinished pieces is of another version of a file."""
-        for piece in self._home.picker.unfinished(self):
+        for piece in self._home.picker.unfinished(self._seed.sources):
             self._home.begin_anew(piece)
 
     @override

@@ -100,11 +100,12 @@ class WholeData(TorrentData):
         done: Callable[[Stored | DiskError], None],
         *,
         begun: Begun | None = None,
+        leaves: bytes | None = None,
         digests: bool,
     ) -> None:
         self.proven = not self._whole.known
         self._stores += 1
-        super().store(piece, data, done, begun=begun, digests=digests)
+        super().store(piece, data, done, begun=begun, leaves=leaves, digests=digests)
 
     @override
     async def prove(self, progress: Callable[[int, int], None]) -> None:

@@ -1,4 +1,5 @@
-"""The peer protocol: handshake and messages of BEP 3, 6 (fast) and 10 (extended), both directions.
+"""The peer protocol: handshake and messages of BEP 3, 6 (fast) and 10 (extended), both directions; those
+of BEP 52 (hashes) stand in a room of their own.
 
 One class per message: its number, its fields, how it is written. Reading is the framer's work: it cuts
 the stream at the length prefixes. A block becomes no message: the framer gives its bytes to the *landing*
@@ -17,6 +18,7 @@ from typing_extensions import override
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import InfoHash, PeerId, PieceIndex
 from p2pswarm.wire.framer import MOST_KEPT, CuttingFramer, Scratch
+from p2pswarm.wire.hashes import NUMBERS, read_hash_message
 
 __all__ = [
     "HANDSHAKE",
@@ -459,6 +461,8 @@ def _read(number: int, body: memoryview) -> object:
         return Extended(body[0], body[1:].tobytes())
     if number == 9 and size == 2:
         return PortMessage(int.from_bytes(body, "big"))
+    if number in NUMBERS:
+        return read_hash_message(number, body)
     if number in _KNOWN:
         raise RemoteProtocolError(f"message {number} with {size} bytes")
     return Unknown(number)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+from p2pswarm.disk.hashing import Expected
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.resume import ResumeFolder
 from p2pswarm.disk.storage import FileStorage
@@ -63,7 +64,7 @@ class Pieces:
         data = Random(1).randbytes(size)
         self._disk, self._size = disk, size
         self._buffers = [memoryview(bytearray(data)) for _ in range(UNDER_WAY // size)]
-        self._expected = hashlib.sha1(data, usedforsecurity=False).digest()
+        self._expected = Expected(hashlib.sha1(data, usedforsecurity=False).digest())
 
     def hash(self, gauge: Gauge) -> None:
         self._each(gauge, lambda _, data: hashlib.sha1(data, usedforsecurity=False).digest())

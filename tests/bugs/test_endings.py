@@ -32,7 +32,7 @@ def test_a_torrent_that_ends_takes_on_no_more_work(tmp_path: Path) -> None:
             finally:
                 await released.wait()
 
-        torrent.trackers.run = stubborn  # type: ignore[method-assign]
+        torrent.finding.trackers[0].run = stubborn  # type: ignore[method-assign]
         await world.until(lambda: torrent.state == Downloading())
         removing = asyncio.create_task(node.remove(torrent))
         await asyncio.sleep(0.1)

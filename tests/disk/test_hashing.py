@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from p2pswarm.disk import hashing
-from p2pswarm.disk.hashing import Hashed, Hashing, in_threads
+from p2pswarm.disk.hashing import Expected, Hashed, Hashing, PieceHash, in_threads
 from p2pswarm.disk.storage import MemoryStorage
 from p2pswarm.errors import DiskError
+from p2pswarm.formats import merkle
 from p2pswarm.formats.ids import PieceIndex
+from p2pswarm.formats.metainfo import Metainfo
 from tests.support.disks import SlowStorage, WrappedStorage
+from tests.support.generations import generation
 
 LENGTH = 1000
 DATA = Random(1).randbytes(20 * LENGTH + 7)
@@ -36,8 +39,8 @@ class BrokenStorage(WrappedStorage):
         return super().read_into(offset, parts, wait=wait)
 
 
-def expected(piece: int) -> bytes:
-    return hashlib.sha1(DATA[piece * LENGTH : (piece + 1) * LENGTH]).digest()
+def expected(piece: int) -> PieceHash:
+    return PieceHash(hashlib.sha1(DATA[piece * LENGTH : (piece + 1) * LENGTH]).digest())
 
 
 def of(pieces: Iterable[int], storage: WrappedStorage) -> Hashing:
@@ -106,3 +109,77 @@ def test_whoever_goes_early_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) ->
     assert not threads()
     assert reads[0] < 21
     assert work.work() == []
+
+
+LEAF = merkle.LEAF
+LONG = 4 * LEAF  # bytes of a piece
+
+
+def roots(piece: int, length: int = LONG) -> bytes:
+    """Of a stream whose last piece has bytes of a file up to its third block, and then a pad."""
+    leaves = [hashlib.sha256(STREAM[at : at + LEAF]).digest() for at in range(0, len(STREAM), LEAF)]
+    mine = b"".join(leaves[piece * length // LEAF : (piece + 1) * length // LEAF])
+    return merkle.root(mine, 0, 2)
+
+
+STREAM = Random(2).randbytes(2 * LONG + 2 * LEAF + 5)
+PADDED = STREAM + bytes(-len(STREAM) % LONG)
+
+
+def subtree(piece: PieceIndex) -> merkle.Subtree:
+    return merkle.Subtree(min(LONG, len(STREAM) - piece * LONG), 2)
+
+
+@pytest.mark.parametrize("read", [LEAF, LONG, 3 * LONG])  # a part of a piece, one, several
+@pytest.mark.parametrize("with_sha1", [True, False])
+def test_both_hashes_in_one_read(
+    monkeypatch: pytest.MonkeyPatch, read: int, with_sha1: bool
+) -> None:
+    monkeypatch.setattr(hashing, "READ", read)
+    storage = MemoryStorage(len(PADDED))
+    storage.write(0, PADDED)
+    pieces = map(PieceIndex, range(3))
+    work = Hashing(storage, LONG, len(PADDED), pieces, sha1=with_sha1, subtrees=subtree)
+    sha1s = [hashlib.sha1(PADDED[at : at + LONG]).digest() for at in range(0, len(PADDED), LONG)]
+    assert sorted(all_of(work)) == [
+        (piece, PieceHash(sha1s[piece] if with_sha1 else None, roots(piece))) for piece in range(3)
+    ]
+
+
+FILES = {"a": STREAM, "b": b"small"}
+
+
+@pytest.mark.parametrize("v1", [False, True])
+def test_what_a_piece_must_be(v1: bool) -> None:
+    meta = Metainfo.from_bytes(generation(FILES, v1=v1, piece_length=LONG))
+    last, small = Expected.of(meta, PieceIndex(2)), Expected.of(meta, PieceIndex(3))
+    assert last is not None
+    assert small is not None
+    assert (last.sha1 is not None) is v1
+    assert last.root == roots(2)
+    assert last.holds(memoryview(PADDED[2 * LONG :]))
+    assert small.root == hashlib.sha256(b"small").digest()
+    assert small.holds(memoryview(b"small".ljust(LONG, b"\0")))
+    assert not small.holds(memoryview(b"smell".ljust(LONG, b"\0")))
+    # What is in a hole only SHA-1 knows.
+    assert small.holds(memoryview(b"small".ljust(LONG, b"?"))) is not v1
+
+
+def test_a_hybrid_needs_both() -> None:
+    right = Expected(b"sha1", b"root", merkle.Subtree(1, 0))
+    assert right.fits(PieceHash(b"sha1", b"root"))
+    assert not right.fits(PieceHash(b"sha1", b"????"))
+    assert not right.fits(PieceHash(b"????", b"root"))
+    assert Expected(b"sha1").fits(PieceHash(b"sha1", b"????"))
+
+
+def test_a_piece_without_a_layer_is_known_by_what_peers_gave() -> None:
+    bare = generation(FILES, piece_length=LONG, change=lambda torrent: torrent.pop(b"piece layers"))
+    meta, piece = Metainfo.from_bytes(bare), PieceIndex(0)
+    assert Expected.of(meta, piece) is None
+    assert Expected.of(meta, piece, roots) == Expected(None, roots(0), merkle.Subtree(LONG, 2))
+    bare = generation(
+        FILES, v1=True, piece_length=LONG, change=lambda torrent: torrent.pop(b"piece layers")
+    )
+    meta = Metainfo.from_bytes(bare)
+    assert Expected.of(meta, piece) == Expected(meta.piece_hash(piece))

@@ -1,7 +1,9 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from hashlib import sha1
 from itertools import count
 from pathlib import Path
@@ -10,16 +12,18 @@ from typing import Any
 
 import pytest
 
-from p2pswarm.disk.hashing import READ
+from p2pswarm.disk.hashing import READ, Expected
 from p2pswarm.disk.pace import PENALTY, SLOW, Watch
 from p2pswarm.disk.pool import DiskPool, Stored
 from p2pswarm.disk.storage import FileStorage, MemoryStorage, Storage
 from p2pswarm.errors import DiskError, DiskFullError, LocalProtocolError
+from p2pswarm.formats import merkle
 from p2pswarm.formats.building import build
 from p2pswarm.formats.ids import BLOCK, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 from tests.support.clock import Time
 from tests.support.disks import FailingStorage, FullStorage, LyingStorage, SlowStorage
+from tests.support.generations import PIECE as LONG, contents, generation
 
 PIECE = 3 * BLOCK + 100
 
@@ -56,9 +60,16 @@ async def threaded() -> AsyncIterator[DiskPool]:
 
 
 async def store(
-    pool: DiskPool, storage: Storage, offset: int, data: memoryview, expected: bytes, **more: Any
+    pool: DiskPool,
+    storage: Storage,
+    offset: int,
+    data: memoryview,
+    expected: bytes | Expected,
+    **more: Any,
 ) -> Stored | DiskError:
     answer: asyncio.Future[Stored | DiskError] = asyncio.get_running_loop().create_future()
+    if isinstance(expected, bytes):
+        expected = Expected(expected)
     pool.store(storage, offset, data, expected, answer.set_result, **more)
     return await answer
 
@@ -89,6 +100,25 @@ async def test_the_digests_of_blocks_are_given_when_asked_for(pool: DiskPool) ->
     assert len(blocks) == 4
     assert await store(pool, storage, 0, data, sha(data), digests=True) == Stored(True, blocks)
     assert await store(pool, storage, 0, data, b"?" * 20) == Stored(False, blocks)
+
+
+async def test_a_piece_of_a_hybrid_needs_both_hashes(pool: DiskPool) -> None:
+    data, storage = piece_of(1), MemoryStorage(PIECE)
+    subtree = merkle.Subtree(PIECE - 1, 2)
+    root = merkle.root(merkle.leaves(data[:-1]))
+    told = [
+        await store(pool, storage, 0, data, Expected(sha1, expected, subtree), leaves=leaves)
+        for sha1 in (sha(data), b"?" * 20, None)
+        for expected in (root, b"?" * 32)
+        for leaves in (None, merkle.leaves(data[:-1]))
+    ]
+    results = [result[::2] if isinstance(result, Stored) else result for result in told]
+    good, bad, contradiction = (True, False), (False, False), (False, True)
+    assert results == [
+        good, good, contradiction, contradiction,
+        contradiction, contradiction, bad, bad,
+        good, good, bad, bad,
+    ]  # fmt: skip
 
 
 async def test_a_bad_piece_is_neither_written_nor_noted(pool: DiskPool) -> None:
@@ -169,7 +199,7 @@ async def test_without_threads_all_is_done_when_the_verb_returns() -> None:
     data = piece_of(1)
     told: list[Any] = []
     storage = SlowStorage(MemoryStorage(PIECE), lambda: None, cold=True)
-    pool.store(storage, 0, data, sha(data), told.append)
+    pool.store(storage, 0, data, Expected(sha(data)), told.append)
     into = memoryview(bytearray(PIECE))
     pool.read(storage, 0, [into], told.append)
     assert told == [Stored(True, None), None]
@@ -213,7 +243,7 @@ async def test_the_loop_runs_on_while_a_disk_hangs(threaded: DiskPool) -> None:
     storage = SlowStorage(MemoryStorage(PIECE), hang.wait, cold=True)
     data = piece_of(1)
     told: list[Any] = []
-    threaded.store(storage, 0, data, sha(data), told.append)
+    threaded.store(storage, 0, data, Expected(sha(data)), told.append)
     threaded.read(storage, 0, [memoryview(bytearray(9))], told.append)
     await asyncio.sleep(0)
     assert told == []
@@ -279,7 +309,7 @@ async def test_a_bug_in_one_receiver_does_not_lose_the_others(threaded: DiskPool
 
     storage = SlowStorage(MemoryStorage(PIECE), gate.wait)
     for done in (broken, told.append, broken, told.append):
-        threaded.store(storage, 0, data, sha(data), done)
+        threaded.store(storage, 0, data, Expected(sha(data)), done)
     gate.set()
     await threaded.aclose()
     assert told == [Stored(True, None)] * 2
@@ -296,7 +326,9 @@ async def test_a_bug_in_a_job_is_raised_on_the_loop(threads: int) -> None:
     data = piece_of(1)
 
     def call() -> None:
-        pool.store(MemoryStorage(9), 0, data, sha(data), lambda _result: pytest.fail("told"))
+        pool.store(
+            MemoryStorage(9), 0, data, Expected(sha(data)), lambda _result: pytest.fail("told")
+        )
 
     if threads:
         call()
@@ -455,6 +487,32 @@ async def test_pad_files_are_zeros_that_are_never_missing(pool: DiskPool, tmp_pa
     storage.close()
 
 
+@pytest.mark.parametrize("v1", [False, True])
+async def test_version_2_is_checked(pool: DiskPool, tmp_path: Path, v1: bool) -> None:
+    files = {"a": contents(2 * LONG + 5), "b": contents(LONG, 1), "c": b"c"}
+    torrent = Metainfo.from_bytes(generation(files, v1=v1))
+    for name, data in files.items():
+        path = tmp_path / "t" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    with closing(FileStorage(tmp_path, torrent.files, writable=False)) as storage:
+        assert (await pool.check(storage, torrent, all_of(torrent), silent)).all()
+    with (tmp_path / "t" / "a").open("r+b") as file:
+        file.seek(LONG)
+        file.write(b"?")
+    with closing(FileStorage(tmp_path, torrent.files, writable=False)) as storage:
+        good = await pool.check(storage, torrent, all_of(torrent), silent)
+        assert list(good.pieces()) == [0, 2, 3, 4]
+        bare = replace(torrent, layers={})
+        good = await pool.check(storage, bare, all_of(torrent), silent)
+        assert list(good.pieces()) == (
+            [0, 2, 3, 4] if v1 else [3, 4]
+        )  # what nobody knows is not had
+        expect = partial(Expected.of, bare, root_of=torrent.piece_root)
+        good = await pool.check(storage, bare, all_of(torrent), silent, expect)
+        assert list(good.pieces()) == [0, 2, 3, 4]
+
+
 async def test_progress_is_told_ten_times_a_second_at_most() -> None:
     clock = Time()
     pool = DiskPool(threads=2, watch=a_disk(clock))
@@ -536,7 +594,7 @@ def test_callbacks_are_all_a_caller_needs() -> None:
             else:
                 over.set_result(None)
 
-        go: Callable[[], None] = lambda: pool.store(storage, 0, data, expected, next_)  # noqa: E731
+        go: Callable[[], None] = lambda: pool.store(storage, 0, data, Expected(expected), next_)  # noqa: E731
         go()
         await over
         await pool.aclose()

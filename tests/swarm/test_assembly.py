@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import InfoHash
+from p2pswarm.formats.names import Names
 from p2pswarm.swarm.assembly import MOST_DRAFTS, Assembly
 from p2pswarm.wire.extension.metadata import METADATA_PIECE, MetadataPiece
 
@@ -19,7 +20,7 @@ COUNT = 4
 
 
 def assembly() -> Assembly:
-    return Assembly(InfoHash(sha1(INFO).digest()))
+    return Assembly(Names(InfoHash(sha1(INFO).digest())))
 
 
 def piece(number: int, info: bytes = INFO, total: int | None = None) -> MetadataPiece:

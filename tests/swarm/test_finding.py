@@ -6,6 +6,7 @@ from pathlib import Path
 
 from p2pswarm.discovery.source import Progress
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.names import Names
 from p2pswarm.node import Node
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted
@@ -69,8 +70,10 @@ class Seeker:
 
 def finding_of(node: Node, world: World, *sources: Source) -> Finding:
     meta, _ = world.content(PIECE, PIECE)
-    plain = node._finding(meta.info_hash, [])
-    return Finding(meta.info_hash, plain._node, plain.trackers, sources)
+    plain = node._finding(Names.of(meta), [])
+    finding = Finding(plain.names, plain._node)
+    finding.add_swarm(meta.info_hash, *plain.trackers, sources)
+    return finding
 
 
 def test_sources_search_once_for_whoever_seeks(tmp_path: Path) -> None:

@@ -241,8 +241,8 @@ def test_what_trackers_say_is_told(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         torrent, _, _ = await world.pair(MB, PIECE, up=MB)
         events = torrent.events()
-        torrent.trackers.told("http://a/announce", TrackerError("no"))  # type: ignore[misc]
-        torrent.trackers.told("http://b/announce", Reply(interval=60))  # type: ignore[misc]
+        torrent.finding.trackers[0].told("http://a/announce", TrackerError("no"))  # type: ignore[misc]
+        torrent.finding.trackers[0].told("http://b/announce", Reply(interval=60))  # type: ignore[misc]
         told = [await anext(events), await anext(events)]
         assert told == [
             TrackerFailed("http://a/announce", "no"),
@@ -256,8 +256,8 @@ def test_a_torrent_short_of_peers_asks_for_more_and_tells_when_it_is_done(tmp_pa
     async def story(world: World) -> None:
         torrent, _, home = await world.pair(MB, PIECE, up=20_000)
         asked, told = [], []
-        torrent.trackers.need_more = lambda: asked.append(world.loop.now)  # type: ignore[method-assign]
-        torrent.trackers.completed = lambda: told.append(world.loop.now)  # type: ignore[method-assign]
+        torrent.finding.trackers[0].need_more = lambda: asked.append(world.loop.now)  # type: ignore[method-assign]
+        torrent.finding.trackers[0].completed = lambda: told.append(world.loop.now)  # type: ignore[method-assign]
         await torrent.finished()
         assert [b - a for a, b in pairwise(asked)] == pytest.approx([15.0] * (len(asked) - 1))
         assert len(asked) >= 3
@@ -299,7 +299,7 @@ def test_a_tracker_that_cannot_be_used_is_shown(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         torrent, _, _ = await world.pair(MB, PIECE)
         assert torrent.status().trackers == ()
-        torrent.trackers.status = lambda: (  # type: ignore[method-assign]
+        torrent.finding.trackers[0].status = lambda: (  # type: ignore[method-assign]
             TrackerStatus("udp://x", 0, "unsupported", None, None, None, None, 0, ""),
         )
         assert torrent.status().trackers[0].state == "unsupported"

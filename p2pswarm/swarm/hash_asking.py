@@ -1,0 +1,118 @@
+"""Whom to ask for which hashes of version 2, and when to ask somebody else. Sans-IO: `who` is any key.
+
+At most two requests wait for one peer (libtorrent keeps as many). Who refuses, or says nothing for some
+seconds, is not asked for the same again for a while.
+
+The one hard thing: an answer may come after its time is over. Then it is still welcome once, while what was
+never asked of somebody is a fault.
+"""
+
+from collections.abc import Hashable, Iterable
+
+from p2pswarm.wire.hashes import HashRange
+
+__all__ = ["PATIENCE", "HashAsking"]
+
+AT_ONCE = 2  # requests that wait for one peer
+PATIENCE = 10.0  # seconds for an answer
+FORGIVEN = 60.0  # seconds after which who refused may be asked again: it may have learned the layer
+MOST_LATE = 100  # answers that may still come of one peer
+
+
+class HashAsking:
+    """Invariant: a range in `_asked` is in `_refused`, too, and counted in `_open` of its peer."""
+
+    def __init__(self) -> None:
+        self._refused: dict[HashRange, dict[Hashable, float]] = {}  # wanted: by whom it was refused
+        self._free: dict[HashRange, None] = {}  # of these, what nobody is asked for
+        self._asked: dict[HashRange, tuple[Hashable, float]] = {}
+        self._open: dict[Hashable, int] = {}
+        self._late: dict[Hashable, dict[HashRange, None]] = {}
+
+    def __contains__(self, wanted: HashRange) -> bool:
+        return wanted in self._refused
+
+    def want(self, ranges: Iterable[HashRange]) -> None:
+        for wanted in ranges:
+            if wanted not in self._refused:
+                self._refused[wanted] = {}
+                self._free[wanted] = None
+
+    def drop(self, ranges: Iterable[HashRange]) -> None:
+        """Not wanted any more."""
+        for wanted in ranges:
+            self._withdraw(wanted)
+            self._refused.pop(wanted, None)
+            self._free.pop(wanted, None)
+
+    def next_for(self, who: Hashable, now: float) -> list[HashRange]:
+        """What to ask this peer now."""
+        room = AT_ONCE - self._open.get(who, 0)
+        chosen = list[HashRange]()
+        if room > 0:
+            for wanted in self._free:
+                if now >= self._refused[wanted].get(who, now):
+                    chosen.append(wanted)
+                    if len(chosen) == room:
+                        break
+        for wanted in chosen:
+            del self._free[wanted]
+            self._asked[wanted] = who, now + PATIENCE
+            self._open[who] = self._open.get(who, 0) + 1
+        return chosen
+
+    def answered(self, who: Hashable, wanted: HashRange) -> bool:
+        """Hashes came, good or bad: whether they were asked of this peer. They are wanted until `drop`."""
+        asked = self._asked.get(wanted)
+        if asked is not None and asked[0] == who:
+            self._withdraw(wanted)
+            return True
+        late = self._late.get(who, {})
+        was_late = wanted in late
+        late.pop(wanted, None)
+        return was_late
+
+    def refused(self, who: Hashable, wanted: HashRange, now: float) -> bool:
+        """Whether it was asked."""
+        if not self.answered(who, wanted):
+            return False
+        self._rule_out(who, wanted, now)
+        return True
+
+    def gone(self, who: Hashable) -> None:
+        self._late.pop(who, None)
+        for wanted in [each for each, (asked, _) in self._asked.items() if asked == who]:
+            self._withdraw(wanted)
+        for refusals in self._refused.values():
+            refusals.pop(who, None)
+        self._open.pop(who, None)
+
+    def tick(self, now: float) -> None:
+        """What is overdue others may be asked for."""
+        overdue = [each for each, (_, until) in self._asked.items() if now >= until]
+        for wanted in overdue:
+            who, _ = self._asked[wanted]
+            self._withdraw(wanted)
+            self._rule_out(who, wanted, now)
+            late = self._late.setdefault(who, {})
+            late[wanted] = None
+            if len(late) > MOST_LATE:
+                del late[next(iter(late))]
+
+    def hopeless(self, wanted: HashRange, peers: Iterable[Hashable], now: float) -> bool:
+        """Whether nobody is asked for it, and none of these can be."""
+        refusals = self._refused.get(wanted)
+        if refusals is None or wanted in self._asked:
+            return False
+        return all(now < refusals.get(who, now) for who in peers)
+
+    def _rule_out(self, who: Hashable, wanted: HashRange, now: float) -> None:
+        if wanted in self._refused:
+            self._refused[wanted][who] = now + FORGIVEN
+
+    def _withdraw(self, wanted: HashRange) -> None:
+        """Nobody is asked for it."""
+        who, _ = self._asked.pop(wanted, (None, 0.0))
+        if who is not None:
+            self._open[who] -= 1
+            self._free[wanted] = None
