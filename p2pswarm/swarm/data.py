@@ -11,7 +11,7 @@ one, with the looks that its pieces had, stays true.
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,12 @@ from random import Random
 from typing import Any, NamedTuple, TypeVar
 
 from p2pswarm.disk.begun import Begun
+from p2pswarm.disk.candidates import Candidates
 from p2pswarm.disk.checkpoint import Checkpoint
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.hashing import Expected
 from p2pswarm.disk.layout import Layout
+from p2pswarm.disk.learning import Learning
 from p2pswarm.disk.locate import Place
 from p2pswarm.disk.moving import Moving
 from p2pswarm.disk.parts import PartFile, parts_name
@@ -121,6 +123,7 @@ class TorrentData:
         self.place: Place | None = None  # where its files are, and
         self.resumes: ResumeFolder | None = None  # where the memory of them is
         self.preallocate = False
+        self.learned: Mapping[bytes, bytes] = {}  # piece layers worked out from local files
         self.reused = 0  # bytes that came from other files of this machine
         self._metainfo = metainfo
         self._storage = storage
@@ -267,6 +270,8 @@ class TorrentData:
             seeking = await self._run(seek, self._metainfo)
             while (found := await self._run(seeking.step)) is None:
                 progress(0, missing.count())
+            if not self._metainfo.has_v1:
+                await self._learn(found, lambda: progress(0, missing.count()))
             reuse = Reuse(self._storage, self._metainfo, missing, found, self._fits, good)
             while await self._run(reuse.work):
                 progress(reuse.looked, missing.count())
@@ -274,6 +279,15 @@ class TorrentData:
             log.warning("%s: %s", self._metainfo.name, error)
         self.reused = sum(map(self._metainfo.piece_size, good.pieces()))
         return have | good
+
+    async def _learn(self, found: Candidates, progress: Callable[[], None]) -> None:
+        """Piece layers that nobody has told yet. Raises DiskError."""
+        learning = Learning(self._metainfo, found)
+        while await self._run(learning.work):
+            progress()
+        if learning.layers:
+            self.learned = learning.layers
+            self._metainfo = self._metainfo.with_layers(learning.layers)
 
     def _strange(self, looks: list[FileStat | None]) -> set[PieceIndex]:
         """Pieces of files that we know nothing of. Raises TargetExistsError when one cannot be ours."""
