@@ -146,6 +146,7 @@ async def _get(
             patience = Patience(download.timeout)
             if not await follow(torrent, report, stop, complete, patience):
                 return stopped_code(torrent.error)
+            _tell_reused(torrent.status(), report)
             if placing.move_to is not None:
                 await stop.unless(torrent.move(placing.move_to))
             path = torrent.status().path
@@ -154,6 +155,12 @@ async def _get(
             if not goal.at_once:
                 await follow(torrent, report, stop, goal.reached)
     return Exit.OK
+
+
+def _tell_reused(status: "Status", report: Report) -> None:
+    if status.reused:
+        here, there = format_size(status.reused), format_size(status.downloaded)
+        report.note(f"{here} came from this machine, {there} from others")
 
 
 async def _added(
