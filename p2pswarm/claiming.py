@@ -11,16 +11,18 @@ from pathlib import Path
 from p2pswarm.disk.handles import disk_error
 from p2pswarm.disk.locate import Place, locate
 from p2pswarm.disk.pool import DiskPool, result_of
+from p2pswarm.disk.storage import NO_FILES
 from p2pswarm.errors import HostError, TargetExistsError
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.formats.names import Names
 from p2pswarm.swarm.data import Desk, TorrentData
+from p2pswarm.swarm.selection import Choice, Selection
 
 __all__ = ["Claim"]
 
-Claimed = tuple[Metainfo, Path, TorrentData]
-"""The torrent, where it is, and all that is known of its files, locked."""
+Claimed = tuple[Metainfo, Path, TorrentData, Choice | None]
+"""The torrent, where it is, all that is known of its files, locked, and which of them are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,13 @@ class Claim:
     kind: Callable[..., TorrentData]
     desk: Desk
     here: Container[InfoHash]  # what the node has already; a glance, because the loop looks again
+    select: Selection | None = None
 
     async def made(self, disk: DiskPool, still_working: Callable[[], object]) -> Claimed:
         """Raises P2PSwarmError, and what `still_working` raises when the world has changed meanwhile."""
         claimed = disk.begin(self._open)
         try:
-            metainfo, path, data = await result_of(claimed)
+            metainfo, path, data, choice = await result_of(claimed)
         except CancelledError:
             claimed.add_done_callback(_abandon)  # a thread may be at it still
             raise
@@ -48,15 +51,18 @@ class Claim:
         except HostError:
             data.abandon()
             raise
-        return metainfo, path, data
+        return metainfo, path, data, choice
 
     def _open(self) -> Claimed:
         """For a disk thread. Raises P2PSwarmError."""
         metainfo = self._metainfo()
         _refuse_another(metainfo, self.here)
+        choice = self.select.over(metainfo.files) if self.select is not None else None
         place = _where(metainfo, self.save_to, self.data)
-        data = self.desk.open(self.kind, metainfo, place, writable=self.data is None)
-        return metainfo, place.path, data
+        skipped = choice.skipped if choice is not None else NO_FILES
+        writable = self.data is None
+        data = self.desk.open(self.kind, metainfo, place, writable=writable, skipped=skipped)
+        return metainfo, place.path, data, choice
 
     def _metainfo(self) -> Metainfo:
         match self.source:
@@ -75,7 +81,7 @@ def _refuse_another(metainfo: Metainfo, here: Container[InfoHash]) -> None:
 
 def _abandon(claimed: Future[Claimed]) -> None:
     if claimed.exception() is None:
-        _, _, data = claimed.result()
+        _, _, data, _ = claimed.result()
         data.abandon()
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.cli.following import given_up, plain
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from p2pswarm.swarm.status import MetadataStatus
     from p2pswarm.swarm.torrent import Torrent
 
-__all__ = ["add_magnet", "link", "magnet", "read_magnet"]
+__all__ = ["add_magnet", "link", "looked_for", "magnet", "read_magnet"]
 
 _GUESS = 16 << 10  # bytes of metadata, until a peer says how many
 
@@ -48,7 +48,6 @@ def link(metainfo: "Metainfo", peers: Sequence[Address] = ()) -> str:
 def read_magnet(source: str) -> "Magnet | None":
     """A magnet link, or a bare info-hash; None for what is neither. Raises CommandError for a bad link."""
     from p2pswarm.formats.magnet import Magnet
-    from p2pswarm.formats.urns import read_urn
 
     source = source.strip()
     try:
@@ -57,10 +56,10 @@ def read_magnet(source: str) -> "Magnet | None":
     except FormatError as error:
         raise CommandError(str(error), Exit.BAD_TORRENT) from error
     try:
-        info_hash = read_urn(f"urn:btih:{source}").info_hash
+        named = Magnet.named(source)
     except FormatError:
         return None
-    return None if Path(source).exists() else Magnet(info_hash)
+    return None if Path(source).exists() else named
 
 
 async def add_magnet(
@@ -78,7 +77,19 @@ async def add_magnet(
     """
     if magnet.select:
         report.note("so= in the link chooses files, which is not possible yet: all are fetched")
-    adding = asyncio.ensure_future(node.add(magnet, save_to=folder, peers=peers))
+    work = node.add(magnet, save_to=folder, peers=peers)
+    return await looked_for(node, work, limit, report, stop)
+
+
+async def looked_for(
+    node: "Node",
+    work: "Coroutine[Any, Any, Torrent]",
+    limit: float | None,
+    report: Report,
+    stop: Stop,
+) -> "Torrent":
+    """The result of `work`, which adds a magnet; raises what it raises, StoppedError and CommandError."""
+    adding = asyncio.ensure_future(work)
     adding.add_done_callback(lambda _: stop.wake())
     watch = _Watch(limit)
     try:

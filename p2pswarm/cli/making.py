@@ -28,6 +28,7 @@ from p2pswarm.errors import DiskError, FormatError
 
 if TYPE_CHECKING:
     from p2pswarm.disk.gathering import Choice
+    from p2pswarm.formats.building import Generation
     from p2pswarm.formats.ids import InfoHash
     from p2pswarm.formats.metainfo import Metainfo
 
@@ -50,6 +51,7 @@ def create(
             raise CommandError(f"{target.parent} is not a folder", Exit.ERROR)
         metainfo = make(
             path,
+            generation=_generation(creation),
             trackers=creation.tracker,
             piece_length=creation.piece_length,
             private=creation.private,
@@ -59,6 +61,7 @@ def create(
             web_seeds=creation.web_seed,
             similar=[_name(each) for each in creation.similar],
             collections=creation.collection,
+            reuse=load(creation.reuse_pieces) if creation.reuse_pieces else None,
             progress=hashing(path.resolve().name, "hashing", report),
             warn=report.note,
             now=int(time.time()) if creation.date else None,
@@ -66,6 +69,14 @@ def create(
         _write(target, metainfo.raw, replace=replacing.force)
         report.result(str(target), path=str(target), info_hash=metainfo.info_hash.hex())
     return Exit.OK
+
+
+def _generation(creation: Creation) -> "Generation":
+    from p2pswarm.formats.building import Generation
+
+    if creation.hybrid:
+        return Generation.HYBRID
+    return Generation.V2 if creation.v2 else Generation.V1
 
 
 def _choice(creation: Creation) -> "Choice":

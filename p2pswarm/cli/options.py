@@ -39,7 +39,10 @@ __all__ = [
     "Creation",
     "DataPath",
     "Download",
+    "FeedArgument",
+    "Followers",
     "HitArgument",
+    "KeyArgument",
     "Laboratory",
     "Linking",
     "Listing",
@@ -50,9 +53,11 @@ __all__ = [
     "Progress",
     "Publishing",
     "Replacing",
+    "Salted",
     "Scraping",
     "Sharing",
     "SourceArgument",
+    "Subscription",
     "TorrentArgument",
     "WordsArgument",
 ]
@@ -67,6 +72,10 @@ class Argument(NamedTuple):
 
 
 TorrentArgument = Annotated[Path, Argument("TORRENT", "a .torrent file")]
+KeyArgument = Annotated[
+    Path, Argument("KEYFILE", "the secret of whoever publishes; made if it is not there")
+]
+FeedArgument = Annotated[str, Argument("FEED", "a magnet link with a public key, or such a key")]
 PathArgument = Annotated[Path, Argument("PATH", "a file or folder")]
 SourceArgument = Annotated[
     str,
@@ -302,7 +311,20 @@ class Offering:
 
 
 @dataclass(frozen=True)
-class Publishing:
+class Salted:
+    """Which one of those that one key may have."""
+
+    salt: str = field(
+        default="", metadata=about(TEXT, "one of the items that this key may have, by its name")
+    )
+
+    def __post_init__(self) -> None:
+        if len(self.salt.encode()) > 64:
+            raise ValueError("--salt has more than 64 bytes")
+
+
+@dataclass(frozen=True)
+class Publishing(Salted):
     """Whose item of the DHT it is."""
 
     key: Path | None = field(
@@ -311,13 +333,27 @@ class Publishing:
             PATH, "put it as the holder of the key in this file, which is made if it is not there"
         ),
     )
-    salt: str = field(
-        default="", metadata=about(TEXT, "one of the items that this key may have, by its name")
+
+
+@dataclass(frozen=True)
+class Followers:
+    """Whom to ask for a feed, and for how long."""
+
+    peer: tuple[Address, ...] = field(
+        default=(),
+        metadata=about(ADDRESS, "ask this follower too; may be repeated", repeat=True),
+    )
+    timeout: float | None = field(
+        default=None,
+        metadata=about(DURATION, "give up after this long without news", shown="never"),
     )
 
-    def __post_init__(self) -> None:
-        if len(self.salt.encode()) > 64:
-            raise ValueError("--salt has more than 64 bytes")
+
+@dataclass(frozen=True)
+class Subscription(Followers):
+    """How much of a feed is followed."""
+
+    once: bool = field(default=False, metadata=about(FLAG, "end when the newest release is here"))
 
 
 @dataclass(frozen=True)
@@ -378,5 +414,6 @@ TABLES = (
     Sharing,
     Checkup,
     Publishing,
+    Subscription,
     Laboratory,
 )

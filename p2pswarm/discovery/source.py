@@ -15,11 +15,13 @@ __all__ = ["PeerSource", "Progress"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the torrent is, in bytes; `left` counts what is not verified yet."""
+    """How far the torrent is, in bytes; `left` counts what is not verified yet, wanted or not."""
 
     uploaded: int
     downloaded: int
     left: int
+    partial: bool = False
+    """Nothing more is wanted, though not everything is here (BEP 21)."""
 
 
 class PeerSource(Protocol):

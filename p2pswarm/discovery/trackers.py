@@ -116,15 +116,20 @@ class _Tracker:
         self.answered = -math.inf
         self._regular = self._earliest = -math.inf
 
-    def event(self, left: int) -> Event:
+    def event(self, progress: Progress) -> Event:
         if self.left is None:
             return Event.STARTED
-        return Event.COMPLETED if self.left > 0 and left == 0 else Event.NONE
+        if self._completed(progress.left):
+            return Event.COMPLETED
+        return Event.PAUSED if progress.partial else Event.NONE  # BEP 21: each time
+
+    def _completed(self, left: int) -> bool:
+        return self.left is not None and self.left > 0 and left == 0
 
     def due(self, left: int, hungry_since: float) -> float:
         """When it may be asked next, on the clock of `answered`."""
         if self.failures == 0:
-            if self.event(left) is Event.COMPLETED:
+            if self._completed(left):
                 return -math.inf
             if hungry_since > self.answered:
                 return self._earliest
@@ -308,7 +313,7 @@ class Trackers:
         progress = self._progress()
         tracker.busy = tracker.knows_us = True
         try:
-            replies = await self._announce(tracker, progress, tracker.event(progress.left))
+            replies = await self._announce(tracker, progress, tracker.event(progress))
         except (TrackerError, FormatError) as error:
             refusal = error if isinstance(error, TrackerError) else TrackerError(str(error))
             tracker.failed(refusal, self._clock(), self._dice)

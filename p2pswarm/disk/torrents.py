@@ -6,6 +6,8 @@ synced and no fault is raised. For disk threads.
 
 import logging
 import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from p2pswarm.errors import DiskError, FormatError
@@ -37,6 +39,13 @@ class TorrentFolder:
         except (DiskError, FormatError) as error:
             log.warning("%s is of no use: %s", path, error)
             return None
+
+    def all(self, most: int) -> Iterator[Metainfo]:
+        """Some of them: those in `most` files, each under its main name."""
+        for path in islice(self._path.glob("*.torrent"), most):
+            metainfo = self._read(path)
+            if metainfo is not None and path == self._file(metainfo.info_hash):
+                yield metainfo
 
     def save(self, metainfo: Metainfo) -> None:
         """Another process may do the same."""

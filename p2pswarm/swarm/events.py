@@ -26,6 +26,7 @@ __all__ = [
     "PeerLeft",
     "PieceDone",
     "PieceFailed",
+    "Reusing",
     "Seeding",
     "State",
     "StateChanged",
@@ -46,13 +47,21 @@ class Checking:
 
 
 @dataclass(frozen=True, slots=True)
+class Reusing:
+    """Looking for missing pieces in other files of this machine: `done` of `total` so far."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Downloading:
     """Pieces are missing and asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seeding:
-    """Everything is here."""
+    """Everything that is wanted is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,7 @@ class Stopped:
     """Taken out of its node."""
 
 
-State = Checking | Downloading | Seeding | Paused | Failed | Stopped
+State = Checking | Reusing | Downloading | Seeding | Paused | Failed | Stopped
 
 
 @dataclass(frozen=True, slots=True)

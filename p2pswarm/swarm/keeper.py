@@ -255,7 +255,7 @@ class Keeper:
         """Read and hash these again: those that are good are ours."""
         good = await self._data.check(pieces, self._owner.checking)
         for piece in pieces:
-            if good[piece] and self._picker.missing[piece] and piece not in self._blocks:
+            if good[piece] and not self._picker.have[piece] and piece not in self._blocks:
                 self._picker.had(piece)
                 self._owner.piece_found(piece)
 

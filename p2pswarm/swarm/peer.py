@@ -192,7 +192,7 @@ class Peer:
         picker = self._home.picker
         if heard is not None:
             self.send(encode_haves([*picker.have.pieces()]))
-        elif self.fast and picker.done:
+        elif self.fast and picker.whole:
             self.send(HaveAll().encode())
         elif self.fast and not picker.have.any():
             self.send(HaveNone().encode())

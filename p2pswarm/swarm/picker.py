@@ -2,7 +2,8 @@
 
 The order of choice for one peer: blocks of pieces it already works on; free blocks of other started
 pieces; a new piece, at random until four are complete (something to trade comes first), then the rarest
-the peer has, random among equals. When every wanted piece is started and every block asked for, the
+the peer has, random among equals. Pieces of more wanted files come before others, and where somebody wants
+them in order they come in order. When every wanted piece is started and every block asked for, the
 *endgame*: a peer with nothing left to do may ask for one block that another peer already owes, and whoever
 comes second is cancelled.
 
@@ -64,7 +65,7 @@ class OpenPiece:
 
 
 class PiecePicker:
-    """A piece is in exactly one of: had, open, wanted (not started); open ones are in `_open`.
+    """A piece is in exactly one of: had, open, wanted (not started), skipped; open ones are in `_open`.
 
     Invariant, tested by `check()`: `_had` counts `have`, `open.free` and `open.left` the states of its
     blocks, `_todo` holds exactly the open pieces with free blocks, and every wanted piece stands in one
@@ -79,8 +80,9 @@ class PiecePicker:
         self.per_piece = geometry.per_piece
         self.have = Bitfield(pieces)
         self._had = 0  # pieces in `have`: counting them is a walk over all
-        self.missing = Bitfield.full(pieces)
-        self.left = geometry.total  # bytes of the missing pieces
+        self.missing = Bitfield.full(pieces)  # of those that are wanted
+        self.left = geometry.total  # bytes of all that we do not have
+        self.total = self.lacks = geometry.total  # bytes of the wanted pieces, of the missing ones
         self._dice = dice
         self._open: dict[PieceIndex, OpenPiece] = {}
         self._todo: dict[PieceIndex, OpenPiece] = {}
@@ -96,23 +98,70 @@ class PiecePicker:
         self._buckets: list[Bitfield] = []
         self._sizes: list[int] = []  # pieces in each bucket: most are empty
         self._stale = True
+        self._skipped: Bitfield | None = None  # pieces of files that nobody wants
+        self._tiers: Sequence[Bitfield] = ()  # where some are wanted more than others: those first
+        self._sequential = False
 
     # What we have
 
     @property
     def done(self) -> bool:
+        """Every wanted piece is here."""
         return not self.missing.any()
+
+    @property
+    def whole(self) -> bool:
+        """Every piece is here."""
+        return self._had == self.pieces
 
     def start_with(self, have: Bitfield) -> None:
         """What was on the disk already."""
         self.have = have
         self._had = have.count()
-        self.missing = ~have
-        self.left = sum(map(self.geometry.piece_size, self.missing.pieces()))
-        self._wanted = ~have
-        for piece in self._withheld:
-            self._wanted[piece] = 0
+        self.left = self._bytes_of(~have)
+        self._lay_out()
+
+    def want(self, tiers: Sequence[Bitfield], *, sequential: bool = False) -> list[PieceIndex]:
+        """Only these pieces, the first tier before the others; `sequential`: in order, not the rarest first.
+
+        Returns the started pieces that are given up. A full one stays: it is on its way to the disk.
+        """
+        skipped = Bitfield.full(self.pieces)
+        for tier in tiers:
+            skipped &= ~tier
+        self._skipped = skipped if skipped.any() else None
+        self.total = self.geometry.total - self._bytes_of(skipped)
+        self._tiers = tiers if len(tiers) > 1 else ()
+        self._sequential = sequential
+        dropped = [index for index, piece in self._open.items() if skipped[index] and piece.left]
+        for index in dropped:
+            self._forget(index)
+        self._lay_out()
+        return dropped
+
+    def full(self) -> list[PieceIndex]:
+        """The pieces that are on their way to the disk."""
+        return [index for index, piece in self._open.items() if not piece.left]
+
+    def _lay_out(self) -> None:
+        """What is wanted and what is missing, after all of that has changed."""
+        self._wanted = ~self.have
+        if self._skipped is not None:
+            self._wanted &= ~self._skipped
+        self.missing = self._wanted.copy()
+        for index in self._open:
+            self.missing[index] = 1
+            self._wanted[index] = 0
+        for index in self._withheld:
+            self._wanted[index] = 0
+        self.lacks = self.left if self._skipped is None else self._bytes_of(self.missing)
         self._stale = True
+
+    def _bytes_of(self, pieces: Bitfield) -> int:
+        return sum(map(self.geometry.piece_size, pieces.pieces()))
+
+    def _skips(self, piece: PieceIndex) -> bool:
+        return self._skipped is not None and bool(self._skipped[piece])
 
     def had(self, piece: PieceIndex) -> None:
         """Verified and written, or found on the disk before anybody was asked for it."""
@@ -121,7 +170,7 @@ class PiecePicker:
             self._remove(piece)
         self.have[piece] = 1
         self._had += 1
-        self.missing[piece] = 0
+        self._lack(piece, missing=False)
         self.left -= self.geometry.piece_size(piece)
         self._suspect.discard(piece)
 
@@ -130,15 +179,27 @@ class PiecePicker:
         self._forget(piece)
         if suspect:
             self._suspect.add(piece)
-        self._insert(piece)
+        self._want_again(piece)
 
     def lost(self, piece: PieceIndex) -> None:
         """We had it, but the disk no longer does."""
         self.have[piece] = 0
         self._had -= 1
-        self.missing[piece] = 1
         self.left += self.geometry.piece_size(piece)
-        self._insert(piece)
+        self._want_again(piece)
+
+    def _want_again(self, piece: PieceIndex) -> None:
+        """It is neither had nor open."""
+        wanted = not self._skips(piece)
+        self._lack(piece, missing=wanted)
+        if wanted:
+            self._insert(piece)
+
+    def _lack(self, piece: PieceIndex, *, missing: bool) -> None:
+        if missing != self.missing[piece]:
+            self.missing[piece] = missing
+            size = self.geometry.piece_size(piece)
+            self.lacks += size if missing else -size
 
     def withhold(self, pieces: Iterable[PieceIndex]) -> None:
         """These cannot be judged yet: nobody is asked for them."""
@@ -426,6 +487,11 @@ class PiecePicker:
     def _next_piece(self, have: Bitfield) -> PieceIndex | None:
         if not any_and(have, self._wanted):
             return None
+        if self._tiers:
+            first = (have & tier for tier in self._tiers)
+            have = next(some for some in first if any_and(some, self._wanted))
+        if self._sequential:
+            return PieceIndex((have & self._wanted).find(1))
         if self._had < RANDOM_FIRST:
             return self._one_of(have, self._wanted)
         if self._stale:
@@ -518,9 +584,12 @@ class PiecePicker:
             assert all(self._work[who][index] is started for who in started.workers)
             assert self.missing[index]
             assert not self.have[index]
-        assert self.have == ~self.missing
+        skipped = self._skipped or Bitfield(self.pieces)
+        opened = Bitfield([index in self._open for index in range(self.pieces)])
+        assert self.missing == ~self.have & (~skipped | opened)
         assert self._had == self.have.count()
-        assert self.left == sum(map(self.geometry.piece_size, self.missing.pieces()))
+        assert self.left == self._bytes_of(~self.have)
+        assert self.lacks == self._bytes_of(self.missing)
         assert {*self._shared.pieces()} <= {*self._open}
         worked_on = [(who, index) for who, work in self._work.items() for index in work]
         assert all(who in self._open[index].workers for who, index in worked_on)

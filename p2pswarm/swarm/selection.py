@@ -11,18 +11,18 @@ has a byte in it; what else it holds is the storage's to put aside.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from p2pswarm.errors import HostError
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.globs import matches
 
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import File, Metainfo
 
-__all__ = ["Choice", "Priority", "Selection"]
+__all__ = ["Choice", "Priority", "Selection", "linked_selection"]
 
 _NUMBERS = re.compile(r"[0-9]{1,6}(-[0-9]{1,6})?(,[0-9]{1,6}(-[0-9]{1,6})?)*\Z")
 
@@ -68,10 +68,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Each pattern is a glob, a folder, or numbers such as `0,2,4-8`; see `info` for them.
-
-    A glob is compared with the path below the torrent's folder, with the whole path, and with the name alone.
-    """
+    """Each pattern is a glob of `formats.globs` over the path in the torrent's folder, or numbers such as
+    `0,2,4-8`, as `info` shows them."""
 
     only: tuple[str, ...] = ()
     """These; all when empty."""
@@ -107,6 +105,13 @@ class Selection:
         )  # a link whose numbers are all wrong chooses nothing, so it says nothing
 
 
+def linked_selection(linked: Sequence[range], selection: Selection | None) -> Selection | None:
+    """What a magnet link asks for (BEP 53), as far as a person says nothing stronger."""
+    if not linked:
+        return selection
+    return replace(selection or Selection(), linked=tuple(linked))
+
+
 def _matching(patterns: Iterable[str], files: Sequence["File"]) -> Iterator[int]:
     """Raises HostError for a pattern that fits no file."""
     real = [number for number, file in enumerate(files) if not file.pad]
@@ -127,9 +132,8 @@ def _runs(text: str) -> list[range]:
 
 
 def _fits(pattern: str, path: tuple[str, ...]) -> bool:
-    """A pattern that fits a folder fits all that is in it."""
-    pattern = pattern.strip("/")
-    inner = path[1:]
-    names = ["/".join(path), "/".join(inner), path[-1]]
-    names += ["/".join(inner[:n]) for n in range(1, len(inner))]
-    return any(fnmatchcase(name, pattern) for name in names)
+    """Raises HostError for what is no glob."""
+    try:
+        return matches(pattern, path[1:] or path)  # a file alone is in no folder
+    except ValueError as error:
+        raise HostError(str(error)) from error

@@ -1,19 +1,28 @@
-"""A snapshot of one torrent, for people and programs."""
+"""A snapshot of one torrent and of its files, for people and programs."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from p2pswarm.discovery.trackers import TrackerStatus
+from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.swarm.events import State
+from p2pswarm.swarm.selection import Choice, Priority
 from p2pswarm.swarm.webseeds import WebSeedStatus
 
-__all__ = ["MetadataStatus", "Status"]
+if TYPE_CHECKING:
+    from p2pswarm.formats.metainfo import File, Metainfo
+
+__all__ = ["FileStatus", "MetadataStatus", "Status", "file_statuses"]
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Rates are bytes per second, sizes bytes, `eta` seconds."""
+    """Rates are bytes per second, sizes bytes, `eta` seconds.
+
+    `done` and `total` count what is wanted, `have` and `pieces` everything.
+    """
 
     name: str
     info_hash: InfoHash
@@ -35,7 +44,23 @@ class Status:
     trackers: tuple[TrackerStatus, ...]
     path: Path
     verified_by: str = "the SHA-1 of every piece"
+    reused: int = 0
+    """Bytes that came from other files of this machine, in this session."""
     web_seeds: tuple[WebSeedStatus, ...] = ()
+    size: int = 0
+    """Bytes of all files, wanted or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """One file; its place in the list is the number that `info` shows."""
+
+    path: str
+    length: int
+    done: int
+    """Bytes of it in pieces that are here."""
+    priority: str
+    """`high`, `normal`, `low` or `skipped`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +77,33 @@ class MetadataStatus:
     total: int
     """0 until somebody says how large it is."""
     trackers: tuple[TrackerStatus, ...]
+
+
+def file_statuses(metainfo: "Metainfo", have: Bitfield, choice: Choice | None) -> list[FileStatus]:
+    """Those of all files but pads."""
+    priorities = (
+        choice.files if choice is not None else bytes([Priority.NORMAL]) * len(metainfo.files)
+    )
+    return [
+        FileStatus(
+            "/".join(file.path),
+            file.length,
+            _done(file, have, metainfo.piece_length),
+            Priority(priority).name.lower(),
+        )
+        for file, priority in zip(metainfo.files, priorities, strict=True)
+        if not file.pad
+    ]
+
+
+def _done(file: "File", have: Bitfield, size: int) -> int:
+    if not file.length:
+        return 0
+    start, end = file.offset, file.offset + file.length
+    first, last = start // size, (end - 1) // size
+    done = have.count(1, first, last + 1) * size
+    if have[first]:
+        done -= start - first * size
+    if have[last]:
+        done -= (last + 1) * size - end
+    return done

@@ -50,6 +50,7 @@ from p2pswarm.swarm.events import (
     PeerLeft,
     PieceDone,
     PieceFailed,
+    Reusing,
     Seeding,
     State,
     StateChanged,
@@ -66,13 +67,15 @@ from p2pswarm.swarm.parting import crowded, displaced, doubles, fellow_seeds
 from p2pswarm.swarm.peer import Peer
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.ranges import RangeHost, RangeSource
-from p2pswarm.swarm.status import Status
+from p2pswarm.swarm.selection import Choice, Selection
+from p2pswarm.swarm.status import FileStatus, Status, file_statuses
 from p2pswarm.wire.extension.holepunch import Holepunch
 from p2pswarm.wire.extension.pex import PexFlag
 from p2pswarm.wire.peer import PeerFramer, longest_message
 from p2pswarm.wire.tracker import Reply
 
 if TYPE_CHECKING:
+    from p2pswarm.disk.seeking import Seeking
     from p2pswarm.swarm.webseeds import WebSeeds
 
 __all__ = ["Torrent"]
@@ -102,6 +105,7 @@ class Torrent:
         path: Path,
         finding: Finding,
         node: Surroundings,
+        choice: Choice | None = None,
     ) -> None:
         self.metainfo = metainfo
         self.path = path
@@ -109,7 +113,9 @@ class Torrent:
         self.error: Exception | None = None
         self.peers: dict[Name, Peer] = {}
         self.sources: list[RangeSource] = []  # hosts of other networks, and web seeds
-        self.web_seeds: WebSeeds | None = None  # the node's to give
+        self.web_seeds: WebSeeds | None = None  # the node's to give, and
+        # where on this machine a download may find what it misses:
+        self.seek: Callable[[Metainfo], Seeking] | None = None
         self.finding = finding
         finding.trackers[0].told = self._tracker_told
         # What a peer asks of its home
@@ -152,6 +158,10 @@ class Torrent:
         self._wasted = 0
         self._hash_failures = 0
         self._loop = asyncio.get_running_loop()
+        self.choice = choice
+        self._choosing = False
+        if choice is not None:
+            self.picker.want(choice.tiers(metainfo), sequential=choice.sequential)
 
     # For users
 
@@ -190,7 +200,8 @@ class Torrent:
 
     def status(self) -> Status:
         picker = self.picker
-        meta, done = self.metainfo, self.metainfo.total - picker.left
+        meta, total = self.metainfo, picker.total
+        done = max(0, total - picker.lacks)
         rate = self._down_meter.rate
         peers = self.peers.values()
         sources = sum(source.active for source in self.sources)
@@ -202,7 +213,7 @@ class Torrent:
             have=picker.have.count(),
             pieces=picker.pieces,
             done=done,
-            total=meta.total,
+            total=total,
             down_rate=rate,
             up_rate=self._up_meter.rate,
             downloaded=self._data.downloaded_before + self._downloaded,
@@ -210,14 +221,60 @@ class Torrent:
             peers=len(self.peers) + sources,
             seeds=sum(peer.is_seed for peer in peers) + sources,
             availability=picker.availability(),
-            eta=(meta.total - done) / rate if rate >= 1 and done < meta.total else None,
+            eta=(total - done) / rate if rate >= 1 and done < total else None,
             wasted=self._wasted,
             hash_failures=self._hash_failures,
             trackers=self.finding.tracker_status(),
             path=self.path,
             verified_by=self._data.verified_by,
+            reused=self._data.reused,
             web_seeds=self.web_seeds.status() if self.web_seeds else (),
+            size=meta.total,
         )
+
+    def files(self) -> list[FileStatus]:
+        """What is here of each file; pad files are left out."""
+        return file_statuses(self.metainfo, self.picker.have, self.choice)
+
+    async def select(self, selection: Selection) -> None:
+        """Other files are wanted from here on. What is on the disk stays there.
+
+        Raises HostError for a selection that fits nothing, or at a time when none can be made; DiskError.
+        """
+        choice = selection.over(self.metainfo.files)
+        if self._choosing or not self._alive or isinstance(self.state, Checking):
+            raise HostError(f"{self.metainfo.name} is not at work, or files of it are being chosen")
+        self._choosing, self.asking = True, False  # no piece is started before its file has a place
+        try:
+            self._drop_pieces(
+                self.picker.want(choice.tiers(self.metainfo), sequential=choice.sequential)
+            )
+            self.choice = choice
+            await self._data.select(choice.skipped, full=self.picker.full())
+        except DiskError as error:
+            self.disk_failed(error)
+            raise
+        finally:
+            self._choosing = False
+        self._chosen()
+
+    def _chosen(self) -> None:
+        """Downloading or seeding, as what is wanted now says."""
+        if not self._alive:
+            return
+        for peer in list(self.peers.values()):
+            peer.update_interest()
+        self._keeper.note()
+        if self.picker.done and isinstance(self.state, Downloading):
+            self._complete()
+            return
+        if not self.picker.done and isinstance(self.state, Seeding):
+            self._finished.clear()
+            for peer in self.peers.values():
+                peer.tell_upload_only(on=False)
+            self.finding.book.want_again(self.clock())
+        if not isinstance(self.state, Paused):
+            self.disk_works()
 
     # Life
 
@@ -229,7 +286,7 @@ class Torrent:
             self.stop(error)
         else:
             self._alive = True
-            if self.picker.done:
+            if self.picker.whole:
                 self.finding.never_lacked()
             self.disk_works()
             self.finding.begin(self, self._turn())
@@ -289,6 +346,9 @@ class Torrent:
 
     async def _check(self) -> None:
         have = await self._data.load(lambda done, total: self._enter(Checking(done, total)))
+        if self.seek is not None:
+            show = self._enter
+            have = await self._data.fill(have, self.seek, lambda d, n: show(Reusing(d, n)))
         await self._prepare(have)
         self._known = True
         now = self.clock()
@@ -312,7 +372,9 @@ class Torrent:
 
     def progress(self) -> Progress:
         """For the sources; `downloaded` and `uploaded` count this session, as BEP 3 wants."""
-        return Progress(self._uploaded, self._downloaded, self.picker.left)
+        left = self.picker.left
+        partial = left > 0 and self.choice is not None and self.picker.done
+        return Progress(self._uploaded, self._downloaded, left, partial)
 
     @property
     def _downloaded(self) -> int:
@@ -522,12 +584,17 @@ class Torrent:
     def begin_anew(self, piece: PieceIndex) -> None:
         """What has landed of it is worth nothing, or its memory is worth more."""
         self.picker.failed(piece, suspect=False)
-        self.blocks.drop(piece)
-        for peer in self.peers.values():
-            peer.give_up(piece)
-        for source in self.sources:
-            source.give_up(piece)
+        self._drop_pieces([piece])
         self._feed_soon()
+
+    def _drop_pieces(self, pieces: Sequence[PieceIndex]) -> None:
+        """These are not fetched any more."""
+        for piece in pieces:
+            self.blocks.drop(piece)
+            for peer in self.peers.values():
+                peer.give_up(piece)
+            for source in self.sources:
+                source.give_up(piece)
 
     # What the keeper tells
 
@@ -565,7 +632,7 @@ class Torrent:
             self._enter(Seeding())
             self._finished.set()
         elif self._data.writable:
-            self.asking = True
+            self.asking = not self._choosing
             self._enter(Downloading())
             if self.web_seeds is not None:
                 self.sources += self.web_seeds.begin(self, self._node.dice)

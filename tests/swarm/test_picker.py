@@ -2,6 +2,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
+import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from typing_extensions import override
@@ -436,6 +437,78 @@ def test_the_stranded_piece_with_least_landed_may_be_given_up() -> None:
 # All of it in any order
 
 
+# Files that are wanted, or not
+
+
+def test_what_nobody_wants_is_not_asked_for() -> None:
+    made = picker(6, had=1)
+    made.want([only(made, 0, 2, 3)])
+    assert not made.done
+    assert made.lacks == 2 * 4 * BLOCK
+    assert made.left == 5 * 4 * BLOCK
+    assert not made.wants_from(only(made, 1, 4, 5))
+    assert {*pieces_of(made, made.pick("A", all_of(made), ANY, yes))} == {2, 3}
+    for piece in (2, 3):
+        made.had(PieceIndex(piece))
+        made.check()
+    assert made.done
+    assert not made.whole
+    assert made.lacks == 0
+    assert made.left == 3 * 4 * BLOCK
+
+
+def test_started_pieces_that_become_unwanted_are_given_up_but_full_ones_are_not() -> None:
+    made = picker(3)
+    blocks = made.pick("A", only(made, 0, 1), ANY, yes)
+    for block in blocks:
+        if made.geometry.request(block)[0] == 0:
+            made.landed(block, "A")
+    assert made.full() == [0]
+    assert made.want([only(made, 2)]) == [1]
+    made.check()
+    assert made.full() == [0]
+    made.had(PieceIndex(0))
+    made.check()
+    assert made.want([all_of(made)]) == []
+    assert {*pieces_of(made, made.pick("A", all_of(made), ANY, yes))} == {1, 2}
+
+
+@pytest.mark.parametrize("outcome", ["failed", "lost"])
+def test_an_unwanted_piece_that_goes_wrong_is_not_wanted_again(outcome: str) -> None:
+    made = picker(2)
+    for block in made.pick("A", only(made, 0), ANY, yes):
+        made.landed(block, "A")
+    if outcome == "lost":
+        made.had(PieceIndex(0))
+    made.want([only(made, 1)])
+    if outcome == "lost":
+        made.lost(PieceIndex(0))
+    else:
+        made.failed(PieceIndex(0), suspect=True)
+    made.check()
+    assert not made.wants_from(only(made, 0))
+    assert made.lacks == 4 * BLOCK
+    assert made.left == 8 * BLOCK
+
+
+def test_the_first_tier_comes_first_however_rare_others_are() -> None:
+    made = picker(40, had=RANDOM_FIRST)
+    made.seen_all(only(made, *range(20, 40)))
+    made.want([only(made, *range(20, 30)), only(made, *range(20))])
+    order = list(dict.fromkeys(pieces_of(made, made.pick("A", all_of(made), ANY, yes))))
+    assert {*order[:10]} == {*range(20, 30)}
+    assert {*order[10:]} == {*range(RANDOM_FIRST, 20)}
+
+
+@pytest.mark.parametrize("had", [0, RANDOM_FIRST])
+def test_in_order(had: int) -> None:
+    made = picker(30, had=had)
+    made.seen_all(only(made, *range(10)))
+    made.want([only(made, 25, 27), all_of(made) & ~only(made, 25, 27)], sequential=True)
+    order = list(dict.fromkeys(pieces_of(made, made.pick("A", all_of(made), ANY, yes))))
+    assert order == [25, 27, *(n for n in range(had, 30) if n not in (25, 27))]
+
+
 @dataclass(eq=False)
 class FakePeer:
     """What a peer has, owes, and may still send although it was given back."""
@@ -454,6 +527,8 @@ class PickerMachine(RuleBasedStateMachine):
         super().__init__()
         self.peers: list[FakePeer] = []
         self.names = 0
+        self.tiers: list[Bitfield] = []
+        self.sequential = False
         self.memory: set[PieceIndex] = set()  # pieces that have a buffer
         self.storing: list[PieceIndex] = []
 
@@ -483,6 +558,18 @@ class PickerMachine(RuleBasedStateMachine):
 
     def some_peer(self, data: st.DataObject) -> FakePeer:
         return data.draw(st.sampled_from(self.peers))
+
+    @rule(
+        priorities=st.lists(st.integers(0, 3), min_size=9, max_size=9),
+        sequential=st.booleans(),
+    )
+    def chooses(self, priorities: list[int], sequential: bool) -> None:
+        pieces = range(self.picker.pieces)
+        tiers = [Bitfield([priorities[n] == wanted for n in pieces]) for wanted in (3, 2, 1)]
+        self.tiers, self.sequential = [tier for tier in tiers if tier.any()], sequential
+        for piece in self.picker.want(self.tiers, sequential=sequential):
+            assert priorities[piece] == 0
+            self._close(piece)
 
     # Who comes, what they have, who goes
 
@@ -556,7 +643,15 @@ class PickerMachine(RuleBasedStateMachine):
         }
 
     def _assert_rarest(self, peer: FakePeer, new: list[PieceIndex]) -> None:
-        if self.picker.have.count() < RANDOM_FIRST:
+        free = self.picker._wanted | Bitfield([n in new for n in range(self.picker.pieces)])
+        tiers = [free & peer.have & tier for tier in self.tiers] or [free & peer.have]
+        wanted = [[*tier.pieces()] for tier in tiers]
+        if self.sequential:
+            assert new == [piece for tier in wanted for piece in tier][: len(new)]
+        elif len(self.tiers) > 1:
+            places = [next(n for n, tier in enumerate(wanted) if piece in tier) for piece in new]
+            assert places == sorted(places)
+        if self.sequential or len(self.tiers) > 1 or self.picker.have.count() < RANDOM_FIRST:
             return
         rest = [piece for piece in self.picker._wanted.pieces() if peer.have[piece]]
         counts = [self._copies(piece) for piece in new]
