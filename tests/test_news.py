@@ -11,11 +11,12 @@ import pytest
 from p2pswarm.discovery.dht.dht import Dht
 from p2pswarm.discovery.dht.items import MutableItem, target_of
 from p2pswarm.discovery.dht.publishing import get, put
+from p2pswarm.disk.create import create
 from p2pswarm.disk.feeds import FeedFile
 from p2pswarm.errors import FormatError, HostError, TwoStoriesError
 from p2pswarm.following import Following, SupersededError
 from p2pswarm.formats import feed
-from p2pswarm.formats.building import Entry, build, padded
+from p2pswarm.formats.building import Generation, build
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.news import PUT_EVERY, News
@@ -296,16 +297,12 @@ MANY = 1000
 
 
 def folder_of(world: World, number: int, files: dict[str, bytes]) -> tuple[Metainfo, Path]:
-    """A torrent whose files begin at pieces, as those of a hybrid do, and the folder that it lies in."""
+    """A hybrid torrent of these files, and the folder that it lies in."""
     folder = world.folder / f"alice-{number}"
     (folder / "many").mkdir(parents=True)
     for name, data in files.items():
         (folder / "many" / name).write_bytes(data)
-    entries = list(padded([Entry((name,), len(data)) for name, data in files.items()], PIECE))
-    stream = b"".join(data.ljust(-(-len(data) // PIECE) * PIECE, b"\0") for data in files.values())
-    pieces = (stream[at : at + PIECE] for at in range(0, len(stream), PIECE))
-    hashes = b"".join(sha1(piece).digest() for piece in pieces)
-    return build(name="many", piece_length=PIECE, pieces=hashes, files=entries), folder
+    return create(folder / "many", generation=Generation.HYBRID, piece_length=PIECE), folder
 
 
 def test_an_update_of_one_file_in_a_thousand_downloads_that_file_only(tmp_path: Path) -> None:

@@ -112,8 +112,13 @@ async def _publish(
 
 
 def _make(path: Path, report: Report, stop: Stop) -> "Metainfo":
-    """Runs in a thread; Ctrl-C ends it at the next piece. No date: the same files are the same release."""
+    """Runs in a thread; Ctrl-C ends it at the next piece. No date: the same files are the same release.
+
+    A hybrid: older clients read it too, and its files begin at pieces, so that one that did not change has
+    the same pieces in the next release, whatever came before it.
+    """
     from p2pswarm.disk.create import create
+    from p2pswarm.formats.building import Generation
 
     show = hashing(path.resolve().name, "hashing", report)
 
@@ -122,7 +127,7 @@ def _make(path: Path, report: Report, stop: Stop) -> "Metainfo":
             raise StoppedError
         show(done, total)
 
-    return create(path, progress=progress, warn=report.note)
+    return create(path, generation=Generation.HYBRID, progress=progress, warn=report.note)
 
 
 @asynccontextmanager
