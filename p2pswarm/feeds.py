@@ -34,8 +34,17 @@ class Feeds:
     def swarms(self) -> Mapping[InfoHash, FeedSwarm]:
         return MappingProxyType(self._swarms)
 
-    def open(self, log: Log, peers: Sequence[Address], changed: Callable[[], None]) -> FeedSwarm:
-        """`log` is what is known by now; `changed` is called when others knew more. Raises HostError."""
+    def open(
+        self,
+        log: Log,
+        changed: Callable[[], None],
+        peers: Sequence[Address] = (),
+        linked: Sequence[Address] = (),
+    ) -> FeedSwarm:
+        """`log` is what is known by now; `changed` is called when others knew more. Raises HostError.
+
+        `peers` were named by the user, and are tried again and again; `linked` came with the link.
+        """
         info_hash = log.feed.info_hash
         if info_hash in self._swarms:
             raise HostError("this feed is in this node already")
@@ -43,6 +52,8 @@ class Feeds:
         swarm = self._swarms[info_hash] = FeedSwarm(log, finding, self._node, changed)
         for address in peers:
             finding.add(address)
+        for address in linked:
+            finding.add(address, named=False)
         swarm.start()
         return swarm
 

@@ -71,7 +71,7 @@ class Following:
             release.info_hash if entry is None else entry.info_hash,
             v2=entry.v2 if entry else None,
             name=entry.name if entry else "",
-            peers=self.news.neighbours,
+            peers=(*self.news.link.peers, *self.news.neighbours),
         )
         folder, here = self.folder_of(release), self._node.torrents.get(release.info_hash)
         if here is not None:  # published before, and again: into its own folder all the same

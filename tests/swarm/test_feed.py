@@ -24,7 +24,7 @@ LIAR = PeerId(b"-XX0001-abcdefghijkl")
 
 def follow(node: Node, log: Log, *others: Host) -> FeedSwarm:
     peers = [Address(each.name, 46881) for each in others]
-    return node.feeds.open(log, peers, lambda: None)
+    return node.feeds.open(log, lambda: None, peers)
 
 
 async def meet(world: World, host: Host, node: Node) -> Stranger:
