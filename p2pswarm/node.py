@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from typing_extensions import override
 
@@ -294,7 +294,7 @@ class Node:
         """
         ours = self._working()
         magnet = Magnet.parse(magnet) if isinstance(magnet, str) else magnet
-        names = Names(magnet.info_hash, magnet.v2)
+        names = magnet.names
         here = self._torrents.any_of(names)
         if here is not None and names.met_by(Names.of(here.metainfo)):
             return here.metainfo
@@ -415,12 +415,13 @@ class Node:
         )
 
     def _revealed(self, mark: bytes) -> InfoHash | None:
-        """The swarm of ours that a hidden handshake means; feeds are few."""
-        magnets = self._machinery.magnets.swarms if self._machinery else None
-        magnet = magnets.revealed(mark) if magnets is not None else None
-        feeds = self._feeds.swarms if self._feeds else ()
-        feed = (name for name in feeds if name.obfuscated == mark)
-        return self._torrents.revealed(mark) or magnet or next(feed, None)
+        """The swarm of ours that a hidden handshake means."""
+        rosters: list[Roster[Any]] = [self._torrents]
+        if self._machinery is not None:
+            rosters.append(self._machinery.magnets.swarms)
+        if self._feeds is not None:
+            rosters.append(self._feeds.swarms)
+        return next((name for each in rosters if (name := each.revealed(mark))), None)
 
     def _answering(self, stream: Stream) -> Answering:
         return Answering(

@@ -48,7 +48,6 @@ def link(metainfo: "Metainfo", peers: Sequence[Address] = ()) -> str:
 def read_magnet(source: str) -> "Magnet | None":
     """A magnet link, or a bare info-hash; None for what is neither. Raises CommandError for a bad link."""
     from p2pswarm.formats.magnet import Magnet
-    from p2pswarm.formats.urns import read_urn
 
     source = source.strip()
     try:
@@ -57,10 +56,10 @@ def read_magnet(source: str) -> "Magnet | None":
     except FormatError as error:
         raise CommandError(str(error), Exit.BAD_TORRENT) from error
     try:
-        info_hash = read_urn(f"urn:btih:{source}").info_hash
+        named = Magnet.named(source)
     except FormatError:
         return None
-    return None if Path(source).exists() else Magnet(info_hash)
+    return None if Path(source).exists() else named
 
 
 async def add_magnet(

@@ -62,8 +62,8 @@ def create(
     A tracker is a URL, a tier of its own, or a sequence of URLs, one tier. `reuse` is an older torrent of the
     same folder: what it knows of files untouched since then is not hashed again (`disk/recalling.py`),
     and its piece length is taken. `progress` is called in this thread with (bytes hashed, bytes to hash);
-    what it raises ends the work. `warn` hears what is skipped unasked: symbolic links (unless followed or kept),
-    loops of them, sockets and pipes. `now`, seconds since 1970, becomes the creation date.
+    what it raises ends the work. `warn` hears what is skipped unasked: symbolic links (unless followed or
+    kept), loops of them, sockets and pipes. `now`, seconds since 1970, becomes the creation date.
 
     Raises DiskError for what cannot be read or changes meanwhile, HostError for what cannot be shared,
     ValueError for a piece length that is no power of two from 16 KiB to 32 MiB or a URL that is none.
@@ -95,6 +95,8 @@ def create(
     plan = rehearsed(path, found, torrent, piece_length, generation, warn)
     reading = _Reading(path, found, plan, workers or os.cpu_count() or 1, progress)
     known = {} if reuse is None else dict(recalled(plan, found, reuse, began))
+    if reuse is not None and not known:
+        warn("nothing is taken from the old torrent: it knows no piece of what was untouched since")
     tally = _tallied(reading, plan, known, dice or Random(), warn)
     _look_again(found)
     return torrent(pieces=tally.pieces, **_with_trees(found, plan, tally))

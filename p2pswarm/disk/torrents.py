@@ -7,7 +7,6 @@ synced and no fault is raised. For disk threads.
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -42,12 +41,11 @@ class TorrentFolder:
             return None
 
     def all(self, most: int) -> Iterator[Metainfo]:
-        """Some of them, as many as `most` names."""
+        """Some of them: those in `most` files, each under its main name."""
         for path in islice(self._path.glob("*.torrent"), most):
-            with suppress(ValueError, FormatError):  # somebody else put it here
-                metainfo = self.load(InfoHash.fromhex(path.stem))
-                if metainfo is not None:
-                    yield metainfo
+            metainfo = self._read(path)
+            if metainfo is not None and path == self._file(metainfo.info_hash):
+                yield metainfo
 
     def save(self, metainfo: Metainfo) -> None:
         """Another process may do the same."""

@@ -13,11 +13,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from p2pswarm.errors import HostError
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.globs import matches
 
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import File, Metainfo
@@ -68,10 +68,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Each pattern is a glob, a folder, or numbers such as `0,2,4-8`; see `info` for them.
-
-    A glob is compared with the path below the torrent's folder, with the whole path, and with the name alone.
-    """
+    """Each pattern is a glob of `formats.globs` over the path in the torrent's folder, or numbers such as
+    `0,2,4-8`, as `info` shows them."""
 
     only: tuple[str, ...] = ()
     """These; all when empty."""
@@ -134,9 +132,8 @@ def _runs(text: str) -> list[range]:
 
 
 def _fits(pattern: str, path: tuple[str, ...]) -> bool:
-    """A pattern that fits a folder fits all that is in it."""
-    pattern = pattern.strip("/")
-    inner = path[1:]
-    names = ["/".join(path), "/".join(inner), path[-1]]
-    names += ["/".join(inner[:n]) for n in range(1, len(inner))]
-    return any(fnmatchcase(name, pattern) for name in names)
+    """Raises HostError for what is no glob."""
+    try:
+        return matches(pattern, path[1:] or path)  # a file alone is in no folder
+    except ValueError as error:
+        raise HostError(str(error)) from error

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from p2pswarm.formats import bencode
 from tests.cli.conftest import Command
 
 PIECE = 16 << 10
+LATER = time.time() + 100  # than any file of a test
 
 
 @pytest.fixture
@@ -156,6 +158,26 @@ def test_create_says_what_it_is_told(command: Command, photos: Path, torrent: Pa
     assert b"creation date" not in said
     assert b"creation date" in bencode.decode(torrent.read_bytes())
     missing = command("create", photos, "--force", "--similar", "nosuch.torrent")
+    assert (missing.code, missing.out) == (3, "")
+
+
+def test_create_makes_each_generation(command: Command, photos: Path) -> None:
+    for flag, keys in (("--v1", "pieces"), ("--hybrid", "pieces file tree"), ("--v2", "file tree")):
+        assert command("create", photos, flag, "--force", "--no-date").code == 0
+        info = bencode.decode(Path("photos.torrent").read_bytes())[b"info"]
+        assert all((key in info) is (key.decode() in keys) for key in (b"pieces", b"file tree"))
+
+
+def test_create_reads_only_a_sample_of_what_an_old_torrent_knows(
+    command: Command, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: LATER)
+    assert command("create", photos, "--hybrid", "--piece-length", "64KiB").code == 0
+    once = Path("photos.torrent").read_bytes()
+    made = command("create", photos, "--hybrid", "--force", "--reuse-pieces", "photos.torrent")
+    assert "4 of 4 pieces known, 4 of them read again" in made.err
+    assert Path("photos.torrent").read_bytes() == once
+    missing = command("create", photos, "--force", "--reuse-pieces", "nosuch.torrent")
     assert (missing.code, missing.out) == (3, "")
 
 

@@ -13,6 +13,7 @@ from p2pswarm.formats.feed_link import FeedLink
 from p2pswarm.swarm.feed_newest import Newest
 from tests.cli.conftest import Command
 from tests.support.feeds import Publisher
+from tests.support.foreign import until
 from tests.support.foreign_dht import LibtorrentDht
 from tests.support.processes import Program, program
 
@@ -135,6 +136,6 @@ def test_the_dht_alone_leads_to_a_release(tmp_path: Path, photos: Path) -> None:
         follower.wait_for("result", sequence=1)
         assert follower.wait() == 0
         feed = FeedLink.parse(said["link"]).feed
-        value, number = node.get_of(feed.key, feed.salt)
-        assert (value, number) == ({b"ih": bytes.fromhex(said["info_hash"])}, 1)
+        item = {b"ih": bytes.fromhex(said["info_hash"])}, 1
+        until(lambda: node.get_of(feed.key, feed.salt) == item, "the item of the release")
     assert (Path("out/1/photos/0.jpg")).read_bytes() == (photos / "0.jpg").read_bytes()

@@ -44,6 +44,7 @@ PARTS = (
     "hole punching",
     "upload_only (BEP 21)",
     "lt_donthave (BEP 54)",
+    "web seeds (BEP 19)",
 )
 """The rows, in this order."""
 

@@ -27,8 +27,8 @@ def chosen(selection: Selection) -> list[str]:
         (("Season 1",), ["Season 1/c.mkv", "Season 1/extra/d.txt"]),
         (("Season 1/",), ["Season 1/c.mkv", "Season 1/extra/d.txt"]),
         (("Season 1/extra",), ["Season 1/extra/d.txt"]),
-        (("show/b.txt",), ["b.txt"]),
-        (("show",), [path for path in PATHS if path != ".pad/9"][:0]),
+        (("/b.txt",), ["b.txt"]),
+        (("show",), []),  # the torrent's own folder has no say
         (("0",), ["a.mkv"]),
         (("2",), ["Season 1/c.mkv"]),  # a pad file has no number
         (("0-1,3", "empty"), ["a.mkv", "b.txt", "Season 1/extra/d.txt", "empty"]),
@@ -62,6 +62,16 @@ def test_a_pattern_that_fits_nothing_is_an_error(pattern: str) -> None:
 def test_to_want_nothing_is_an_error(selection: Selection) -> None:
     with pytest.raises(HostError, match="wanted"):
         selection.over(FILES)
+
+
+def test_what_is_no_glob_is_an_error() -> None:
+    with pytest.raises(HostError, match="glob"):
+        Selection(only=("[c-a]",)).over(FILES)
+
+
+def test_a_file_alone_is_chosen_by_its_name() -> None:
+    alone = [File(("file.iso",), 10, 0)]
+    assert Selection(only=("*.iso",)).over(alone).files == bytes([Priority.NORMAL])
 
 
 def test_a_link_counts_pad_files_and_is_weaker_than_a_person() -> None:
