@@ -118,9 +118,10 @@ class News:
 
     async def add(self, entry: Entry, item: "MutableItem") -> None:
         """A release of our own: kept first, told then. Raises FormatError, DiskError."""
-        self.newest.log.add(entry)
-        self.newest.heard(item)
-        await self._write()
+        ahead = Newest.decode(self.feed, self.newest.encode())
+        ahead.put(entry, item)
+        await self._write(ahead)  # not of `newest`, whose last entry any follower is shown
+        self.newest.put(entry, item)
         self._swarm.tell()
         self._changed()
         self._hurry.set()
@@ -144,13 +145,13 @@ class News:
     async def _save(self) -> None:
         self._dirty.clear()
         try:
-            await self._write()
+            await self._write(self.newest)
         except DiskError as error:
             log.warning("what is known of the feed is not kept: %s", error)
 
-    async def _write(self) -> None:
+    async def _write(self, newest: Newest) -> None:
         async with self._writing:
-            await self._node.feeds.disk.run(self._file.write, self.newest.encode())
+            await self._node.feeds.disk.run(self._file.write, newest.encode())
 
     async def _watch(self) -> None:
         while True:

@@ -13,7 +13,7 @@ from p2pswarm.discovery.dht.items import MutableItem, target_of
 from p2pswarm.discovery.dht.publishing import get, put
 from p2pswarm.disk.create import create
 from p2pswarm.disk.feeds import FeedFile
-from p2pswarm.errors import FormatError, HostError, TwoStoriesError
+from p2pswarm.errors import DiskError, FormatError, HostError, TwoStoriesError
 from p2pswarm.following import Following, SupersededError
 from p2pswarm.formats import feed
 from p2pswarm.formats.building import Generation, build
@@ -129,6 +129,24 @@ def test_what_is_known_is_kept(tmp_path: Path) -> None:
             assert again.log.head == entry
             assert again.newest.item is not None
             assert (await release(again, ALICE.key, torrent(2), 8)).sequence == 2
+
+    simulate(tmp_path, story)
+
+
+def test_nobody_hears_of_a_release_that_could_not_be_kept(tmp_path: Path) -> None:
+    """Else the next one would have the same number, and contradict it."""
+
+    async def story(world: World) -> None:
+        async with AsyncExitStack() as stack:
+            street = Street(world, stack)
+            node = await street.node(dht=False)
+            alice = await street.news(node, strict=True)
+            street.file(node).mkdir()
+            with pytest.raises(DiskError):
+                await release(alice, ALICE.key, torrent(1), 7)
+            assert alice.log.entries == []
+            street.file(node).rmdir()
+            assert (await release(alice, ALICE.key, torrent(2), 7)).sequence == 1
 
     simulate(tmp_path, story)
 

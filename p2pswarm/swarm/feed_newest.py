@@ -89,6 +89,11 @@ class Newest:
         self.item = item
         return True
 
+    def put(self, entry: Entry, item: MutableItem) -> None:
+        """One release of our own. Raises FormatError."""
+        self.log.add(entry)
+        self.heard(item)
+
     @property
     def behind(self) -> str:
         """Why the log is not all of it, or nothing."""
