@@ -38,7 +38,7 @@ async def release(news: News, key: "SigningKey", metainfo: "Metainfo", time: int
         info_hash=metainfo.info_hash if metainfo.has_v1 else None,
         v2=metainfo.v2,
         name=metainfo.name,
-        size=metainfo.total,
+        size=sum(file.length for file in metainfo.files if not file.pad),
         time=time,
     )
     await _announce(news, key, entry)
