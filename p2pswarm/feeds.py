@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import HostError
-from p2pswarm.formats.feed import Log
+from p2pswarm.formats.feed_log import Log
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.names import Names
 from p2pswarm.roster import Roster

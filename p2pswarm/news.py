@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Self
 
 from p2pswarm.disk.feeds import FeedFile
 from p2pswarm.errors import DiskError, FormatError
-from p2pswarm.formats.feed import Entry, FeedName, Log
+from p2pswarm.formats.feed import Entry, FeedName
 from p2pswarm.formats.feed_link import FeedLink
+from p2pswarm.formats.feed_log import Log
 from p2pswarm.formats.ids import Address
 from p2pswarm.swarm.feed_newest import Complaint, Newest
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.errors import HostError
-from p2pswarm.formats.feed import Entry, Log
+from p2pswarm.formats.feed import Entry
+from p2pswarm.formats.feed_log import Log
 from p2pswarm.formats.ids import Address, PeerId
 from p2pswarm.node import Node
 from p2pswarm.swarm.feed import FeedSwarm
