@@ -9,7 +9,7 @@ from p2pswarm.cli.choosing import Choosing, selection_of
 from p2pswarm.cli.exits import CommandError, Exit, exit_code
 from p2pswarm.cli.following import Goal, Patience, follow, plain, telling
 from p2pswarm.cli.health import beating
-from p2pswarm.cli.magnets import add_magnet, link, read_magnet
+from p2pswarm.cli.magnets import link, looked_for, read_magnet
 from p2pswarm.cli.making import load
 from p2pswarm.cli.options import (
     DataPath,
@@ -213,7 +213,7 @@ async def _added(
     )
     try:
         if isinstance(source, Magnet):
-            return await add_magnet(node, add, source, wanted.download.timeout, report, stop)
+            return await looked_for(node, add(), wanted.download.timeout, report, stop)
         return await stop.unless(add())
     except RemoteError as error:  # of the URL; it does not name itself
         raise CommandError(f"{source}: {error}", exit_code(error)) from error
