@@ -1,4 +1,4 @@
-"""Version 2: a hostile torrent gives one line that names the fault; libtorrent judges alike, or we say why."""
+"""Version 2: a hostile torrent gives one line that names the fault, as libtorrent does, or we say why."""
 
 import libtorrent
 import pytest

@@ -76,3 +76,14 @@ def test_what_was_asked_of_who_is_gone_others_are_asked() -> None:
     asking.gone("B")
     assert asking.hopeless(ONE, [], 0.0)
     assert not asking.hopeless(THREE, [], 0.0)
+
+
+def test_what_is_dropped_while_it_is_under_way_is_welcome_once() -> None:
+    """A small piece is often done before its hashes come."""
+    asking = HashAsking()
+    asking.want([ONE, TWO])
+    assert asking.next_for("A", 0.0) == [ONE, TWO]
+    asking.drop([ONE])
+    assert not asking.answered("B", ONE)
+    assert asking.answered("A", ONE)
+    assert not asking.answered("A", ONE)
