@@ -41,6 +41,7 @@ from p2pswarm.errors import (
     TargetExistsError,
 )
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 
@@ -277,7 +278,7 @@ class TorrentData:
                 progress(reuse.looked, missing.count())
         except DiskError as error:
             log.warning("%s: %s", self._metainfo.name, error)
-        self.reused = sum(map(self._metainfo.piece_size, good.pieces()))
+        self.reused = sum(map(Geometry.of(self._metainfo).content_size, good.pieces()))
         return have | good
 
     async def _learn(self, found: Candidates, progress: Callable[[], None]) -> None:

@@ -253,7 +253,7 @@ class Torrent:
             verified_by=self._data.verified_by,
             reused=self._data.reused,
             web_seeds=self.web_seeds.status() if self.web_seeds else (),
-            size=meta.total,
+            size=picker.geometry.content_total,
         )
 
     def files(self) -> list[FileStatus]:
