@@ -4,12 +4,12 @@ import asyncio
 import math
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.cli.following import given_up, plain
 from p2pswarm.cli.making import load
-from p2pswarm.cli.options import Linking, TorrentArgument
+from p2pswarm.cli.options import Download, Linking, TorrentArgument
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError
 from p2pswarm.cli.text import say, tell_result
@@ -21,10 +21,20 @@ if TYPE_CHECKING:
     from p2pswarm.formats.magnet import Magnet
     from p2pswarm.formats.metainfo import Metainfo
     from p2pswarm.node import Node
+    from p2pswarm.swarm.selection import Selection
     from p2pswarm.swarm.status import MetadataStatus
     from p2pswarm.swarm.torrent import Torrent
 
-__all__ = ["add_magnet", "link", "looked_for", "magnet", "read_magnet"]
+__all__ = ["Wanted", "add_magnet", "link", "looked_for", "magnet", "read_magnet"]
+
+
+class Wanted(NamedTuple):
+    """What `get` was asked for, beside the torrent."""
+
+    folder: Path
+    download: Download
+    select: "Selection | None"
+
 
 _GUESS = 16 << 10  # bytes of metadata, until a peer says how many
 
@@ -65,20 +75,17 @@ def read_magnet(source: str) -> "Magnet | None":
 async def add_magnet(
     node: "Node",
     magnet: "Magnet",
-    folder: Path,
-    peers: Sequence[Address],
-    limit: float | None,
+    wanted: Wanted,
     report: Report,
     stop: Stop,
 ) -> "Torrent":
     """The torrent, when peers have told what it is.
 
-    Raises what `Node.add` raises, StoppedError, and CommandError when nothing came for `limit` seconds.
+    Raises what `Node.add` raises, StoppedError, and CommandError when nothing came for as long as was said.
     """
-    if magnet.select:
-        report.note("so= in the link chooses files, which is not possible yet: all are fetched")
-    work = node.add(magnet, save_to=folder, peers=peers)
-    return await looked_for(node, work, limit, report, stop)
+    download = wanted.download
+    work = node.add(magnet, save_to=wanted.folder, peers=download.peer, select=wanted.select)
+    return await looked_for(node, work, download.timeout, report, stop)
 
 
 async def looked_for(

@@ -10,6 +10,7 @@ from typing import Annotated, NamedTuple
 
 import platformdirs
 
+from p2pswarm.cli.choosing import Choosing
 from p2pswarm.cli.creation import Creation
 from p2pswarm.config import (
     ADDRESS,
@@ -36,6 +37,7 @@ __all__ = [
     "TABLES",
     "Argument",
     "Checkup",
+    "Choosing",
     "Creation",
     "DataPath",
     "Download",
@@ -411,6 +413,7 @@ TABLES = (
     Replacing,
     DataPath,
     Download,
+    Choosing,
     Sharing,
     Checkup,
     Publishing,

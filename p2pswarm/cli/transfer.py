@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from p2pswarm.cli.choosing import Choosing, selection_of
 from p2pswarm.cli.exits import CommandError, Exit, exit_code
-from p2pswarm.cli.following import Goal, Patience, follow, telling
+from p2pswarm.cli.following import Goal, Patience, follow, plain, telling
 from p2pswarm.cli.health import beating
-from p2pswarm.cli.magnets import add_magnet, link, read_magnet
+from p2pswarm.cli.magnets import Wanted, add_magnet, link, read_magnet
 from p2pswarm.cli.making import load
 from p2pswarm.cli.options import (
     DataPath,
@@ -20,6 +21,7 @@ from p2pswarm.cli.options import (
 )
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, run
+from p2pswarm.cli.text import counted
 from p2pswarm.config import Settings, format_size
 from p2pswarm.errors import DiskFullError, RemoteError
 from p2pswarm.formats.ids import Address
@@ -114,6 +116,7 @@ def get(
     source: SourceArgument,
     output: Output,
     download: Download,
+    choosing: Choosing,
     settings: Settings,
     progress: Progress,
 ) -> Exit:
@@ -121,27 +124,31 @@ def get(
     with Report(progress) as report:
         is_url = source.lower().startswith(("http://", "https://"))
         torrent = source if is_url else read_magnet(source) or load(Path(source))
-        work = partial(_get, torrent, output.output or Path(), download, settings, report)
+        wanted = Wanted(output.output or Path(), download, selection_of(choosing))
+        work = partial(_get, torrent, wanted, settings, report)
         return run(work, at_once=report.abandon)
 
 
 async def _get(
     source: "str | Magnet | Metainfo",
-    folder: Path,
-    download: Download,
+    wanted: Wanted,
     settings: Settings,
     report: Report,
     stop: Stop,
 ) -> Exit:
     from p2pswarm.node import Node
 
+    download = wanted.download
     async with Node(settings) as node, beating(node, report):
-        torrent = await _added(node, source, folder, download, report, stop)
+        torrent = await _added(node, source, wanted, report, stop)
         async with telling(torrent, report, stop):
             report.event("listening", port=node.port)
             patience = Patience(download.timeout)
             if not await follow(torrent, report, stop, complete, patience):
+                _tell_files(torrent, report)
                 return stopped_code(torrent.error)
+            _tell_files(torrent, report)
+            _tell_skipped(torrent, report)
             path = torrent.status().path
             report.result(str(path), path=str(path))
             goal = Goal(download)
@@ -150,11 +157,24 @@ async def _get(
     return Exit.OK
 
 
+def _tell_files(torrent: "Torrent", report: Report) -> None:
+    """What is here of each file, for programs."""
+    if report.tells_events:
+        report.event("files", files=[plain(file) for file in torrent.files()])
+
+
+def _tell_skipped(torrent: "Torrent", report: Report) -> None:
+    """How much was left out, where something was."""
+    skipped = [file.length for file in torrent.files() if file.priority == "skipped"]
+    if skipped:
+        left_out = counted(len(skipped), "file")
+        report.note(f"{left_out} ({format_size(sum(skipped))}) not wanted, and left out")
+
+
 async def _added(
     node: "Node",
     source: "str | Magnet | Metainfo",
-    folder: Path,
-    download: Download,
+    wanted: Wanted,
     report: Report,
     stop: Stop,
 ) -> "Torrent":
@@ -162,9 +182,11 @@ async def _added(
 
     try:
         if isinstance(source, Magnet):
-            patience = download.timeout
-            return await add_magnet(node, source, folder, download.peer, patience, report, stop)
-        return await stop.unless(node.add(source, save_to=folder, peers=download.peer))
+            return await add_magnet(node, source, wanted, report, stop)
+        adding = node.add(
+            source, save_to=wanted.folder, peers=wanted.download.peer, select=wanted.select
+        )
+        return await stop.unless(adding)
     except RemoteError as error:  # of the URL; it does not name itself
         raise CommandError(f"{source}: {error}", exit_code(error)) from error
 

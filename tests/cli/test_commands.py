@@ -17,7 +17,7 @@ from tests.cli.conftest import Command
 from tests.support.generations import contents, generation
 
 PIECE = 16 << 10
-LATER = time.time() + 100  # than any file of a test
+LATER = time.time() + 1_000_000  # than any file of a test
 
 
 @pytest.fixture
