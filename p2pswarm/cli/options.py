@@ -10,7 +10,9 @@ from typing import Annotated, NamedTuple
 
 import platformdirs
 
+from p2pswarm.cli.choosing import Choosing
 from p2pswarm.cli.creation import Creation
+from p2pswarm.cli.placing import Placing
 from p2pswarm.config import (
     ADDRESS,
     DURATION,
@@ -36,6 +38,7 @@ __all__ = [
     "TABLES",
     "Argument",
     "Checkup",
+    "Choosing",
     "Creation",
     "DataPath",
     "Download",
@@ -411,6 +414,8 @@ TABLES = (
     Replacing,
     DataPath,
     Download,
+    Choosing,
+    Placing,
     Sharing,
     Checkup,
     Publishing,

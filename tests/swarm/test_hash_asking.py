@@ -44,6 +44,19 @@ def test_who_is_silent_is_passed_over_and_its_answer_welcome_once() -> None:
     assert not asking.answered("A", ONE)
 
 
+def test_an_answer_to_what_is_not_wanted_any_more_is_no_fault() -> None:
+    asking = HashAsking()
+    asking.want([ONE, TWO])
+    asking.next_for("A", 0.0)
+    asking.drop([ONE])
+    assert asking.next_for("A", 0.0) == []
+    asking.want([THREE])
+    assert asking.next_for("A", 0.0) == [THREE]
+    assert asking.answered("A", ONE)
+    assert ONE not in asking
+    assert not asking.answered("A", ONE)
+
+
 def test_what_was_never_asked_is_known() -> None:
     asking = HashAsking()
     asking.want([ONE])
