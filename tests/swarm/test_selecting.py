@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from p2pswarm.errors import HostError
+from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import BLOCK, Address
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
@@ -270,6 +271,28 @@ def test_a_magnet_says_which_files(tmp_path: Path) -> None:
         await torrent.finished()
         assert on_disk(world, node) == {"many/sub/c", "many/sub/d", parts(meta)}
         assert same(world, node, source, ["sub/c", "sub/d"])
+
+    simulate(tmp_path, story)
+
+
+def test_executables_and_links(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        plain, folder = world.many_files({"run": 9, "sub/x": PIECE}, PIECE)
+        info: Any = bencode.decode(bytes(plain.info))
+        info[b"files"][0][b"attr"] = b"x"
+        link = {b"path": [b"sub", b"link"], b"length": 0, b"attr": b"l", b"symlink path": [b"run"]}
+        info[b"files"].append(link)
+        meta = Metainfo.from_info(bencode.encode(info))
+        home = world.host()
+        await (await world.node(home)).add(meta, data=folder)
+        node = await world.node(world.host())
+        torrent = await fetched(world, node, meta, home)
+        await torrent.finished()
+        await node.aclose()
+        copy = world.folder / node.settings.bind / "many"
+        assert (copy / "run").stat().st_mode & 0o111
+        assert not (copy / "sub" / "x").stat().st_mode & 0o111
+        assert (copy / "sub" / "link").readlink() == Path("../run")
 
     simulate(tmp_path, story)
 
