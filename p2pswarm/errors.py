@@ -13,6 +13,7 @@ P2PSwarmError
 │   │   │   └── PartialError    it fetches the file itself, and has some parts only
 │   │   ├── RefusedError        a host does not have it, or does not give it: asking again hardly helps
 │   │   └── ChangedError        a host has another version of it than a moment ago: begin anew
+│   ├── TwoStoriesError         a publisher signed what cannot both be true
 │   └── HashMismatchError       all of a file came, and it is not the file that was asked for
 ├── LocalProtocolError          we were about to break the protocol: a bug of ours
 └── HostError                   the user's machine or request is in the way
@@ -49,6 +50,7 @@ __all__ = [
     "RemoteProtocolError",
     "TargetExistsError",
     "TrackerError",
+    "TwoStoriesError",
 ]
 
 
@@ -109,6 +111,10 @@ class PartialError(BusyError):
 
 class RefusedError(NetworkError):
     """A host does not have the file, or does not give it to us."""
+
+
+class TwoStoriesError(RemoteError):
+    """A publisher signed two things of which one must be false: its feed is over."""
 
 
 class ChangedError(NetworkError):

@@ -1,13 +1,14 @@
 """The feeds of a node: those that it follows or publishes, each with a swarm of its own."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 
+from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import HostError
 from p2pswarm.formats.feed import Log
-from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.ids import Address
 from p2pswarm.formats.names import Names
+from p2pswarm.roster import Roster
 from p2pswarm.swarm.dialer import Surroundings
 from p2pswarm.swarm.feed import FeedSwarm
 from p2pswarm.swarm.finding import Finding
@@ -19,23 +20,24 @@ class Feeds:
     """`open` begins, `close` ends one."""
 
     def __init__(
-        self, node: Surroundings, finding: Callable[[Names, Sequence[Sequence[str]]], Finding]
+        self,
+        node: Surroundings,
+        finding: Callable[[Names, Sequence[Sequence[str]]], Finding],
+        disk: DiskPool,
     ) -> None:
+        self.disk = disk  # for their files
         self._node = node
         self._finding = finding
-        self._swarms: dict[InfoHash, FeedSwarm] = {}
-
-    @property
-    def swarms(self) -> Mapping[InfoHash, FeedSwarm]:
-        return MappingProxyType(self._swarms)
+        self.swarms: Roster[FeedSwarm] = Roster()
 
     def open(self, log: Log, peers: Sequence[Address], changed: Callable[[], None]) -> FeedSwarm:
         """`log` is what is known by now; `changed` is called when others knew more. Raises HostError."""
-        info_hash = log.feed.info_hash
-        if info_hash in self._swarms:
+        names = Names(log.feed.info_hash)
+        if self.swarms.any_of(names):
             raise HostError("this feed is in this node already")
-        finding = self._finding(Names(info_hash), ())
-        swarm = self._swarms[info_hash] = FeedSwarm(log, finding, self._node, changed)
+        finding = self._finding(names, ())
+        swarm = FeedSwarm(log, finding, self._node, changed)
+        self.swarms.add(swarm, names)
         for address in peers:
             finding.add(address)
         swarm.start()
@@ -44,8 +46,7 @@ class Feeds:
     async def close(self, swarm: FeedSwarm) -> None:
         """May be called twice."""
         await swarm.close()
-        if self._swarms.get(swarm.feed.info_hash) is swarm:
-            del self._swarms[swarm.feed.info_hash]
+        self.swarms.remove(swarm, swarm.finding.names)
 
     async def aclose(self) -> None:
-        await asyncio.gather(*(self.close(swarm) for swarm in list(self._swarms.values())))
+        await asyncio.gather(*(self.close(swarm) for swarm in list(self.swarms.values())))

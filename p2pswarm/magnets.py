@@ -51,7 +51,7 @@ class Magnets:
 
         Raises FormatError for a torrent that cannot be read, HostError for one that is here.
         """
-        names = Names(magnet.info_hash, magnet.v2)
+        names = magnet.names
         self._refuse_another(names)
         kept = await result_of(self._disk.begin(self._load, names, magnet))
         if kept is not None:
@@ -95,15 +95,20 @@ class Magnets:
         if kept is None:
             return None
         known = {url for tier in kept.trackers for url in tier}
-        return Metainfo.from_info(
+        metainfo = Metainfo.from_info(
             bytes(kept.info),
             trackers=[*kept.trackers, *([url] for url in magnet.trackers if url not in known)],
             web_seeds=tuple(dict.fromkeys((*kept.web_seeds, *magnet.web_seeds))),
         )
+        return metainfo.with_layers(kept.layers) if kept.layers else metainfo
 
     def learn(self, swarm: MetadataSwarm, names: Names) -> None:
         """Its torrent is known, and with it the names that the link did not say: it answers to them too."""
         self.swarms.add(swarm, names)
+
+    def keep(self, metainfo: Metainfo) -> None:
+        """Peers told more of a torrent that is kept perhaps: the piece layers of version 2."""
+        self._disk.begin(partial(self._kept.save_again, metainfo))
 
     def hand_over(self, swarm: MetadataSwarm, welcome: Callable[..., object]) -> None:
         """The torrent is ready for the connections; if it is not, it closes them."""

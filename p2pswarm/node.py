@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from typing_extensions import override
 
@@ -23,6 +23,7 @@ from p2pswarm.discovery.trackers import Body
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.disk.resume import ResumeFolder
+from p2pswarm.disk.seeking import Seeking
 from p2pswarm.disk.torrents import TorrentFolder
 from p2pswarm.errors import HostError
 from p2pswarm.formats.bencode import MAX_SIZE
@@ -35,6 +36,7 @@ from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.slices import Slices
 from p2pswarm.net.stream import Stream
+from p2pswarm.reusing import Reusing
 from p2pswarm.roster import Roster
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.data import Desk, TorrentData
@@ -91,6 +93,7 @@ class _Machinery:
     desk: Desk
     surroundings: Surroundings
     magnets: Magnets
+    kept: TorrentFolder
 
 
 class Node:
@@ -171,7 +174,8 @@ class Node:
         if self._feeds is None:
             from p2pswarm.feeds import Feeds
 
-            self._feeds = Feeds(self._working().surroundings, self._finding)
+            ours = self._working()
+            self._feeds = Feeds(ours.surroundings, self._finding, ours.disk)
         return self._feeds
 
     @property
@@ -192,7 +196,7 @@ class Node:
         surroundings = self._surroundings(discovery)
         kept = TorrentFolder(self.settings.data_dir / "torrents")
         magnets = Magnets(kept, disk, surroundings, self._finding, self._torrents)
-        self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets)
+        self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets, kept)
         await self._port.open()
         self._is_open = True
         await discovery.open()
@@ -224,6 +228,7 @@ class Node:
         data: Path | None = None,
         peers: Sequence[Address] = (),
         select: Selection | None = None,
+        reuse: Sequence[Path] = (),
         kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
@@ -232,6 +237,8 @@ class Node:
         waits until peers have told what the torrent is, however long that takes. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
         `select` says which files are wanted; where it does not, a magnet link may.
+        What a download misses is looked for in `reuse`, folders and files that are only read, and in the
+        other torrents of this node, before anybody is asked.
         `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), FormatError (for a magnet),
         InUseError, HostError.
@@ -250,8 +257,7 @@ class Node:
             source, swarm = await ours.magnets.find(magnet, peers)
             linked = () if source.private else magnet.peers
         try:
-            here = self._torrents
-            claim = Claim(source, save_to or Path(), data, kind, ours.desk, here, select)
+            claim = Claim(source, save_to or Path(), data, kind, ours.desk, self._torrents, select)
             metainfo, path, torrent_data, choice = await claim.made(ours.disk, self._working)
         except BaseException:
             if swarm is not None:
@@ -265,6 +271,9 @@ class Node:
             ours.magnets.learn(swarm, names)
             self._search_all(finding, names, metainfo.trackers, private=metainfo.private)
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings, choice)
+        torrent.learned = ours.magnets.keep
+        if data is None:
+            torrent.seek = self._seek(reuse)
         torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)
@@ -286,7 +295,7 @@ class Node:
         """
         ours = self._working()
         magnet = Magnet.parse(magnet) if isinstance(magnet, str) else magnet
-        names = Names(magnet.info_hash, magnet.v2)
+        names = magnet.names
         here = self._torrents.any_of(names)
         if here is not None and names.met_by(Names.of(here.metainfo)):
             return here.metainfo
@@ -310,6 +319,11 @@ class Node:
                 trackers = ours.discovery.trackers(tiers, name, ours.surroundings.ranking.seen_as)
                 others = () if private else ours.discovery.others(name)
                 finding.add_swarm(name, trackers, others)
+
+    def _seek(self, folders: Sequence[Path]) -> Callable[[Metainfo], Seeking]:
+        """Where a download may find pieces on this machine."""
+        ours = self._working()
+        return Reusing(folders, self._torrents, ours.desk.resumes, ours.kept).seek
 
     def _started(self, torrent: Torrent, start: asyncio.Task[None]) -> None:
         """It was cancelled, or lives on by itself. Anything else is a bug of ours, and nobody waits here."""
@@ -402,12 +416,13 @@ class Node:
         )
 
     def _revealed(self, mark: bytes) -> InfoHash | None:
-        """The swarm of ours that a hidden handshake means; feeds are few."""
-        magnets = self._machinery.magnets.swarms if self._machinery else None
-        magnet = magnets.revealed(mark) if magnets is not None else None
-        feeds = self._feeds.swarms if self._feeds else ()
-        feed = (name for name in feeds if name.obfuscated == mark)
-        return self._torrents.revealed(mark) or magnet or next(feed, None)
+        """The swarm of ours that a hidden handshake means."""
+        rosters: list[Roster[Any]] = [self._torrents]
+        if self._machinery is not None:
+            rosters.append(self._machinery.magnets.swarms)
+        if self._feeds is not None:
+            rosters.append(self._feeds.swarms)
+        return next((name for each in rosters if (name := each.revealed(mark))), None)
 
     def _answering(self, stream: Stream) -> Answering:
         return Answering(

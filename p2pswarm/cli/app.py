@@ -61,6 +61,21 @@ _COMMANDS = {
         "Give a file or folder to whoever types the printed line, or finds it, until stopped.",
         "p2pswarm share photos",
     ),
+    "publish": _Known(
+        "publishing",
+        "Give a folder as the newest release of a feed, until stopped; prints the link to the feed.",
+        "p2pswarm publish my.key photos",
+    ),
+    "follow": _Known(
+        "publishing",
+        "Fetch the newest release of a feed, and every one that comes, until stopped.",
+        "p2pswarm follow 'magnet:?xs=urn:btpk:KEY' -o photos",
+    ),
+    "feed": _Known(
+        "publishing",
+        "Show all releases of a feed, and what does not fit.",
+        "p2pswarm feed 'magnet:?xs=urn:btpk:KEY'",
+    ),
     "search": _Known(
         "searching",
         "Look for files in search networks; prints them as they are found, each once.",

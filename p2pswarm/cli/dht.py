@@ -95,13 +95,12 @@ def _act(what: Sequence[str], publishing: Publishing) -> Act:
 
 def _info_hash(text: str) -> InfoHash:
     """Of a magnet link, or as it is. Raises FormatError."""
-    if not text.lower().startswith("magnet:"):
+    if len(text) == 40:
         return InfoHash(_unhex(text, "an info-hash or a magnet link", 20))
     from p2pswarm.formats.magnet import Magnet
 
-    magnet = Magnet.parse(text)
-    # The DHT knows a torrent of version 2 by the first 20 bytes (BEP 52).
-    return magnet.info_hash or InfoHash((magnet.v2 or b"")[:20])
+    is_link = text.lower().startswith("magnet:")
+    return (Magnet.parse(text) if is_link else Magnet.named(text)).names.swarms[0]
 
 
 def _place(text: str, salt: bytes) -> "NodeId":

@@ -7,7 +7,7 @@
 | 2 | wrong usage: flags, variables, configuration file |
 | 3 | not a torrent, or not one that is accepted |
 | 4 | no peers for as long as `--timeout` says, or no host that was not given up |
-| 5 | the data on disk is not the torrent's, or what came is not the file that was asked for |
+| 5 | the data on disk is not the torrent's, or what came is not what was asked for, or a publisher lied |
 | 6 | a tracker or the network failed |
 | 9 | stopped while the disk was full |
 | 13 | the target exists and is not this torrent's |
@@ -24,6 +24,7 @@ from p2pswarm.errors import (
     P2PSwarmError,
     RemoteError,
     TargetExistsError,
+    TwoStoriesError,
 )
 
 __all__ = ["EXPECTED", "CommandError", "Exit", "UsageError", "exit_code", "one_line", "words_of"]
@@ -70,7 +71,7 @@ def exit_code(error: BaseException) -> Exit:
             return code
         case FormatError():
             return Exit.BAD_TORRENT
-        case HashMismatchError():
+        case HashMismatchError() | TwoStoriesError():
             return Exit.BAD_DATA
         case RemoteError():
             return Exit.NETWORK

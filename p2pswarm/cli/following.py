@@ -139,10 +139,16 @@ async def _tell(events: AsyncIterator["Event"], report: Report, stop: Stop) -> N
 
 
 def given_up(status: "Status | MetadataStatus") -> CommandError:
-    """No peers; when every tracker failed, that is why."""
+    """No peers; when every tracker failed, or web seeds where there is no tracker, that is why."""
+    from p2pswarm.swarm.status import Status
+
     failed = [tracker for tracker in status.trackers if tracker.state == "failed"]
     if failed and len(failed) == len(status.trackers):
         return CommandError(f"no peers: {failed[0].url}: {failed[0].message}", Exit.NETWORK)
+    seeds = status.web_seeds if isinstance(status, Status) else ()
+    troubles = [seed.message for seed in seeds if seed.message]
+    if troubles and not status.trackers:
+        return CommandError(f"no peers: {troubles[0]}", Exit.NETWORK)
     return CommandError("no peers, gave up", Exit.NO_PEERS)
 
 
@@ -165,6 +171,7 @@ def _sample(status: "Status") -> Sample:
         availability=status.availability,
         eta=status.eta,
         more=more,
+        web_seeds=sum(seed.state == "downloading" for seed in status.web_seeds),
     )
 
 

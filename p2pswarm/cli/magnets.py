@@ -2,9 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.cli.following import given_up, plain
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from p2pswarm.swarm.status import MetadataStatus
     from p2pswarm.swarm.torrent import Torrent
 
-__all__ = ["Wanted", "add_magnet", "link", "magnet", "read_magnet"]
+__all__ = ["Wanted", "add_magnet", "link", "looked_for", "magnet", "read_magnet"]
 
 
 class Wanted(NamedTuple):
@@ -58,7 +58,6 @@ def link(metainfo: "Metainfo", peers: Sequence[Address] = ()) -> str:
 def read_magnet(source: str) -> "Magnet | None":
     """A magnet link, or a bare info-hash; None for what is neither. Raises CommandError for a bad link."""
     from p2pswarm.formats.magnet import Magnet
-    from p2pswarm.formats.urns import read_urn
 
     source = source.strip()
     try:
@@ -67,10 +66,10 @@ def read_magnet(source: str) -> "Magnet | None":
     except FormatError as error:
         raise CommandError(str(error), Exit.BAD_TORRENT) from error
     try:
-        info_hash = read_urn(f"urn:btih:{source}").info_hash
+        named = Magnet.named(source)
     except FormatError:
         return None
-    return None if Path(source).exists() else Magnet(info_hash)
+    return None if Path(source).exists() else named
 
 
 async def add_magnet(
@@ -85,11 +84,21 @@ async def add_magnet(
     Raises what `Node.add` raises, StoppedError, and CommandError when nothing came for as long as was said.
     """
     download = wanted.download
-    adding = asyncio.ensure_future(
-        node.add(magnet, save_to=wanted.folder, peers=download.peer, select=wanted.select)
-    )
+    work = node.add(magnet, save_to=wanted.folder, peers=download.peer, select=wanted.select)
+    return await looked_for(node, work, download.timeout, report, stop)
+
+
+async def looked_for(
+    node: "Node",
+    work: "Coroutine[Any, Any, Torrent]",
+    limit: float | None,
+    report: Report,
+    stop: Stop,
+) -> "Torrent":
+    """The result of `work`, which adds a magnet; raises what it raises, StoppedError and CommandError."""
+    adding = asyncio.ensure_future(work)
     adding.add_done_callback(lambda _: stop.wake())
-    watch = _Watch(download.timeout)
+    watch = _Watch(limit)
     try:
         while not adding.done():
             if stop.requested:

@@ -41,7 +41,10 @@ __all__ = [
     "Creation",
     "DataPath",
     "Download",
+    "FeedArgument",
+    "Followers",
     "HitArgument",
+    "KeyArgument",
     "Laboratory",
     "Linking",
     "Listing",
@@ -52,9 +55,11 @@ __all__ = [
     "Progress",
     "Publishing",
     "Replacing",
+    "Salted",
     "Scraping",
     "Sharing",
     "SourceArgument",
+    "Subscription",
     "TorrentArgument",
     "WordsArgument",
 ]
@@ -69,6 +74,10 @@ class Argument(NamedTuple):
 
 
 TorrentArgument = Annotated[Path, Argument("TORRENT", "a .torrent file")]
+KeyArgument = Annotated[
+    Path, Argument("KEYFILE", "the secret of whoever publishes; made if it is not there")
+]
+FeedArgument = Annotated[str, Argument("FEED", "a magnet link with a public key, or such a key")]
 PathArgument = Annotated[Path, Argument("PATH", "a file or folder")]
 SourceArgument = Annotated[
     str,
@@ -304,7 +313,20 @@ class Offering:
 
 
 @dataclass(frozen=True)
-class Publishing:
+class Salted:
+    """Which one of those that one key may have."""
+
+    salt: str = field(
+        default="", metadata=about(TEXT, "one of the items that this key may have, by its name")
+    )
+
+    def __post_init__(self) -> None:
+        if len(self.salt.encode()) > 64:
+            raise ValueError("--salt has more than 64 bytes")
+
+
+@dataclass(frozen=True)
+class Publishing(Salted):
     """Whose item of the DHT it is."""
 
     key: Path | None = field(
@@ -313,13 +335,27 @@ class Publishing:
             PATH, "put it as the holder of the key in this file, which is made if it is not there"
         ),
     )
-    salt: str = field(
-        default="", metadata=about(TEXT, "one of the items that this key may have, by its name")
+
+
+@dataclass(frozen=True)
+class Followers:
+    """Whom to ask for a feed, and for how long."""
+
+    peer: tuple[Address, ...] = field(
+        default=(),
+        metadata=about(ADDRESS, "ask this follower too; may be repeated", repeat=True),
+    )
+    timeout: float | None = field(
+        default=None,
+        metadata=about(DURATION, "give up after this long without news", shown="never"),
     )
 
-    def __post_init__(self) -> None:
-        if len(self.salt.encode()) > 64:
-            raise ValueError("--salt has more than 64 bytes")
+
+@dataclass(frozen=True)
+class Subscription(Followers):
+    """How much of a feed is followed."""
+
+    once: bool = field(default=False, metadata=about(FLAG, "end when the newest release is here"))
 
 
 @dataclass(frozen=True)
@@ -381,5 +417,6 @@ TABLES = (
     Sharing,
     Checkup,
     Publishing,
+    Subscription,
     Laboratory,
 )

@@ -59,7 +59,7 @@ class Report:
         """Whether anybody hears of them."""
         return self._make is _json
 
-    def event(self, name: str, **fields: Any) -> None:
+    def event(self, name: str, /, **fields: Any) -> None:
         """Something happened that a program may want to know."""
         now = self._now()
         self._offer(lambda view: view.event(now, name, fields))

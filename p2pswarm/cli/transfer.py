@@ -33,7 +33,15 @@ if TYPE_CHECKING:
     from p2pswarm.swarm.status import Status
     from p2pswarm.swarm.torrent import Torrent
 
-__all__ = ["complete", "get", "seed", "seed_until_stopped", "stopped_code"]
+__all__ = [
+    "checked",
+    "complete",
+    "get",
+    "refuse_incomplete",
+    "seed",
+    "seed_until_stopped",
+    "stopped_code",
+]
 
 
 def seed(torrent: TorrentArgument, where: DataPath, settings: Settings, progress: Progress) -> Exit:
@@ -68,9 +76,9 @@ async def seed_until_stopped(
     """
     torrent = await stop.unless(node.add(metainfo, data=data))
     async with telling(torrent, report, stop):
-        if not await follow(torrent, report, stop, _checked):
+        if not await follow(torrent, report, stop, checked):
             return
-        _refuse_incomplete(torrent, data)
+        refuse_incomplete(torrent, data)
         report.event("listening", port=node.port)
         report.note(f"seeding {metainfo.name} on port {node.port}, Ctrl-C ends it")
         magnet = link(metainfo, peers)
@@ -78,7 +86,8 @@ async def seed_until_stopped(
         await follow(torrent, report, stop, lambda _, __: False)
 
 
-def _checked(status: "Status", now: float) -> bool:
+def checked(status: "Status", now: float) -> bool:
+    """What is there is known."""
     from p2pswarm.swarm.events import Checking
 
     return not isinstance(status.state, Checking)
@@ -91,7 +100,8 @@ def complete(status: "Status", now: float) -> bool:
     return isinstance(status.state, Seeding)
 
 
-def _refuse_incomplete(torrent: "Torrent", data: Path) -> None:
+def refuse_incomplete(torrent: "Torrent", data: Path) -> None:
+    """Raises CommandError."""
     status = torrent.status()
     if status.have < status.pieces:
         bad = status.pieces - status.have

@@ -52,6 +52,7 @@ class Sample:
     availability: float | None = None
     eta: float | None = None
     more: Mapping[str, Any] = field(default_factory=dict)  # what only programs want to know
+    web_seeds: int = 0  # that give something now; programs are told of each in `more`
 
     @property
     def part(self) -> float:
@@ -112,6 +113,7 @@ class JsonLines(Nothing):
     @override
     def status(self, time: float, sample: Sample) -> None:
         fields = asdict(sample)
+        del fields["web_seeds"]
         self.event(time, "status", {**fields.pop("more"), **fields})
 
     @override
@@ -244,7 +246,8 @@ def _facts(sample: Sample) -> Iterator[tuple[str, str]]:
         down, up, unit = in_one_unit(sample.down_rate, sample.up_rate)
         yield "↓", f"↓ {down} {unit}/s"
         yield "↑", f"↑ {up}"
-        yield "peers", f"peers {sample.peers}({sample.seeds} seeds)"
+        web = f" web {sample.web_seeds}" if sample.web_seeds else ""
+        yield "peers", f"peers {sample.peers}({sample.seeds} seeds){web}"
     if sample.availability is not None:
         yield "avail", f"avail {sample.availability:.1f}"
     if sample.state != "downloading":

@@ -120,6 +120,12 @@ class CheckpointFile:
             raise disk_error("write", self._path, error) from error
         self._says = says
 
+    @staticmethod
+    def target_of(path: str) -> bytes:
+        """Where the data of any checkpoint lies. Raises FormatError."""
+        data, _ = _read(path)
+        return bytes(_need(_dictionary(_need(_dictionary(data), b"body", bytes)), b"target", bytes))
+
     def remove(self) -> None:
         """Raises DiskError."""
         try:

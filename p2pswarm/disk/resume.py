@@ -15,8 +15,10 @@ until it is written again, and verified at the next start.
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha1
+from itertools import islice
 from pathlib import Path
 from random import Random
 from threading import Lock
@@ -36,6 +38,7 @@ NO_PIECES: frozenset[PieceIndex] = frozenset()  # the same one for ten thousand 
 # Trusted pieces to verify all the same; of a small torrent a quarter, because a node may have thousands.
 SAMPLES = 16
 SAMPLE_BYTES = 64 << 20  # at most this much of them, but one piece at least
+MOST_PLACES = 4  # folders that one torrent was in
 # Clocks of files differ where the files lie apart: a file may look this much younger than the note of
 # its last piece.
 SLACK = 2_000_000_000  # nanoseconds
@@ -92,6 +95,14 @@ class ResumeFolder:
             raise
         checkpoint = CheckpointFile(f"{path}.resume", info_hash, place, synced=synced)
         return Resume(checkpoint, journal, self._locks, lock)
+
+    def places(self, info_hash: InfoHash) -> list[Path]:
+        """Where this torrent's data was, as far as is remembered here; no more than `MOST_PLACES`."""
+        found = []
+        for path in islice(self._path.glob(f"{info_hash.hex()}-*.resume"), MOST_PLACES):
+            with suppress(FormatError):
+                found.append(Path(os.fsdecode(CheckpointFile.target_of(str(path)))))
+        return found
 
 
 class Resume:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from typing_extensions import override
 
 from p2pswarm.disk.attributes import allow_running, make_link
+from p2pswarm.disk.copying import Way, copy_range
 from p2pswarm.disk.handles import (
     FILE_FLAGS,
     OpenFiles,
@@ -66,6 +67,9 @@ class Storage(Protocol):
 
     def write(self, offset: int, data: memoryview | bytearray | bytes) -> None:
         """Write all of `data`. Raises DiskError, DiskFullError; then any part of it may be written."""
+
+    def take(self, offset: int, length: int, source: int, at: int) -> Way:
+        """The same with bytes of an open file, from `at` on, the cheapest way there is."""
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly these bytes. Raises DiskError, also when a file is shorter than it should be."""
@@ -127,6 +131,10 @@ class MemoryStorage:
         self._check(offset, len(data))
         self._data[offset : offset + len(data)] = data
         self._mtime += 1
+
+    def take(self, offset: int, length: int, source: int, at: int) -> Way:
+        self.write(offset, os.pread(source, length, at))
+        return Way.COPIED
 
     def read(self, offset: int, length: int) -> bytes:
         self._check(offset, length)
@@ -228,6 +236,14 @@ class FileStorage:
             self._write_part(file, start, view[at : at + length])
             at += length
 
+    def take(self, offset: int, length: int, source: int, at: int) -> Way:
+        self._looks = None
+        ways = [Way.SHARED]
+        for file, start, size in self._layout.spans(offset, length):
+            ways.append(self._take_part(file, start, size, source, at))
+            at += size
+        return max(ways, key=list(Way).index)
+
     def read(self, offset: int, length: int) -> bytes:
         data = bytearray(length)
         self.read_into(offset, [memoryview(data)])
@@ -325,9 +341,7 @@ class FileStorage:
         self._write_file(number, at, data)
 
     def _write_file(self, number: int, at: int, data: memoryview) -> None:
-        if not self._writable:
-            text = f"cannot write {self._path(number)}: it is shared read-only"
-            raise DiskError(text, errno.EROFS)
+        self._refuse_read_only(number)
         handle = self._open.acquire(number, writing=True)
         try:
             self._notice_cut(number, handle.fd)
@@ -336,6 +350,27 @@ class FileStorage:
             raise disk_error("write", self._path(number), error) from error
         finally:
             self._open.release(handle, wrote=True)
+
+    def _take_part(self, number: int, to: int, length: int, source: int, at: int) -> Way:
+        if self._files[number].pad:
+            return Way.SHARED
+        parts = self._aside(number)
+        if parts is not None and parts.write(number, to, memoryview(os.pread(source, length, at))):
+            return Way.COPIED
+        self._refuse_read_only(number)
+        handle = self._open.acquire(number, writing=True)
+        try:
+            self._notice_cut(number, handle.fd)
+            return copy_range(source, handle.fd, at, length, to=to)
+        except OSError as error:
+            raise disk_error("write", self._path(number), error) from error
+        finally:
+            self._open.release(handle, wrote=True)
+
+    def _refuse_read_only(self, number: int) -> None:
+        if not self._writable:
+            text = f"cannot write {self._path(number)}: it is shared read-only"
+            raise DiskError(text, errno.EROFS)
 
     def _notice_cut(self, number: int, fd: int) -> None:
         """Somebody made the file shorter, and what we write next may hide it: `stats` will tell."""

@@ -6,6 +6,8 @@ synced and no fault is raised. For disk threads.
 
 import logging
 import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from p2pswarm.errors import DiskError, FormatError
@@ -38,10 +40,22 @@ class TorrentFolder:
             log.warning("%s is of no use: %s", path, error)
             return None
 
+    def all(self, most: int) -> Iterator[Metainfo]:
+        """Some of them: those in `most` files, each under its main name."""
+        for path in islice(self._path.glob("*.torrent"), most):
+            metainfo = self._read(path)
+            if metainfo is not None and path == self._file(metainfo.info_hash):
+                yield metainfo
+
     def save(self, metainfo: Metainfo) -> None:
         """Another process may do the same."""
         for name in Names.of(metainfo).swarms:
             self._write(self._file(name), metainfo.raw)
+
+    def save_again(self, metainfo: Metainfo) -> None:
+        """If it is kept here, as it is known now."""
+        if self._file(metainfo.info_hash).exists():
+            self.save(metainfo)
 
     def _write(self, target: Path, raw: bytes) -> None:
         part = target.with_name(f".{target.name}.{os.getpid()}")

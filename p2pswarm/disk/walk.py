@@ -1,9 +1,9 @@
 """What a shared folder holds, found some files at a time.
 
 A folder is somebody's home or a disk of a million songs, so a walk is cut into steps that each take a disk
-thread for milliseconds, and holds open only the folders on the way down. Hidden files and folders, empty
-files and everything that is no regular file are left out. Symbolic links are never followed, so nothing
-outside of the folder can be reached from it.
+thread for milliseconds, and holds open only the folders on the way down. Hidden files and folders (unless
+asked for), empty files and everything that is no regular file are left out. Symbolic links are never
+followed, so nothing outside of the folder can be reached from it.
 """
 
 import logging
@@ -39,15 +39,17 @@ class Walk:
     The folders it has open go with it: a walk is dropped when it is not wanted any more.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._files = _all(root)  # knows nothing of us, so that it is closed when we are dropped
+    def __init__(self, root: Path, *, hidden: bool = False) -> None:
+        self._files = _all(
+            root, hidden
+        )  # knows nothing of us, so that it is closed when we are dropped
 
     def step(self, most: int) -> list[Seen]:
         """The next files; none when all were seen. Raises DiskError when the root cannot be read."""
         return list(islice(self._files, most))
 
 
-def _all(root: Path) -> Iterator[Seen]:
+def _all(root: Path, hidden: bool) -> Iterator[Seen]:
     try:
         here = root.stat()  # may be a symbolic link: the user named it
         if stat.S_ISREG(here.st_mode):
@@ -56,37 +58,37 @@ def _all(root: Path) -> Iterator[Seen]:
         folder = os.open(root, _FOLDER)
     except OSError as error:
         raise disk_error("read", root, error) from error
-    yield from _below(root, folder, ())
+    yield from _below(root, folder, (), hidden)
 
 
-def _below(root: Path, folder: int, path: tuple[str, ...]) -> Iterator[Seen]:
+def _below(root: Path, folder: int, path: tuple[str, ...], hidden: bool) -> Iterator[Seen]:
     """The files in an open folder, which is closed at the end, and in those below it."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                if entry.name.startswith(".") and not hidden:
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    yield from _enter(root, folder, (*path, entry.name))
+                    yield from _enter(root, folder, (*path, entry.name), hidden)
                 else:
                     yield from _file(entry, path)
     except OSError as error:
-        log.warning("not shared: %s", disk_error("read", root.joinpath(*path), error))
+        log.warning("left out: %s", disk_error("read", root.joinpath(*path), error))
     finally:
         os.close(folder)
 
 
-def _enter(root: Path, above: int, path: tuple[str, ...]) -> Iterator[Seen]:
+def _enter(root: Path, above: int, path: tuple[str, ...], hidden: bool) -> Iterator[Seen]:
     if len(path) >= MAX_ELEMENTS:
-        log.warning("not shared: %s lies too deep", root.joinpath(*path))
+        log.warning("left out: %s lies too deep", root.joinpath(*path))
         return
     try:
         # Not through a link that took the folder's place since it was listed.
         folder = os.open(path[-1], _FOLDER | os.O_NOFOLLOW, dir_fd=above)
     except OSError as error:
-        log.warning("not shared: %s", disk_error("read", root.joinpath(*path), error))
+        log.warning("left out: %s", disk_error("read", root.joinpath(*path), error))
         return
-    yield from _below(root, folder, path)
+    yield from _below(root, folder, path, hidden)
 
 
 def _file(entry: os.DirEntry[str], path: tuple[str, ...]) -> Iterator[Seen]:

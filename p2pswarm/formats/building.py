@@ -5,31 +5,34 @@ roots one for version 2, with both it is a hybrid. The hard thing is that both h
 stream of bytes: files in the order of the tree, each begun at a piece, so zeros stand between them (BEP 47).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any
 
 from p2pswarm.formats import bencode
+from p2pswarm.formats.files import Given
+from p2pswarm.formats.filetree import padded
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.formats.urls import announce, checked_url
 
-__all__ = ["Entry", "build", "default_piece_length", "padded"]
+__all__ = ["Generation", "build", "default_piece_length"]
 
 
-class Entry(NamedTuple):
-    """A file as the torrent shall name it."""
+class Generation(Enum):
+    """Which versions read a torrent."""
 
-    path: Sequence[str]
-    """Below the torrent's own folder; empty where the torrent is this one file."""
-    length: int
-    root: bytes = b""
-    """The root of its tree (`pieces root`); none without a half for version 2, or without a byte."""
-    layer: bytes = b""
-    """The hashes of its pieces, joined; none where it has one piece."""
-    executable: bool = False
-    link: Sequence[str] | None = None
-    """Of a symbolic link: what it leads to, below the torrent's own folder. Its length is 0."""
-    pad: bool = False
+    V1 = "v1"
+    HYBRID = "hybrid"
+    V2 = "v2"
+
+    @property
+    def has_v1(self) -> bool:
+        return self is not Generation.V2
+
+    @property
+    def has_v2(self) -> bool:
+        return self is not Generation.V1
 
 
 def default_piece_length(total: int) -> int:
@@ -44,26 +47,14 @@ def default_piece_length(total: int) -> int:
     return length
 
 
-def padded(files: Sequence[Entry], piece_length: int) -> Iterator[Entry]:
-    """The files with zeros up to the end of the piece between them, as a stream of version 2 has them.
-
-    libtorrent's rule, so that both make the same info-hash: after every file that ends inside of a piece, the
-    last one too; none where there is one file only.
-    """
-    for file in files:
-        yield file
-        rest = -file.length % piece_length
-        if rest and len(files) > 1:
-            yield Entry((".pad", str(rest)), rest, pad=True)
-
-
 def build(
     *,
     name: str,
     piece_length: int,
     pieces: bytes = b"",
     length: int | None = None,
-    files: Iterable[Entry | tuple[Sequence[str], int]] = (),
+    files: Iterable[Given | tuple[Sequence[str], int]] = (),
+    layers: Mapping[bytes, bytes] | None = None,
     trackers: Sequence[Sequence[str]] = (),
     web_seeds: Sequence[str] = (),
     private: bool = False,
@@ -74,20 +65,26 @@ def build(
     created_by: str = "",
     creation_date: int | None = None,
 ) -> Metainfo:
-    """A torrent of one file of `length` bytes, or of `files`; those with roots in the order of their tree.
+    """A torrent of one file of `length` bytes, or of `files`, whose paths are below `name`.
+
+    A file with an empty path is the torrent itself. Files with roots come in the order of their tree;
+    `layers` are the hashes of their pieces, by root. No pads: those are put in here.
 
     It is read back, so what we write we can read: raises MetainfoError like `from_bytes`, ValueError
     for a tracker or web seed that is no URL.
     """
-    entries = [Entry(*file) for file in files] if length is None else [Entry((), length)]
+    given = [Given(tuple(path), *rest) for path, *rest in files]
+    if length is not None:
+        given = [Given((), length)]
     info: dict[bytes, object] = {b"name": name.encode(), b"piece length": piece_length}
     torrent: dict[bytes, object] = {b"info": info, **announce(trackers)}
-    if any(entry.root for entry in entries):
-        info |= {b"meta version": 2, b"file tree": _tree(name, entries)}
-        torrent[b"piece layers"] = {entry.root: entry.layer for entry in entries if entry.layer}
-        entries = list(padded(entries, piece_length))
+    if any(file.root for file in given):
+        info |= {b"meta version": 2, b"file tree": _tree(name, given)}
+        torrent[b"piece layers"] = dict(layers or {})
+        # As libtorrent does, so that both make the same info-hash: none where there is one file only.
+        given = padded(given, piece_length, ()) if len(given) > 1 else given
     if pieces or b"file tree" not in info:
-        info |= {b"pieces": pieces, **_listed(entries)}
+        info |= {b"pieces": pieces, **_listed(given)}
     info |= _said(private, source, similar, collections)
     if web_seeds:
         torrent[b"url-list"] = [checked_url(url).encode() for url in web_seeds]
@@ -115,38 +112,38 @@ def _said(
     return said
 
 
-def _listed(entries: Sequence[Entry]) -> dict[bytes, object]:
+def _listed(files: Sequence[Given]) -> dict[bytes, object]:
     """The files as version 1 has them, the pads among them."""
-    if entries and not entries[0].path:
-        return {b"length": entries[0].length, **_attributes(entries[0])}
+    if files and not files[0].path:
+        return {b"length": files[0].length, **_attributes(files[0])}
     return {
         b"files": [
-            {b"length": entry.length, b"path": _encoded(entry.path), **_attributes(entry)}
-            for entry in entries
+            {b"length": file.length, b"path": _encoded(file.path), **_attributes(file)}
+            for file in files
         ]
     }
 
 
-def _tree(name: str, entries: Sequence[Entry]) -> dict[bytes, Any]:
+def _tree(name: str, files: Sequence[Given]) -> dict[bytes, Any]:
     """The files as version 2 has them."""
     tree: dict[bytes, Any] = {}
-    for entry in entries:
+    for file in files:
         here = tree
-        for element in _encoded(entry.path or (name,)):
+        for element in _encoded(file.path or (name,)):
             here = here.setdefault(element, {})
-        here[b""] = _attributes(entry)
-        if entry.link is None:
-            here[b""][b"length"] = entry.length
-        if entry.root:
-            here[b""][b"pieces root"] = entry.root
+        here[b""] = _attributes(file)
+        if file.link is None:
+            here[b""][b"length"] = file.length
+        if file.root:
+            here[b""][b"pieces root"] = file.root
     return tree
 
 
-def _attributes(entry: Entry) -> dict[bytes, object]:
+def _attributes(file: Given) -> dict[bytes, object]:
     """BEP 47. A link is marked executable, because libtorrent marks it: its mode on Linux is 0777."""
-    if entry.link is not None:
-        return {b"attr": b"xl", b"symlink path": _encoded(entry.link)}
-    attributes = b"p" * entry.pad + b"x" * entry.executable
+    if file.link is not None:
+        return {b"attr": b"xl", b"symlink path": _encoded(file.link)}
+    attributes = b"p" * file.pad + b"x" * file.executable + b"h" * file.hidden
     return {b"attr": attributes} if attributes else {}
 
 

@@ -16,6 +16,7 @@ from typing_extensions import override
 from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.metainfo import MAX_FILES, Metainfo
+from p2pswarm.formats.names import Names
 from p2pswarm.formats.urls import read_url
 from p2pswarm.formats.urns import btih_urn, read_urn
 
@@ -72,15 +73,31 @@ class Magnet:
         )
 
     @classmethod
+    def named(cls, text: str) -> Self:
+        """The link that a bare info-hash is: 40 digits (or 32 of base32) for version 1, 64 for version 2, of
+        which the multihash is known too. Raises FormatError."""
+        digits = len(_SHA256_MULTIHASH) + 64
+        if len(text) in (64, digits):
+            return cls(v2=_multihash(text if len(text) == digits else _SHA256_MULTIHASH + text))
+        return cls(info_hash=read_urn(f"urn:btih:{text}").info_hash)
+
+    @classmethod
     def of(cls, metainfo: Metainfo, peers: Sequence[Address] = ()) -> Self:
         """The link to a torrent; `peers` are where it is known to be."""
+        info_hash, v2 = Names.of(metainfo)
         return cls(
-            info_hash=metainfo.info_hash,
+            info_hash=info_hash,
+            v2=v2,
             name=metainfo.name,
             trackers=tuple(url for tier in metainfo.trackers for url in tier)[:_MOST],
             web_seeds=metainfo.web_seeds[:_MOST],
             peers=tuple(peers),
         )
+
+    @property
+    def names(self) -> Names:
+        """What it names."""
+        return Names(self.info_hash, self.v2)
 
     @override
     def __str__(self) -> str:

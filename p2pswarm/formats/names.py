@@ -24,7 +24,7 @@ class Names(NamedTuple):
 
     @classmethod
     def of(cls, metainfo: Metainfo) -> Self:
-        return cls(metainfo.info_hash)
+        return cls(metainfo.info_hash if metainfo.has_v1 else None, metainfo.v2)
 
     @property
     def short(self) -> InfoHash | None:

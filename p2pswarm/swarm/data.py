@@ -25,6 +25,8 @@ from p2pswarm.disk.locate import Place
 from p2pswarm.disk.parts import PartFile, parts_name
 from p2pswarm.disk.pool import DiskPool, Stored, result_of
 from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
+from p2pswarm.disk.reuse import Reuse
+from p2pswarm.disk.seeking import Seeking
 from p2pswarm.disk.storage import NO_FILES, FileStat, FileStorage, Storage
 from p2pswarm.errors import (
     DiskError,
@@ -112,6 +114,7 @@ class TorrentData:
     ) -> None:
         self.writable = writable
         self.downloaded_before = self.uploaded_before = 0
+        self.reused = 0  # bytes that came from other files of this machine
         self._metainfo = metainfo
         self._storage = storage
         self._disk = disk
@@ -228,9 +231,42 @@ class TorrentData:
                 data = memoryview(
                     self._storage.read(meta.piece_offset(piece), meta.piece_size(piece))
                 )
-                expected = self._wanted(piece, data)
-                good[piece] = expected is not None and expected.holds(data)
+                good[piece] = self._fits(piece, data)
         return good
+
+    def _fits(self, piece: PieceIndex, data: memoryview) -> bool:
+        expected = self._wanted(piece, data)
+        return expected is not None and expected.holds(data)
+
+    async def fill(
+        self,
+        have: Bitfield,
+        seek: Callable[[Metainfo], Seeking],
+        progress: Callable[[int, int], None],
+    ) -> Bitfield:
+        """What `have` becomes with what other files on this machine hold; `seek` knows which.
+
+        A disk in the way ends it, and what was found by then counts.
+        """
+        missing, good = ~have, Bitfield(len(have))
+        if not self.writable or not missing.any():
+            return have
+        try:
+            await self.prepare(have)
+            self._watching = False
+            if (parts := self._storage.parts) is not None:
+                for file in parts.files:
+                    missing[slice(*parts.inside(file))] = False  # nobody wants them
+            seeking = await self._run(seek, self._metainfo)
+            while (found := await self._run(seeking.step)) is None:
+                progress(0, missing.count())
+            reuse = Reuse(self._storage, self._metainfo, missing, found, self._fits, good)
+            while await self._run(reuse.work):
+                progress(reuse.looked, missing.count())
+        except DiskError as error:
+            log.warning("%s: %s", self._metainfo.name, error)
+        self.reused = sum(map(self._metainfo.piece_size, good.pieces()))
+        return have | good
 
     def _strange(self, looks: list[FileStat | None]) -> set[PieceIndex]:
         """Pieces of files that we know nothing of. Raises TargetExistsError when one cannot be ours."""
@@ -358,6 +394,15 @@ class TorrentData:
         self, offset: int, into: Sequence[memoryview], done: Callable[[DiskError | None], None]
     ) -> None:
         self._disk.read(self._storage, offset, into, done)
+
+    async def work_out(self, job: Callable[[Callable[[PieceIndex], bytes]], T]) -> T:
+        """A job for a disk thread that reads pieces, up to the ends of their files."""
+        return await self._run(job, self._read_piece)
+
+    def _read_piece(self, piece: PieceIndex) -> bytes:
+        """Raises DiskError."""
+        meta = self._metainfo
+        return self._storage.read(meta.piece_offset(piece), meta.data_size(piece))
 
     async def checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> bool:
         """Make what we have survive a power cut. Whether it was noted: not while files are in doubt.

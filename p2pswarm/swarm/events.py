@@ -26,6 +26,7 @@ __all__ = [
     "PeerLeft",
     "PieceDone",
     "PieceFailed",
+    "Reusing",
     "Seeding",
     "State",
     "StateChanged",
@@ -40,6 +41,14 @@ MOST_WAITING = 10_000  # events kept for one listener
 @dataclass(frozen=True, slots=True)
 class Checking:
     """Reading what is on the disk: `done` of `total` pieces so far."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reusing:
+    """Looking for missing pieces in other files of this machine: `done` of `total` so far."""
 
     done: int
     total: int
@@ -74,7 +83,7 @@ class Stopped:
     """Taken out of its node."""
 
 
-State = Checking | Downloading | Seeding | Paused | Failed | Stopped
+State = Checking | Reusing | Downloading | Seeding | Paused | Failed | Stopped
 
 
 @dataclass(frozen=True, slots=True)

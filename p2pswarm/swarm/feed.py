@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from p2pswarm.discovery.source import Progress
 from p2pswarm.errors import HostError, P2PSwarmError, RemoteProtocolError
-from p2pswarm.formats.feed import Entry, FeedName, Log
+from p2pswarm.formats.feed import FeedName, Log
 from p2pswarm.formats.ids import Address
 from p2pswarm.swarm.dialer import Surroundings
 from p2pswarm.swarm.extensions import Talker
@@ -76,9 +76,9 @@ class FeedSwarm:
         self.finding.begin(self)
         self._tick()
 
-    def put(self, entry: Entry) -> None:
-        """One of our own: everybody hears of it."""
-        self._say(self.sync.put(entry, self.clock()))
+    def tell(self) -> None:
+        """The log has an entry of our own: everybody hears of it."""
+        self._say(self.sync.tell(self.clock()))
 
     async def close(self) -> None:
         """May be called twice."""
@@ -119,15 +119,19 @@ class FeedSwarm:
 
     def peer_said(self, peer: FeedPeer, message: FeedMessage) -> None:
         """Raises RemoteProtocolError; who gives entries that the publisher did not sign is banned."""
-        before = self.log.newest, len(self.log.entries), self.log.proof
+        before = self._known
         try:
             self._say(self.sync.got(peer, message, self.clock()))
         except RemoteProtocolError:
             log.warning("%s gave false entries of a feed, banned", peer.address)
             self.finding.book.ban(peer.address, peer.who.peer_id)
             raise
-        if before != (self.log.newest, len(self.log.entries), self.log.proof):
+        if before != self._known:
             self._changed()
+
+    @property
+    def _known(self) -> object:
+        return self.log.newest, len(self.log.entries), self.log.proof, self.sync.knows
 
     def _say(self, said: Said) -> None:
         for peer, message in list(said):

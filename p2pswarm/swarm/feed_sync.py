@@ -78,7 +78,7 @@ class FeedSync:
             yield from self._heard(self._peers[peer], peer, message, now)
         except FormatError as error:
             raise RemoteProtocolError(f"p2p_feed: {error}") from error
-        yield from self.changed(before, now)
+        yield from self._changed(before, now)
 
     def _heard(self, who: _Follower, peer: object, message: FeedMessage, now: float) -> Said:
         match message:
@@ -114,7 +114,7 @@ class FeedSync:
             return []
         return [each.raw for each in self.log.entries[first - 1 : first - 1 + MOST_ENTRIES]]
 
-    def changed(self, before: object, now: float) -> Said:
+    def _changed(self, before: object, now: float) -> Said:
         """After something was added to the log: everybody hears of it, and more is asked for."""
         if self._state() != before:
             for peer, who in self._peers.items():
@@ -126,11 +126,9 @@ class FeedSync:
     def _state(self) -> object:
         return self.log.newest, self.log.proof
 
-    def put(self, entry: Entry, now: float) -> Said:
-        """One that we signed ourselves. Raises FormatError."""
-        before = self._state()
-        self.log.add(entry)
-        yield from self.changed(before, now)
+    def tell(self, now: float) -> Said:
+        """One that we signed ourselves is in the log."""
+        yield from self._changed((), now)
 
     def due(self, now: float) -> Said:
         """Whom to ask now. Once a second, too, because somebody may not answer."""

@@ -3,7 +3,7 @@
 A magnet's peers do not wait for its metadata: they tell what they have, unchoke us, offer fast pieces. None
 of it can be checked yet, and all of it counts as soon as there is a torrent, on the same connection. What is
 kept is what it comes to, not every message: at most 64 KiB of a peer, for an info dictionary of 10 MiB has no
-room for the hashes of more pieces. Sans-IO.
+room for the hashes of more pieces; of version 2, whose hashes are elsewhere, four times that. Sans-IO.
 """
 
 from collections.abc import Iterator
@@ -32,14 +32,15 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_PIECES", "Heard"]
 
-MOST_PIECES = MAX_METADATA // 20  # a SHA-1 of each is in the info
+MOST_PIECES = MAX_METADATA // 20  # a SHA-1 of each is in the info; not so in version 2 alone
 MOST_FAST = 100  # as much as a torrent's peer remembers
 
 
 class Heard:
     """One peer's words. `hello` is all its extended handshakes together."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_PIECES) -> None:
+        self._most = most  # pieces
         self.hello: ExtendedHandshake | None = None
         self.has_any = False  # whether it has pieces, as it says
         self.interested = False  # whether we told it that we are
@@ -83,7 +84,7 @@ class Heard:
             self._have[piece // 8] |= 0x80 >> piece % 8
 
     def _check(self, piece: int) -> None:
-        if piece >= MOST_PIECES:
+        if piece >= self._most:
             raise RemoteProtocolError(f"piece {piece} of a torrent that has not so many")
 
     def again(self, pieces: int) -> Iterator[object]:

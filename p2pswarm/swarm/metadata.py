@@ -17,6 +17,7 @@ from typing_extensions import override
 from p2pswarm.discovery.source import Progress
 from p2pswarm.errors import HostError, P2PSwarmError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.metainfo import MAX_PIECES
 from p2pswarm.swarm.assembly import Assembly
 from p2pswarm.swarm.dialer import Surroundings
 from p2pswarm.swarm.extensions import Talker
@@ -53,6 +54,7 @@ class MetadataSwarm:
         self.finding = finding
         self.peers: dict[Name, MetadataPeer] = {}
         self.assembly = Assembly(finding.names)
+        self.most_pieces = MAX_PIECES if finding.names.v1 is None else MOST_PIECES
         self.clock = node.clock
         self.up = node.up
         self.info: memoryview | None = None  # for others, who have to wait for the torrent
@@ -175,7 +177,7 @@ class MetadataSwarm:
         peer = self.peers[who.name] = MetadataPeer(who, self)
         self._node.places.taken += 1
         peer.start()
-        most = longest_message(MOST_PIECES)
+        most = longest_message(self.most_pieces)
         who.stream.switch(PeerFramer(_no_blocks, self._node.port.scratch, most), peer)
         return True
 

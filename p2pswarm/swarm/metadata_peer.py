@@ -37,6 +37,7 @@ class MetadataHome(ExtensionHome, Protocol):
     """What it needs of its magnet."""
 
     assembly: Assembly
+    most_pieces: int  # that the torrent may have
 
     def convict(self, guilty: frozenset[object]) -> None: ...
     def look(self) -> None: ...
@@ -51,7 +52,7 @@ class MetadataPeer:
         self.who = who
         self.stream = who.stream
         self.address = who.stream.remote  # where it listens, once it said so
-        self.heard = Heard()
+        self.heard = Heard(home.most_pieces)
         self.upload_only = False
         self.extensions = Extensions(self, home)
         self.since = home.clock()

@@ -59,6 +59,18 @@ class OpenPiece:
         """How many blocks have landed before the first that has not."""
         return len(self.state) - len(self.state.lstrip(_LANDED_ONE))
 
+    @property
+    def leaves(self) -> list[bytes] | None:
+        """`digests`, one by one."""
+        if self.digests is None:
+            return None
+        return [bytes(self.digests[at : at + 32]) for at in range(0, len(self.digests), 32)]
+
+    def landed(self) -> list[int]:
+        """The blocks that came from somebody."""
+        both = enumerate(zip(self.state, self.senders, strict=True))
+        return [n for n, (state, who) in both if state == _LANDED and who is not None]
+
     @override
     def __repr__(self) -> str:
         return f"<OpenPiece {self.index} free {self.free} left {self.left}>"

@@ -23,6 +23,7 @@ from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
 from p2pswarm.net.rate import Limiter, Meter
 from p2pswarm.swarm.blocks import Blocks
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
+from p2pswarm.swarm.trees import Trees
 
 __all__ = ["RangeHost", "RangeSource", "SourceHome"]
 
@@ -59,11 +60,13 @@ class SourceHome(Protocol):
     blocks: Blocks
     piece_length: int
     down: Limiter
+    trees: Trees | None
     asking: bool
 
     def clock(self) -> float: ...
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
     def piece_reached(self, piece: OpenPiece) -> None: ...
+    def piece_spoiled(self, piece: PieceIndex) -> None: ...
     def wasted(self, n: int) -> None: ...
     def cancel_others(self, block: int, winner: object) -> None: ...
     def ranges_at(self) -> set[PieceIndex]: ...
@@ -245,12 +248,15 @@ class RangeSource:
             return
         self._expected.discard(block)
         home.blocks.put(piece, begin, [data])
+        spoiled = home.trees is not None and home.trees.hash(piece, begin, [data])
         contested = picker.is_doubled(block)
         reached = picker.landed(block, self)
         self._useful = True
         if contested:
             home.cancel_others(block, self)
-        if reached is not None:
+        if spoiled:
+            home.piece_spoiled(piece)
+        elif reached is not None:
             home.piece_reached(reached)
 
     def _next_piece(self, piece: PieceIndex) -> None:

@@ -44,9 +44,11 @@ class Status:
     trackers: tuple[TrackerStatus, ...]
     path: Path
     verified_by: str = "the SHA-1 of every piece"
+    reused: int = 0
+    """Bytes that came from other files of this machine, in this session."""
+    web_seeds: tuple[WebSeedStatus, ...] = ()
     size: int = 0
     """Bytes of all files, wanted or not."""
-    web_seeds: tuple[WebSeedStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm.cli.following import Goal, Patience, plain
+from p2pswarm.cli.exits import Exit
+from p2pswarm.cli.following import Goal, Patience, given_up, plain
 from p2pswarm.cli.options import Download
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.swarm.events import Checking, Downloading, Paused, PeerJoined, Seeding, StateChanged
 from p2pswarm.swarm.status import Status
+from p2pswarm.swarm.webseeds import WebSeedStatus
 
 STATUS = Status(
     name="x", info_hash=InfoHash(b"h" * 20), state=Downloading(), have=1, pieces=2, done=10, total=20,
@@ -47,6 +49,19 @@ def test_peers_that_do_not_help_are_no_reason_to_wait() -> None:
     patience = Patience(30)
     assert not patience.lost(replace(STATUS, peers=3), 100)
     assert patience.lost(replace(STATUS, peers=5), 130)
+
+
+def test_a_web_seed_that_failed_is_why_nothing_came() -> None:
+    seed = WebSeedStatus("http://a/", "resting", 0, 0.0, 1, 30.0, "a: no connection")
+    error = given_up(replace(STATUS, web_seeds=(seed,)))
+    assert (str(error), error.code) == ("no peers: a: no connection", Exit.NETWORK)
+    assert str(given_up(STATUS)) == "no peers, gave up"
+
+
+def test_programs_are_told_of_every_web_seed() -> None:
+    seed = WebSeedStatus("http://a/", "idle", 5, 0.0, 0, None, "")
+    [told] = plain(replace(STATUS, web_seeds=(seed,)))["web_seeds"]
+    assert (told["url"], told["state"], told["downloaded"]) == ("http://a/", "idle", 5)
 
 
 def test_patience_without_a_limit_never_ends() -> None:

@@ -48,7 +48,7 @@ def test_of_a_private_torrent_it_is_said_that_the_link_is_not_enough(command: Co
     ("source", "said"),
     [
         ("magnet:?dn=x", "names no torrent"),
-        (f"magnet:?xt=urn:btmh:1220{'00' * 32}", "version 2"),
+        (f"magnet:?xt=urn:btmh:1114{'00' * 20}", "multihash"),
         (HEX[1:], "No such file"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -35,6 +36,10 @@ def test_a_download_on_a_terminal() -> None:
         "photos ▕████████▏           ▏  41% 13.0/32.0 MiB ↓ 48.2 MiB/s ↑ 3.1 "
         "peers 4(2 seeds) avail 1.8 eta 0:07"
     )
+
+
+def test_web_seeds_are_shown_while_they_give() -> None:
+    assert "peers 4(2 seeds) web 3 avail" in drawn(replace(HALF, web_seeds=3), 120)
 
 
 def test_a_narrow_terminal_has_what_matters_most() -> None:

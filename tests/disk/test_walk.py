@@ -102,7 +102,7 @@ def test_a_folder_that_becomes_a_link_is_not_entered(
     monkeypatch.setattr(os, "open", swap)
     with caplog.at_level(logging.WARNING):
         assert not all_of(tmp_path / "share")
-    assert "not shared: cannot read" in caplog.text
+    assert "left out: cannot read" in caplog.text
 
 
 def test_what_is_open_is_closed(tmp_path: Path) -> None:

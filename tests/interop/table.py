@@ -31,6 +31,11 @@ PARTS = (
     "BEP 29, uTP only, encryption required",
     "MSE, RC4 payload over uTP",
     "magnet links and ut_metadata",
+    "version 2 (BEP 52)",
+    "hybrid of versions 1 and 2 (BEP 52)",
+    "hybrid by its first name alone",
+    "hybrid by its second name alone",
+    "magnet links of version 2 (btmh)",
     "PEX",
     "local discovery",
     "DHT peers (BEP 5, 32)",
@@ -44,6 +49,7 @@ PARTS = (
     "hole punching",
     "upload_only (BEP 21)",
     "lt_donthave (BEP 54)",
+    "web seeds (BEP 19)",
 )
 """The rows, in this order."""
 

@@ -10,6 +10,7 @@ from random import Random
 
 from typing_extensions import override
 
+from p2pswarm.disk.copying import Way
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.parts import PartFile
 from p2pswarm.disk.storage import NO_FILES, FileStat, Parts, Storage
@@ -40,6 +41,9 @@ class WrappedStorage:
 
     def write(self, offset: int, data: memoryview | bytearray | bytes) -> None:
         self.inner.write(offset, data)
+
+    def take(self, offset: int, length: int, source: int, at: int) -> Way:
+        return self.inner.take(offset, length, source, at)
 
     def read(self, offset: int, length: int) -> bytes:
         data = bytearray(length)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Self
+from urllib.parse import quote, unquote
 
 Head = dict[str, str]
 
@@ -61,7 +62,7 @@ class WebServer:
         self.asked.append(ask)
         if self.say is not None and await self.say(ask, writer):
             return
-        data = self.files.get(ask.path)
+        data = self.files.get(quote(unquote(ask.path)))  # some escape in lower case
         if data is None:
             writer.write(head("404 Not Found", {"Content-Length": "0"}))
         elif ask.range is None or not self.ranges:

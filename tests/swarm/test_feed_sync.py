@@ -94,7 +94,8 @@ def test_news_goes_to_all_who_do_not_know_it() -> None:
     here = joined(sync(1), "a", "b")
     hear(here, "a", FeedHead(here.log.entries[0].raw))
     news = ALICE.entry(here.log.head)
-    assert list(here.put(news, 0.0)) == [("a", FeedHead(news.raw)), ("b", FeedHead(news.raw))]
+    here.log.add(news)
+    assert list(here.tell(0.0)) == [("a", FeedHead(news.raw)), ("b", FeedHead(news.raw))]
 
 
 def test_a_release_that_was_rewritten_ends_the_feed_for_everybody() -> None:
