@@ -34,6 +34,7 @@ class Wanted(NamedTuple):
     folder: Path
     download: Download
     select: "Selection | None"
+    rename: Sequence[tuple[str, str]]
 
 
 _GUESS = 16 << 10  # bytes of metadata, until a peer says how many
@@ -84,7 +85,13 @@ async def add_magnet(
     Raises what `Node.add` raises, StoppedError, and CommandError when nothing came for as long as was said.
     """
     download = wanted.download
-    work = node.add(magnet, save_to=wanted.folder, peers=download.peer, select=wanted.select)
+    work = node.add(
+        magnet,
+        save_to=wanted.folder,
+        peers=download.peer,
+        select=wanted.select,
+        rename=wanted.rename,
+    )
     return await looked_for(node, work, download.timeout, report, stop)
 
 

@@ -124,7 +124,7 @@ def get(
     with Report(progress) as report:
         is_url = source.lower().startswith(("http://", "https://"))
         torrent = source if is_url else read_magnet(source) or load(Path(source))
-        wanted = Wanted(output.output or Path(), download, selection_of(choosing))
+        wanted = Wanted(output.output or Path(), download, selection_of(choosing), choosing.rename)
         work = partial(_get, torrent, wanted, settings, report)
         return run(work, at_once=report.abandon)
 
@@ -184,7 +184,11 @@ async def _added(
         if isinstance(source, Magnet):
             return await add_magnet(node, source, wanted, report, stop)
         adding = node.add(
-            source, save_to=wanted.folder, peers=wanted.download.peer, select=wanted.select
+            source,
+            save_to=wanted.folder,
+            peers=wanted.download.peer,
+            select=wanted.select,
+            rename=wanted.rename,
         )
         return await stop.unless(adding)
     except RemoteError as error:  # of the URL; it does not name itself

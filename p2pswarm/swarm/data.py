@@ -24,6 +24,7 @@ from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.locate import Place
 from p2pswarm.disk.parts import PartFile, parts_name
 from p2pswarm.disk.pool import DiskPool, Stored, result_of
+from p2pswarm.disk.renaming import Rename, renamed
 from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
 from p2pswarm.disk.reuse import Reuse
 from p2pswarm.disk.seeking import Seeking
@@ -70,12 +71,22 @@ class Desk(NamedTuple):
         *,
         writable: bool,
         skipped: Set[int] = NO_FILES,
+        renames: Sequence[Rename] = (),
     ) -> "TorrentData":
-        """Lock it, and recall what is known of it. For a disk thread. Raises InUseError, DiskError."""
-        storage = FileStorage(place.root, place.files, writable=writable, shelf=self.shelf)
+        """Lock it, and recall what is known of it. For a disk thread. Raises HostError."""
         resume = self.resumes.open(metainfo.info_hash, place.path, synced=writable)
+        files = place.files
+        try:
+            if writable:
+                kept_in = self.resumes.names(metainfo.info_hash, place.path)
+                files = renamed(kept_in, place.root, files, renames)
+            storage = FileStorage(place.root, files, writable=writable, shelf=self.shelf)
+        except BaseException:  # nobody else knows that it is locked
+            resume.close()
+            raise
         try:
             data = kind(metainfo, storage, self.disk, resume, writable=writable, dice=self.dice)
+            data.files = files
             if writable:
                 data.set_aside(place.root, skipped)
             data.recall()
@@ -133,6 +144,7 @@ class TorrentData:
         self._jobs = _NO_JOBS  # not over, though whoever waited for one may be gone
         self._closing = False
         self._skipped: Set[int] = NO_FILES  # files that are not wanted
+        self.files = metainfo.files  # under the names that they have on the disk
 
     @property
     def verified_by(self) -> str:

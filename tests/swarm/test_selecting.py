@@ -275,6 +275,29 @@ def test_a_magnet_says_which_files(tmp_path: Path) -> None:
     simulate(tmp_path, story)
 
 
+def test_other_names_stay_after_a_restart(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, source, home = await seeded(world)
+        host = world.host()
+        root = world.folder / host.name
+        root.mkdir()
+        for renames in ([("sub", "else"), ("a", "first")], []):
+            node = await world.node(host)
+            peers = [Address(home.name, 46881)]
+            torrent = await node.add(meta, save_to=root, peers=peers, rename=renames)
+            await torrent.finished()
+            assert on_disk(world, node) == {
+                f"many/{name}" for name in ("first", "b", "else/c", "else/d", "none/e")
+            }
+            assert torrent.files()[0].path == "many/first"
+            sent = home.sent
+            await node.aclose()
+        assert (root / "many" / "first").read_bytes() == (source / "a").read_bytes()
+        assert sent < 1.1 * meta.total  # nothing was fetched again
+
+    simulate(tmp_path, story)
+
+
 def test_executables_and_links(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         plain, folder = world.many_files({"run": 9, "sub/x": PIECE}, PIECE)
