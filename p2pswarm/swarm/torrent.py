@@ -258,7 +258,7 @@ class Torrent:
 
     def files(self) -> list[FileStatus]:
         """What is here of each file; pad files are left out."""
-        return file_statuses(self.metainfo, self.picker.have, self.choice)
+        return file_statuses(self.metainfo, self._data.files, self.picker.have, self.choice)
 
     async def select(self, selection: Selection) -> None:
         """Other files are wanted from here on. What is on the disk stays there.
