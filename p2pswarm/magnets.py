@@ -106,6 +106,10 @@ class Magnets:
         """Its torrent is known, and with it the names that the link did not say: it answers to them too."""
         self.swarms.add(swarm, names)
 
+    def keep(self, metainfo: Metainfo) -> None:
+        """Peers told more of a torrent that is kept perhaps: the piece layers of version 2."""
+        self._disk.begin(partial(self._kept.save_again, metainfo))
+
     def hand_over(self, swarm: MetadataSwarm, welcome: Callable[..., object]) -> None:
         """The torrent is ready for the connections; if it is not, it closes them."""
         self.swarms.remove(swarm, swarm.finding.names)

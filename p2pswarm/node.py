@@ -273,6 +273,7 @@ class Node:
             ours.magnets.learn(swarm, names)
             self._search_all(finding, names, metainfo.trackers, private=metainfo.private)
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings, choice)
+        torrent.learned = ours.magnets.keep
         if data is None:
             torrent.seek = self._seek(reuse)
             torrent_data.preallocate = preallocate

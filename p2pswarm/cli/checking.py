@@ -37,6 +37,7 @@ def verify(torrent: TorrentArgument, where: DataPath, progress: Progress) -> Exi
 
     with Report(progress) as report:
         metainfo = load(torrent)
+        _need_hashes(metainfo)
         root, files, _ = locate(metainfo, where.data)
         with closing(FileStorage(root, files, writable=False)) as storage:
             have = _hashed(metainfo, storage, report)
@@ -47,6 +48,18 @@ def verify(torrent: TorrentArgument, where: DataPath, progress: Progress) -> Exi
             raise _not_right(faults, len(files))
         report.result(str(where.data), path=str(where.data))
     return Exit.OK
+
+
+def _need_hashes(metainfo: "Metainfo") -> None:
+    """The piece layers of version 2 stand beside `info`, and may be missing. Raises CommandError."""
+    from p2pswarm.disk.hashing import Expected
+
+    pieces = map(PieceIndex, range(metainfo.piece_count))
+    if not metainfo.has_v1 and any(Expected.of(metainfo, piece) is None for piece in pieces):
+        raise CommandError(
+            f"{metainfo.name} lacks piece layers, so nobody can tell which pieces are right",
+            Exit.BAD_TORRENT,
+        )
 
 
 def _hashed(metainfo: "Metainfo", storage: "FileStorage", report: Report) -> "Bitfield":
@@ -88,7 +101,7 @@ def faults_of(
 
 
 def _size_fault(file: "File", stat: "FileStat | None") -> str:
-    if file.pad:
+    if file.pad or file.link:  # these have no bytes of their own
         return ""
     if stat is None:
         return "missing"

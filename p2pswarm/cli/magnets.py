@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from p2pswarm.swarm.status import MetadataStatus
     from p2pswarm.swarm.torrent import Torrent
 
-__all__ = ["add_magnet", "link", "looked_for", "magnet", "read_magnet"]
+__all__ = ["link", "looked_for", "magnet", "read_magnet"]
+
 
 _GUESS = 16 << 10  # bytes of metadata, until a peer says how many
 
@@ -62,23 +63,6 @@ def read_magnet(source: str) -> "Magnet | None":
     return None if Path(source).exists() else named
 
 
-async def add_magnet(
-    node: "Node",
-    add: "Callable[[], Coroutine[Any, Any, Torrent]]",
-    magnet: "Magnet",
-    limit: float | None,
-    report: Report,
-    stop: Stop,
-) -> "Torrent":
-    """The torrent that `add` adds, when peers have told what it is.
-
-    Raises what `Node.add` raises, StoppedError, and CommandError when nothing came for `limit` seconds.
-    """
-    if magnet.select:
-        report.note("so= in the link chooses files, which is not possible yet: all are fetched")
-    return await looked_for(node, add(), limit, report, stop)
-
-
 async def looked_for(
     node: "Node",
     work: "Coroutine[Any, Any, Torrent]",
@@ -86,7 +70,10 @@ async def looked_for(
     report: Report,
     stop: Stop,
 ) -> "Torrent":
-    """The result of `work`, which adds a magnet; raises what it raises, StoppedError and CommandError."""
+    """The torrent that `work` adds, when peers have told what it is.
+
+    Raises what `Node.add` raises, StoppedError, and CommandError when nothing came for `limit` seconds.
+    """
     adding = asyncio.ensure_future(work)
     adding.add_done_callback(lambda _: stop.wake())
     watch = _Watch(limit)

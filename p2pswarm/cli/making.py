@@ -4,10 +4,10 @@ import json
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from p2pswarm.cli.describing import facts_of, lines_of
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.cli.options import (
     Creation,
@@ -20,10 +20,9 @@ from p2pswarm.cli.options import (
     TorrentArgument,
 )
 from p2pswarm.cli.report import Report
-from p2pswarm.cli.scraping import in_words, swarm_sizes
-from p2pswarm.cli.text import counted, printable, tell_result
+from p2pswarm.cli.scraping import swarm_sizes
+from p2pswarm.cli.text import tell_result
 from p2pswarm.cli.views import Sample
-from p2pswarm.config import format_size
 from p2pswarm.errors import DiskError, FormatError
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import Metainfo
 
 __all__ = ["create", "hashing", "info", "load"]
-
-_FILES_SHOWN = 50
 
 
 def create(
@@ -117,7 +114,7 @@ def hashing(name: str, state: str, report: Report) -> Callable[[int, int], None]
 def info(torrent: TorrentArgument, listing: Listing, scraping: Scraping) -> Exit:
     """Show what a .torrent says. With --scrape its trackers say how large the swarm is, too."""
     metainfo = load(torrent)
-    facts = _facts(metainfo)
+    facts = facts_of(metainfo)
     if scraping.scrape:
         if not metainfo.trackers:
             raise CommandError(f"{torrent} has no tracker that could be asked", Exit.NETWORK)
@@ -126,7 +123,7 @@ def info(torrent: TorrentArgument, listing: Listing, scraping: Scraping) -> Exit
         tell_result(json.dumps(facts))
     else:
         for key, value in facts.items():
-            for line in _lines(key, value):
+            for line in lines_of(key, value):
                 tell_result(line)
     unheard = scraping.scrape and all("error" in each for each in facts["swarm"])
     return Exit.NETWORK if unheard else Exit.OK
@@ -172,62 +169,3 @@ def _write(target: Path, data: bytes, *, replace: bool) -> None:
         raise _exists(target) from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def _facts(metainfo: "Metainfo") -> dict[str, Any]:
-    made = metainfo.creation_date
-    return {
-        "name": metainfo.name,
-        "info_hash": metainfo.info_hash.hex(),
-        "size": metainfo.total,
-        "piece_length": metainfo.piece_length,
-        "pieces": metainfo.piece_count,
-        "private": metainfo.private,
-        "trackers": [list(tier) for tier in metainfo.trackers],
-        "web_seeds": list(metainfo.web_seeds),
-        "comment": metainfo.comment,
-        "source": metainfo.source,
-        "created_by": metainfo.created_by,
-        "creation_date": made,
-        "files": [{"path": "/".join(f.path), "length": f.length} for f in metainfo.files],
-    }
-
-
-def _lines(key: str, value: Any) -> list[str]:
-    """One fact in words; what the torrent does not say is left out."""
-    label = key.replace("_", " ")
-    match key:
-        case "size" | "piece_length":
-            value = f"{format_size(value)} ({value} bytes)"
-        case "private":
-            value = "yes: only its trackers may tell of peers" if value else "no"
-        case "creation_date":
-            value = _date(value) if value is not None else ""
-        case "trackers":
-            value = " | ".join(" ".join(tier) for tier in value)
-        case "web_seeds":
-            value = " ".join(value)
-        case "files":
-            return _file_lines(value)
-        case "swarm":
-            return [f"{label:14}{in_words(each)}" for each in value]
-        case _:
-            pass
-    return [f"{label:14}{printable(value)}"] if value != "" else []
-
-
-def _date(seconds: int) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds} (not a date)"
-
-
-def _file_lines(files: list[dict[str, Any]]) -> list[str]:
-    lines = [f"{'files':14}{len(files)}"]
-    lines += [
-        f"  {format_size(f['length']):>12}  {printable(f['path'])}" for f in files[:_FILES_SHOWN]
-    ]
-    if len(files) > _FILES_SHOWN:
-        lines.append(f"  … and {counted(len(files) - _FILES_SHOWN, 'more file')}; --json lists all")
-    return lines

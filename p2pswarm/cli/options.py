@@ -10,6 +10,7 @@ from typing import Annotated, NamedTuple
 
 import platformdirs
 
+from p2pswarm.cli.choosing import Choosing
 from p2pswarm.cli.creation import Creation
 from p2pswarm.cli.placing import Placing
 from p2pswarm.config import (
@@ -37,6 +38,7 @@ __all__ = [
     "TABLES",
     "Argument",
     "Checkup",
+    "Choosing",
     "Creation",
     "DataPath",
     "Download",
@@ -412,6 +414,7 @@ TABLES = (
     Replacing,
     DataPath,
     Download,
+    Choosing,
     Placing,
     Sharing,
     Checkup,

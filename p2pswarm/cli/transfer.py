@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from p2pswarm.cli.choosing import Choosing, selection_of
 from p2pswarm.cli.exits import CommandError, Exit, exit_code
-from p2pswarm.cli.following import Goal, Patience, follow, telling
+from p2pswarm.cli.following import Goal, Patience, follow, plain, telling
 from p2pswarm.cli.health import beating
-from p2pswarm.cli.magnets import add_magnet, link, read_magnet
+from p2pswarm.cli.magnets import link, looked_for, read_magnet
 from p2pswarm.cli.making import load
 from p2pswarm.cli.options import (
     DataPath,
@@ -21,6 +22,7 @@ from p2pswarm.cli.options import (
 from p2pswarm.cli.placing import Placing
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, run
+from p2pswarm.cli.text import counted
 from p2pswarm.config import Settings, format_size
 from p2pswarm.errors import DiskFullError, RemoteError
 from p2pswarm.formats.ids import Address
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from p2pswarm.formats.magnet import Magnet
     from p2pswarm.formats.metainfo import Metainfo
     from p2pswarm.node import Node
+    from p2pswarm.swarm.selection import Selection
     from p2pswarm.swarm.status import Status
     from p2pswarm.swarm.torrent import Torrent
 
@@ -115,6 +118,7 @@ def get(
     source: SourceArgument,
     output: Output,
     download: Download,
+    choosing: Choosing,
     placing: Placing,
     settings: Settings,
     progress: Progress,
@@ -124,37 +128,63 @@ def get(
         placing.check()
         is_url = source.lower().startswith(("http://", "https://"))
         torrent = source if is_url else read_magnet(source) or load(Path(source))
-        work = partial(_get, torrent, output.output or Path(), download, placing, settings, report)
+        wanted = Wanted(output.output or Path(), download, placing, selection_of(choosing))
+        work = partial(_get, torrent, wanted, settings, report)
         return run(work, at_once=report.abandon)
+
+
+class Wanted(NamedTuple):
+    """What `get` was asked for, beside the torrent."""
+
+    folder: Path
+    download: Download
+    placing: Placing
+    select: "Selection | None"
 
 
 async def _get(
     source: "str | Magnet | Metainfo",
-    folder: Path,
-    download: Download,
-    placing: Placing,
+    wanted: Wanted,
     settings: Settings,
     report: Report,
     stop: Stop,
 ) -> Exit:
     from p2pswarm.node import Node
 
+    download = wanted.download
     async with Node(settings) as node, beating(node, report):
-        torrent = await _added(node, source, folder, download, placing, report, stop)
+        torrent = await _added(node, source, wanted, report, stop)
         async with telling(torrent, report, stop):
             report.event("listening", port=node.port)
             patience = Patience(download.timeout)
             if not await follow(torrent, report, stop, complete, patience):
+                _tell_files(torrent, report)
                 return stopped_code(torrent.error)
+            _tell_files(torrent, report)
+            _tell_skipped(torrent, report)
             _tell_reused(torrent.status(), report)
-            if placing.move_to is not None:
-                await stop.unless(torrent.move(placing.move_to))
+            if wanted.placing.move_to is not None:
+                await stop.unless(torrent.move(wanted.placing.move_to))
             path = torrent.status().path
             report.result(str(path), path=str(path))
             goal = Goal(download)
             if not goal.at_once:
                 await follow(torrent, report, stop, goal.reached)
     return Exit.OK
+
+
+def _tell_files(torrent: "Torrent", report: Report) -> None:
+    """What is here of each file, for programs."""
+    if report.tells_events:
+        report.event("files", files=[plain(file) for file in torrent.files()])
+
+
+def _tell_skipped(torrent: "Torrent", report: Report) -> None:
+    """How much was left out, where something was."""
+    skipped = [file.length for file in torrent.files() if file.priority == "skipped"]
+    if skipped:
+        left_out = counted(len(skipped), "file")
+        report.note(f"{left_out} ({format_size(sum(skipped))}) not wanted, and left out")
 
 
 def _tell_reused(status: "Status", report: Report) -> None:
@@ -166,9 +196,7 @@ def _tell_reused(status: "Status", report: Report) -> None:
 async def _added(
     node: "Node",
     source: "str | Magnet | Metainfo",
-    folder: Path,
-    download: Download,
-    placing: Placing,
+    wanted: Wanted,
     report: Report,
     stop: Stop,
 ) -> "Torrent":
@@ -177,14 +205,15 @@ async def _added(
     add = partial(
         node.add,
         source,
-        save_to=folder,
-        peers=download.peer,
-        reuse=placing.reuse,
-        preallocate=placing.preallocate,
+        save_to=wanted.folder,
+        peers=wanted.download.peer,
+        reuse=wanted.placing.reuse,
+        preallocate=wanted.placing.preallocate,
+        select=wanted.select,
     )
     try:
         if isinstance(source, Magnet):
-            return await add_magnet(node, add, source, download.timeout, report, stop)
+            return await looked_for(node, add(), wanted.download.timeout, report, stop)
         return await stop.unless(add())
     except RemoteError as error:  # of the URL; it does not name itself
         raise CommandError(f"{source}: {error}", exit_code(error)) from error

@@ -52,6 +52,11 @@ class TorrentFolder:
         for name in Names.of(metainfo).swarms:
             self._write(self._file(name), metainfo.raw)
 
+    def save_again(self, metainfo: Metainfo) -> None:
+        """If it is kept here, as it is known now."""
+        if self._file(metainfo.info_hash).exists():
+            self.save(metainfo)
+
     def _write(self, target: Path, raw: bytes) -> None:
         part = target.with_name(f".{target.name}.{os.getpid()}")
         try:

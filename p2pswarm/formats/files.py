@@ -131,11 +131,10 @@ def _linked(files: Sequence[File], renamed: dict[int, tuple[str, ...]]) -> list[
     """Links that lead to a file which got a number lead to it still."""
     taken = {file.path for file in files}
     moved = {old: files[number].path for number, old in renamed.items() if old not in taken}
-    links = [
-        file._replace(link=moved.get(file.link, file.link)) if file.link else file for file in files
-    ]
-    refuse_loops({file.path: file.link for file in links if file.link is not None})
-    return links
+    if moved:
+        files = [file._replace(link=moved.get(file.link or (), file.link)) for file in files]
+    refuse_loops({file.path: file.link for file in files if file.link is not None})
+    return list(files)
 
 
 def length_of(table: dict[bytes, Any], where: str, link: tuple[str, ...] | None = None) -> int:

@@ -451,6 +451,15 @@ class TorrentData:
     ) -> None:
         self._disk.read(self._storage, offset, into, done)
 
+    async def work_out(self, job: Callable[[Callable[[PieceIndex], bytes]], T]) -> T:
+        """A job for a disk thread that reads pieces, up to the ends of their files."""
+        return await self._run(job, self._read_piece)
+
+    def _read_piece(self, piece: PieceIndex) -> bytes:
+        """Raises DiskError."""
+        meta = self._metainfo
+        return self._storage.read(meta.piece_offset(piece), meta.data_size(piece))
+
     async def checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> bool:
         """Make what we have survive a power cut. Whether it was noted: not while files are in doubt.
 

@@ -39,8 +39,10 @@ class HashAsking:
                 self._free[wanted] = None
 
     def drop(self, ranges: Iterable[HashRange]) -> None:
-        """Not wanted any more."""
+        """Not wanted any more; an answer may still come."""
         for wanted in ranges:
+            if wanted in self._asked:
+                self._remember_late(wanted)
             self._withdraw(wanted)
             self._refused.pop(wanted, None)
             self._free.pop(wanted, None)
@@ -91,13 +93,9 @@ class HashAsking:
         """What is overdue others may be asked for."""
         overdue = [each for each, (_, until) in self._asked.items() if now >= until]
         for wanted in overdue:
-            who, _ = self._asked[wanted]
+            self._remember_late(wanted)
+            self._rule_out(self._asked[wanted][0], wanted, now)
             self._withdraw(wanted)
-            self._rule_out(who, wanted, now)
-            late = self._late.setdefault(who, {})
-            late[wanted] = None
-            if len(late) > MOST_LATE:
-                del late[next(iter(late))]
 
     def hopeless(self, wanted: HashRange, peers: Iterable[Hashable], now: float) -> bool:
         """Whether nobody is asked for it, and none of these can be."""
@@ -105,6 +103,12 @@ class HashAsking:
         if refusals is None or wanted in self._asked:
             return False
         return all(now < refusals.get(who, now) for who in peers)
+
+    def _remember_late(self, wanted: HashRange) -> None:
+        late = self._late.setdefault(self._asked[wanted][0], {})
+        late[wanted] = None
+        if len(late) > MOST_LATE:
+            del late[next(iter(late))]
 
     def _rule_out(self, who: Hashable, wanted: HashRange, now: float) -> None:
         if wanted in self._refused:

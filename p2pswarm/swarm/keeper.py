@@ -79,8 +79,9 @@ class Keeper:
 
     # Pieces
 
-    def store(self, piece: OpenPiece, *, digests: bool) -> None:
-        """Hash it and write it; `piece_stored` follows, perhaps before this returns."""
+    def store(self, piece: OpenPiece, *, digests: bool, leaves: bytes | None = None) -> None:
+        """Hash it, as far as nobody has done it (`leaves`), and write it; `piece_stored` follows, perhaps
+        before this returns."""
         if self._moving:
             self._stuck = [*self._stuck, piece]
             return
@@ -91,6 +92,7 @@ class Keeper:
             self._blocks.whole(piece.index, size),
             lambda result: self._stored(piece, result),
             begun=piece.begun,
+            leaves=leaves,
             digests=digests,
         )
 

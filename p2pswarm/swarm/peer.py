@@ -28,11 +28,13 @@ from p2pswarm.swarm.greeting import Name
 from p2pswarm.swarm.heard import Heard
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.pipeline import Pipeline
+from p2pswarm.swarm.trees import Trees
 from p2pswarm.swarm.upload import BlockRange, Upload, UploadHome
 from p2pswarm.wire.extension.handshake import REQQ, ExtendedHandshake
 from p2pswarm.wire.extension.news import DontHave, UploadOnly
 from p2pswarm.wire.extension.numbers import DONT_HAVE, HOLEPUNCH, UPLOAD_ONLY
 from p2pswarm.wire.extension.pex import PexFlag
+from p2pswarm.wire.hashes import Hashes, HashRange, HashReject, HashRequest
 from p2pswarm.wire.peer import (
     AllowedFast,
     BitfieldMessage,
@@ -82,6 +84,7 @@ class Home(UploadHome, ExtensionHome, Protocol):
     picker: PiecePicker
     blocks: Blocks
     down: Limiter
+    trees: Trees | None  # None without version 2
     asking: bool  # False while the disk is in the way
     dht: (
         Callable[[Address], None] | None
@@ -89,7 +92,9 @@ class Home(UploadHome, ExtensionHome, Protocol):
 
     def piece_reached(self, piece: OpenPiece) -> None: ...
     def wasted(self, n: int) -> None: ...
+    def piece_spoiled(self, piece: PieceIndex) -> None: ...
     def cancel_others(self, block: int, winner: object) -> None: ...
+    def serve_hashes(self, peer: "Peer", asked: HashRange) -> None: ...
     def interest_changed(self, peer: "Peer") -> None: ...
     def peer_gone(self, peer: "Peer", reason: Exception | None) -> None: ...
 
@@ -98,7 +103,14 @@ class Peer:
     """Flags are written `am_` for us and `peer_` for the other side, as in BEP 3."""
 
     def __init__(
-        self, stream: Stream, home: Home, name: Name, reserved: Reserved, *, outgoing: bool
+        self,
+        stream: Stream,
+        home: Home,
+        name: Name,
+        reserved: Reserved,
+        *,
+        outgoing: bool,
+        v2: bool = False,
     ) -> None:
         self.stream = stream
         self.address = stream.remote  # where it listens, once it said so
@@ -107,6 +119,7 @@ class Peer:
         self.outgoing = outgoing
         self.since = home.clock()
         self.fast = reserved.fast
+        self.v2 = v2 and home.trees is not None  # it may be asked for hashes
         self.have = Bitfield(home.picker.pieces)
         self.am_choking = self.peer_choking = True
         self.am_interested = self.peer_interested = False
@@ -360,6 +373,8 @@ class Peer:
         home.down.refund(granted - len(blocks) * BLOCK)
         self.hungry = len(blocks) < count
         if blocks:
+            if home.trees is not None:
+                home.trees.asked(self, blocks)
             self._send_requests(blocks)
 
     def _open_if_harmless(self, piece: PieceIndex) -> bool:
@@ -414,8 +429,11 @@ class Peer:
             del asked[block]
         self._new_blocks += len(row)
         home.blocks.put(piece, begin, blocks)
+        spoiled = home.trees is not None and home.trees.hash(piece, begin, blocks)
         reached = home.picker.landed_row(row.start, len(row))
-        if reached is not None:
+        if spoiled:
+            home.piece_spoiled(piece)
+        elif reached is not None:
             home.piece_reached(reached)
 
     def _take_block(self, piece: PieceIndex, begin: int, data: memoryview) -> None:
@@ -439,11 +457,14 @@ class Peer:
             home.wasted(length)
             return
         home.blocks.put(piece, begin, [data])
+        spoiled = home.trees is not None and home.trees.hash(piece, begin, [data])
         contested = was_late or picker.is_doubled(block)
         reached = picker.landed(block, self)
         if contested:
             home.cancel_others(block, self)
-        if reached is not None:
+        if spoiled:
+            home.piece_spoiled(piece)
+        elif reached is not None:
             home.piece_reached(reached)
 
     def _measure_trip(self, asked_at: float) -> None:
@@ -595,6 +616,21 @@ class Peer:
     def got_cancel(self, message: Cancel) -> None:
         self.upload.cancel((message.piece, message.begin, message.length))
 
+    # Hashes of version 2
+
+    def got_hash_request(self, message: HashRequest) -> None:
+        """Also while choked."""
+        if self.v2:
+            self._home.serve_hashes(self, message.range)
+
+    def got_hashes(self, message: Hashes) -> None:
+        if self.v2 and self._home.trees is not None:
+            self._home.trees.got_hashes(self, message)
+
+    def got_hash_reject(self, message: HashReject) -> None:
+        if self.v2 and self._home.trees is not None:
+            self._home.trees.got_reject(self, message)
+
     # News and time
 
     def queue_have(self, piece: PieceIndex) -> None:
@@ -740,6 +776,9 @@ _HANDLERS: dict[type, Callable[..., None]] = {
     Cancel: Peer.got_cancel,
     Choke: Peer.got_choke,
     Extended: Peer.got_extended,
+    HashReject: Peer.got_hash_reject,
+    HashRequest: Peer.got_hash_request,
+    Hashes: Peer.got_hashes,
     HaveAll: Peer.got_have_all,
     HaveNone: Peer.got_have_none,
     Haves: Peer.got_haves,

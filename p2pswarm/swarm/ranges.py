@@ -23,6 +23,7 @@ from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
 from p2pswarm.net.rate import Limiter, Meter
 from p2pswarm.swarm.blocks import Blocks
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
+from p2pswarm.swarm.trees import Trees
 
 __all__ = ["RangeHost", "RangeSource", "SourceHome"]
 
@@ -59,11 +60,13 @@ class SourceHome(Protocol):
     blocks: Blocks
     piece_length: int
     down: Limiter
+    trees: Trees | None
     asking: bool
 
     def clock(self) -> float: ...
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
     def piece_reached(self, piece: OpenPiece) -> None: ...
+    def piece_spoiled(self, piece: PieceIndex) -> None: ...
     def wasted(self, n: int) -> None: ...
     def cancel_others(self, block: int, winner: object) -> None: ...
     def ranges_at(self) -> set[PieceIndex]: ...
@@ -131,13 +134,21 @@ class RangeSource:
         takable = self._home.picker.takable()
         if has is not None:
             takable &= _pieces_of(has, len(takable), self._home.piece_length)
-        piece = _stretch(takable, self._home.ranges_at())
+        piece = self._place(takable)
         if piece is None and has is not None:
             self._due = self._home.clock() + PARTIAL_PAUSE
         elif piece is not None:
             self.at, self._n, self._arrived = piece, 0, False
             self._home.picker.seeds += 1
             self._home.spawn(self._run(piece * self._home.piece_length))
+
+    def _place(self, takable: Bitfield) -> PieceIndex | None:
+        """Where to begin; in order, as long as nobody else goes on in that order."""
+        picker, busy = self._home.picker, self._home.ranges_at()
+        takable = picker.foremost(takable)
+        if picker.sequential and not busy:
+            return next(takable.pieces(), None)
+        return _stretch(takable, busy)
 
     async def _run(self, offset: int) -> None:
         """One stretch, from the first byte to whatever ends it."""
@@ -245,12 +256,15 @@ class RangeSource:
             return
         self._expected.discard(block)
         home.blocks.put(piece, begin, [data])
+        spoiled = home.trees is not None and home.trees.hash(piece, begin, [data])
         contested = picker.is_doubled(block)
         reached = picker.landed(block, self)
         self._useful = True
         if contested:
             home.cancel_others(block, self)
-        if reached is not None:
+        if spoiled:
+            home.piece_spoiled(piece)
+        elif reached is not None:
             home.piece_reached(reached)
 
     def _next_piece(self, piece: PieceIndex) -> None:

@@ -22,6 +22,7 @@ from p2pswarm.errors import (
     DiskError,
     DiskFullError,
     HostError,
+    MetainfoError,
     P2PSwarmError,
     RemoteProtocolError,
     TrackerError,
@@ -62,6 +63,7 @@ from p2pswarm.swarm.events import (
 from p2pswarm.swarm.extensions import Talker, offered
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
+from p2pswarm.swarm.hash_upload import Answer, HashUpload, Read
 from p2pswarm.swarm.keeper import Keeper
 from p2pswarm.swarm.meeting import Meetings
 from p2pswarm.swarm.parting import crowded, displaced, doubles, fellow_seeds
@@ -70,8 +72,10 @@ from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.ranges import RangeHost, RangeSource
 from p2pswarm.swarm.selection import Choice, Selection
 from p2pswarm.swarm.status import FileStatus, Status, file_statuses
+from p2pswarm.swarm.trees import Trees
 from p2pswarm.wire.extension.holepunch import Holepunch
 from p2pswarm.wire.extension.pex import PexFlag
+from p2pswarm.wire.hashes import HashRange
 from p2pswarm.wire.peer import PeerFramer, longest_message
 from p2pswarm.wire.tracker import Reply
 
@@ -119,11 +123,15 @@ class Torrent:
         self.seek: Callable[[Metainfo], Seeking] | None = None
         self.finding = finding
         finding.trackers[0].told = self._tracker_told
+        self.learned: Callable[[Metainfo], None] = lambda metainfo: None  # told of new piece layers
         # What a peer asks of its home
         self.info_hash = metainfo.info_hash
         self.piece_length = metainfo.piece_length
         self.picker = PiecePicker(Geometry.of(metainfo), node.dice)
         self.blocks = Blocks(node.pieces, self.picker.geometry)
+        self.trees = Trees(metainfo, self) if metainfo.v2 is not None else None
+        if self.trees is not None:
+            data.expected = self.trees.forest.expected
         self.reads = node.reads
         self.down, self.up = node.down, node.up
         self.info = None if metainfo.private else metainfo.info
@@ -137,6 +145,7 @@ class Torrent:
         self._data = data
         self._keeper = Keeper(data, self, metainfo.name)
         self._blame = Blame()
+        self._hash_upload = HashUpload(self) if self.trees is not None else None
         self._banned: WeakSet[Any] = WeakSet()  # peers and sources
         self._choker = Choker(node.upload_slots)
         self._meetings = Meetings(self.peers.values, self._is_us, self.clock, finding.meet)
@@ -424,6 +433,8 @@ class Torrent:
             peer.tick(now)
         for source in self.sources:
             source.tick(now)
+        if self.trees is not None:
+            self.trees.tick(now)
         self._measure(now)
         for chore, every, work in self._chores():
             if now >= self._due[chore]:
@@ -478,12 +489,49 @@ class Torrent:
     def piece_reached(self, piece: OpenPiece) -> None:
         """All of it has landed, to be hashed and written, or some more of a large one."""
         if piece.left:
-            self._keeper.grown(piece)
+            if self.metainfo.has_v1:
+                self._keeper.grown(piece)
+        elif self.trees is not None:
+            self.trees.judge(piece)
         else:
             self._keeper.store(piece, digests=self._blame.suspects(piece.index))
 
+    def piece_spoiled(self, piece: PieceIndex) -> None:
+        """A block of it is not what its leaf says."""
+        if self.trees is not None:
+            self.trees.spoiled(piece)
+
+    def piece_whole(self, piece: OpenPiece, leaves: bytes | None) -> None:
+        """All of it has landed, and nothing is wrong with it so far."""
+        self._keeper.store(piece, digests=False, leaves=leaves)
+
+    def piece_unexplained(self, piece: OpenPiece) -> None:
+        """It is bad, and nobody gives the hashes that tell which blocks of it are."""
+        self.blocks.drop(piece.index)
+        self._piece_bad(piece, Stored(False, None))
+        self._feed_soon()
+
+    def blocks_bad(self, piece: OpenPiece, guilty: set[Any], wasted: int) -> None:
+        """Some blocks of a piece are; the others stay."""
+        self._hash_failures += 1
+        self._wasted += wasted
+        self._events.tell(PieceFailed(piece.index))
+        log.info("%s: %d bytes of piece %d are bad", self.metainfo.name, wasted, piece.index)
+        self._ban_all(guilty)
+        self._feed_soon()
+
+    def contradicted(self, piece: PieceIndex) -> None:
+        """Nobody can mend that."""
+        what = f"version 1 and version 2 want different bytes in piece {piece}"
+        self.stop(MetainfoError(f"this torrent contradicts itself: {what}"))
+
     def piece_stored(self, piece: OpenPiece, result: Stored) -> None:
         """It was hashed, and written if it was good; its buffer is free."""
+        if result.contradicts:
+            self.contradicted(piece.index)
+            return
+        if self.trees is not None:
+            self.trees.stored(piece, ok=result.ok)
         if result.ok:
             self._piece_good(piece, result)
         else:
@@ -492,8 +540,9 @@ class Torrent:
 
     def _piece_good(self, piece: OpenPiece, result: Stored) -> None:
         self.picker.had(piece.index)
-        if result.digests is not None:
-            self._ban_all(self._blame.good(piece.index, result.digests))
+        digests = piece.leaves or result.digests
+        if digests is not None:
+            self._ban_all(self._blame.good(piece.index, digests))
         for source in self.sources:
             source.proved |= source in piece.senders
         for sender in piece.senders:
@@ -517,10 +566,11 @@ class Torrent:
         self._tell_soon()
 
     def _piece_bad(self, piece: OpenPiece, result: Stored) -> None:
-        assert result.digests is not None
+        digests = piece.leaves or result.digests
+        assert digests is not None
         self._hash_failures += 1
         self._wasted += self.picker.geometry.piece_size(piece.index)
-        guilty = self._blame.failed(piece.index, piece.senders, result.digests)
+        guilty = self._blame.failed(piece.index, piece.senders, digests)
         self.picker.failed(piece.index, suspect=True)
         self._events.tell(PieceFailed(piece.index))
         log.info("%s: piece %d has a wrong hash", self.metainfo.name, piece.index)
@@ -610,6 +660,36 @@ class Torrent:
                 peer.give_up(piece)
             for source in self.sources:
                 source.give_up(piece)
+
+    # Hashes of version 2
+
+    def hash_givers(self) -> list[Peer]:
+        """Who may be asked for them."""
+        return [peer for peer in self.peers.values() if peer.v2]
+
+    def serve_hashes(self, peer: Peer, asked: HashRange) -> None:
+        if self.trees is not None and self._hash_upload is not None:
+            self._hash_upload.asked(peer, asked, self.trees.forest)
+
+    def work_out(
+        self, job: Callable[[Read], Answer | None], done: Callable[[Answer | None], None]
+    ) -> None:
+        self.spawn(self._work_out(job, done))
+
+    async def _work_out(
+        self, job: Callable[[Read], Answer | None], done: Callable[[Answer | None], None]
+    ) -> None:
+        done(await self._data.work_out(job))
+
+    def pieces_known(self) -> None:
+        """More pieces can be judged."""
+        self._feed_soon()
+
+    def layers_known(self) -> None:
+        """All of them are; who keeps the torrent keeps them with it."""
+        if self.trees is not None:
+            self.metainfo = self.metainfo.with_layers(self.trees.forest.layers())
+            self.learned(self.metainfo)
 
     # What the keeper tells
 
@@ -715,6 +795,9 @@ class Torrent:
             return
         del self.peers[peer.name]
         self._choker.gone(peer)
+        if self.trees is not None and self._hash_upload is not None:
+            self.trees.gone(peer)
+            self._hash_upload.gone(peer)
         self._node.places.taken -= 1
         self._departed_down += peer.down.total
         self._departed_up += peer.uploaded
@@ -808,7 +891,7 @@ class Torrent:
         if refusal is not None:
             stream.close(RemoteProtocolError(refusal))
             return False
-        peer = Peer(stream, self, who.name, who.reserved, outgoing=who.outgoing)
+        peer = Peer(stream, self, who.name, who.reserved, outgoing=who.outgoing, v2=who.v2)
         rival = self.peers.get(who.name)
         if rival is not None:
             rival.close(RemoteProtocolError("a second connection from the same peer"))
@@ -817,6 +900,8 @@ class Torrent:
         self._wake()
         self._events.tell(PeerJoined(peer.address, peer.client))
         peer.start(who.heard)
+        if peer.v2 and self.trees is not None:
+            self.trees.ask(peer)
         most = longest_message(self.picker.pieces)
         stream.switch(PeerFramer(peer.take_blocks, self._node.port.scratch, most), peer)
         if who.heard is not None:

@@ -1,7 +1,8 @@
 """What `hashing` compares us with, one act a process: the hash limit, and libraries that have no command.
 
     python -m scripts.bench.hashing_peer limit BYTES
-    python -m scripts.bench.hashing_peer torf-create|libtorrent-create DATA TORRENT PIECE_LENGTH
+    python -m scripts.bench.hashing_peer torf-create DATA TORRENT PIECE_LENGTH
+    python -m scripts.bench.hashing_peer libtorrent-create DATA TORRENT PIECE_LENGTH v1|hybrid|v2
     python -m scripts.bench.hashing_peer torf-verify|libtorrent-verify DATA TORRENT
 
 Only the limit tells its own seconds; the others are measured from outside, as whole processes.
@@ -59,13 +60,14 @@ def torf_verify(data: str, torrent: str) -> None:
         sys.exit("torf finds a difference")
 
 
-def libtorrent_create(data: str, torrent: str, piece_length: str) -> None:
+def libtorrent_create(data: str, torrent: str, piece_length: str, generation: str) -> None:
     """`set_piece_hashes` of the binding takes no settings: what it does by itself is its best."""
     import libtorrent as lt
 
     files = lt.file_storage()
     lt.add_files(files, data)
-    made = lt.create_torrent(files, int(piece_length), lt.create_torrent.v1_only)
+    flags = {"v1": lt.create_torrent.v1_only, "hybrid": 0, "v2": lt.create_torrent.v2_only}
+    made = lt.create_torrent(files, int(piece_length), flags[generation])
     lt.set_piece_hashes(made, str(Path(data).parent))
     Path(torrent).write_bytes(lt.bencode(made.generate()))
 

@@ -5,16 +5,19 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from p2pswarm import __version__
 from p2pswarm.cli.app import app
+from p2pswarm.cli.exits import Exit
 from p2pswarm.formats import bencode
 from tests.cli.conftest import Command
+from tests.support.generations import contents, generation
 
 PIECE = 16 << 10
-LATER = time.time() + 100  # than any file of a test
+LATER = time.time() + 1_000_000  # than any file of a test
 
 
 @pytest.fixture
@@ -206,6 +209,48 @@ def test_info_tells_all_of_it(command: Command, photos: Path) -> None:
         assert each in shown
 
 
+@pytest.mark.parametrize("v1", [True, False])
+def test_info_and_verify_know_version_2(command: Command, v1: bool) -> None:
+    files = {"a": contents(70_000), "b": b"tiny", "c": b""}
+
+    def mark(torrent: dict[bytes, Any]) -> None:
+        torrent[b"info"][b"file tree"][b"b"][b""][b"attr"] = b"x"
+
+    data = generation(files, v1=v1, change=mark)
+    Path("t.torrent").write_bytes(data)
+    facts = json.loads(command("info", "t.torrent", "--json").out)
+    info = bencode.encode(bencode.decode(data)[b"info"])
+    assert facts["info_hash_v2"] == hashlib.sha256(info).hexdigest()
+    assert facts["info_hash"] == (
+        hashlib.sha1(info).hexdigest() if v1 else facts["info_hash_v2"][:40]
+    )
+    assert facts["versions"] == ([1, 2] if v1 else [2])
+    assert facts["size"] == 70_004
+    assert [(f["index"], f["path"], f.get("attr")) for f in facts["files"]] == [
+        (0, "t/a", None), (1, "t/b", "x"), (2, "t/c", None),
+    ]  # fmt: skip
+    assert facts["files"][1]["root"] == hashlib.sha256(b"tiny").hexdigest()
+    shown = command("info", "t.torrent").out
+    for each in (facts["info_hash_v2"], facts["files"][0]["root"], "[x]"):
+        assert each in shown
+    Path("t").mkdir()
+    for name, content in files.items():
+        (Path("t") / name).write_bytes(content)
+    assert command("verify", "t.torrent", "--data", "t").code == 0
+    (Path("t") / "a").write_bytes(contents(70_000, 1))
+    assert command("verify", "t.torrent", "--data", "t").out == "damaged\tt/a\n"
+
+
+def test_verify_needs_the_layers_of_version_2(command: Command) -> None:
+    files = {"a": contents(70_000)}
+    data = generation(files, change=lambda torrent: torrent.pop(b"piece layers"))
+    Path("a.torrent").write_bytes(data)
+    Path("a").write_bytes(files["a"])
+    ended = command("verify", "a.torrent", "--data", "a")
+    assert (ended.code, ended.out) == (Exit.BAD_TORRENT, "")
+    assert "lacks piece layers" in ended.err
+
+
 def test_info_shows_hostile_words_harmless(command: Command) -> None:
     Path("x.torrent").write_bytes(hostile(b"x", comment=b"\x1b[2J[bold]", announce=b"http://\x07/"))
     shown = command("info", "x.torrent")
@@ -220,7 +265,7 @@ def test_info_shows_hostile_words_harmless(command: Command) -> None:
     [
         (b"", "x.torrent: "),
         (b"not bencode", "x.torrent: "),
-        (b"d4:infod4:name1:xee", "neither length nor files"),
+        (b"d4:infod4:name1:xee", "piece length is missing"),
         (hostile(b"../../x"), "info.name"),
         (hostile(b"\x1b[2J"), "control character"),
     ],

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from p2pswarm.disk.check import Check
 from p2pswarm.disk.hashing import READ, Expected
 from p2pswarm.disk.pace import PENALTY, SLOW, Watch
 from p2pswarm.disk.pool import DiskPool, Stored
@@ -508,6 +509,7 @@ async def test_version_2_is_checked(pool: DiskPool, tmp_path: Path, v1: bool) ->
         assert list(good.pieces()) == (
             [0, 2, 3, 4] if v1 else [3, 4]
         )  # what nobody knows is not had
+        assert Check(storage, bare, all_of(torrent)).checked == (0 if v1 else 3)  # nor is it read
         expect = partial(Expected.of, bare, root_of=torrent.piece_root)
         good = await pool.check(storage, bare, all_of(torrent), silent, expect)
         assert list(good.pieces()) == [0, 2, 3, 4]

@@ -16,7 +16,7 @@ from p2pswarm.formats.building import Generation
 from p2pswarm.formats.metainfo import Metainfo
 
 SMALL = 16 << 10
-LATER = int(time.time()) + 5  # every file of a test is older than a torrent of this date
+LATER = int(time.time()) + 1_000_000  # every file of a test is older than a torrent of this date
 SIZES = {"a": 5 * SMALL + 1, "b": 100, "d/c": 3 * SMALL, "d/e": 2 * SMALL + 7, "f": 40 * SMALL}
 
 EVERY = pytest.mark.parametrize("generation", Generation)

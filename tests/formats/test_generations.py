@@ -5,8 +5,9 @@ from hashlib import sha1, sha256
 from typing import Any
 
 import pytest
+from hypothesis import given, settings, strategies as st
 
-from p2pswarm.errors import MetainfoError
+from p2pswarm.errors import FormatError, MetainfoError
 from p2pswarm.formats import bencode, merkle
 from p2pswarm.formats.files import File
 from p2pswarm.formats.ids import PieceIndex
@@ -196,3 +197,66 @@ def test_no_link_leads_in_a_circle(data: bytes) -> None:
 def test_a_link_to_a_renamed_twin_leads_to_it() -> None:
     files = [(b"twin", [b"real"]), (b"TWIN", [b"real"]), (b"to", [b"TWIN"])]
     assert [f.link for f in read(chained(*files)).files][-1] == ("t", "TWIN (2)")
+
+
+KEYS = st.sampled_from(
+    [b"", b"a", b"b", b"..", b"x/y", b"length", b"pieces root", b"attr", b"\xff"]
+)
+JUNK = st.recursive(
+    st.integers(-2, 1 << 64) | st.sampled_from([b"", b"l", b"p", b"r" * 32, bytes(32), [b"a"]]),
+    lambda inner: st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
+)
+LEAVES = st.fixed_dictionaries(
+    {b"length": st.sampled_from([0, 1, PIECE, 3 * PIECE])},
+    optional={
+        b"pieces root": st.sampled_from([b"r" * 32, bytes(32)]),
+        b"attr": st.sampled_from([b"x", b"p", b"l"]),
+        b"symlink path": st.sampled_from([[b"a"], [b"b", b"a"], [b".."]]),
+    },
+)
+TREES = st.recursive(
+    st.fixed_dictionaries({b"": LEAVES}) | JUNK,
+    lambda inner: st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=8,
+)
+CHANGED = st.sampled_from(
+    [b"file tree", b"meta version", b"piece length", b"files", b"pieces", b"length", b"name"]
+)
+
+
+@settings(max_examples=150)
+@given(
+    st.booleans(),
+    st.booleans(),
+    TREES,
+    st.dictionaries(CHANGED, JUNK, max_size=1),
+    st.dictionaries(st.sampled_from([root(BIG), b"r" * 32]), JUNK, max_size=2) | st.none() | JUNK,
+)
+def test_any_values_give_a_torrent_or_our_error(
+    v1: bool, whole: bool, nodes: object, changes: Torrent, layers: object
+) -> None:
+    def change(torrent: Torrent) -> None:
+        tree(torrent)[b"d"] = nodes
+        torrent[b"info"] |= changes
+        if not whole:
+            torrent[b"piece layers"] = b"" if layers is None else layers
+
+    try:
+        metainfo = read(generation(FILES, v1=v1, change=change))
+    except FormatError:
+        return
+    pieces = list(map(PieceIndex, range(metainfo.piece_count)))
+    assert sum(map(metainfo.piece_size, pieces)) == metainfo.total
+    real = [file for file in metainfo.files if not file.pad]
+    assert sum(map(metainfo.data_size, pieces)) == sum(file.length for file in real)
+    assert all(metainfo.subtree(piece) is not None for piece in pieces)
+    assert all(".." not in (*file.path, *(file.link or ())) for file in metainfo.files)
+    assert read(metainfo.with_layers({}).raw).files == metainfo.files
+
+
+def test_a_part_of_one_is_our_error() -> None:
+    data = generation(FILES, v1=True)
+    for cut in range(0, len(data), 7):
+        with pytest.raises(FormatError):
+            read(data[:cut])

@@ -1,6 +1,7 @@
 """Magnet links, as people paste them."""
 
 from contextlib import suppress
+from hashlib import sha256
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -10,6 +11,7 @@ from p2pswarm.formats.building import build
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
+from tests.support.generations import generation
 
 HEX = "0123456789abcdef0123456789abcdef01234567"
 NAME = InfoHash(bytes.fromhex(HEX))
@@ -30,6 +32,16 @@ def test_a_link_says_everything() -> None:
         (Address("1.2.3.4", 5), Address("2001:db8::1", 6)),
         (range(1), range(2, 3), range(4, 9)),
     )
+
+
+@pytest.mark.parametrize("v1", [True, False])
+def test_the_link_to_version_2_has_its_names(v1: bool) -> None:
+    metainfo = Metainfo.from_bytes(generation({"f": b"f", "g": b"g"}, v1=v1))
+    magnet = Magnet.of(metainfo)
+    assert magnet.v2 == metainfo.v2
+    assert magnet.info_hash == (metainfo.info_hash if v1 else None)
+    assert Magnet.parse(str(magnet)) == magnet
+    assert f"xt=urn:btmh:1220{sha256(metainfo.info).hexdigest()}" in str(magnet)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.wire.tracker import Counts, ScrapeReply
@@ -65,10 +66,11 @@ class Lab:
         *,
         tracked: bool = True,
         announce: str | None = None,
+        kind: str = "--v1",
     ) -> None:
         """Write the files and make their torrent; untracked, peers must be named to each other.
 
-        `announce` is the tracker that the torrent names, instead of ours by HTTP.
+        `announce` is the tracker that the torrent names, instead of ours by HTTP; `kind` the format.
         """
         self.files, self._tracked = files, tracked
         for name, data in files.items():
@@ -79,9 +81,8 @@ class Lab:
             "--tracker",
             announce or self.announce,
         ) * tracked
-        making = program(
-            self.home / "create", "create", self.source / "content", "-o", self.torrent, *options
-        )
+        folder = self.source / "content"
+        making = program(self.home / "create", "create", folder, "-o", self.torrent, kind, *options)
         with making as create:
             assert create.wait() == 0, create.stderr
 
@@ -153,9 +154,9 @@ class Lab:
         with start(*place, **options) as client:
             yield client
 
-    def counts(self) -> Counts:
-        """What the tracker knows (BEP 48)."""
-        info_hash = Metainfo.from_file(self.torrent).info_hash
+    def counts(self, info_hash: bytes = b"") -> Counts:
+        """What the tracker knows (BEP 48) of the torrent's first swarm, or of this one."""
+        info_hash = InfoHash(info_hash or Metainfo.from_file(self.torrent).info_hash)
         url = self.announce.replace("/announce", "/scrape") + f"?info_hash={quote(info_hash)}"
         with urllib.request.urlopen(url, timeout=10) as response:
             return ScrapeReply.decode(response.read()).swarms.get(info_hash, Counts())

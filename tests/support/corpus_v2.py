@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from p2pswarm.formats import merkle
-from tests.support.corpus import Hostile
+from p2pswarm.formats.bencode import MAX_TOKENS
+from p2pswarm.formats.files import MAX_FILES
+from tests.support.corpus import Bomb, Hostile
 from tests.support.generations import PIECE, contents, generation
 
-__all__ = ["HOSTILE", "ODD", "STRICTER"]
+__all__ = ["BOMBS", "HOSTILE", "ODD", "STRICTER"]
 
 BIG, SMALL = contents(2 * PIECE + 5), contents(100, 1)
 FILES = {"a": BIG, "b": SMALL, "d/c": b"tiny", "e": b""}
@@ -238,3 +240,28 @@ ODD: dict[str, bytes] = {
     "pad-after-the-empty-file": _hybrid(_listed(lambda files: files.append(files.pop(5)))),
     "same-file-twice": generation({"a": BIG, "b": BIG}),
 }
+
+_BEFORE = b"d4:infod9:file tree"
+_AFTER = b"12:meta versioni2e4:name1:t12:piece lengthi16384ee"
+_ROOTED = b"d0:d6:lengthi1e11:pieces root32:" + b"r" * 32 + b"ee"
+_EMPTY = b"d0:d6:lengthi0eee"
+_LINKED = b"d0:d4:attr1:l6:lengthi0e12:symlink pathl1:aeee"
+
+BOMBS = {
+    "files": Bomb(_BEFORE + b"d", b"7:%07d" + _ROOTED, b"e" + _AFTER + b"e", 9),
+    "empty-files": Bomb(
+        _BEFORE + b"d1:a" + _ROOTED, b"7:%07d" + _EMPTY, b"e" + _AFTER + b"e", MAX_TOKENS // MAX_FILES
+    ),
+    "too-many-files": Bomb(_BEFORE + b"d1:a" + _ROOTED, b"7:%07d" + _EMPTY, b"e" + _AFTER + b"e", 6),
+    "latin-files": Bomb(
+        _BEFORE + b"d1:a" + _ROOTED, b"8:\xe9%07dd2:\xe9ad2:\xe9b" + _EMPTY + b"ee",
+        b"e" + _AFTER + b"e", MAX_TOKENS // MAX_FILES,
+    ),
+    "deep-files": Bomb(
+        _BEFORE + b"d1:a" * 90 + b"d", b"7:%07d" + _ROOTED, b"e" * 91 + _AFTER + b"e", 9
+    ),
+    "empty-folders": Bomb(_BEFORE + b"d1:a" + _ROOTED, b"7:%07dde", b"e" + _AFTER + b"e", 3),
+    "links": Bomb(
+        _BEFORE + b"d1:a" + _ROOTED, b"7:%07d" + _LINKED, b"e" + _AFTER + b"e", MAX_TOKENS // MAX_FILES
+    ),
+}  # fmt: skip

@@ -441,3 +441,18 @@ class BookMachine(RuleBasedStateMachine):
 
 TestBook = BookMachine.TestCase
 TestBook.settings = settings(max_examples=100, stateful_step_count=40)
+
+
+def test_who_is_of_the_second_swarm_is_known_until_it_answers_otherwise() -> None:
+    book, here = AddressBook(), Address("10.0.0.1", 1)
+    assert not book.is_v2(here)
+    book.add(here, 0)
+    assert not book.is_v2(here)
+    book.add(here, 0, v2=True)
+    book.add(here, 0)
+    assert book.is_v2(here)
+    book.note_mode(here, plain=True)
+    assert not book.is_v2(here)
+    book.refused(here)
+    assert book.is_v2(here)
+    book.refused(Address("10.0.0.2", 1))

@@ -44,6 +44,19 @@ def test_who_is_silent_is_passed_over_and_its_answer_welcome_once() -> None:
     assert not asking.answered("A", ONE)
 
 
+def test_an_answer_to_what_is_not_wanted_any_more_is_no_fault() -> None:
+    asking = HashAsking()
+    asking.want([ONE, TWO])
+    asking.next_for("A", 0.0)
+    asking.drop([ONE])
+    assert asking.next_for("A", 0.0) == []
+    asking.want([THREE])
+    assert asking.next_for("A", 0.0) == [THREE]
+    assert asking.answered("A", ONE)
+    assert ONE not in asking
+    assert not asking.answered("A", ONE)
+
+
 def test_what_was_never_asked_is_known() -> None:
     asking = HashAsking()
     asking.want([ONE])
@@ -63,3 +76,14 @@ def test_what_was_asked_of_who_is_gone_others_are_asked() -> None:
     asking.gone("B")
     assert asking.hopeless(ONE, [], 0.0)
     assert not asking.hopeless(THREE, [], 0.0)
+
+
+def test_what_is_dropped_while_it_is_under_way_is_welcome_once() -> None:
+    """A small piece is often done before its hashes come."""
+    asking = HashAsking()
+    asking.want([ONE, TWO])
+    assert asking.next_for("A", 0.0) == [ONE, TWO]
+    asking.drop([ONE])
+    assert not asking.answered("B", ONE)
+    assert asking.answered("A", ONE)
+    assert not asking.answered("A", ONE)

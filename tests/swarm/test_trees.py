@@ -1,0 +1,268 @@
+"""Version 2 in virtual swarms: hashes asked for and given, bad blocks found one by one."""
+
+from collections.abc import Callable, Sequence
+from hashlib import sha1
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2pswarm.errors import MetainfoError
+from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
+from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.node import Node
+from p2pswarm.swarm.events import PeerBanned, PeerLeft
+from p2pswarm.swarm.torrent import Torrent
+from p2pswarm.swarm.upload import Upload
+from tests.support.generations import contents, generation
+from tests.support.world import World, simulate
+
+PIECE = 16 * BLOCK
+FILES = {
+    "a": contents(12 * PIECE + 5, 1),
+    "b": contents(PIECE, 2),
+    "c": contents(3 * BLOCK + 7, 3),
+    "d": contents(9, 4),
+    "e": b"",
+}
+SIZE = sum(map(len, FILES.values()))
+
+
+def of(files: dict[str, bytes] = FILES, **options: Any) -> Metainfo:
+    return Metainfo.from_bytes(generation(files, piece_length=PIECE, **options))
+
+
+def laid_out(world: World, files: dict[str, bytes] = FILES) -> Path:
+    folder = world.folder / "seed" / "t"
+    folder.mkdir(parents=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+async def seed(world: World, meta: Metainfo) -> tuple[Torrent, Address]:
+    host = world.host(up=4 << 20)
+    node = await world.node(host)
+    torrent = await node.add(meta, data=world.folder / "seed" / "t")
+    return torrent, Address(host.name, node.port)
+
+
+async def begin(world: World, meta: Metainfo, *peers: Address) -> tuple[Torrent, Node]:
+    node = await world.node(world.host())
+    folder = world.folder / node.settings.bind
+    folder.mkdir()
+    return await node.add(meta, save_to=folder, peers=peers), node
+
+
+def check_copy(world: World, node: Node, files: dict[str, bytes] = FILES) -> None:
+    for name, data in files.items():
+        assert world.copy_of(node, f"t/{name}") == data
+
+
+def bare(meta: Metainfo) -> Metainfo:
+    """As a magnet gives it."""
+    return Metainfo.from_info(bytes(meta.info))
+
+
+def told(torrent: Torrent, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    events: list[object] = []
+    tell = torrent._events.tell
+    monkeypatch.setattr(torrent._events, "tell", lambda event: (events.append(event), tell(event)))
+    return events
+
+
+def flip(torrent: Torrent, *blocks: tuple[int, int]) -> Callable[[], int]:
+    """From now on it gives each of these (piece, block) with one wrong bit; says how often it did."""
+    honest, lies = torrent.read, [0]
+
+    def lie(offset: int, into: Sequence[memoryview], done: Callable[[Any], None]) -> None:
+        honest(offset, into, done=lambda error: None)
+        for view in into:
+            if divmod(offset, PIECE) in {(piece, n * BLOCK) for piece, n in blocks}:
+                view[3] ^= 1
+                lies[0] += 1
+            offset += len(view)
+        done(None)
+
+    torrent.read = lie  # type: ignore[method-assign]
+    return lambda: lies[0]
+
+
+@pytest.mark.parametrize("v1", [False, True])
+def test_a_torrent_is_fetched_with_its_layers_or_without(tmp_path: Path, v1: bool) -> None:
+    meta = of(v1=v1)
+
+    async def story(world: World) -> None:
+        laid_out(world)
+        _, home = await seed(world, meta)
+        for known in (meta, bare(meta)):
+            torrent, node = await begin(world, known, home)
+            await torrent.finished()
+            check_copy(world, node)
+            assert torrent.metainfo.layers == meta.layers
+            assert torrent.status().hash_failures == 0
+
+    simulate(tmp_path, story)
+
+
+def test_layers_that_are_learned_are_told_and_given_on(tmp_path: Path) -> None:
+    meta = of()
+
+    async def story(world: World) -> None:
+        laid_out(world)
+        _, home = await seed(world, meta)
+        first, node = await begin(world, bare(meta), home)
+        news: list[Metainfo] = []
+        first.learned = news.append
+        await first.finished()
+        assert [each.layers for each in news] == [meta.layers]
+        assert Metainfo.from_bytes(news[0].raw).layers == meta.layers
+        host = node.settings.bind
+        second, _ = await begin(world, bare(meta), Address(host, node.port))
+        await second.finished()
+
+    simulate(tmp_path, story)
+
+
+def test_one_flipped_bit_costs_one_block_and_its_sender(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted: two seeds, one of which sends one block with a wrong bit."""
+    meta = of()
+
+    async def story(world: World) -> None:
+        laid_out(world)
+        liar, first = await seed(world, meta)
+        _, second = await seed(world, meta)
+        lies = flip(liar, *((piece, 7) for piece in range(12)))
+        torrent, node = await begin(world, meta, first, second)
+        events = told(torrent, monkeypatch)
+        await torrent.finished()
+        check_copy(world, node)
+        assert lies()
+        assert [e.address for e in events if isinstance(e, PeerBanned)] == [first]
+        status = torrent.status()
+        assert status.wasted == BLOCK
+        assert status.hash_failures == 1
+
+    simulate(tmp_path, story)
+
+
+@pytest.mark.parametrize("v1", [False, True])
+def test_where_leaves_come_late_the_piece_is_kept_and_only_the_block_comes_again(
+    tmp_path: Path, v1: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hybrid's leaves are asked for when a piece is bad; here those of version 2 are late, too."""
+    meta = of(v1=v1)
+
+    async def story(world: World) -> None:
+        laid_out(world)
+        liar, first = await seed(world, meta)
+        _, second = await seed(world, meta)
+        lies = flip(liar, (3, 7))
+        torrent, node = await begin(world, meta, first, second)
+        assert torrent.trees is not None
+        monkeypatch.setattr(torrent.trees, "asked", lambda peer, blocks: None)
+        events = told(torrent, monkeypatch)
+        await torrent.finished()
+        check_copy(world, node)
+        banned = [e.address for e in events if isinstance(e, PeerBanned)]
+        assert banned == ([first] if lies() else [])
+        assert torrent.status().wasted == BLOCK * lies()
+
+    simulate(tmp_path, story)
+
+
+def test_where_nobody_gives_leaves_blame_is_found_as_in_version_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meta = of()
+
+    async def story(world: World) -> None:
+        laid_out(world)
+        liar, first = await seed(world, meta)
+        honest, second = await seed(world, meta)
+        lies = flip(liar, (3, 7), (4, 7), (5, 7), (6, 7))
+        for torrent in (liar, honest):
+            monkeypatch.setattr(torrent._hash_upload, "_may_cost", lambda *about: False)
+        torrent, node = await begin(world, meta, first, second)
+        events = told(torrent, monkeypatch)
+        await torrent.finished()
+        check_copy(world, node)
+        assert lies()
+        assert [e.address for e in events if isinstance(e, PeerBanned)] == [first]
+
+    simulate(tmp_path, story)
+
+
+def test_who_gives_false_hashes_is_sent_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meta = of()
+
+    async def story(world: World) -> None:
+        laid_out(world)
+        liar, first = await seed(world, meta)
+        _, second = await seed(world, meta)
+        assert liar.trees is not None
+        tree = liar.trees.forest.tree_of(PieceIndex(0))
+        assert tree is not None
+        tree.layer = bytes(32) + bytes(tree.layer[32:])
+        torrent, node = await begin(world, bare(meta), first)
+        events = told(torrent, monkeypatch)
+        await world.until(lambda: any(isinstance(e, PeerLeft) for e in events))
+        assert not torrent.metainfo.layers
+        torrent.add_peer(second)
+        await torrent.finished()
+        check_copy(world, node)
+
+    simulate(tmp_path, story)
+
+
+def test_a_hybrid_that_contradicts_itself_fails_and_nobody_is_banned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SHA-1s are of what the seeds have, version 2 is of other bytes."""
+
+    def other(torrent: dict[bytes, Any]) -> None:
+        stream = b"".join(data + bytes(-len(data) % PIECE) for data in lies.values())
+        pieces = (stream[at : at + PIECE] for at in range(0, len(stream), PIECE))
+        torrent[b"info"][b"pieces"] = b"".join(sha1(piece).digest() for piece in pieces)
+
+    lies = {**FILES, "a": b"x" + FILES["a"][1:]}
+    meta = of(v1=True, change=other)
+    plain = of(v1=True)
+
+    async def story(world: World) -> None:
+        laid_out(world, lies)
+        host = world.host()
+        node = await world.node(host)
+        home = await node.add(meta, data=world.folder / "seed" / "t")
+        await world.until(lambda: home.picker.have.any() or home.error)
+        home.picker.start_with(type(home.picker.have).full(home.picker.pieces))
+        torrent, _ = await begin(world, meta, Address(host.name, node.port))
+        events = told(torrent, monkeypatch)
+        with pytest.raises(MetainfoError, match="contradicts itself"):
+            await torrent.finished()
+        assert not [e for e in events if isinstance(e, PeerBanned)]
+
+    assert plain.info_hash != meta.info_hash
+    simulate(tmp_path, story)
+
+
+def test_hashes_are_given_while_choked_and_within_a_credit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meta = of()
+
+    async def story(world: World) -> None:
+        laid_out(world)
+        home, address = await seed(world, meta)
+        monkeypatch.setattr(Upload, "serve", lambda upload: None)
+        torrent, _ = await begin(world, bare(meta), address)
+        await world.until(lambda: torrent.metainfo.layers)
+        (peer,) = home.peers.values()
+        assert home._hash_upload is not None
+        assert home._hash_upload._spent[peer] <= 64 << 20
+
+    simulate(tmp_path, story)
