@@ -9,7 +9,7 @@ each a task that `close` waits for.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -373,11 +373,22 @@ class Torrent:
         if self.seek is not None:
             show = self._enter
             have = await self._data.fill(have, self.seek, lambda d, n: show(Reusing(d, n)))
+            if self._data.learned:
+                self._plant(self._data.learned)
         await self._prepare(have)
         self._known = True
         now = self.clock()
         self._due = {"rechoke": now, "retry": now, "more": now + HUNGRY_EVERY}
         self._due |= {"note": now + CHECKPOINT_EVERY, "look": now + LOOK_EVERY}
+
+    def _plant(self, layers: Mapping[bytes, bytes]) -> None:
+        """Piece layers that local files told before any peer could: the trees are made anew."""
+        if self.trees is not None:
+            self.picker.admit(list(self.trees.forest.unknown()))
+            self.metainfo = self.metainfo.with_layers(layers)
+            self.trees = Trees(self.metainfo, self)
+            self._data.expected = self.trees.forest.expected
+            self.learned(self.metainfo)
 
     async def _prepare(self, have: Bitfield) -> None:
         """Raises DiskError, unless there is just no room yet."""
