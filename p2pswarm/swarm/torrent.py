@@ -472,11 +472,13 @@ class Torrent:
         """Seconds. Ten thousand torrents that nobody is connected to must cost next to nothing, so these
         tick only when something is due, and together a few times a second."""
         under_way = self.finding.busy or len(self.blocks) or isinstance(self.state, Checking)
-        coming = any(s.active or (self.asking and not s.over) for s in self.sources)
+        coming = any(source.active for source in self.sources)
         if self.peers or coming or under_way or self._down_meter.rate or self._up_meter.rate:
             return TICK
         due = [self._due[chore] for chore, _, _ in self._chores()]
         due.append(self.finding.book.next_dial())
+        if self.asking:
+            due += [source.due for source in self.sources if not source.over]
         return max(TICK, self._node.torrents() / QUIET_TICKS, min(due) - self.clock())
 
     def _measure(self, now: float) -> None:
