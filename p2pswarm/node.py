@@ -229,6 +229,7 @@ class Node:
         peers: Sequence[Address] = (),
         select: Selection | None = None,
         reuse: Sequence[Path] = (),
+        preallocate: bool = False,
         kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
@@ -238,7 +239,8 @@ class Node:
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
         `select` says which files are wanted; where it does not, a magnet link may.
         What a download misses is looked for in `reuse`, folders and files that are only read, and in the
-        other torrents of this node, before anybody is asked.
+        other torrents of this node, before anybody is asked. With `preallocate` it takes its room on the disk
+        at once.
         `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), FormatError (for a magnet),
         InUseError, HostError.
@@ -274,6 +276,7 @@ class Node:
         torrent.learned = ours.magnets.keep
         if data is None:
             torrent.seek = self._seek(reuse)
+            torrent_data.preallocate = preallocate
         torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)

@@ -215,6 +215,13 @@ class Resume:
             self._journal.restart(claimed, doubtful)
             return True
 
+    def adopt(self, last: Checkpoint) -> None:
+        """Claim what was safe at another place and is moved to this one. Raises DiskError."""
+        with self._busy:
+            self._journal.restart(last.pieces, ())
+            self._checkpoint.write(last)
+            self._safe = last.pieces
+
     def unsafe(self, bits: Bitfield) -> Bitfield:
         """Those of `bits` that the last checkpoint did not claim (`load` counts as one)."""
         return bits & ~self._safe if self._safe else bits.copy()

@@ -27,6 +27,7 @@ from p2pswarm.disk.handles import (
 )
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.parts import PartFile
+from p2pswarm.disk.preallocating import preallocate
 from p2pswarm.errors import DiskError
 
 if TYPE_CHECKING:
@@ -105,6 +106,12 @@ class Storage(Protocol):
     def want(self, skipped: Set[int]) -> None:
         """All but `skipped` are wanted: what is aside of them becomes a file. Raises DiskError."""
 
+    def preallocate(self) -> None:
+        """Take the room for all that is wanted. Raises DiskFullError, DiskError."""
+
+    def relocate(self, root: Path) -> None:
+        """The files were moved: they lie below another folder from here on."""
+
     def close(self) -> None:
         """Close the files; one that a thread still uses closes when that is over."""
 
@@ -160,6 +167,12 @@ class MemoryStorage:
 
     def want(self, skipped: Set[int]) -> None:
         """Nothing is aside."""
+
+    def preallocate(self) -> None:
+        """It has its room."""
+
+    def relocate(self, root: Path) -> None:
+        """It lies nowhere."""
 
     def sync(self) -> None:
         """Memory is as safe as it gets."""
@@ -285,6 +298,24 @@ class FileStorage:
             self.sync()  # before the only other copy goes
             if not self.parts.files:
                 self.parts.remove()
+
+    def preallocate(self) -> None:
+        for number, file in enumerate(self._files):
+            if not file.pad and file.length and number not in self._skipped:
+                handle = self._open.acquire(number, writing=True)
+                try:
+                    preallocate(handle.fd, file.length)
+                except OSError as error:
+                    raise disk_error("make room for", self._path(number), error) from error
+                finally:
+                    self._open.release(handle, wrote=True)
+
+    def relocate(self, root: Path) -> None:
+        self._root = root
+        if self.parts is not None:
+            self.parts.relocate(root)
+        for number in range(len(self._files)):
+            self._open.drop(number)
 
     def _aside(self, number: int) -> PartFile | None:
         """What keeps the bytes of an unwanted file."""
