@@ -128,7 +128,8 @@ def get(
         placing.check()
         is_url = source.lower().startswith(("http://", "https://"))
         torrent = source if is_url else read_magnet(source) or load(Path(source))
-        wanted = Wanted(output.output or Path(), download, placing, selection_of(choosing))
+        chosen = selection_of(choosing), choosing.rename
+        wanted = Wanted(output.output or Path(), download, placing, *chosen)
         work = partial(_get, torrent, wanted, settings, report)
         return run(work, at_once=report.abandon)
 
@@ -140,6 +141,7 @@ class Wanted(NamedTuple):
     download: Download
     placing: Placing
     select: "Selection | None"
+    rename: Sequence[tuple[str, str]]
 
 
 async def _get(
@@ -210,6 +212,7 @@ async def _added(
         reuse=wanted.placing.reuse,
         preallocate=wanted.placing.preallocate,
         select=wanted.select,
+        rename=wanted.rename,
     )
     try:
         if isinstance(source, Magnet):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from typing_extensions import override
 
+from p2pswarm.disk.attributes import allow_running, make_link
 from p2pswarm.disk.copying import Way, copy_range
 from p2pswarm.disk.handles import (
     FILE_FLAGS,
@@ -112,6 +113,9 @@ class Storage(Protocol):
     def relocate(self, root: Path) -> None:
         """The files were moved: they lie below another folder from here on."""
 
+    def link(self) -> None:
+        """Everything is here: make the wanted symbolic links (BEP 47). Raises DiskError."""
+
     def close(self) -> None:
         """Close the files; one that a thread still uses closes when that is over."""
 
@@ -174,6 +178,9 @@ class MemoryStorage:
     def relocate(self, root: Path) -> None:
         """It lies nowhere."""
 
+    def link(self) -> None:
+        """There is nothing to be linked."""
+
     def sync(self) -> None:
         """Memory is as safe as it gets."""
 
@@ -227,7 +234,7 @@ class FileStorage:
         for folders in sorted({self._files[number].path[:-1] for number in made}):
             self._make_folder(folders)
         for number in made:
-            if not self._files[number].length:
+            if not self._files[number].length and self._files[number].link is None:
                 os.close(self._open_file(number, writing=True))
 
     def write(self, offset: int, data: memoryview | bytearray | bytes) -> None:
@@ -316,6 +323,11 @@ class FileStorage:
             self.parts.relocate(root)
         for number in range(len(self._files)):
             self._open.drop(number)
+
+    def link(self) -> None:
+        for number, file in enumerate(self._files):
+            if file.link is not None and number not in self._skipped:
+                make_link(self._root, file.path, file.link)
 
     def _aside(self, number: int) -> PartFile | None:
         """What keeps the bytes of an unwanted file."""
@@ -523,7 +535,15 @@ class FileStorage:
             if seen:
                 raise _short(self._path(number))
             self._lengthen(number, fd)
+        if not seen and self._files[number].executable:
+            self._allow_running(number, fd)
         self._seen.add(number)
+
+    def _allow_running(self, number: int, fd: int) -> None:
+        try:
+            allow_running(fd)
+        except OSError as error:
+            raise disk_error("change", self._path(number), error) from error
 
     def _lengthen(self, number: int, fd: int) -> None:
         try:

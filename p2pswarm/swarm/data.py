@@ -29,6 +29,7 @@ from p2pswarm.disk.locate import Place
 from p2pswarm.disk.moving import Moving
 from p2pswarm.disk.parts import PartFile, parts_name
 from p2pswarm.disk.pool import DiskPool, Stored, result_of
+from p2pswarm.disk.renaming import Rename, renamed
 from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
 from p2pswarm.disk.reuse import Reuse
 from p2pswarm.disk.seeking import Seeking
@@ -41,6 +42,7 @@ from p2pswarm.errors import (
     TargetExistsError,
 )
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 
@@ -75,13 +77,23 @@ class Desk(NamedTuple):
         *,
         writable: bool,
         skipped: Set[int] = NO_FILES,
+        renames: Sequence[Rename] = (),
     ) -> "TorrentData":
-        """Lock it, and recall what is known of it. For a disk thread. Raises InUseError, DiskError."""
-        storage = FileStorage(place.root, place.files, writable=writable, shelf=self.shelf)
+        """Lock it, and recall what is known of it. For a disk thread. Raises HostError."""
         resume = self.resumes.open(metainfo.info_hash, place.path, synced=writable)
+        files = place.files
+        try:
+            if writable:
+                kept_in = self.resumes.names(metainfo.info_hash, place.path)
+                files = renamed(kept_in, place.root, files, renames)
+            storage = FileStorage(place.root, files, writable=writable, shelf=self.shelf)
+        except BaseException:  # nobody else knows that it is locked
+            resume.close()
+            raise
         try:
             data = kind(metainfo, storage, self.disk, resume, writable=writable, dice=self.dice)
-            data.place, data.resumes = place, self.resumes
+            data.place, data.resumes = place._replace(files=files), self.resumes
+            data.files = files
             if writable:
                 data.set_aside(place.root, skipped)
             data.recall()
@@ -143,6 +155,7 @@ class TorrentData:
         self._jobs = _NO_JOBS  # not over, though whoever waited for one may be gone
         self._closing = False
         self._skipped: Set[int] = NO_FILES  # files that are not wanted
+        self.files = metainfo.files  # under the names that they have on the disk
 
     @property
     def verified_by(self) -> str:
@@ -277,7 +290,7 @@ class TorrentData:
                 progress(reuse.looked, missing.count())
         except DiskError as error:
             log.warning("%s: %s", self._metainfo.name, error)
-        self.reused = sum(map(self._metainfo.piece_size, good.pieces()))
+        self.reused = sum(map(Geometry.of(self._metainfo).content_size, good.pieces()))
         return have | good
 
     async def _learn(self, found: Candidates, progress: Callable[[], None]) -> None:
@@ -346,6 +359,10 @@ class TorrentData:
             return await self._run(self._prepare, have)
         return True
 
+    async def complete(self) -> None:
+        """Every wanted byte is here: make what needs that. Raises DiskError."""
+        await self._run(self._storage.link)
+
     async def prove(self, progress: Callable[[int, int], None]) -> None:
         """Every piece is here: verify the whole, where that says more.
 
@@ -364,6 +381,8 @@ class TorrentData:
         self._storage.prepare()
         if self.preallocate and self.writable:
             self._storage.preallocate()
+        if self.writable and have.all():
+            self._storage.link()
         return self._checkpoint(have, 0, 0)
 
     async def move(self, to: Path, last: Checkpoint, progress: Callable[[int, int], None]) -> Path:

@@ -216,6 +216,7 @@ class Keeper:
 
     async def _settle(self) -> None:
         # The note first: some network file systems change a file's time when they sync.
+        await self._data.complete()
         await self._note()
         await self._look()
 

@@ -76,6 +76,9 @@ class WrappedStorage:
     def want(self, skipped: Set[int]) -> None:
         self.inner.want(skipped)
 
+    def link(self) -> None:
+        self.inner.link()
+
     def sync(self) -> None:
         self.inner.sync()
 
@@ -283,6 +286,9 @@ class ForgetfulStorage:
 
     def want(self, skipped: Set[int]) -> None:
         """Nothing is unwanted."""
+
+    def link(self) -> None:
+        """There is nothing to be linked."""
 
     def forget(self, files: Iterable[int]) -> None:
         """Nothing is open."""
