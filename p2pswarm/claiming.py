@@ -4,13 +4,14 @@ All in one job of a disk thread: hops to a thread are what adding thousands of t
 """
 
 from asyncio import CancelledError, Future
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from p2pswarm.disk.handles import disk_error
 from p2pswarm.disk.locate import Place, locate
 from p2pswarm.disk.pool import DiskPool, result_of
+from p2pswarm.disk.renaming import Rename
 from p2pswarm.disk.storage import NO_FILES
 from p2pswarm.errors import HostError, TargetExistsError
 from p2pswarm.formats.ids import InfoHash
@@ -36,6 +37,7 @@ class Claim:
     desk: Desk
     here: Container[InfoHash]  # what the node has already; a glance, because the loop looks again
     select: Selection | None = None
+    rename: Sequence[Rename] = ()
 
     async def made(self, disk: DiskPool, still_working: Callable[[], object]) -> Claimed:
         """Raises P2PSwarmError, and what `still_working` raises when the world has changed meanwhile."""
@@ -61,8 +63,11 @@ class Claim:
         place = _where(metainfo, self.save_to, self.data)
         skipped = choice.skipped if choice is not None else NO_FILES
         writable = self.data is None
-        data = self.desk.open(self.kind, metainfo, place, writable=writable, skipped=skipped)
-        return metainfo, place.path, data, choice
+        data = self.desk.open(
+            self.kind, metainfo, place, writable=writable, skipped=skipped, renames=self.rename
+        )
+        path = place.root.joinpath(*data.files[0].path) if metainfo.single_file else place.path
+        return metainfo, path, data, choice
 
     def _metainfo(self) -> Metainfo:
         match self.source:

@@ -22,6 +22,7 @@ from p2pswarm.discovering import Discovery
 from p2pswarm.discovery.trackers import Body
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.pool import DiskPool
+from p2pswarm.disk.renaming import Rename
 from p2pswarm.disk.resume import ResumeFolder
 from p2pswarm.disk.seeking import Seeking
 from p2pswarm.disk.torrents import TorrentFolder
@@ -228,7 +229,9 @@ class Node:
         data: Path | None = None,
         peers: Sequence[Address] = (),
         select: Selection | None = None,
+        rename: Sequence[Rename] = (),
         reuse: Sequence[Path] = (),
+        preallocate: bool = False,
         kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
@@ -237,8 +240,10 @@ class Node:
         waits until peers have told what the torrent is, however long that takes. It is downloaded into the
         folder `save_to` (here, by default), or seeded from `data`, a folder or file that is only read.
         `select` says which files are wanted; where it does not, a magnet link may.
+        `rename` gives its files or folders other names, for good.
         What a download misses is looked for in `reuse`, folders and files that are only read, and in the
-        other torrents of this node, before anybody is asked.
+        other torrents of this node, before anybody is asked. With `preallocate` it takes its room on the disk
+        at once.
         `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), FormatError (for a magnet),
         InUseError, HostError.
@@ -257,7 +262,8 @@ class Node:
             source, swarm = await ours.magnets.find(magnet, peers)
             linked = () if source.private else magnet.peers
         try:
-            claim = Claim(source, save_to or Path(), data, kind, ours.desk, self._torrents, select)
+            here = self._torrents
+            claim = Claim(source, save_to or Path(), data, kind, ours.desk, here, select, rename)
             metainfo, path, torrent_data, choice = await claim.made(ours.disk, self._working)
         except BaseException:
             if swarm is not None:
@@ -274,6 +280,7 @@ class Node:
         torrent.learned = ours.magnets.keep
         if data is None:
             torrent.seek = self._seek(reuse)
+            torrent_data.preallocate = preallocate
         torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)

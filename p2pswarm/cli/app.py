@@ -56,6 +56,11 @@ _COMMANDS = {
         "Compare the data on the disk with a torrent, and list what differs.",
         "p2pswarm verify photos.torrent --data downloads",
     ),
+    "move": _Known(
+        "moving",
+        "Move the files of a torrent to another folder, and print where they are then.",
+        "p2pswarm move photos.torrent --data downloads --to /mnt/archive",
+    ),
     "share": _Known(
         "sharing",
         "Give a file or folder to whoever types the printed line, or finds it, until stopped.",
@@ -67,12 +72,12 @@ _COMMANDS = {
         "p2pswarm publish my.key photos",
     ),
     "follow": _Known(
-        "publishing",
+        "feeds",
         "Fetch the newest release of a feed, and every one that comes, until stopped.",
         "p2pswarm follow 'magnet:?xs=urn:btpk:KEY' -o photos",
     ),
     "feed": _Known(
-        "publishing",
+        "feeds",
         "Show all releases of a feed, and what does not fit.",
         "p2pswarm feed 'magnet:?xs=urn:btpk:KEY'",
     ),

@@ -25,6 +25,14 @@ def _parse_priority(text: str) -> tuple[str, Priority]:
     return _parse_files(files), _WORDS[word]
 
 
+def _parse_rename(text: str) -> tuple[str, str]:
+    old, _, new = text.partition("=")
+    if not old.strip("/") or not new.strip("/"):
+        raise ValueError(f"{text[:80]!r} is not OLD=NEW")
+    return old, new
+
+
+_RENAME = Unit("OLD=NEW", _parse_rename)
 _FILES = Unit("FILES", _parse_files)
 _PRIORITY = Unit("FILES=HOW", _parse_priority)
 
@@ -57,6 +65,14 @@ class Choosing:
     sequential: bool = field(
         default=False,
         metadata=about(FLAG, "fetch from the first byte to the last, to play it meanwhile"),
+    )
+    rename: tuple[tuple[str, str], ...] = field(
+        default=(),
+        metadata=about(
+            _RENAME,
+            "give a file or folder of the torrent another name, for good; may be repeated",
+            repeat=True,
+        ),
     )
 
 

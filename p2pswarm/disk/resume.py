@@ -81,8 +81,7 @@ class ResumeFolder:
         is damaged then, and noticed), never make it claim too much. For disk threads. Raises InUseError,
         DiskError.
         """
-        place = os.fsencode(os.path.realpath(target))
-        key = f"{info_hash.hex()}-{_sha1(place).hex()[:8]}"
+        place, key = _place_and_key(info_hash, target)
         path, lock = self._path / key, _sha1(key.encode())
         try:
             self._locks.take(lock)
@@ -103,6 +102,15 @@ class ResumeFolder:
             with suppress(FormatError):
                 found.append(Path(os.fsdecode(CheckpointFile.target_of(str(path)))))
         return found
+
+    def names(self, info_hash: InfoHash, target: Path) -> Path:
+        """Where the names that a person gave the files of this download are kept."""
+        return self._path / f"{_place_and_key(info_hash, target)[1]}.names"
+
+
+def _place_and_key(info_hash: InfoHash, target: Path) -> tuple[bytes, str]:
+    place = os.fsencode(os.path.realpath(target))
+    return place, f"{info_hash.hex()}-{_sha1(place).hex()[:8]}"
 
 
 class Resume:
@@ -214,6 +222,13 @@ class Resume:
             self._safe = claimed
             self._journal.restart(claimed, doubtful)
             return True
+
+    def adopt(self, last: Checkpoint) -> None:
+        """Claim what was safe at another place and is moved to this one. Raises DiskError."""
+        with self._busy:
+            self._journal.restart(last.pieces, ())
+            self._checkpoint.write(last)
+            self._safe = last.pieces
 
     def unsafe(self, bits: Bitfield) -> Bitfield:
         """Those of `bits` that the last checkpoint did not claim (`load` counts as one)."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from typing_extensions import override
 
+from p2pswarm.disk.attributes import allow_running, make_link
 from p2pswarm.disk.copying import Way, copy_range
 from p2pswarm.disk.handles import (
     FILE_FLAGS,
@@ -27,6 +28,7 @@ from p2pswarm.disk.handles import (
 )
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.parts import PartFile
+from p2pswarm.disk.preallocating import preallocate
 from p2pswarm.errors import DiskError
 
 if TYPE_CHECKING:
@@ -105,6 +107,15 @@ class Storage(Protocol):
     def want(self, skipped: Set[int]) -> None:
         """All but `skipped` are wanted: what is aside of them becomes a file. Raises DiskError."""
 
+    def preallocate(self) -> None:
+        """Take the room for all that is wanted. Raises DiskFullError, DiskError."""
+
+    def relocate(self, root: Path) -> None:
+        """The files were moved: they lie below another folder from here on."""
+
+    def link(self) -> None:
+        """Everything is here: make the wanted symbolic links (BEP 47). Raises DiskError."""
+
     def close(self) -> None:
         """Close the files; one that a thread still uses closes when that is over."""
 
@@ -161,6 +172,15 @@ class MemoryStorage:
     def want(self, skipped: Set[int]) -> None:
         """Nothing is aside."""
 
+    def preallocate(self) -> None:
+        """It has its room."""
+
+    def relocate(self, root: Path) -> None:
+        """It lies nowhere."""
+
+    def link(self) -> None:
+        """There is nothing to be linked."""
+
     def sync(self) -> None:
         """Memory is as safe as it gets."""
 
@@ -214,7 +234,7 @@ class FileStorage:
         for folders in sorted({self._files[number].path[:-1] for number in made}):
             self._make_folder(folders)
         for number in made:
-            if not self._files[number].length:
+            if not self._files[number].length and self._files[number].link is None:
                 os.close(self._open_file(number, writing=True))
 
     def write(self, offset: int, data: memoryview | bytearray | bytes) -> None:
@@ -285,6 +305,29 @@ class FileStorage:
             self.sync()  # before the only other copy goes
             if not self.parts.files:
                 self.parts.remove()
+
+    def preallocate(self) -> None:
+        for number, file in enumerate(self._files):
+            if not file.pad and file.length and number not in self._skipped:
+                handle = self._open.acquire(number, writing=True)
+                try:
+                    preallocate(handle.fd, file.length)
+                except OSError as error:
+                    raise disk_error("make room for", self._path(number), error) from error
+                finally:
+                    self._open.release(handle, wrote=True)
+
+    def relocate(self, root: Path) -> None:
+        self._root = root
+        if self.parts is not None:
+            self.parts.relocate(root)
+        for number in range(len(self._files)):
+            self._open.drop(number)
+
+    def link(self) -> None:
+        for number, file in enumerate(self._files):
+            if file.link is not None and number not in self._skipped:
+                make_link(self._root, file.path, file.link)
 
     def _aside(self, number: int) -> PartFile | None:
         """What keeps the bytes of an unwanted file."""
@@ -492,7 +535,15 @@ class FileStorage:
             if seen:
                 raise _short(self._path(number))
             self._lengthen(number, fd)
+        if not seen and self._files[number].executable:
+            self._allow_running(number, fd)
         self._seen.add(number)
+
+    def _allow_running(self, number: int, fd: int) -> None:
+        try:
+            allow_running(fd)
+        except OSError as error:
+            raise disk_error("change", self._path(number), error) from error
 
     def _lengthen(self, number: int, fd: int) -> None:
         try:

@@ -1,5 +1,6 @@
 """A snapshot of one torrent and of its files, for people and programs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,8 +80,10 @@ class MetadataStatus:
     trackers: tuple[TrackerStatus, ...]
 
 
-def file_statuses(metainfo: "Metainfo", have: Bitfield, choice: Choice | None) -> list[FileStatus]:
-    """Those of all files but pads."""
+def file_statuses(
+    metainfo: "Metainfo", files: Sequence["File"], have: Bitfield, choice: Choice | None
+) -> list[FileStatus]:
+    """Those of all `files` but pads, which may have other names than the torrent gives."""
     priorities = (
         choice.files if choice is not None else bytes([Priority.NORMAL]) * len(metainfo.files)
     )
@@ -91,7 +94,7 @@ def file_statuses(metainfo: "Metainfo", have: Bitfield, choice: Choice | None) -
             _done(file, have, metainfo.piece_length),
             Priority(priority).name.lower(),
         )
-        for file, priority in zip(metainfo.files, priorities, strict=True)
+        for file, priority in zip(files, priorities, strict=True)
         if not file.pad
     ]
 

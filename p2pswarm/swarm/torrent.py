@@ -9,7 +9,7 @@ each a task that `close` waits for.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -45,6 +45,7 @@ from p2pswarm.swarm.events import (
     Event,
     Failed,
     Flag,
+    Moving,
     Paused,
     PeerBanned,
     PeerJoined,
@@ -197,6 +198,20 @@ class Torrent:
         self.sources.append(RangeSource(host, self))
         self._wake()
 
+    async def move(self, folder: Path) -> Path:
+        """Move the files into another folder, while it goes on to give them. Where they are then.
+
+        Raises HostError, DiskError, TargetExistsError; then they are where they were.
+        """
+        if not self._known or self._over:
+            raise HostError(f"{self.metainfo.name} cannot be moved now")
+        try:
+            self.path = await self._keeper.move(folder, lambda d, n: self._enter(Moving(d, n)))
+        finally:
+            if isinstance(self.state, Moving):
+                self.disk_works()
+        return self.path
+
     @property
     def deserted(self) -> str | None:
         """Why the rest will never come: only hosts of other networks can give it, for nobody has its hashes,
@@ -238,12 +253,12 @@ class Torrent:
             verified_by=self._data.verified_by,
             reused=self._data.reused,
             web_seeds=self.web_seeds.status() if self.web_seeds else (),
-            size=meta.total,
+            size=picker.geometry.content_total,
         )
 
     def files(self) -> list[FileStatus]:
         """What is here of each file; pad files are left out."""
-        return file_statuses(self.metainfo, self.picker.have, self.choice)
+        return file_statuses(self.metainfo, self._data.files, self.picker.have, self.choice)
 
     async def select(self, selection: Selection) -> None:
         """Other files are wanted from here on. What is on the disk stays there.
@@ -358,11 +373,22 @@ class Torrent:
         if self.seek is not None:
             show = self._enter
             have = await self._data.fill(have, self.seek, lambda d, n: show(Reusing(d, n)))
+            if self._data.learned:
+                self._plant(self._data.learned)
         await self._prepare(have)
         self._known = True
         now = self.clock()
         self._due = {"rechoke": now, "retry": now, "more": now + HUNGRY_EVERY}
         self._due |= {"note": now + CHECKPOINT_EVERY, "look": now + LOOK_EVERY}
+
+    def _plant(self, layers: Mapping[bytes, bytes]) -> None:
+        """Piece layers that local files told before any peer could: the trees are made anew."""
+        if self.trees is not None:
+            self.picker.admit(list(self.trees.forest.unknown()))
+            self.metainfo = self.metainfo.with_layers(layers)
+            self.trees = Trees(self.metainfo, self)
+            self._data.expected = self.trees.forest.expected
+            self.learned(self.metainfo)
 
     async def _prepare(self, have: Bitfield) -> None:
         """Raises DiskError, unless there is just no room yet."""

@@ -6,6 +6,7 @@ they are given (an event, a number of bytes, dice), so that nothing here waits f
 
 import errno
 from collections.abc import Callable, Iterable, Sequence, Set
+from pathlib import Path
 from random import Random
 
 from typing_extensions import override
@@ -75,8 +76,17 @@ class WrappedStorage:
     def want(self, skipped: Set[int]) -> None:
         self.inner.want(skipped)
 
+    def link(self) -> None:
+        self.inner.link()
+
     def sync(self) -> None:
         self.inner.sync()
+
+    def preallocate(self) -> None:
+        self.inner.preallocate()
+
+    def relocate(self, root: Path) -> None:
+        self.inner.relocate(root)
 
     def close(self) -> None:
         self.inner.close()
@@ -276,6 +286,9 @@ class ForgetfulStorage:
 
     def want(self, skipped: Set[int]) -> None:
         """Nothing is unwanted."""
+
+    def link(self) -> None:
+        """There is nothing to be linked."""
 
     def forget(self, files: Iterable[int]) -> None:
         """Nothing is open."""

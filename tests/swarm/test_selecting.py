@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from p2pswarm.errors import HostError
+from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import BLOCK, Address
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
@@ -270,6 +271,51 @@ def test_a_magnet_says_which_files(tmp_path: Path) -> None:
         await torrent.finished()
         assert on_disk(world, node) == {"many/sub/c", "many/sub/d", parts(meta)}
         assert same(world, node, source, ["sub/c", "sub/d"])
+
+    simulate(tmp_path, story)
+
+
+def test_other_names_stay_after_a_restart(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, source, home = await seeded(world)
+        host = world.host()
+        root = world.folder / host.name
+        root.mkdir()
+        for renames in ([("sub", "else"), ("a", "first")], []):
+            node = await world.node(host)
+            peers = [Address(home.name, 46881)]
+            torrent = await node.add(meta, save_to=root, peers=peers, rename=renames)
+            await torrent.finished()
+            assert on_disk(world, node) == {
+                f"many/{name}" for name in ("first", "b", "else/c", "else/d", "none/e")
+            }
+            assert torrent.files()[0].path == "many/first"
+            sent = home.sent
+            await node.aclose()
+        assert (root / "many" / "first").read_bytes() == (source / "a").read_bytes()
+        assert sent < 1.1 * meta.total  # nothing was fetched again
+
+    simulate(tmp_path, story)
+
+
+def test_executables_and_links(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        plain, folder = world.many_files({"run": 9, "sub/x": PIECE}, PIECE)
+        info: Any = bencode.decode(bytes(plain.info))
+        info[b"files"][0][b"attr"] = b"x"
+        link = {b"path": [b"sub", b"link"], b"length": 0, b"attr": b"l", b"symlink path": [b"run"]}
+        info[b"files"].append(link)
+        meta = Metainfo.from_info(bencode.encode(info))
+        home = world.host()
+        await (await world.node(home)).add(meta, data=folder)
+        node = await world.node(world.host())
+        torrent = await fetched(world, node, meta, home)
+        await torrent.finished()
+        await node.aclose()
+        copy = world.folder / node.settings.bind / "many"
+        assert (copy / "run").stat().st_mode & 0o111
+        assert not (copy / "sub" / "x").stat().st_mode & 0o111
+        assert (copy / "sub" / "link").readlink() == Path("../run")
 
     simulate(tmp_path, story)
 

@@ -266,3 +266,54 @@ def test_hashes_are_given_while_choked_and_within_a_credit(
         assert home._hash_upload._spent[peer] <= 64 << 20
 
     simulate(tmp_path, story)
+
+
+def test_a_hybrid_of_peers_without_version_2_is_checked_by_both_and_learns_its_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meta = of(v1=True)
+
+    async def story(world: World) -> None:
+        laid_out(world)
+        _, home = await seed(world, meta)
+        torrent, node = await begin(world, bare(meta), home)
+        monkeypatch.setattr(torrent, "hash_givers", list)
+        assert torrent.trees is not None
+        monkeypatch.setattr(torrent.trees, "ask", lambda peer: None)
+        await torrent.finished()
+        check_copy(world, node)
+        assert torrent.metainfo.layers == meta.layers
+
+    simulate(tmp_path, story)
+
+
+def test_version_2_alone_is_not_asked_for_what_nobody_can_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meta = of()
+
+    async def story(world: World) -> None:
+        laid_out(world)
+        home, address = await seed(world, meta)
+        monkeypatch.setattr(home._hash_upload, "_may_cost", lambda *about: False)
+        torrent, _ = await begin(world, bare(meta), address)
+        await world.until(lambda: torrent.picker.have.count() == 3)
+        (peer,) = torrent.peers.values()
+        assert not peer.asked
+        assert not torrent.picker.done
+
+    simulate(tmp_path, story)
+
+
+def test_pads_are_neither_asked_for_nor_counted_as_traffic(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        laid_out(world)
+        for v1 in (False, True):
+            meta = of(v1=v1)
+            _, home = await seed(world, meta)
+            torrent, _ = await begin(world, meta, home)
+            await torrent.finished()
+            more = torrent.status().downloaded - SIZE
+            assert more == 0 if not v1 else 0 < more < 4 * BLOCK  # the ends of blocks with data
+
+    simulate(tmp_path, story)
