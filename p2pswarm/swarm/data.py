@@ -160,7 +160,10 @@ class TorrentData:
     @property
     def verified_by(self) -> str:
         """What says that the bytes are the right ones."""
-        return "the SHA-1 of every piece"
+        if self._metainfo.v2 is None:
+            return "the SHA-1 of every piece"
+        both = "the SHA-1 and the SHA-256 of every piece"
+        return both if self._metainfo.has_v1 else "the SHA-256 of every block"
 
     def abandon(self) -> None:
         """Nobody will `load` it."""

@@ -110,6 +110,7 @@ def test_a_torrent_is_fetched_with_its_layers_or_without(tmp_path: Path, v1: boo
             check_copy(world, node)
             assert torrent.metainfo.layers == meta.layers
             assert torrent.status().hash_failures == 0
+            assert ("SHA-1" in torrent.status().verified_by) == v1
 
     simulate(tmp_path, story)
 
