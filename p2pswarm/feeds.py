@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import HostError
-from p2pswarm.formats.feed import Log
+from p2pswarm.formats.feed_log import Log
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.names import Names
 from p2pswarm.roster import Roster
@@ -30,8 +30,17 @@ class Feeds:
         self._finding = finding
         self.swarms: Roster[FeedSwarm] = Roster()
 
-    def open(self, log: Log, peers: Sequence[Address], changed: Callable[[], None]) -> FeedSwarm:
-        """`log` is what is known by now; `changed` is called when others knew more. Raises HostError."""
+    def open(
+        self,
+        log: Log,
+        changed: Callable[[], None],
+        peers: Sequence[Address] = (),
+        linked: Sequence[Address] = (),
+    ) -> FeedSwarm:
+        """`log` is what is known by now; `changed` is called when others knew more. Raises HostError.
+
+        `peers` were named by the user, and are tried again and again; `linked` came with the link.
+        """
         names = Names(log.feed.info_hash)
         if self.swarms.any_of(names):
             raise HostError("this feed is in this node already")
@@ -40,6 +49,8 @@ class Feeds:
         self.swarms.add(swarm, names)
         for address in peers:
             finding.add(address)
+        for address in linked:
+            finding.add(address, named=False)
         swarm.start()
         return swarm
 

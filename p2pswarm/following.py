@@ -41,7 +41,7 @@ class Following:
         self.release: Release | None = None  # which is fetched, or was
         self._node = node
         self._folder = folder
-        self._torrent: Torrent | None = None
+        self._begun: list[Torrent] = []  # the last one is that of `release`
 
     @property
     def superseded(self) -> bool:
@@ -71,7 +71,7 @@ class Following:
             release.info_hash if entry is None else entry.info_hash,
             v2=entry.v2 if entry else None,
             name=entry.name if entry else "",
-            peers=self.news.neighbours,
+            peers=(*self.news.link.peers, *self.news.neighbours),
         )
         folder, here = self.folder_of(release), self._node.torrents.get(release.info_hash)
         if here is not None:  # published before, and again: into its own folder all the same
@@ -79,15 +79,17 @@ class Following:
         torrent = await self._node.add(
             magnet, save_to=folder, peers=peers, reuse=self._before(folder)
         )
-        before, self._torrent = self._torrent, torrent
-        if before is not None:
-            await self._node.remove(before)
+        self._begun.append(torrent)
+        while len(self._begun) > 1:
+            await self._node.remove(self._begun[0])  # which may be cut short by a newer release
+            self._begun.pop(0)
         return torrent
 
     def _before(self, folder: Path) -> list[Path]:
         """Where unchanged files are: the last release that was whole, and one that was left half-way."""
-        begun = self._torrent.path.parent if self._torrent is not None else None
-        return [each for each in dict.fromkeys((self.latest, begun)) if each not in (None, folder)]
+        begun = [each.path.parent for each in self._begun]
+        before = [self.latest, *begun] if self.latest is not None else begun
+        return [each for each in dict.fromkeys(before) if each != folder]
 
     def settle(self, release: Release) -> None:
         """It is whole. Raises DiskError."""

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Self
 
 from p2pswarm.disk.feeds import FeedFile
 from p2pswarm.errors import DiskError, FormatError
-from p2pswarm.formats.feed import Entry, FeedName, Log
+from p2pswarm.formats.feed import Entry, FeedName
+from p2pswarm.formats.feed_link import FeedLink
+from p2pswarm.formats.feed_log import Log
 from p2pswarm.formats.ids import Address
 from p2pswarm.swarm.feed_newest import Complaint, Newest
 
@@ -34,21 +36,22 @@ WATCH_EVERY = 5.0  # seconds between looks for what does not fit
 class News:
     """`async with News(...) as news`: the file is read, and kept true, until the end.
 
-    `told` hears each complaint once. With `strict` a file that cannot be read is an error, not a reason to
-    begin anew: a publisher must not forget what it signed.
+    `told` hears each complaint once; `peers` are those that the user named beside the link. With `strict` a
+    file that cannot be read is an error, not a reason to begin anew: a publisher must not forget what it
+    signed.
     """
 
     def __init__(
         self,
         node: "Node",
-        feed: FeedName,
+        link: FeedLink,
         file: FeedFile,
         told: Callable[[Complaint], None],
         *,
         peers: Sequence[Address] = (),
         strict: bool = False,
     ) -> None:
-        self.feed = feed
+        self.link = link
         self.looked = asyncio.Event()
         """Whether the DHT was asked once, or is not to be asked."""
         self._node, self._file, self._told = node, file, told
@@ -62,7 +65,9 @@ class News:
     async def __aenter__(self) -> Self:
         """Raises DiskError, HostError; FormatError when `strict`."""
         self.newest = await self._read()
-        self._swarm: FeedSwarm = self._node.feeds.open(self.newest.log, self._peers, self._changed)
+        self._swarm: FeedSwarm = self._node.feeds.open(
+            self.newest.log, self._changed, self._peers, self.link.peers
+        )
         self._work = asyncio.create_task(self._live())
         return self
 
@@ -73,6 +78,10 @@ class News:
         if self._dirty.is_set():
             await self._save()
         await self._node.feeds.close(self._swarm)
+
+    @property
+    def feed(self) -> FeedName:
+        return self.link.feed
 
     @property
     def log(self) -> Log:
@@ -110,9 +119,10 @@ class News:
 
     async def add(self, entry: Entry, item: "MutableItem") -> None:
         """A release of our own: kept first, told then. Raises FormatError, DiskError."""
-        self.newest.log.add(entry)
-        self.newest.heard(item)
-        await self._write()
+        ahead = Newest.decode(self.feed, self.newest.encode())
+        ahead.put(entry, item)
+        await self._write(ahead)  # not of `newest`, whose last entry any follower is shown
+        self.newest.put(entry, item)
         self._swarm.tell()
         self._changed()
         self._hurry.set()
@@ -136,13 +146,13 @@ class News:
     async def _save(self) -> None:
         self._dirty.clear()
         try:
-            await self._write()
+            await self._write(self.newest)
         except DiskError as error:
             log.warning("what is known of the feed is not kept: %s", error)
 
-    async def _write(self) -> None:
+    async def _write(self, newest: Newest) -> None:
         async with self._writing:
-            await self._node.feeds.disk.run(self._file.write, self.newest.encode())
+            await self._node.feeds.disk.run(self._file.write, newest.encode())
 
     async def _watch(self) -> None:
         while True:

@@ -231,6 +231,7 @@ class Node:
         select: Selection | None = None,
         rename: Sequence[Rename] = (),
         reuse: Sequence[Path] = (),
+        preallocate: bool = False,
         kind: Callable[..., TorrentData] = TorrentData,
     ) -> Torrent:
         """Start a torrent.
@@ -241,7 +242,8 @@ class Node:
         `select` says which files are wanted; where it does not, a magnet link may.
         `rename` gives its files or folders other names, for good.
         What a download misses is looked for in `reuse`, folders and files that are only read, and in the
-        other torrents of this node, before anybody is asked.
+        other torrents of this node, before anybody is asked. With `preallocate` it takes its room on the disk
+        at once.
         `kind` says what becomes of the data: anything but the default is for search networks.
         Raises MetainfoError, BencodeError, DiskError, TrackerError (for a URL), FormatError (for a magnet),
         InUseError, HostError.
@@ -278,6 +280,7 @@ class Node:
         torrent.learned = ours.magnets.keep
         if data is None:
             torrent.seek = self._seek(reuse)
+            torrent_data.preallocate = preallocate
         torrent.web_seeds = ours.discovery.web_seeds(metainfo, near=near)
         for address in peers:
             torrent.add_peer(address)

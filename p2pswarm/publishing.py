@@ -35,9 +35,10 @@ async def release(news: News, key: "SigningKey", metainfo: "Metainfo", time: int
         key,
         news.feed.salt,
         head,
-        info_hash=metainfo.info_hash,
+        info_hash=metainfo.info_hash if metainfo.has_v1 else None,
+        v2=metainfo.v2,
         name=metainfo.name,
-        size=metainfo.total,
+        size=sum(file.length for file in metainfo.files if not file.pad),
         time=time,
     )
     await _announce(news, key, entry)

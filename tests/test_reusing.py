@@ -8,8 +8,9 @@ import pytest
 from typing_extensions import override
 
 from p2pswarm.disk.copying import Way
+from p2pswarm.disk.create import create
 from p2pswarm.errors import DiskFullError
-from p2pswarm.formats.building import build
+from p2pswarm.formats.building import Generation, build
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.formats.related import related
@@ -247,3 +248,42 @@ class Changing(WrappedStorage):
         way = super().take(offset, length, source, at)
         self.inner.write(0, b"changed")
         return way
+
+
+def made(folder: Path, generation: Generation) -> Metainfo:
+    return create(folder, generation=generation, piece_length=PIECE, workers=1)
+
+
+@pytest.mark.parametrize("generation", [Generation.HYBRID, Generation.V2])
+@pytest.mark.parametrize("magnet", [False, True], ids=["a torrent", "a magnet's, without layers"])
+def test_both_generations(tmp_path: Path, generation: Generation, magnet: bool) -> None:
+    async def story(world: World) -> None:
+        _, home = world.many_files(SIZES, PIECE)
+        meta = made(home / "many", generation)
+        old = world.folder / "old"
+        old.mkdir()
+        for number, name in enumerate(SIZES):  # other names, other order
+            shutil.copy(home / "many" / name, old / f"{9 - number}")
+        source = Metainfo.from_info(bytes(meta.info)) if magnet else meta
+        node = await world.node(world.host())
+        torrent = await node.add(source, save_to=world.folder / "new", reuse=[old])
+        await torrent.finished()
+        assert torrent.status().reused == meta.total
+        same(home / "many", world.folder / "new/many")
+
+    simulate(tmp_path, story)
+
+
+def test_of_many_files_the_new_one_is_missing(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        _, home = world.many_files({f"{n // 100}/{n}": 900 + n for n in range(120)}, PIECE)
+        old = old_copy(world, made(home / "many", Generation.HYBRID), home, "version 1")
+        (home / "many/1/112").write_bytes(b"a new version")
+        meta = made(home / "many", Generation.HYBRID)
+        node = await world.node(world.host())
+        torrent = await node.add(meta, save_to=world.folder / "new", reuse=[old])
+        await world.until(lambda: torrent.asking)
+        [missing] = torrent.picker.missing.pieces()
+        assert meta.file_of(missing).path == ("many", "1", "112")
+
+    simulate(tmp_path, story)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from random import Random
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -24,6 +24,7 @@ from tracker.config import TrackerSettings
 from tracker.connections import Connection, PatientServer, bencoded
 from tracker.datagrams import Datagrams
 from tracker.desk import Desk
+from tracker.hosting import Hosting
 from tracker.listening import bind, is_every_address, own_address
 from tracker.logic import IP, Policy
 from tracker.napster.limits import Caps
@@ -33,10 +34,12 @@ from tracker.store import Limits, PeerStore
 from tracker.store.memory import MemoryStore
 from tracker.torrents import Library
 from tracker.udp import UdpTracker
+from tracker.uploads import Uploads
 
 __all__ = ["TrackerService"]
 
 _BACKLOG = 1024
+_MOST_QUERY = 4096  # characters
 
 _log = logging.getLogger(__name__)
 
@@ -62,8 +65,8 @@ class TrackerService:
             trusted=self.settings.proxies,
         )
         self._desk = Desk(store or MemoryStore(_limits(self.settings), dice), policy, clock)
-        self._library = Library(self.settings.torrents)
-        self._library_free = asyncio.Lock()
+        uploads = Uploads(self.settings.upload_token_file, clock)
+        self._hosting = Hosting(Library(self.settings.torrents), uploads, self._desk)
         self.napster = _napster(self.settings, clock)
         self._server: PatientServer | None = None
         self._listener: asyncio.Server | None = None
@@ -101,7 +104,8 @@ class TrackerService:
                 await self.napster.aclose()
 
     def reload(self) -> None:
-        """Read again what may be changed while the service runs: the deny-list."""
+        """Read again what may be changed while the service runs: the token for uploads, the deny-list."""
+        self._hosting.reload()
         if self.napster is not None:
             self.napster.reload()
 
@@ -121,7 +125,7 @@ class TrackerService:
 
         Raises BencodeError or MetainfoError when it is none, ValueError for a name that is a path.
         """
-        return f"{self._base}/t/{quote(self._library.host(name, data), safe='')}"
+        return self._base + self._hosting.host(name, data)
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         response = await self._answer(request)
@@ -135,6 +139,8 @@ class TrackerService:
         path, _, query = request.raw_path.partition("?")
         if not path.startswith("/"):  # a whole URL, as proxies are asked
             path, query = request.rel_url.raw_path, request.rel_url.raw_query_string
+        if request.method == "POST" and path == "/t/":
+            return await self._hosting.upload(request, str(self._caller(request)))
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, text="only GET\n", headers={"Allow": "GET, HEAD"})
         if path in ("/announce", "/scrape"):
@@ -146,10 +152,10 @@ class TrackerService:
                 return web.Response(text="ok\n")
             case "/stats":
                 return web.json_response(await self._report())
-            case "/t/" | "/t":
-                return web.Response(body=await self._index(), headers=pages.HEADERS)
-            case _ if path.startswith("/t/"):
-                return await self._torrent(path.removeprefix("/t/"))
+            case _ if path == "/t" or path.startswith("/t/"):
+                asked = dict(parse_qsl(query[:_MOST_QUERY]))
+                hosted = await self._hosting.answer(path[len("/t/") :], asked)
+                return hosted or _nothing_here()
             case "/napster" | "/napster/search" if self.napster is not None:
                 return await self._search(self.napster, request, path)
             case _:
@@ -217,29 +223,6 @@ class TrackerService:
 
     async def _home(self) -> bytes:
         return pages.home(self.url, await self._report()).encode()
-
-    async def _index(self) -> bytes:
-        async with self._library_free:
-            offers = await asyncio.to_thread(self._library.index)
-        await self._desk.sweep()
-        counts = await self._desk.store.scrape([hosted.info_hash for hosted in offers])
-        return pages.index(list(zip(offers, counts, strict=True))).encode()
-
-    async def _torrent(self, escaped: str) -> web.Response:
-        try:
-            name = unquote(escaped, errors="strict")
-        except UnicodeDecodeError:
-            return _nothing_here()
-        async with self._library_free:
-            data = await asyncio.to_thread(self._library.data, name)
-        if data is None:
-            return _nothing_here()
-        headers = {
-            "Content-Type": "application/x-bittorrent",
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
-            "X-Content-Type-Options": "nosniff",
-        }
-        return web.Response(body=data, headers=headers)
 
 
 def _limits(settings: TrackerSettings) -> Limits:

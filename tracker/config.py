@@ -79,6 +79,10 @@ class TrackerSettings:
     udp: bool = field(
         default=True, metadata=_about("answer by UDP, too, on the same port (BEP 15)")
     )
+    upload_token_file: Path | None = field(
+        default=None,
+        metadata=_about("who knows the token in this file may add torrents to that folder", "FILE"),
+    )
 
     napster: int | None = field(
         default=None,
@@ -135,6 +139,8 @@ class TrackerSettings:
             raise ValueError(f"an interval of {self.interval} s is not from 1 s to 86400 s")
         if self.torrents is not None and not self.torrents.is_dir():
             raise ValueError(f"{self.torrents} is not a folder")
+        if self.upload_token_file is not None and self.torrents is None:
+            raise ValueError("uploads need a folder for torrents")
         if not 0 < self.patience <= 3600:
             raise ValueError(f"a patience of {self.patience} s is not from 0 s to 3600 s")
         for name in ("napster_query_rate", "napster_idle"):

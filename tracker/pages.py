@@ -3,23 +3,28 @@
 Everything that comes from outside is escaped; the pages run no scripts and load nothing.
 """
 
-from collections.abc import Sequence
 from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from p2pswarm.wire.tracker import Counts
+from tracker.catalog import ORDERS, Offer, Shown
 from tracker.torrents import Hosted
 
-__all__ = ["HEADERS", "home", "index", "page", "readable_size"]
+__all__ = [
+    "FORM_HEADERS", "HEADERS", "home", "index", "page", "paragraph", "readable_size", "uploaded",
+]  # fmt: skip
 
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
+    "form-action 'self'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+
+FORM_HEADERS = {**HEADERS, "Referrer-Policy": "same-origin"}
+"""Of pages with a form: without it a browser would not say that the form is ours."""
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -57,18 +62,70 @@ def home(announce_url: str, report: dict[str, Any]) -> str:
     return page("p2pswarm tracker", body)
 
 
-def index(offers: Sequence[tuple[Hosted, Counts]]) -> str:
-    """The list of hosted torrents with the sizes of their swarms."""
-    if not offers:
-        return page("Torrents", "<p>No torrents are hosted here.</p>")
-    rows = "".join(
-        f'<tr><td><a href="/t/{quote(hosted.name, safe="")}">{escape(hosted.name)}</a></td>'
-        f"<td>{readable_size(hosted.total)}</td><td>{counts.complete}</td>"
-        f"<td>{counts.incomplete}</td><td>{counts.downloaded}</td></tr>"
-        for hosted, counts in offers
+def paragraph(text: str) -> str:
+    """HTML of a plain text."""
+    return f"<p>{escape(text)}</p>"
+
+
+def index(shown: Shown, *, uploads: bool) -> str:
+    """The list of hosted torrents with the sizes of their swarms, one page of it."""
+    form = _UPLOAD if uploads else ""
+    if not shown.offers:
+        words = "Nothing is found." if shown.wish.words else "No torrents are hosted here."
+        return page("Torrents", _search(shown) + paragraph(words) + form)
+    heads = "<tr><th>torrent<th>size<th>files<th>seeds<th>leechers<th>downloads<th></tr>"
+    rows = "".join(map(_row, shown.offers))
+    table = f"<table>{heads}{rows}</table>"
+    return page("Torrents", _search(shown) + table + _turning(shown) + form)
+
+
+def uploaded(hosted: Hosted) -> str:
+    """What whoever uploaded a torrent sees."""
+    here = f'<p><a href="{_url(hosted)}">{escape(hosted.name)}</a> is hosted now.</p>'
+    return page("Taken", here + '<p><a href="/t/">All torrents</a></p>')
+
+
+def _row(offer: Offer) -> str:
+    hosted, counts = offer
+    return (
+        f'<tr><td><a href="{_url(hosted)}">{escape(hosted.name)}</a></td>'
+        f"<td>{readable_size(hosted.total)}</td><td>{hosted.files}</td><td>{counts.complete}</td>"
+        f"<td>{counts.incomplete}</td><td>{counts.downloaded}</td>"
+        f'<td><a href="{escape(hosted.magnet)}">magnet</a></td></tr>'
     )
-    heads = "<tr><th>torrent<th>size<th>seeds<th>leechers<th>downloads</tr>"
-    return page("Torrents", f"<table>{heads}{rows}</table>")
+
+
+def _url(hosted: Hosted) -> str:
+    return f"/t/{quote(hosted.name, safe='')}"
+
+
+def _search(shown: Shown) -> str:
+    chosen = shown.wish.order
+    orders = "".join(f"<option{' selected' * (each == chosen)}>{each}" for each in ORDERS)
+    return (
+        f'<form action="/t/"><input name="q" value="{escape(shown.wish.words)}" maxlength="200">'
+        f' <select name="sort">{orders}</select> <button>Search</button></form>'
+    )
+
+
+def _turning(shown: Shown) -> str:
+    """The way to the pages before and behind."""
+    here, said = (
+        shown.wish.page,
+        [f"{shown.found} torrents, page {shown.wish.page} of {shown.pages}"],
+    )
+    if here > 1:
+        said.append(f'<a href="{escape(shown.wish.url(here - 1))}">back</a>')
+    if here < shown.pages:
+        said.append(f'<a href="{escape(shown.wish.url(here + 1))}">on</a>')
+    return f"<p>{' · '.join(said)}</p>"
+
+
+_UPLOAD = """<h2>Add a torrent</h2>
+<form action="/t/" method="post" enctype="multipart/form-data">
+<p><label>Token <input type="password" name="token" autocomplete="off" required></label></p>
+<p><label>File <input type="file" name="torrent" accept=".torrent" required></label></p>
+<p><button>Upload</button></p></form>"""
 
 
 def readable_size(size: int) -> str:

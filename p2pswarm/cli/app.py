@@ -56,6 +56,11 @@ _COMMANDS = {
         "Compare the data on the disk with a torrent, and list what differs.",
         "p2pswarm verify photos.torrent --data downloads",
     ),
+    "move": _Known(
+        "moving",
+        "Move the files of a torrent to another folder, and print where they are then.",
+        "p2pswarm move photos.torrent --data downloads --to /mnt/archive",
+    ),
     "share": _Known(
         "sharing",
         "Give a file or folder to whoever types the printed line, or finds it, until stopped.",

@@ -153,12 +153,14 @@ def given_up(status: "Status | MetadataStatus") -> CommandError:
 
 
 def _sample(status: "Status") -> Sample:
-    from p2pswarm.swarm.events import Checking
+    from p2pswarm.swarm.events import Checking, Moving, Reusing
 
     done, more = status.done, plain(status)
     match status.state:
-        case Checking(done=pieces, total=of) if of:
-            done = status.total * pieces // of
+        case Checking(done=part, total=of) | Reusing(done=part, total=of) if of:
+            done = status.total * part // of
+        case Moving(done=part, total=of) if of:
+            done = status.total * part // of
     return Sample(
         name=status.name,
         state=more["state"],

@@ -4,12 +4,12 @@ import asyncio
 import math
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.cli.following import given_up, plain
 from p2pswarm.cli.making import load
-from p2pswarm.cli.options import Download, Linking, TorrentArgument
+from p2pswarm.cli.options import Linking, TorrentArgument
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError
 from p2pswarm.cli.text import say, tell_result
@@ -21,20 +21,10 @@ if TYPE_CHECKING:
     from p2pswarm.formats.magnet import Magnet
     from p2pswarm.formats.metainfo import Metainfo
     from p2pswarm.node import Node
-    from p2pswarm.swarm.selection import Selection
     from p2pswarm.swarm.status import MetadataStatus
     from p2pswarm.swarm.torrent import Torrent
 
-__all__ = ["Wanted", "add_magnet", "link", "looked_for", "magnet", "read_magnet"]
-
-
-class Wanted(NamedTuple):
-    """What `get` was asked for, beside the torrent."""
-
-    folder: Path
-    download: Download
-    select: "Selection | None"
-    rename: Sequence[tuple[str, str]]
+__all__ = ["link", "looked_for", "magnet", "read_magnet"]
 
 
 _GUESS = 16 << 10  # bytes of metadata, until a peer says how many
@@ -73,28 +63,6 @@ def read_magnet(source: str) -> "Magnet | None":
     return None if Path(source).exists() else named
 
 
-async def add_magnet(
-    node: "Node",
-    magnet: "Magnet",
-    wanted: Wanted,
-    report: Report,
-    stop: Stop,
-) -> "Torrent":
-    """The torrent, when peers have told what it is.
-
-    Raises what `Node.add` raises, StoppedError, and CommandError when nothing came for as long as was said.
-    """
-    download = wanted.download
-    work = node.add(
-        magnet,
-        save_to=wanted.folder,
-        peers=download.peer,
-        select=wanted.select,
-        rename=wanted.rename,
-    )
-    return await looked_for(node, work, download.timeout, report, stop)
-
-
 async def looked_for(
     node: "Node",
     work: "Coroutine[Any, Any, Torrent]",
@@ -102,7 +70,10 @@ async def looked_for(
     report: Report,
     stop: Stop,
 ) -> "Torrent":
-    """The result of `work`, which adds a magnet; raises what it raises, StoppedError and CommandError."""
+    """The torrent that `work` adds, when peers have told what it is.
+
+    Raises what `Node.add` raises, StoppedError, and CommandError when nothing came for `limit` seconds.
+    """
     adding = asyncio.ensure_future(work)
     adding.add_done_callback(lambda _: stop.wake())
     watch = _Watch(limit)

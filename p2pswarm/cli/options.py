@@ -12,6 +12,7 @@ import platformdirs
 
 from p2pswarm.cli.choosing import Choosing
 from p2pswarm.cli.creation import Creation
+from p2pswarm.cli.placing import Placing
 from p2pswarm.config import (
     ADDRESS,
     DURATION,
@@ -414,6 +415,7 @@ TABLES = (
     DataPath,
     Download,
     Choosing,
+    Placing,
     Sharing,
     Checkup,
     Publishing,

@@ -7,7 +7,7 @@ forgotten signs a second release 1, which is a lie to everybody who has the firs
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -36,6 +36,7 @@ from p2pswarm.cli.running import Stop, StoppedError, run
 from p2pswarm.cli.transfer import checked, complete, refuse_incomplete, stopped_code
 from p2pswarm.config import Settings, format_size
 from p2pswarm.formats.feed import FeedName
+from p2pswarm.formats.ids import Address
 
 if TYPE_CHECKING:
     from p2pswarm.disk.feeds import FeedFile
@@ -102,7 +103,9 @@ async def _publish(
             if not await watch(torrent, report, stop, checked):
                 return Exit.OK
             refuse_incomplete(torrent, path)  # before anything is signed
-            async with _news(node, link, FeedFile(log), report, strict=True) as news:
+            async with _news(
+                node, link, FeedFile(log), report, peers=linking.peer, strict=True
+            ) as news:
                 entry = await stop.unless(release(news, key, metainfo, int(time.time())))
                 report.event("listening", port=node.port)
                 report.note(f"release {entry.sequence} of this feed, Ctrl-C ends it")
@@ -112,8 +115,13 @@ async def _publish(
 
 
 def _make(path: Path, report: Report, stop: Stop) -> "Metainfo":
-    """Runs in a thread; Ctrl-C ends it at the next piece. No date: the same files are the same release."""
+    """Runs in a thread; Ctrl-C ends it at the next piece. No date: the same files are the same release.
+
+    A hybrid: older clients read it too, and its files begin at pieces, so that one that did not change has
+    the same pieces in the next release, whatever came before it.
+    """
     from p2pswarm.disk.create import create
+    from p2pswarm.formats.building import Generation
 
     show = hashing(path.resolve().name, "hashing", report)
 
@@ -122,7 +130,7 @@ def _make(path: Path, report: Report, stop: Stop) -> "Metainfo":
             raise StoppedError
         show(done, total)
 
-    return create(path, progress=progress, warn=report.note)
+    return create(path, generation=Generation.HYBRID, progress=progress, warn=report.note)
 
 
 @asynccontextmanager
@@ -132,6 +140,7 @@ async def _news(
     file: "FeedFile",
     report: Report,
     *,
+    peers: Sequence[Address] = (),
     strict: bool = False,
 ) -> AsyncIterator["News"]:
     from p2pswarm.news import News
@@ -140,7 +149,7 @@ async def _news(
         report.event(complaint.kind, text=complaint.text)
         report.note(complaint.text)
 
-    async with News(node, link.feed, file, told, peers=link.peers, strict=strict) as news:
+    async with News(node, link, file, told, peers=peers, strict=strict) as news:
         yield news
 
 
@@ -161,7 +170,7 @@ def follow(
     """
     folder = output.output or Path()
     with Report(progress) as report:
-        found = _link(link, subscription)
+        found = _link(link)
         work = partial(_following, found, folder, subscription, settings, report)
         return run(work, at_once=report.abandon)
 
@@ -180,14 +189,14 @@ async def _following(
     async with (
         Node(settings) as node,
         beating(node, report),
-        _news(node, link, _kept(settings, link), report) as news,
+        _news(node, link, _kept(settings, link), report, peers=wanted.peer) as news,
     ):
         report.event("listening", port=node.port)
         following = Following(node, news, folder)
         while not stop.requested:
             release = await _next_release(following, wanted, report, stop)
             with suppress(SupersededError):
-                work = following.begin(release, link.peers)
+                work = following.begin(release, wanted.peer)
                 torrent = await following.unless_superseded(
                     looked_for(node, work, wanted.timeout, report, stop)
                 )
@@ -272,7 +281,7 @@ def feed(link: FeedArgument, asking: Followers, settings: Settings, progress: Pr
     Followers are asked for ten seconds, or as long as --timeout says; what was heard before is kept.
     """
     with Report(progress) as report:
-        work = partial(_show, _link(link, asking), asking, settings, report)
+        work = partial(_show, _link(link), asking, settings, report)
         return run(work, at_once=report.abandon)
 
 
@@ -283,7 +292,7 @@ async def _show(
 
     async with (
         Node(settings) as node,
-        _news(node, link, _kept(settings, link), report) as news,
+        _news(node, link, _kept(settings, link), report, peers=wanted.peer) as news,
     ):
         limit = _LOOK_TIME if wanted.timeout is None else wanted.timeout
         with suppress(TimeoutError):
@@ -311,13 +320,12 @@ def _line(entry: "Entry") -> str:
     return f"{entry.sequence}\t{when:%Y-%m-%d %H:%M}\t{entry.short}\t{size}\t{entry.name}"
 
 
-def _link(text: str, wanted: Followers) -> "FeedLink":
+def _link(text: str) -> "FeedLink":
     """Raises CommandError."""
     from p2pswarm.errors import FormatError
     from p2pswarm.formats.feed_link import FeedLink
 
     try:
-        link = FeedLink.parse(text)
+        return FeedLink.parse(text)
     except FormatError as error:
         raise CommandError(str(error), Exit.USAGE) from error
-    return FeedLink(link.feed, (*wanted.peer, *link.peers))

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from p2pswarm.cli.choosing import Choosing, selection_of
 from p2pswarm.cli.exits import CommandError, Exit, exit_code
 from p2pswarm.cli.following import Goal, Patience, follow, plain, telling
 from p2pswarm.cli.health import beating
-from p2pswarm.cli.magnets import Wanted, add_magnet, link, read_magnet
+from p2pswarm.cli.magnets import link, looked_for, read_magnet
 from p2pswarm.cli.making import load
 from p2pswarm.cli.options import (
     DataPath,
@@ -19,6 +19,7 @@ from p2pswarm.cli.options import (
     SourceArgument,
     TorrentArgument,
 )
+from p2pswarm.cli.placing import Placing
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, run
 from p2pswarm.cli.text import counted
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from p2pswarm.formats.magnet import Magnet
     from p2pswarm.formats.metainfo import Metainfo
     from p2pswarm.node import Node
+    from p2pswarm.swarm.selection import Selection
     from p2pswarm.swarm.status import Status
     from p2pswarm.swarm.torrent import Torrent
 
@@ -117,16 +119,30 @@ def get(
     output: Output,
     download: Download,
     choosing: Choosing,
+    placing: Placing,
     settings: Settings,
     progress: Progress,
 ) -> Exit:
     """Fetch the data of a torrent, and print where it lies. Goes on where it was stopped."""
     with Report(progress) as report:
+        placing.check()
         is_url = source.lower().startswith(("http://", "https://"))
         torrent = source if is_url else read_magnet(source) or load(Path(source))
-        wanted = Wanted(output.output or Path(), download, selection_of(choosing), choosing.rename)
+        wanted = Wanted(
+            output.output or Path(), download, placing, selection_of(choosing), choosing.rename
+        )
         work = partial(_get, torrent, wanted, settings, report)
         return run(work, at_once=report.abandon)
+
+
+class Wanted(NamedTuple):
+    """What `get` was asked for, beside the torrent."""
+
+    folder: Path
+    download: Download
+    placing: Placing
+    select: "Selection | None"
+    rename: Sequence[tuple[str, str]]
 
 
 async def _get(
@@ -149,6 +165,9 @@ async def _get(
                 return stopped_code(torrent.error)
             _tell_files(torrent, report)
             _tell_skipped(torrent, report)
+            _tell_reused(torrent.status(), report)
+            if wanted.placing.move_to is not None:
+                await stop.unless(torrent.move(wanted.placing.move_to))
             path = torrent.status().path
             report.result(str(path), path=str(path))
             goal = Goal(download)
@@ -171,6 +190,12 @@ def _tell_skipped(torrent: "Torrent", report: Report) -> None:
         report.note(f"{left_out} ({format_size(sum(skipped))}) not wanted, and left out")
 
 
+def _tell_reused(status: "Status", report: Report) -> None:
+    if status.reused:
+        here, there = format_size(status.reused), format_size(status.downloaded)
+        report.note(f"{here} came from this machine, {there} from others")
+
+
 async def _added(
     node: "Node",
     source: "str | Magnet | Metainfo",
@@ -180,17 +205,20 @@ async def _added(
 ) -> "Torrent":
     from p2pswarm.formats.magnet import Magnet
 
+    add = partial(
+        node.add,
+        source,
+        save_to=wanted.folder,
+        peers=wanted.download.peer,
+        reuse=wanted.placing.reuse,
+        preallocate=wanted.placing.preallocate,
+        select=wanted.select,
+        rename=wanted.rename,
+    )
     try:
         if isinstance(source, Magnet):
-            return await add_magnet(node, source, wanted, report, stop)
-        adding = node.add(
-            source,
-            save_to=wanted.folder,
-            peers=wanted.download.peer,
-            select=wanted.select,
-            rename=wanted.rename,
-        )
-        return await stop.unless(adding)
+            return await looked_for(node, add(), wanted.download.timeout, report, stop)
+        return await stop.unless(add())
     except RemoteError as error:  # of the URL; it does not name itself
         raise CommandError(f"{source}: {error}", exit_code(error)) from error
 

@@ -79,7 +79,7 @@ class Candidates:
         return candidate.path in _paths(self._files[number])
 
     def _ranked(self, file: "File") -> Iterator[Candidate]:
-        root: bytes | None = getattr(file, "root", None)
+        root = file.root
         if root is not None:
             yield from self._by_root.get(root, ())
         alike = [each for path in _paths(file) for each in self._by_path.get(path, ())]

@@ -24,6 +24,7 @@ __all__ = ["Way", "copy_range"]
 # call says ENOTTY, and the bytes are copied.
 _FICLONERANGE = 0x4020940D
 _CLONE_RANGE = struct.Struct("=qQQQ")  # source, its offset, length, offset in the target
+_BLOCK = 4096  # bytes; a file system with larger ones refuses, and the bytes are copied
 _BUFFER = 1 << 20  # bytes read at once
 
 # Another file system, one without the call, offsets that are no multiple of its blocks, a swap file, an
@@ -59,8 +60,28 @@ def copy_range(source: int, target: int, offset: int, length: int, *, to: int | 
     be written.
     """
     at = offset if to is None else to
-    if not length or _share(source, target, offset, length, at):
-        return Way.SHARED
+    head, middle = _whole_blocks(source, offset, length, at)
+    if not middle or not _share(source, target, offset + head, middle, at + head):
+        return _copy(source, target, offset, length, at)
+    tail = head + middle
+    _copy(source, target, offset, head, at)
+    _copy(source, target, offset + tail, length - tail, at + tail)
+    return Way.SHARED
+
+
+def _whole_blocks(source: int, offset: int, length: int, at: int) -> tuple[int, int]:
+    """Bytes before the first whole block, and in whole blocks: only these can be shared. The last block of
+    a file counts as whole."""
+    if (offset - at) % _BLOCK:
+        return 0, 0
+    head = -offset % _BLOCK
+    end = offset + length
+    if end < os.fstat(source).st_size:
+        end -= end % _BLOCK
+    return head, max(0, end - offset - head)
+
+
+def _copy(source: int, target: int, offset: int, length: int, at: int) -> Way:
     done = _repeat(_in_kernel, source, target, offset, length, at)
     if done == length:
         return Way.KERNEL
@@ -70,7 +91,7 @@ def copy_range(source: int, target: int, offset: int, length: int, *, to: int | 
 
 
 def _share(source: int, target: int, offset: int, length: int, at: int) -> bool:
-    """All of it or nothing: a range that begins or ends inside a block cannot be shared."""
+    """All of it or nothing."""
     if not hasattr(os, "copy_file_range"):  # not Linux, where the number means something else
         return False
     try:

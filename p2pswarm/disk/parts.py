@@ -112,6 +112,10 @@ class PartFile:
         """Somebody else changed it, and nothing in it counts as had."""
         self._seen = False
 
+    def relocate(self, root: Path) -> None:
+        """It was moved into another folder."""
+        self._path = root / self._path.name
+
     def remove(self) -> None:
         """When nothing is aside any more. Raises DiskError."""
         with self._lock:

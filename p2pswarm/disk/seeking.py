@@ -69,7 +69,7 @@ class Seeking:
             return
         if stat.S_ISREG(here.st_mode):
             found = Candidate(root, file.path, here.st_size, here.st_mtime_ns)
-            self._found.add(found, getattr(file, "root", None))
+            self._found.add(found, file.root)
 
     def _walk(self, folder: Path) -> Iterator[bool]:
         real = Path(os.path.realpath(folder))  # may be a link: the user named it

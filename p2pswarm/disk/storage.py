@@ -28,6 +28,7 @@ from p2pswarm.disk.handles import (
 )
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.parts import PartFile
+from p2pswarm.disk.preallocating import preallocate
 from p2pswarm.errors import DiskError
 
 if TYPE_CHECKING:
@@ -109,6 +110,12 @@ class Storage(Protocol):
     def link(self) -> None:
         """Everything is here: make the wanted symbolic links (BEP 47). Raises DiskError."""
 
+    def preallocate(self) -> None:
+        """Take the room for all that is wanted. Raises DiskFullError, DiskError."""
+
+    def relocate(self, root: Path) -> None:
+        """The files were moved: they lie below another folder from here on."""
+
     def close(self) -> None:
         """Close the files; one that a thread still uses closes when that is over."""
 
@@ -167,6 +174,12 @@ class MemoryStorage:
 
     def link(self) -> None:
         """There is nothing to be linked."""
+
+    def preallocate(self) -> None:
+        """It has its room."""
+
+    def relocate(self, root: Path) -> None:
+        """It lies nowhere."""
 
     def sync(self) -> None:
         """Memory is as safe as it gets."""
@@ -297,6 +310,24 @@ class FileStorage:
         for number, file in enumerate(self._files):
             if file.link is not None and number not in self._skipped:
                 make_link(self._root, file.path, file.link)
+
+    def preallocate(self) -> None:
+        for number, file in enumerate(self._files):
+            if not file.pad and file.length and number not in self._skipped:
+                handle = self._open.acquire(number, writing=True)
+                try:
+                    preallocate(handle.fd, file.length)
+                except OSError as error:
+                    raise disk_error("make room for", self._path(number), error) from error
+                finally:
+                    self._open.release(handle, wrote=True)
+
+    def relocate(self, root: Path) -> None:
+        self._root = root
+        if self.parts is not None:
+            self.parts.relocate(root)
+        for number in range(len(self._files)):
+            self._open.drop(number)
 
     def _aside(self, number: int) -> PartFile | None:
         """What keeps the bytes of an unwanted file."""

@@ -11,17 +11,22 @@ one, with the looks that its pieces had, stays true.
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 
 from p2pswarm.disk.begun import Begun
+from p2pswarm.disk.candidates import Candidates
+from p2pswarm.disk.checkpoint import Checkpoint
 from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.hashing import Expected
 from p2pswarm.disk.layout import Layout
+from p2pswarm.disk.learning import Learning
 from p2pswarm.disk.locate import Place
+from p2pswarm.disk.moving import Moving
 from p2pswarm.disk.parts import PartFile, parts_name
 from p2pswarm.disk.pool import DiskPool, Stored, result_of
 from p2pswarm.disk.renaming import Rename, renamed
@@ -38,7 +43,7 @@ from p2pswarm.errors import (
 )
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import PieceIndex
-from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.metainfo import File, Metainfo
 
 __all__ = ["Desk", "TorrentData"]
 
@@ -87,6 +92,10 @@ class Desk(NamedTuple):
         try:
             data = kind(metainfo, storage, self.disk, resume, writable=writable, dice=self.dice)
             data.files = files
+            data.place, data.resumes = (
+                Place(place.root, files, self._path(metainfo, place, files)),
+                self.resumes,
+            )
             if writable:
                 data.set_aside(place.root, skipped)
             data.recall()
@@ -95,6 +104,11 @@ class Desk(NamedTuple):
             resume.close()
             raise
         return data
+
+    @staticmethod
+    def _path(metainfo: Metainfo, place: Place, files: tuple[File, ...]) -> Path:
+        """A file alone may have another name, too."""
+        return place.root.joinpath(*files[0].path) if metainfo.single_file else place.path
 
 
 class _Recalled(NamedTuple):
@@ -125,6 +139,10 @@ class TorrentData:
     ) -> None:
         self.writable = writable
         self.downloaded_before = self.uploaded_before = 0
+        self.place: Place | None = None  # where its files are, and
+        self.resumes: ResumeFolder | None = None  # where the memory of them is
+        self.preallocate = False
+        self.learned: Mapping[bytes, bytes] = {}  # piece layers worked out from local files
         self.reused = 0  # bytes that came from other files of this machine
         self._metainfo = metainfo
         self._storage = storage
@@ -272,6 +290,8 @@ class TorrentData:
             seeking = await self._run(seek, self._metainfo)
             while (found := await self._run(seeking.step)) is None:
                 progress(0, missing.count())
+            if not self._metainfo.has_v1:
+                await self._learn(found, lambda: progress(0, missing.count()))
             reuse = Reuse(self._storage, self._metainfo, missing, found, self._fits, good)
             while await self._run(reuse.work):
                 progress(reuse.looked, missing.count())
@@ -279,6 +299,15 @@ class TorrentData:
             log.warning("%s: %s", self._metainfo.name, error)
         self.reused = sum(map(self._metainfo.piece_size, good.pieces()))
         return have | good
+
+    async def _learn(self, found: Candidates, progress: Callable[[], None]) -> None:
+        """Piece layers that nobody has told yet. Raises DiskError."""
+        learning = Learning(self._metainfo, found)
+        while await self._run(learning.work):
+            progress()
+        if learning.layers:
+            self.learned = learning.layers
+            self._metainfo = self._metainfo.with_layers(learning.layers)
 
     def _strange(self, looks: list[FileStat | None]) -> set[PieceIndex]:
         """Pieces of files that we know nothing of. Raises TargetExistsError when one cannot be ours."""
@@ -359,7 +388,50 @@ class TorrentData:
         self._storage.prepare()
         if self.writable and have.all():
             self._storage.link()
+        if self.preallocate and self.writable:
+            self._storage.preallocate()
         return self._checkpoint(have, 0, 0)
+
+    async def move(self, to: Path, last: Checkpoint, progress: Callable[[int, int], None]) -> Path:
+        """Move the files while nothing is stored; `last` is what is ours. Where they are then.
+
+        Raises DiskError, HostError, TargetExistsError; then they are where they were.
+        """
+        assert self.place is not None
+        assert self.resumes is not None
+        if not self.writable:
+            raise HostError(f"{self.place.path} is shared read-only: p2pswarm move can move it")
+        if not await self.checkpoint(last.pieces, last.uploaded, last.downloaded):
+            raise HostError("somebody changed the files: they cannot be moved now")
+        besides = [parts_name(self._metainfo.info_hash)]
+        moving = await self._run(partial(Moving, self.place, to, besides=besides))
+        name, target = self._metainfo.info_hash, moving.target
+        home, left = target.root / self._metainfo.name, self.place.root / self._metainfo.name
+        resume = await self._run(self.resumes.open, name, home)
+        try:
+            await self._run(self.resumes.copy_names, name, left, home)
+            steps = moving.steps(lambda looks: resume.adopt(self._last(last, looks)))
+            while (done := await self._run(next, steps, None)) is not None:
+                progress(done, moving.total)
+        except BaseException:
+            resume.close()
+            raise
+        self._storage.relocate(target.root)
+        self.place, before = target, self._resume
+        self._resume = resume
+        await self._run(before.forget)
+        await self._run(moving.clean)
+        if self._watching:
+            self._watch(await self._run(self._storage.stats))
+        if self._closing:  # meanwhile
+            self._close_files()
+        return target.path
+
+    def _last(self, last: Checkpoint, looks: Sequence[FileStat | None]) -> Checkpoint:
+        """`last` as the files look now: what could not be synced here is not claimed there."""
+        safe = last.pieces & ~self._resume.unsafe(last.pieces)
+        uploaded, downloaded = self.uploaded_before, self.downloaded_before
+        return Checkpoint(safe, [*looks], last.uploaded + uploaded, last.downloaded + downloaded)
 
     def store(
         self,

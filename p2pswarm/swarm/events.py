@@ -20,6 +20,7 @@ __all__ = [
     "Event",
     "Failed",
     "Flag",
+    "Moving",
     "Paused",
     "PeerBanned",
     "PeerJoined",
@@ -83,7 +84,15 @@ class Stopped:
     """Taken out of its node."""
 
 
-State = Checking | Reusing | Downloading | Seeding | Paused | Failed | Stopped
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """Its files go to another file system: `done` of `total` bytes are copied."""
+
+    done: int
+    total: int
+
+
+State = Checking | Reusing | Moving | Downloading | Seeding | Paused | Failed | Stopped
 
 
 @dataclass(frozen=True, slots=True)

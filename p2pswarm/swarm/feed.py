@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from p2pswarm.discovery.source import Progress
 from p2pswarm.errors import HostError, P2PSwarmError, RemoteProtocolError
-from p2pswarm.formats.feed import FeedName, Log
+from p2pswarm.formats.feed import FeedName
+from p2pswarm.formats.feed_log import Log
 from p2pswarm.formats.ids import Address
 from p2pswarm.swarm.dialer import Surroundings
 from p2pswarm.swarm.extensions import Talker

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, Self
 from p2pswarm.discovery.dht.items import MutableItem, item_of
 from p2pswarm.errors import FormatError, RemoteProtocolError, TwoStoriesError
 from p2pswarm.formats import bencode
-from p2pswarm.formats.feed import Entry, FeedName, Log
+from p2pswarm.formats.feed import Entry, FeedName
+from p2pswarm.formats.feed_log import Log
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.wire.krpc import Reply
 
@@ -88,6 +89,11 @@ class Newest:
             return self._two_items
         self.item = item
         return True
+
+    def put(self, entry: Entry, item: MutableItem) -> None:
+        """One release of our own. Raises FormatError."""
+        self.log.add(entry)
+        self.heard(item)
 
     @property
     def behind(self) -> str:

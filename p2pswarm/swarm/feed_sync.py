@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from p2pswarm.errors import FormatError, RemoteProtocolError
-from p2pswarm.formats.feed import Entry, Log, Verdict, read_proof
+from p2pswarm.formats.feed import Entry
+from p2pswarm.formats.feed_log import Log, Verdict, read_proof
 from p2pswarm.wire.extension.feed import (
     MOST_ENTRIES,
     FeedAsk,

@@ -11,13 +11,15 @@ each looks at the picker again before it believes its own result.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence, Set
+from pathlib import Path
 from typing import Any, Protocol
 
 from p2pswarm.discovery.source import Progress
 from p2pswarm.disk.begun import STRIDE, Begun
+from p2pswarm.disk.checkpoint import Checkpoint
 from p2pswarm.disk.pool import Stored
 from p2pswarm.disk.resume import NO_PIECES
-from p2pswarm.errors import DiskError, HashMismatchError
+from p2pswarm.errors import DiskError, HashMismatchError, HostError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import BLOCK, PieceIndex
 from p2pswarm.swarm.blocks import Blocks
@@ -72,6 +74,7 @@ class Keeper:
         self._noted: Progress | None = (
             None  # as of the last note; None when that has to be made anew
         )
+        self._moving = False  # nothing is stored meanwhile
         self._over = False
 
     # Pieces
@@ -79,6 +82,9 @@ class Keeper:
     def store(self, piece: OpenPiece, *, digests: bool, leaves: bytes | None = None) -> None:
         """Hash it, as far as nobody has done it (`leaves`), and write it; `piece_stored` follows, perhaps
         before this returns."""
+        if self._moving:
+            self._stuck = [*self._stuck, piece]
+            return
         size = self._picker.geometry.piece_size(piece.index)
         self._storing.add(piece.index)
         self._data.store(
@@ -261,6 +267,23 @@ class Keeper:
             if good[piece] and not self._picker.have[piece] and piece not in self._blocks:
                 self._picker.had(piece)
                 self._owner.piece_found(piece)
+
+    async def move(self, to: Path, progress: Callable[[int, int], None]) -> Path:
+        """Move the files; pieces that become full meanwhile wait in memory. Raises HostError."""
+        if self._moving:
+            raise HostError(f"{self._name} is being moved already")
+        self._moving = True
+        try:
+            await self._stores_done()
+            carried = self._owner.progress()
+            last = Checkpoint(self._picker.have.copy(), [], carried.uploaded, carried.downloaded)
+            return await self._data.move(to, last, progress)
+        finally:
+            self._moving = False
+            stuck, self._stuck = self._stuck, _NOTHING
+            for piece in () if self._over else stuck:
+                self.store(piece, digests=True)
+            self.look()  # who looked for a file while it moved may have found none
 
     # The end
 

@@ -112,7 +112,7 @@ class PiecePicker:
         self._stale = True
         self._skipped: Bitfield | None = None  # pieces of files that nobody wants
         self._tiers: Sequence[Bitfield] = ()  # where some are wanted more than others: those first
-        self._sequential = False
+        self.sequential = False
 
     # What we have
 
@@ -144,7 +144,7 @@ class PiecePicker:
         self._skipped = skipped if skipped.any() else None
         self.total = self.geometry.total - self._bytes_of(skipped)
         self._tiers = tiers if len(tiers) > 1 else ()
-        self._sequential = sequential
+        self.sequential = sequential
         dropped = [index for index, piece in self._open.items() if skipped[index] and piece.left]
         for index in dropped:
             self._forget(index)
@@ -334,6 +334,10 @@ class PiecePicker:
         """Pieces with blocks that nobody was asked for; suspect ones only before they are started."""
         return self._wanted | self._shared
 
+    def foremost(self, pieces: Bitfield) -> Bitfield:
+        """Those of these that come first: of the first tier that has any."""
+        return next((some for tier in self._tiers if (some := pieces & tier).any()), pieces)
+
     def pick_in(
         self, piece: PieceIndex, who: Hashable, may_open: Callable[[PieceIndex], bool]
     ) -> list[int]:
@@ -502,7 +506,7 @@ class PiecePicker:
         if self._tiers:
             first = (have & tier for tier in self._tiers)
             have = next(some for some in first if any_and(some, self._wanted))
-        if self._sequential:
+        if self.sequential:
             return PieceIndex((have & self._wanted).find(1))
         if self._had < RANDOM_FIRST:
             return self._one_of(have, self._wanted)

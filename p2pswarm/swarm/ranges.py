@@ -134,13 +134,21 @@ class RangeSource:
         takable = self._home.picker.takable()
         if has is not None:
             takable &= _pieces_of(has, len(takable), self._home.piece_length)
-        piece = _stretch(takable, self._home.ranges_at())
+        piece = self._place(takable)
         if piece is None and has is not None:
             self._due = self._home.clock() + PARTIAL_PAUSE
         elif piece is not None:
             self.at, self._n, self._arrived = piece, 0, False
             self._home.picker.seeds += 1
             self._home.spawn(self._run(piece * self._home.piece_length))
+
+    def _place(self, takable: Bitfield) -> PieceIndex | None:
+        """Where to begin; in order, as long as nobody else goes on in that order."""
+        picker, busy = self._home.picker, self._home.ranges_at()
+        takable = picker.foremost(takable)
+        if picker.sequential and not busy:
+            return next(takable.pieces(), None)
+        return _stretch(takable, busy)
 
     async def _run(self, offset: int) -> None:
         """One stretch, from the first byte to whatever ends it."""

@@ -45,6 +45,7 @@ from p2pswarm.swarm.events import (
     Event,
     Failed,
     Flag,
+    Moving,
     Paused,
     PeerBanned,
     PeerJoined,
@@ -196,6 +197,20 @@ class Torrent:
         """A host of another network that has our file, asked from the next tick on."""
         self.sources.append(RangeSource(host, self))
         self._wake()
+
+    async def move(self, folder: Path) -> Path:
+        """Move the files into another folder, while it goes on to give them. Where they are then.
+
+        Raises HostError, DiskError, TargetExistsError; then they are where they were.
+        """
+        if not self._known or self._over:
+            raise HostError(f"{self.metainfo.name} cannot be moved now")
+        try:
+            self.path = await self._keeper.move(folder, lambda d, n: self._enter(Moving(d, n)))
+        finally:
+            if isinstance(self.state, Moving):
+                self.disk_works()
+        return self.path
 
     @property
     def deserted(self) -> str | None:

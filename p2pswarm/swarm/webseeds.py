@@ -154,8 +154,6 @@ class WebSeed:
             return "banned"
         if any(source.active for source in self.sources):
             return "downloading"
-        if not self.sources:
-            return "not contacted"
         return "resting" if wait > 0 or self._missing else "idle"
 
 
@@ -230,8 +228,12 @@ class WebSource(RangeSource):
 
     def row_end(self, offset: int) -> int:
         """Up to where nobody else fetches: asked for no more, the connection can be used again."""
-        length, total = self._home.piece_length, self._seed.metainfo.total
-        taken = self._home.picker.takable().find(0, offset // length)
+        length, total, picker = (
+            self._home.piece_length,
+            self._seed.metainfo.total,
+            self._home.picker,
+        )
+        taken = picker.foremost(picker.takable()).find(0, offset // length)
         return total if taken < 0 else min(taken * length, total)
 
     def padded(self, zeros: bytes) -> bool:
@@ -262,14 +264,15 @@ class WebSeeds:
 
     def __init__(self, metainfo: Metainfo, getting: Getting, clock: Callable[[], float]) -> None:
         self._getting = getting
-        self._seeds = [WebSeed(url, metainfo, clock) for url in usable(metainfo.web_seeds)]
-        self._begun = False
+        self._metainfo, self._clock = metainfo, clock
+        self._seeds: list[WebSeed] = []
 
     def begin(self, home: SourceHome, dice: Random) -> Sequence[RangeSource]:
         """The connections, once; whoever has them ticks them. In any order: no server gets all clients."""
-        if self._begun:
+        if self._seeds:
             return ()
-        self._begun = True
+        urls = usable(self._metainfo.web_seeds)
+        self._seeds = [WebSeed(url, self._metainfo, self._clock) for url in urls]
         for seed in self._seeds:
             seed.sources += [WebSource(seed, self, self._getting, home) for _ in range(CONNECTIONS)]
         order = dice.sample(self._seeds, len(self._seeds))
@@ -281,6 +284,9 @@ class WebSeeds:
         return sum(source.active for seed in self._seeds for source in seed.sources)
 
     def status(self) -> tuple[WebSeedStatus, ...]:
+        if not self._seeds:
+            urls = map(shown, usable(self._metainfo.web_seeds))
+            return tuple(WebSeedStatus(url, "not contacted", 0, 0.0, 0, None, "") for url in urls)
         return tuple(seed.status() for seed in self._seeds)
 
 

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from p2pswarm.disk.feeds import FeedFile
 from p2pswarm.formats.feed_link import FeedLink
+from p2pswarm.swarm.feed_newest import Newest
 from tests.cli.conftest import Command
+from tests.support.feeds import Publisher
+from tests.support.foreign import until
+from tests.support.foreign_dht import LibtorrentDht
 from tests.support.processes import Program, program
 
 HERE = ("--bind", "127.0.0.1", "--port", "0", "--json")
@@ -37,7 +42,7 @@ def test_a_folder_is_published_followed_and_looked_back_at(
     with ExitStack() as stack:
         publisher, address = publish(stack, tmp_path / "alice")
         said = publisher.wait_for("result")
-        assert said["sequence"] == 1
+        assert (said["sequence"], said["size"], len(said["v2"])) == (1, 900_000, 64)
         key = Path("my.key")
         assert key.stat().st_mode & 0o077 == 0
         assert key.read_text().strip() not in json.dumps(said) + publisher.stderr
@@ -100,3 +105,37 @@ def test_a_link_with_a_salt_names_another_feed(tmp_path: Path, photos: Path) -> 
         link = FeedLink.parse(publisher.wait_for("result")["link"])
         assert link.feed.salt == b"holiday"
         assert Path("my.key." + b"holiday".hex() + ".feed").exists()
+
+
+def test_a_publisher_who_told_two_stories_is_not_followed(command: Command) -> None:
+    alice = Publisher(1)
+    log = alice.log(2)
+    log.add(alice.entry(what="another"))
+    name = alice.name
+    FeedFile(Path("data/feeds", f"{name.info_hash}.feed")).write(Newest(log).encode())
+    for verb in ("follow", "feed"):
+        ran = command(
+            verb, FeedLink(name), "--data-dir", "data", "--port", "0", "--timeout", "0.2s"
+        )
+        assert ran.code == 5
+        assert "release 1 was signed twice" in ran.err
+        assert len(ran.out.splitlines()) == (2 if verb == "feed" else 0)
+    assert command("publish", "other.key", ".", "--salt", "x" * 65).code == 2
+
+
+def test_the_dht_alone_leads_to_a_release(tmp_path: Path, photos: Path) -> None:
+    """libtorrent is the DHT, and reads what BEP 46 says of the item."""
+    node = LibtorrentDht()
+    dht = ("--dht", "--dht-bootstrap", node.address)
+    with ExitStack() as stack:
+        publisher, _ = publish(stack, tmp_path / "alice", "--salt", "x", *dht)
+        said = publisher.wait_for("result")
+        home = tmp_path / "bob"
+        follow = ("follow", said["link"], *HERE, *dht, "-o", "out", "--once")
+        follower = stack.enter_context(program(home, *follow))
+        follower.wait_for("result", sequence=1)
+        assert follower.wait() == 0
+        feed = FeedLink.parse(said["link"]).feed
+        item = {b"ih": bytes.fromhex(said["info_hash"])}, 1
+        until(lambda: node.get_of(feed.key, feed.salt) == item, "the item of the release")
+    assert (Path("out/1/photos/0.jpg")).read_bytes() == (photos / "0.jpg").read_bytes()

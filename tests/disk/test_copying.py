@@ -2,6 +2,7 @@
 
 import errno
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,12 +73,33 @@ def test_the_kernel_is_asked_to_share_the_blocks(
     )  # struct file_clone_range
 
 
+def test_only_whole_blocks_can_be_shared(
+    files: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = []
+
+    def share(target: int, number: int, words: bytes) -> None:
+        source, offset, length, to = struct.unpack("=qQQQ", words)
+        shared.append((offset, length, to))
+        os.pwrite(target, os.pread(source, length, offset), to)
+
+    monkeypatch.setattr(copying, "ioctl", share)
+    end = len(DATA)
+    assert copy_range(*files, 5000, 20_000, to=904) is Way.SHARED
+    assert copy_range(*files, end - 5000, 5000, to=end - 5000) is Way.SHARED
+    last = end - end % 4096
+    assert shared == [(8192, 16_384, 4096), (last, end - last, last)]
+    assert os.pread(files[1], 20_000, 904) == DATA[5000:25_000]
+    assert os.pread(files[1], 5000, end - 5000) == DATA[-5000:]
+    assert copy_range(*files, 5000, 20_000, to=905) is not Way.SHARED
+
+
 def test_a_full_disk_is_no_reason_to_try_another_way(
     files: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(copying, "ioctl", refuse(errno.ENOSPC))
     with pytest.raises(OSError, match="No space"):
-        copy_range(*files, 0, 100)
+        copy_range(*files, 0, 8192)
     monkeypatch.setattr(copying, "ioctl", refuse(errno.ENOTTY))
     monkeypatch.setattr(os, "copy_file_range", refuse(errno.ENOSPC))
     with pytest.raises(OSError, match="No space"):

@@ -8,16 +8,8 @@ from hypothesis import given, settings, strategies as st
 
 from p2pswarm.errors import FormatError
 from p2pswarm.formats import bencode
-from p2pswarm.formats.feed import (
-    MAX_ENTRIES,
-    MAX_ENTRY,
-    Entry,
-    FeedName,
-    Log,
-    Proof,
-    Verdict,
-    read_proof,
-)
+from p2pswarm.formats.feed import MAX_ENTRIES, MAX_ENTRY, Entry, FeedName
+from p2pswarm.formats.feed_log import Log, Proof, Verdict, read_proof
 from p2pswarm.formats.ids import InfoHash
 from tests.support.feeds import Publisher
 

@@ -6,6 +6,7 @@ they are given (an event, a number of bytes, dice), so that nothing here waits f
 
 import errno
 from collections.abc import Callable, Iterable, Sequence, Set
+from pathlib import Path
 from random import Random
 
 from typing_extensions import override
@@ -80,6 +81,12 @@ class WrappedStorage:
 
     def sync(self) -> None:
         self.inner.sync()
+
+    def preallocate(self) -> None:
+        self.inner.preallocate()
+
+    def relocate(self, root: Path) -> None:
+        self.inner.relocate(root)
 
     def close(self) -> None:
         self.inner.close()

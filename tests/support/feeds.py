@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from p2pswarm.formats.feed import Entry, FeedName, Log
+from p2pswarm.formats.feed import Entry, FeedName
+from p2pswarm.formats.feed_log import Log
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.signing import SigningKey
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from p2pswarm.errors import HostError
-from p2pswarm.formats.feed import Entry, Log
+from p2pswarm.formats.feed import Entry
+from p2pswarm.formats.feed_log import Log
 from p2pswarm.formats.ids import Address, PeerId
 from p2pswarm.node import Node
 from p2pswarm.swarm.feed import FeedSwarm
@@ -24,7 +25,7 @@ LIAR = PeerId(b"-XX0001-abcdefghijkl")
 
 def follow(node: Node, log: Log, *others: Host) -> FeedSwarm:
     peers = [Address(each.name, 46881) for each in others]
-    return node.feeds.open(log, peers, lambda: None)
+    return node.feeds.open(log, lambda: None, peers)
 
 
 async def meet(world: World, host: Host, node: Node) -> Stranger:

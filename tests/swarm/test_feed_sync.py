@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from p2pswarm.errors import RemoteProtocolError
-from p2pswarm.formats.feed import Log, Proof
+from p2pswarm.formats.feed_log import Log, Proof
 from p2pswarm.swarm.feed_sync import ANSWER_TIME, MOST_ASKED, NOT_AGAIN, FeedSync
 from p2pswarm.wire.extension.feed import (
     MOST_ENTRIES,

@@ -14,6 +14,7 @@ from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
 from p2pswarm.formats.metainfo import File, Metainfo
 from p2pswarm.formats.webseeds import Known, Part
 from p2pswarm.swarm.events import PeerBanned
+from p2pswarm.swarm.selection import Priority, Selection
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.swarm.webseeds import MISSING_REST, MOST_ACTIVE, WebSeeds, shown
 from tests.support.world import World, _hashes, simulate
@@ -166,6 +167,43 @@ def test_one_stretch_follows_the_other_at_once(tmp_path: Path) -> None:
         await torrent.finished()
         assert len(servers.asked) >= 50
         assert servers.when[-1] - servers.when[0] < 2
+
+    simulate(tmp_path, story)
+
+
+def test_files_that_are_wanted_first_come_first_and_others_never(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        sizes = {"0 low": 60 * PIECE, "1 high": 60 * PIECE, "2 skipped": 60 * PIECE}
+        meta, folder = world.many_files(sizes, PIECE)
+        datas = {
+            f"{URL}many/{n.replace(' ', '%20')}": (folder / "many" / n).read_bytes() for n in sizes
+        }
+        servers = Servers(datas)
+        node = await world.node(world.host())
+        select = Selection(skip=("*skipped",), priorities=(("*high", Priority.HIGH),))
+        torrent = await node.add(meta, save_to=world.folder / "x", select=select)
+        torrent.web_seeds = WebSeeds(replace(meta, web_seeds=(URL,)), servers, world.loop.time)
+        await torrent.finished()
+        order = [part.file for part in servers.asked]
+        assert {*order} == {0, 1}
+        assert order == sorted(order, reverse=True)
+        assert servers.given < 130 * PIECE
+
+    simulate(tmp_path, story)
+
+
+def test_in_order_means_from_the_beginning(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, data = single(world, 20 * PIECE)
+        servers = Servers({URL + "file": data}, chunk=PIECE)
+        torrent = await world.download(await world.node(world.host()), meta)
+        await world.until(lambda: torrent._known)
+        await torrent.select(Selection(sequential=True))
+        torrent.picker.had(PieceIndex(3))  # the row before it is the shorter one
+        torrent.web_seeds = WebSeeds(replace(meta, web_seeds=(URL,)), servers, world.loop.time)
+        torrent.disk_works()
+        await torrent.finished()
+        assert [part.start // PIECE for part in servers.asked] == [0, 4]
 
     simulate(tmp_path, story)
 

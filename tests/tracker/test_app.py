@@ -397,7 +397,7 @@ async def test_the_index_counts_the_swarms(world: World) -> None:
     await world.client(2).announce(info_hash=info_hash, left=0)
     await world.client(3).announce(info_hash=info_hash)
     page = (await world.client(4).body("/t/")).decode()
-    assert "<td>4.9 KiB</td><td>1</td><td>1</td><td>0</td>" in page
+    assert "<td>4.9 KiB</td><td>1</td><td>1</td><td>1</td><td>0</td>" in page
 
 
 async def test_a_torrent_can_be_hosted_from_memory(world: World) -> None:

@@ -6,7 +6,7 @@ import pytest
 from p2pswarm.errors import FormatError
 from p2pswarm.formats import bencode
 from p2pswarm.formats.bencode import MAX_SIZE
-from tracker.torrents import Library
+from tracker.torrents import Library, TakenError
 
 
 def torrent(length: int = 5000) -> bytes:
@@ -73,6 +73,45 @@ def test_changes_are_seen(tmp_path: Path) -> None:
     assert first[0].info_hash != second[0].info_hash
     (tmp_path / "x.torrent").unlink()
     assert names(library) == []
+
+
+def test_a_file_that_was_offered_is_given_without_a_look_at_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.torrent", "b.torrent"):
+        (tmp_path / name).write_bytes(torrent())
+    library = Library(tmp_path)
+    assert names(library) == ["a.torrent", "b.torrent"]
+    looks = []
+    real = library._scan
+    monkeypatch.setattr(library, "_scan", lambda: looks.append(1) or real())
+    assert library.data("a.torrent") == torrent()
+    assert not looks
+    (tmp_path / "a.torrent").write_bytes(b"no torrent any more")
+    assert library.data("a.torrent") is None
+    (tmp_path / "b.torrent").unlink()
+    assert library.data("b.torrent") is None
+    assert len(looks) == 2
+
+
+def test_no_room_for_more_than_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracker.torrents.MOST_KEPT", 1)
+    library = Library(tmp_path)
+    library.keep(torrent(1000))
+    with pytest.raises(TakenError, match="as many"):
+        library.keep(torrent(2000))
+
+
+def test_a_disk_that_is_full_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        Library(tmp_path).keep(torrent())
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_turns_into_a_link_after_listing_is_not_read(

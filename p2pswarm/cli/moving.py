@@ -1,0 +1,89 @@
+"""`move`: the files of a torrent that no node works on go to another folder, and what is known of them with
+them."""
+
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from p2pswarm.cli.exits import CommandError, Exit
+from p2pswarm.cli.making import hashing, load
+from p2pswarm.cli.options import DataPath, Progress, TorrentArgument
+from p2pswarm.cli.placing import MovingTo
+from p2pswarm.cli.report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from p2pswarm.disk.locate import Place
+    from p2pswarm.disk.resume import Resume, ResumeFolder
+    from p2pswarm.disk.storage import FileStat
+    from p2pswarm.formats.metainfo import Metainfo
+
+__all__ = ["move"]
+
+
+def move(
+    torrent: TorrentArgument,
+    where: DataPath,
+    to: MovingTo,
+    progress: Progress,
+) -> Exit:
+    """Move the files of a torrent to another folder, and print where they are then."""
+    from p2pswarm.disk.locate import locate
+    from p2pswarm.disk.resume import ResumeFolder
+
+    with Report(progress) as report:
+        metainfo = load(torrent)
+        if not where.data.exists():
+            raise CommandError(f"{where.data} does not exist", Exit.ERROR)
+        resumes = ResumeFolder(to.data_dir / "resume")
+        show = hashing(metainfo.name, "moving", report)
+        path = _moved(metainfo, locate(metainfo, where.data), to.to, resumes, show)
+        report.result(str(path), path=str(path))
+    return Exit.OK
+
+
+def _moved(
+    metainfo: "Metainfo",
+    place: "Place",
+    to: Path,
+    resumes: "ResumeFolder",
+    show: "Callable[[int, int], None]",
+) -> Path:
+    """Both places are locked meanwhile: no node begins to work there."""
+    from p2pswarm.disk.moving import Moving
+    from p2pswarm.disk.parts import parts_name
+
+    moving = Moving(place, to, besides=[parts_name(metainfo.info_hash)])
+    old = resumes.open(metainfo.info_hash, place.path)
+    try:
+        new = resumes.open(metainfo.info_hash, moving.target.path)
+        try:
+            for done in moving.steps(_claim(metainfo, place, old, new)):
+                show(done, moving.total)
+            old.forget()
+            moving.clean()
+        finally:
+            new.close()
+    finally:
+        old.close()
+    return moving.target.path
+
+
+def _claim(
+    metainfo: "Metainfo", place: "Place", old: "Resume", new: "Resume"
+) -> "Callable[[Sequence[FileStat | None]], None]":
+    """What the old place's memory says and is to be trusted, said of the new place."""
+    from p2pswarm.disk.checkpoint import Checkpoint
+    from p2pswarm.disk.layout import Layout
+    from p2pswarm.disk.moving import stats_of
+
+    layout = Layout([file.length for file in metainfo.files])
+    size, count = metainfo.piece_length, metainfo.piece_count
+    saved = old.load(layout, size, count, stats_of(place), Random())
+
+    def claim(looks: "Sequence[FileStat | None]") -> None:
+        if saved is not None:
+            new.adopt(Checkpoint(saved.trusted, [*looks], saved.uploaded, saved.downloaded))
+
+    return claim
