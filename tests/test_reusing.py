@@ -269,7 +269,29 @@ def test_both_generations(tmp_path: Path, generation: Generation, magnet: bool) 
         torrent = await node.add(source, save_to=world.folder / "new", reuse=[old])
         await torrent.finished()
         assert torrent.status().reused == meta.total
+        assert torrent.metainfo.layers == meta.layers or meta.has_v1
         same(home / "many", world.folder / "new/many")
+
+    simulate(tmp_path, story)
+
+
+def test_layers_that_no_file_here_can_tell_come_from_peers(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        _, home = world.many_files(SIZES, PIECE)
+        meta = made(home / "many", Generation.V2)
+        old = old_copy(world, meta, home, "old")
+        (old / "sub/c").unlink()
+        (old / "d").unlink()
+        host = world.host()
+        await (await world.node(host)).add(meta, data=home)
+        node = await world.node(world.host())
+        bare = Metainfo.from_info(bytes(meta.info))
+        peers = [Address(host.name, 46881)]
+        torrent = await node.add(bare, save_to=world.folder / "new", reuse=[old], peers=peers)
+        await torrent.finished()
+        same(home / "many", world.folder / "new/many")
+        assert torrent.status().downloaded <= SIZES["sub/c"] + SIZES["d"] + 2 * PIECE
+        assert torrent.metainfo.layers == meta.layers
 
     simulate(tmp_path, story)
 

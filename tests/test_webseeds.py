@@ -106,6 +106,27 @@ async def test_torrents_of_both_generations_complete(tmp_path: Path, hybrid: boo
         assert torrent.status().wasted == 0
 
 
+@pytest.mark.parametrize("hybrid", [True, False])
+async def test_a_web_seed_that_lies_is_found_out_in_both_generations(
+    tmp_path: Path, hybrid: bool
+) -> None:
+    data = contents(30 * PIECE)
+    bad = b"".join(data[at : at + PIECE - 1] + b"?" for at in range(0, len(data), PIECE))
+    async with WebServer({"/t/a": bad}) as liar, _node(tmp_path) as node:
+        raw = generation(
+            {"a": data, "b": b""},
+            v1=hybrid,
+            piece_length=PIECE,
+            change=lambda torrent: torrent.update({b"url-list": liar.url.encode()}),
+        )
+        torrent = await node.add(raw, save_to=tmp_path)
+        async with asyncio.timeout(30):
+            while torrent.status().web_seeds[0].state != "banned":
+                await asyncio.sleep(0)
+        assert torrent.status().hash_failures
+        assert not torrent.status().have
+
+
 async def test_what_is_here_already_is_not_asked_for(tmp_path: Path) -> None:
     content = Content()
     content.write(tmp_path)
@@ -173,7 +194,7 @@ async def test_nor_may_a_link_though_others_of_its_web_seeds_are_asked(tmp_path:
     async with (
         WebServer(content.served) as web,
         WebServer(content.served, host=FAR) as far,
-        _node(tmp_path / "1", up_limit=50_000) as one,
+        _node(tmp_path / "1", up_limit=300_000) as one,
         _node(tmp_path / "2") as two,
     ):
         seed = await one.add(content.torrent(), data=tmp_path / "1")

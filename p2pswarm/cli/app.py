@@ -72,12 +72,12 @@ _COMMANDS = {
         "p2pswarm publish my.key photos",
     ),
     "follow": _Known(
-        "publishing",
+        "feeds",
         "Fetch the newest release of a feed, and every one that comes, until stopped.",
         "p2pswarm follow 'magnet:?xs=urn:btpk:KEY' -o photos",
     ),
     "feed": _Known(
-        "publishing",
+        "feeds",
         "Show all releases of a feed, and what does not fit.",
         "p2pswarm feed 'magnet:?xs=urn:btpk:KEY'",
     ),

@@ -45,7 +45,7 @@ def verify(torrent: TorrentArgument, where: DataPath, progress: Progress) -> Exi
         for fault in faults if progress.json else faults[:_FAULTS_SHOWN]:
             report.result(f"{fault.kind}\t{fault.path}", kind=fault.kind, path=fault.path)
         if faults:
-            raise _not_right(faults, len(files))
+            raise _not_right(faults, sum(not file.pad for file in files))
         report.result(str(where.data), path=str(where.data))
     return Exit.OK
 

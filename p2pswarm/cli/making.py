@@ -64,7 +64,10 @@ def create(
             now=int(time.time()) if creation.date else None,
         )
         _write(target, metainfo.raw, replace=replacing.force)
-        report.result(str(target), path=str(target), info_hash=metainfo.info_hash.hex())
+        names = {"info_hash": metainfo.info_hash.hex()}
+        if metainfo.v2 is not None:
+            names["info_hash_v2"] = metainfo.v2.hex()
+        report.result(str(target), path=str(target), **names)
     return Exit.OK
 
 

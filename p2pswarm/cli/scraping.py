@@ -48,18 +48,18 @@ async def _ask(
     url: str, metainfo: "Metainfo", fetch: "LateFetch", udp: "UdpTrackers"
 ) -> dict[str, Any]:
     from p2pswarm.discovery.trackers import scrape
-    from p2pswarm.wire.tracker import Counts
 
     try:
-        reply = await scrape(fetch, url, [metainfo.info_hash], udp)
+        reply = await scrape(fetch, url, metainfo.names, udp)
     except (RemoteError, FormatError) as error:
         return {"url": url, "error": str(error)}
-    counts = reply.swarms.get(metainfo.info_hash, Counts())
+    # Most peers of a hybrid are in both of its swarms.
+    swarms = [reply.swarms[name] for name in metainfo.names if name in reply.swarms]
     return {
         "url": url,
-        "seeds": counts.complete,
-        "others": counts.incomplete,
-        "downloads": counts.downloaded,
+        "seeds": max((each.complete for each in swarms), default=0),
+        "others": max((each.incomplete for each in swarms), default=0),
+        "downloads": max((each.downloaded for each in swarms), default=0),
     }
 
 

@@ -128,9 +128,8 @@ def get(
         placing.check()
         is_url = source.lower().startswith(("http://", "https://"))
         torrent = source if is_url else read_magnet(source) or load(Path(source))
-        wanted = Wanted(
-            output.output or Path(), download, placing, selection_of(choosing), choosing.rename
-        )
+        chosen = selection_of(choosing), choosing.rename
+        wanted = Wanted(output.output or Path(), download, placing, *chosen)
         work = partial(_get, torrent, wanted, settings, report)
         return run(work, at_once=report.abandon)
 

@@ -23,6 +23,7 @@ __all__ = ["EVERYTHING", "Choice", "Found", "Links", "find", "named"]
 
 Warn = Callable[[str], None]
 _Path = tuple[str, ...]
+_EVER = 1 << 63  # nanoseconds: what a link leads to may be another file at any time
 
 
 class Links(Enum):
@@ -43,7 +44,7 @@ class Found(NamedTuple):
     changed: int
     """Its mtime in nanoseconds."""
     touched: int
-    """Its ctime in nanoseconds: nobody sets it, and no write leaves it."""
+    """Nanoseconds: no later it got its bytes and came to its place. Nobody can set that back."""
     executable: bool = False
     link: _Path | None = None
     """Where a link leads, from the torrent's own folder on."""
@@ -75,7 +76,8 @@ def find(path: Path, choice: Choice, warn: Warn) -> list[Found]:
     if not stat.S_ISDIR(here.st_mode):
         raise HostError(f"{path} is neither a file nor a folder")
     walk = _Walk(path, choice, warn)
-    found = list(islice(walk.below(str(path), (), {_identity(here)}), MAX_FILES + 1))
+    root = _Folder(str(path), (), frozenset([_identity(here)]), here.st_ctime_ns, 0)
+    found = list(islice(walk.below(root), MAX_FILES + 1))
     for glob in walk.idle():
         warn(f"nothing is meant by {paths.shown(glob)}")
     if not found:
@@ -94,6 +96,24 @@ def named(entry: os.DirEntry[str] | Path) -> str:
     return entry.name
 
 
+class _Folder(NamedTuple):
+    path: str
+    inside: _Path
+    """Where it is in the torrent."""
+    above: frozenset[tuple[int, int]]
+    """It and what it lies in."""
+    changed: int
+    """Its ctime, which a new entry and a new name set."""
+    moved: int
+    """No later than this it came to its place. The one that the user names is where it always was."""
+
+    def enter(self, path: str, inside: _Path, here: os.stat_result, *, linked: bool) -> "_Folder":
+        """A folder that came to its place left its mark in both: in itself, and in the one it is in."""
+        moved = _EVER if linked else max(self.moved, min(here.st_ctime_ns, self.changed))
+        above = self.above | {_identity(here)}
+        return _Folder(path, inside, above, here.st_ctime_ns, moved)
+
+
 class _Walk:
     def __init__(self, root: Path, choice: Choice, warn: Warn) -> None:
         self._root = root
@@ -106,18 +126,18 @@ class _Walk:
         choice = self._choice
         return [glob for glob in (*choice.exclude, *choice.include) if glob not in self._met]
 
-    def below(self, folder: str, inside: _Path, above: set[tuple[int, int]]) -> Iterator[Found]:
-        """The files in `folder`, which is `inside` the torrent; `above` is it and what it lies in."""
-        if len(inside) >= paths.MAX_ELEMENTS:
-            raise HostError(f"{folder} lies deeper than {paths.MAX_ELEMENTS} folders")
-        for entry in _entries(folder):
-            path = (*inside, named(entry))
+    def below(self, folder: _Folder) -> Iterator[Found]:
+        """The files in it."""
+        if len(folder.inside) >= paths.MAX_ELEMENTS:
+            raise HostError(f"{folder.path} lies deeper than {paths.MAX_ELEMENTS} folders")
+        for entry in _entries(folder.path):
+            path = (*folder.inside, named(entry))
             if self._means(self._choice.exclude, path) and not self._choice.include:
                 continue  # a folder, too, with all in it
             if entry.is_symlink() and self._choice.links is not Links.FOLLOW:
                 yield from self._link(entry, path)
             elif (here := self._stat(entry)) is not None:
-                yield from self._one(entry, path, here, above)
+                yield from self._one(entry, path, here, folder)
 
     def _takes(self, path: _Path) -> bool:
         choice = self._choice
@@ -133,17 +153,20 @@ class _Walk:
         entry: os.DirEntry[str],
         path: _Path,
         here: os.stat_result,
-        above: set[tuple[int, int]],
+        folder: _Folder,
     ) -> Iterator[Found]:
+        linked = entry.is_symlink()
         if stat.S_ISREG(here.st_mode):
             if self._takes(path):
-                yield _regular(path, entry.path, here)
+                file = _regular(path, entry.path, here)
+                moved = _EVER if linked else folder.moved
+                yield file._replace(touched=max(file.touched, moved))
         elif not stat.S_ISDIR(here.st_mode):
             self._warn(f"skipped: {entry.path} is neither a file nor a folder")
-        elif _identity(here) in above:
+        elif _identity(here) in folder.above:
             self._warn(f"skipped: {entry.path} is a symbolic link to a folder that it lies in")
         else:
-            yield from self.below(entry.path, path, above | {_identity(here)})
+            yield from self.below(folder.enter(entry.path, path, here, linked=linked))
 
     def _link(self, entry: os.DirEntry[str], path: _Path) -> Iterator[Found]:
         if not self._takes(path):

@@ -1,9 +1,11 @@
 """Which pieces of a new torrent an older torrent of the same folder knows already.
 
-A size and an mtime tell nothing alone: `touch`, `rsync -t` and an archive set any mtime. So a file counts as
-untouched only when its ctime, too, lies before the second in which the old torrent was begun: the kernel sets
-that at every write, rename and change of mode, and nobody sets it back. What the clock or the old torrent may
-lie about is left to a sample: some of these pieces are read again, and none is believed if one differs.
+A size and an mtime tell nothing alone: `touch`, `rsync -t` and an archive set any mtime. So a file
+counts as untouched only when its ctime, too, lies before the second in which the old torrent was begun:
+the kernel sets that at every write, rename and change of mode, and nobody sets it back. Nor may a folder
+above it have come to its place since, or a link lead there. What the clock or the old torrent may lie
+about, and whether this is the folder that the user says, is left to a sample: some of these pieces are
+read again, and none is believed if one differs.
 """
 
 from collections.abc import Iterator, Sequence

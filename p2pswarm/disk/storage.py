@@ -107,14 +107,14 @@ class Storage(Protocol):
     def want(self, skipped: Set[int]) -> None:
         """All but `skipped` are wanted: what is aside of them becomes a file. Raises DiskError."""
 
-    def link(self) -> None:
-        """Everything is here: make the wanted symbolic links (BEP 47). Raises DiskError."""
-
     def preallocate(self) -> None:
         """Take the room for all that is wanted. Raises DiskFullError, DiskError."""
 
     def relocate(self, root: Path) -> None:
         """The files were moved: they lie below another folder from here on."""
+
+    def link(self) -> None:
+        """Everything is here: make the wanted symbolic links (BEP 47). Raises DiskError."""
 
     def close(self) -> None:
         """Close the files; one that a thread still uses closes when that is over."""
@@ -172,14 +172,14 @@ class MemoryStorage:
     def want(self, skipped: Set[int]) -> None:
         """Nothing is aside."""
 
-    def link(self) -> None:
-        """There is nothing to be linked."""
-
     def preallocate(self) -> None:
         """It has its room."""
 
     def relocate(self, root: Path) -> None:
         """It lies nowhere."""
+
+    def link(self) -> None:
+        """There is nothing to be linked."""
 
     def sync(self) -> None:
         """Memory is as safe as it gets."""
@@ -306,11 +306,6 @@ class FileStorage:
             if not self.parts.files:
                 self.parts.remove()
 
-    def link(self) -> None:
-        for number, file in enumerate(self._files):
-            if file.link is not None and number not in self._skipped:
-                make_link(self._root, file.path, file.link)
-
     def preallocate(self) -> None:
         for number, file in enumerate(self._files):
             if not file.pad and file.length and number not in self._skipped:
@@ -328,6 +323,11 @@ class FileStorage:
             self.parts.relocate(root)
         for number in range(len(self._files)):
             self._open.drop(number)
+
+    def link(self) -> None:
+        for number, file in enumerate(self._files):
+            if file.link is not None and number not in self._skipped:
+                make_link(self._root, file.path, file.link)
 
     def _aside(self, number: int) -> PartFile | None:
         """What keeps the bytes of an unwanted file."""

@@ -149,6 +149,8 @@ def _read(
 
 
 def _dictionary(flat: list[Any], end: int) -> dict[bytes, Any]:
+    if len(flat) == 2 and type(flat[0]) is bytes:  # the trees of BEP 52 are full of these
+        return {flat[0]: flat[1]}
     if len(flat) % 2:
         raise BencodeError(f"a dictionary key without a value at byte {end - 1}")
     keys = flat[::2]

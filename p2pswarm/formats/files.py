@@ -129,9 +129,9 @@ def placed(given: Sequence[Given]) -> Placed:
 
 def _linked(files: Sequence[File], renamed: dict[int, tuple[str, ...]]) -> list[File]:
     """Links that lead to a file which got a number lead to it still."""
-    taken = {file.path for file in files}
-    moved = {old: files[number].path for number, old in renamed.items() if old not in taken}
-    if moved:
+    if renamed:
+        taken = {file.path for file in files}
+        moved = {old: files[number].path for number, old in renamed.items() if old not in taken}
         files = [file._replace(link=moved.get(file.link or (), file.link)) for file in files]
     refuse_loops({file.path: file.link for file in files if file.link is not None})
     return list(files)

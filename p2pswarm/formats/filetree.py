@@ -32,19 +32,22 @@ def read_tree(tree: dict[bytes, Any], root: tuple[str, ...]) -> list[Given]:
     files = list(counted(_walk(tree, root)))
     if not files:
         raise MetainfoError("info.file tree holds no files")
-    tree.clear()  # it is as large as what it became, and is not read again
     return files
 
 
 def _walk(tree: dict[bytes, Any], root: tuple[str, ...]) -> Iterator[Given]:
-    """Without recursion: a generator in a generator costs every file the depth that it lies in."""
-    inside: list[Iterator[tuple[bytes, Any]]] = [iter(tree.items())]
+    """Without recursion: a generator in a generator costs every file the depth that it lies in.
+
+    A folder that was read is emptied: the tree is larger than what it becomes.
+    """
+    inside: list[tuple[dict[bytes, Any], Iterator[tuple[bytes, Any]]]]
+    inside = [(tree, iter(tree.items()))]
     at: list[bytes] = []
     found = 0
     while inside:
-        key, node = next(inside[-1], (b"", None))
+        key, node = next(inside[-1][1], (b"", None))
         if node is None:
-            inside.pop()
+            inside.pop()[0].clear()
             del at[-1:]
             continue
         if not isinstance(node, dict) or (b"" in node and len(node) > 1):
@@ -52,12 +55,12 @@ def _walk(tree: dict[bytes, Any], root: tuple[str, ...]) -> Iterator[Given]:
             raise MetainfoError(f"{_where([*at, key])} is {words}")
         if b"" not in node:
             at.append(key)
-            inside.append(iter(node.items()))
+            inside.append((node, iter(node.items())))
             continue
         found += 1
         if found > MAX_FILES:
             raise MetainfoError(f"info.file tree has more than {MAX_FILES} files")
-        yield _file([*at, key], node[b""], root)
+        yield _file([*at, key], node.pop(b""), root)
 
 
 def _file(names: list[bytes], entry: object, root: tuple[str, ...]) -> Given:

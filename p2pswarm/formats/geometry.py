@@ -80,6 +80,18 @@ class Geometry:
             return size
         return max(0, self._starts[at] - start)
 
+    def content_size(self, piece: PieceIndex) -> int:
+        """Bytes in the piece that are of files: what a person counts."""
+        size = self.piece_size(piece)
+        return (
+            size - sum(end - start for start, end in self.pads_in(piece)) if self._starts else size
+        )
+
+    @property
+    def content_total(self) -> int:
+        """Bytes of all files."""
+        return self.total - sum(self._ends) + sum(self._starts)
+
     def asked_size(self, piece: PieceIndex) -> int:
         """Bytes up to which blocks of it are whole."""
         if self.counts_pads or not self._starts:

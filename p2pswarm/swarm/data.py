@@ -42,6 +42,7 @@ from p2pswarm.errors import (
     TargetExistsError,
 )
 from p2pswarm.formats.bitfield import Bitfield
+from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.formats.metainfo import File, Metainfo
 
@@ -92,10 +93,8 @@ class Desk(NamedTuple):
         try:
             data = kind(metainfo, storage, self.disk, resume, writable=writable, dice=self.dice)
             data.files = files
-            data.place, data.resumes = (
-                Place(place.root, files, self._path(metainfo, place, files)),
-                self.resumes,
-            )
+            data.place = Place(place.root, files, self._path(metainfo, place, files))
+            data.resumes = self.resumes
             if writable:
                 data.set_aside(place.root, skipped)
             data.recall()
@@ -297,7 +296,7 @@ class TorrentData:
                 progress(reuse.looked, missing.count())
         except DiskError as error:
             log.warning("%s: %s", self._metainfo.name, error)
-        self.reused = sum(map(self._metainfo.piece_size, good.pieces()))
+        self.reused = sum(map(Geometry.of(self._metainfo).content_size, good.pieces()))
         return have | good
 
     async def _learn(self, found: Candidates, progress: Callable[[], None]) -> None:
@@ -386,10 +385,10 @@ class TorrentData:
         if self.writable:
             self._storage.want(self._skipped)
         self._storage.prepare()
-        if self.writable and have.all():
-            self._storage.link()
         if self.preallocate and self.writable:
             self._storage.preallocate()
+        if self.writable and have.all():
+            self._storage.link()
         return self._checkpoint(have, 0, 0)
 
     async def move(self, to: Path, last: Checkpoint, progress: Callable[[int, int], None]) -> Path:

@@ -93,8 +93,8 @@ class PiecePicker:
         self.have = Bitfield(pieces)
         self._had = 0  # pieces in `have`: counting them is a walk over all
         self.missing = Bitfield.full(pieces)  # of those that are wanted
-        self.left = geometry.total  # bytes of all that we do not have
-        self.total = self.lacks = geometry.total  # bytes of the wanted pieces, of the missing ones
+        self.left = geometry.content_total  # bytes of all that we do not have, pads never counted
+        self.total = self.lacks = self.left  # bytes of the wanted pieces, of the missing ones
         self._dice = dice
         self._open: dict[PieceIndex, OpenPiece] = {}
         self._todo: dict[PieceIndex, OpenPiece] = {}
@@ -142,7 +142,7 @@ class PiecePicker:
         for tier in tiers:
             skipped &= ~tier
         self._skipped = skipped if skipped.any() else None
-        self.total = self.geometry.total - self._bytes_of(skipped)
+        self.total = self.geometry.content_total - self._bytes_of(skipped)
         self._tiers = tiers if len(tiers) > 1 else ()
         self.sequential = sequential
         dropped = [index for index, piece in self._open.items() if skipped[index] and piece.left]
@@ -170,7 +170,7 @@ class PiecePicker:
         self._stale = True
 
     def _bytes_of(self, pieces: Bitfield) -> int:
-        return sum(map(self.geometry.piece_size, pieces.pieces()))
+        return sum(map(self.geometry.content_size, pieces.pieces()))
 
     def _skips(self, piece: PieceIndex) -> bool:
         return self._skipped is not None and bool(self._skipped[piece])
@@ -183,7 +183,7 @@ class PiecePicker:
         self.have[piece] = 1
         self._had += 1
         self._lack(piece, missing=False)
-        self.left -= self.geometry.piece_size(piece)
+        self.left -= self.geometry.content_size(piece)
         self._suspect.discard(piece)
 
     def failed(self, piece: PieceIndex, *, suspect: bool) -> None:
@@ -197,7 +197,7 @@ class PiecePicker:
         """We had it, but the disk no longer does."""
         self.have[piece] = 0
         self._had -= 1
-        self.left += self.geometry.piece_size(piece)
+        self.left += self.geometry.content_size(piece)
         self._want_again(piece)
 
     def _want_again(self, piece: PieceIndex) -> None:
@@ -210,7 +210,7 @@ class PiecePicker:
     def _lack(self, piece: PieceIndex, *, missing: bool) -> None:
         if missing != self.missing[piece]:
             self.missing[piece] = missing
-            size = self.geometry.piece_size(piece)
+            size = self.geometry.content_size(piece)
             self.lacks += size if missing else -size
 
     def withhold(self, pieces: Iterable[PieceIndex]) -> None:

@@ -119,8 +119,13 @@ class RangeSource:
         if not self.over and self._home.asking and self._may_begin(now):
             self._take_up()
 
+    @property
+    def due(self) -> float:
+        """When the host may be asked again."""
+        return self._due
+
     def _may_begin(self, now: float) -> bool:
-        return now >= self._due
+        return now >= self.due
 
     def _offered(self) -> Sequence[tuple[int, int]] | None:
         """The parts that it has; None: all. What it told is old after one try."""

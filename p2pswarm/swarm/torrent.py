@@ -9,7 +9,7 @@ each a task that `close` waits for.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -253,7 +253,7 @@ class Torrent:
             verified_by=self._data.verified_by,
             reused=self._data.reused,
             web_seeds=self.web_seeds.status() if self.web_seeds else (),
-            size=meta.total,
+            size=picker.geometry.content_total,
         )
 
     def files(self) -> list[FileStatus]:
@@ -373,11 +373,22 @@ class Torrent:
         if self.seek is not None:
             show = self._enter
             have = await self._data.fill(have, self.seek, lambda d, n: show(Reusing(d, n)))
+            if self._data.learned:
+                self._plant(self._data.learned)
         await self._prepare(have)
         self._known = True
         now = self.clock()
         self._due = {"rechoke": now, "retry": now, "more": now + HUNGRY_EVERY}
         self._due |= {"note": now + CHECKPOINT_EVERY, "look": now + LOOK_EVERY}
+
+    def _plant(self, layers: Mapping[bytes, bytes]) -> None:
+        """Piece layers that local files told before any peer could: the trees are made anew."""
+        if self.trees is not None:
+            self.picker.admit(list(self.trees.forest.unknown()))
+            self.metainfo = self.metainfo.with_layers(layers)
+            self.trees = Trees(self.metainfo, self)
+            self._data.expected = self.trees.forest.expected
+            self.learned(self.metainfo)
 
     async def _prepare(self, have: Bitfield) -> None:
         """Raises DiskError, unless there is just no room yet."""
@@ -461,11 +472,13 @@ class Torrent:
         """Seconds. Ten thousand torrents that nobody is connected to must cost next to nothing, so these
         tick only when something is due, and together a few times a second."""
         under_way = self.finding.busy or len(self.blocks) or isinstance(self.state, Checking)
-        coming = any(s.active or (self.asking and not s.over) for s in self.sources)
+        coming = any(source.active for source in self.sources)
         if self.peers or coming or under_way or self._down_meter.rate or self._up_meter.rate:
             return TICK
         due = [self._due[chore] for chore, _, _ in self._chores()]
         due.append(self.finding.book.next_dial())
+        if self.asking:
+            due += [source.due for source in self.sources if not source.over]
         return max(TICK, self._node.torrents() / QUIET_TICKS, min(due) - self.clock())
 
     def _measure(self, now: float) -> None:

@@ -214,13 +214,17 @@ class WebSource(RangeSource):
         super().__init__(WebConnection(seed, getting, self), home)
         self._seed, self._seeds = seed, seeds
 
+    @property
+    @override
+    def due(self) -> float:
+        return max(super().due, self._seed.due)
+
     @override
     def _may_begin(self, now: float) -> bool:
         seed = self._seed
         first = not any(source.active for source in seed.sources)
         shared = seed.parts and self._home.picker.left >= SHARE_FROM
-        ready = super()._may_begin(now) and now >= seed.due and not seed.banned
-        return ready and (first or shared) and self._seeds.active < MOST_ACTIVE
+        return super()._may_begin(now) and (first or shared) and self._seeds.active < MOST_ACTIVE
 
     @override
     def _offered(self) -> Sequence[tuple[int, int]] | None:

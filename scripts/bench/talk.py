@@ -65,6 +65,7 @@ class House:
     piece_length = PIECE
     port = 1
     asking = True
+    trees = None  # version 1
     info = dht = None
     offered: frozenset[str] = frozenset()
     upload_only = hides = False

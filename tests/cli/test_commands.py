@@ -166,7 +166,8 @@ def test_create_says_what_it_is_told(command: Command, photos: Path, torrent: Pa
 
 def test_create_makes_each_generation(command: Command, photos: Path) -> None:
     for flag, keys in (("--v1", "pieces"), ("--hybrid", "pieces file tree"), ("--v2", "file tree")):
-        assert command("create", photos, flag, "--force", "--no-date").code == 0
+        made = command("create", photos, flag, "--force", "--no-date", "--json")
+        assert ("info_hash_v2" in made.out) is ("tree" in keys)
         info = bencode.decode(Path("photos.torrent").read_bytes())[b"info"]
         assert all((key in info) is (key.decode() in keys) for key in (b"pieces", b"file tree"))
 
@@ -238,7 +239,9 @@ def test_info_and_verify_know_version_2(command: Command, v1: bool) -> None:
         (Path("t") / name).write_bytes(content)
     assert command("verify", "t.torrent", "--data", "t").code == 0
     (Path("t") / "a").write_bytes(contents(70_000, 1))
-    assert command("verify", "t.torrent", "--data", "t").out == "damaged\tt/a\n"
+    ended = command("verify", "t.torrent", "--data", "t")
+    assert ended.out == "damaged\tt/a\n"
+    assert "1 of 3 files" in ended.err
 
 
 def test_verify_needs_the_layers_of_version_2(command: Command) -> None:

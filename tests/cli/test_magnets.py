@@ -74,6 +74,9 @@ def test_a_bare_info_hash_is_a_link_unless_it_is_a_file() -> None:
     assert read_magnet(HEX) == read_magnet(f" magnet:?xt=urn:btih:{HEX}\n") == wanted
     assert read_magnet("AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH") == wanted
     assert read_magnet("x.torrent") is None
+    second = HEX + HEX[:24]
+    of_version_2 = Magnet.parse(f"magnet:?xt=urn:btmh:1220{second}")
+    assert read_magnet(second) == read_magnet(f"1220{second}") == of_version_2
     Path(HEX).touch()
     assert read_magnet(HEX) is None
 
@@ -97,6 +100,26 @@ def test_what_a_seed_prints_is_enough_to_get_it(tmp_path: Path, command: Command
         assert seed.stop() == 0
     assert (tmp_path / "copy/data").read_bytes() == data.read_bytes()
     with program(tmp_path / "get", "get", link, *getting) as again:
+        assert again.wait() == 0, again.stderr
+
+
+@pytest.mark.parametrize("kind", ["--v2", "--hybrid"])
+def test_the_sha_256_alone_is_enough_too(kind: str, tmp_path: Path, command: Command) -> None:
+    data = tmp_path / "data"
+    data.write_bytes(os.urandom(300_000))
+    torrent, place = tmp_path / "data.torrent", ("--port", "0", "--json")
+    created = ("create", data, "-o", torrent, "--piece-length", "64KiB", kind)
+    assert command(*created).code == 0
+    v2 = Metainfo.from_file(torrent).v2
+    assert v2 is not None
+    at = ("--data", data, "--bind", "127.0.0.2", *place)
+    getting = ("-o", tmp_path / "copy", "--bind", "127.0.0.3", *place)
+    with program(tmp_path / "seed", "seed", torrent, *at) as seed:
+        peer = f"127.0.0.2:{seed.wait_for('listening')['port']}"
+        with program(tmp_path / "get", "get", v2.hex(), "--peer", peer, *getting) as get:
+            assert get.wait() == 0, get.stderr
+    assert (tmp_path / "copy/data").read_bytes() == data.read_bytes()
+    with program(tmp_path / "get", "get", f"1220{v2.hex()}", *getting) as again:
         assert again.wait() == 0, again.stderr
 
 

@@ -67,6 +67,48 @@ def test_the_owners_right_to_run_it_makes_it_executable(folder: Path) -> None:
     assert marked == [("01.flac",)]
 
 
+def untouched(folder: Path, since: int, links: Links = Links.SKIP) -> list[str]:
+    found = find(folder, Choice(links=links), print)
+    return ["/".join(file.path) for file in found if file.touched < since]
+
+
+def tick(folder: Path) -> int:
+    """Time goes on, as the clock of the files has it."""
+    file = folder.parent / "clock"
+    file.touch()
+    first = file.stat().st_ctime_ns
+    while file.stat().st_ctime_ns == first:
+        file.touch()
+    return file.stat().st_ctime_ns
+
+
+def test_what_came_to_its_place_was_touched(folder: Path) -> None:
+    (folder / "art2").mkdir()
+    (folder / "art2/front.png").write_text("FRONT.png")  # as long as the other
+    since = tick(folder)
+    (folder / "art").rename(folder / "x")
+    (folder / "art2").rename(folder / "art")
+    (folder / "x").rename(folder / "art2")
+    (folder / "01.flac").rename(folder / "03.flac")
+    assert untouched(folder, since) == ["02.flac", "notes.txt"]
+
+
+def test_a_new_file_in_a_folder_touches_no_other(folder: Path) -> None:
+    since = tick(folder)
+    (folder / "art/new").touch()
+    assert untouched(folder, since) == [
+        "01.flac", "02.flac", "art/front.png", "art/raw/front.xcf", "notes.txt",
+    ]  # fmt: skip
+
+
+def test_what_a_link_leads_to_may_be_another_at_any_time(folder: Path) -> None:
+    (folder / "art/link").symlink_to("front.png")
+    (folder / "linked").symlink_to("art")
+    since = tick(folder)
+    assert not any("link" in path for path in untouched(folder, since, Links.FOLLOW))
+    assert "art/front.png" in untouched(folder, since, Links.FOLLOW)
+
+
 def linked(folder: Path, told: list[str]) -> dict[str, str]:
     found: list[Found] = find(folder, Choice(links=Links.KEEP), told.append)
     return {"/".join(f.path): "/".join(f.link) for f in found if f.link is not None}

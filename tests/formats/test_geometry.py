@@ -110,5 +110,6 @@ def test_pads_anywhere_are_found_in_their_pieces(
         index = PieceIndex(piece)
         assert geometry.piece_size(index) == len(data)
         assert geometry.data_size(index) == len(data.rstrip(b"p"))
+        assert geometry.content_size(index) == len(data.replace(b"p", b""))
         found = {at for start, end in geometry.pads_in(index) for at in range(start, end)}
         assert found == {at for at, byte in enumerate(data) if byte == ord("p")}

@@ -45,8 +45,8 @@ def link(lab: Lab, first: bool, second: bool) -> str:
 
 
 @LIBTORRENT
-@lacks(aria2, "it works out a wrong info-hash of a hybrid, whose file tree has empty keys")
-@lacks(transmission, "it cannot read hybrids")
+@lacks(aria2, "it knows version 1, and works out a wrong info-hash of a hybrid")
+@lacks(transmission, "it knows version 1, and reads no hybrid")
 @pytest.mark.parametrize("kind", KINDS)
 def test_gives_to_our_get(client: StartClient, kind: str, lab: Lab) -> None:
     lab.share(ODD_FILES, kind=kind)
@@ -98,3 +98,15 @@ def test_both_ways_with_nothing_in_the_clear(kind: str, lab: Lab) -> None:
     with lab.seed(*hide), lab.foreign_get(libtorrent, **HIDDEN) as peer:
         until(peer.is_complete, "the download", 60)
     assert lab.fetched("get") == lab.fetched("libtorrent") == ODD_FILES
+
+
+@pytest.mark.parametrize(("first", "second"), [(True, False), (False, True)], ids=["btih", "btmh"])
+def test_dials_who_knows_one_name(first: bool, second: bool, lab: Lab) -> None:
+    """libtorrent hangs up on an offer to speak version 2 where it does not know of a second name."""
+    lab.share(ODD_FILES, kind="--hybrid", tracked=False)
+    with (
+        lab.foreign_get(libtorrent, link(lab, first, second)) as peer,
+        lab.get("-o", lab.source, "--stay", "--peer", peer.address),
+    ):
+        until(peer.is_complete, "the download", 60)
+    assert lab.fetched("libtorrent") == ODD_FILES

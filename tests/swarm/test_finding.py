@@ -144,3 +144,33 @@ def test_a_bug_of_a_source_stops_the_seeker(tmp_path: Path) -> None:
         assert seeker.stopped == [source.error]
 
     simulate(tmp_path, story)
+
+
+def test_each_swarm_has_sources_and_what_they_name_is_told_apart(tmp_path: Path) -> None:
+    """One of them is known late: when a magnet's torrent turned out to be a hybrid."""
+
+    async def story(world: World) -> None:
+        first, second, late = Source(), Source(), Source()
+        finding = finding_of(await world.node(world.host()), world, first)
+        names = Names(finding.names.v1, bytes(32))
+        finding.learn(names)
+        assert names.short is not None
+        finding.add_swarm(names.short, *finding.trackers, [second])
+        finding.begin(Seeker(5))
+        await asyncio.sleep(0.1)
+        finding.add_swarm(names.short, finding.trackers[0], [late])
+        await asyncio.sleep(0.1)
+        assert first.calls == second.calls == late.calls == ["run"]
+        for source, port in ((first, 1), (second, 2), (late, 3)):
+            source.found(Address("10.0.0.50", port))
+        known = [finding.book.is_v2(Address("10.0.0.50", port)) for port in (1, 2, 3)]
+        assert known == [False, True, True]
+        finding.only_trackers()
+        await asyncio.sleep(0.1)
+        assert set(late.calls) == set(second.calls) == {"run", "left", "ended"}
+        finding.add_swarm(names.short, finding.trackers[0], [forbidden := Source()])
+        await asyncio.sleep(0.1)
+        assert forbidden.calls == []
+        finding.rest()
+
+    simulate(tmp_path, story)

@@ -54,6 +54,11 @@ async def begin(world: World, meta: Metainfo, *peers: Address) -> tuple[Torrent,
     return await node.add(meta, save_to=folder, peers=peers), node
 
 
+def asked_for(*, v1: bool) -> int:
+    """Bytes; with version 1 blocks are whole where a file ends in them."""
+    return sum(-(-len(data) // BLOCK) * BLOCK if v1 else len(data) for data in FILES.values())
+
+
 def check_copy(world: World, node: Node, files: dict[str, bytes] = FILES) -> None:
     for name, data in files.items():
         assert world.copy_of(node, f"t/{name}") == data
@@ -143,6 +148,7 @@ def test_one_flipped_bit_costs_one_block_and_its_sender(
         assert [e.address for e in events if isinstance(e, PeerBanned)] == [first]
         status = torrent.status()
         assert status.wasted == BLOCK
+        assert status.downloaded == SIZE + BLOCK
         assert status.hash_failures == 1
 
     simulate(tmp_path, story)
@@ -168,7 +174,9 @@ def test_where_leaves_come_late_the_piece_is_kept_and_only_the_block_comes_again
         check_copy(world, node)
         banned = [e.address for e in events if isinstance(e, PeerBanned)]
         assert banned == ([first] if lies() else [])
-        assert torrent.status().wasted == BLOCK * lies()
+        status = torrent.status()
+        assert status.wasted == BLOCK * lies()
+        assert status.downloaded == asked_for(v1=v1) + status.wasted
 
     simulate(tmp_path, story)
 
@@ -264,5 +272,55 @@ def test_hashes_are_given_while_choked_and_within_a_credit(
         (peer,) = home.peers.values()
         assert home._hash_upload is not None
         assert home._hash_upload._spent[peer] <= 64 << 20
+
+    simulate(tmp_path, story)
+
+
+def test_a_hybrid_of_peers_without_version_2_is_checked_by_both_and_learns_its_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meta = of(v1=True)
+
+    async def story(world: World) -> None:
+        laid_out(world)
+        _, home = await seed(world, meta)
+        torrent, node = await begin(world, bare(meta), home)
+        monkeypatch.setattr(torrent, "hash_givers", list)
+        assert torrent.trees is not None
+        monkeypatch.setattr(torrent.trees, "ask", lambda peer: None)
+        await torrent.finished()
+        check_copy(world, node)
+        assert torrent.metainfo.layers == meta.layers
+
+    simulate(tmp_path, story)
+
+
+def test_version_2_alone_is_not_asked_for_what_nobody_can_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meta = of()
+
+    async def story(world: World) -> None:
+        laid_out(world)
+        home, address = await seed(world, meta)
+        monkeypatch.setattr(home._hash_upload, "_may_cost", lambda *about: False)
+        torrent, _ = await begin(world, bare(meta), address)
+        await world.until(lambda: torrent.picker.have.count() == 3)
+        (peer,) = torrent.peers.values()
+        assert not peer.asked
+        assert not torrent.picker.done
+
+    simulate(tmp_path, story)
+
+
+def test_pads_are_neither_asked_for_nor_counted_as_traffic(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        laid_out(world)
+        for v1 in (False, True):
+            meta = of(v1=v1)
+            _, home = await seed(world, meta)
+            torrent, _ = await begin(world, meta, home)
+            await torrent.finished()
+            assert torrent.status().downloaded == asked_for(v1=v1)
 
     simulate(tmp_path, story)

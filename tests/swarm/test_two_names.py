@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from p2pswarm.errors import FormatError, HostError
-from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.ids import Address, InfoHash, PieceIndex
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.formats.names import Names
 from p2pswarm.node import Node
+from p2pswarm.swarm.heard import MOST_PIECES
 from p2pswarm.swarm.torrent import Torrent
-from p2pswarm.wire.peer import HANDSHAKE, Reserved
+from p2pswarm.wire.peer import HANDSHAKE, BitfieldMessage, Have, Reserved
 from tests.support.generations import PIECE, contents, generation
 from tests.support.givers import give, info_of, pieces
 from tests.support.stranger import Stranger
@@ -240,5 +241,43 @@ def test_a_magnet_of_version_2_learns_the_layers_and_keeps_them(tmp_path: Path) 
         assert saved.name == f"{V2_ONLY}.torrent"
         assert Metainfo.from_file(saved).layers == SECOND.layers
         assert (await node.fetch_metadata(Magnet.of(SECOND))).layers == SECOND.layers
+
+    simulate(tmp_path, story)
+
+
+def test_while_its_files_are_checked_a_torrent_is_known_by_the_name_that_was_learned(
+    tmp_path: Path,
+) -> None:
+    async def story(world: World) -> None:
+        _, home = await seeding(world, HYBRID)
+        node = await world.node(world.host())
+        folder = world.folder / node.settings.bind
+        await node.add(Magnet(BOTH.v1, peers=at(home)), save_to=folder)
+        swarms = node._machinery.magnets.swarms  # type: ignore[union-attr]
+        assert list(swarms) == [V1]
+        assert swarms[V2] is swarms[V1]
+        await world.until(lambda: not swarms)
+
+    simulate(tmp_path, story)
+
+
+def test_version_2_alone_may_have_more_pieces_than_its_metadata_has_room_for(
+    tmp_path: Path,
+) -> None:
+    """Their hashes are elsewhere. Of a hybrid's pieces the SHA-1s are there."""
+
+    async def story(world: World) -> None:
+        for names, stays in ((Names(None, bytes(32)), True), (Names(V1, bytes(32)), False)):
+            node = await world.node(world.host())
+            adding = asyncio.create_task(node.add(Magnet(*names)))
+            await asyncio.sleep(0.1)
+            stranger = await Stranger.meet(world, world.host(), node, names.swarms[0])
+            stranger.send(Have(PieceIndex(MOST_PIECES)))
+            stranger.send(BitfieldMessage(bytes(MOST_PIECES // 8 + 100)))
+            await asyncio.sleep(1)
+            assert stranger.over != stays
+            await node.aclose()
+            with pytest.raises(HostError):
+                await adding
 
     simulate(tmp_path, story)

@@ -298,6 +298,32 @@ def test_who_fails_rests_longer_each_time_and_is_never_given_up(tmp_path: Path) 
     simulate(tmp_path, story)
 
 
+def test_a_download_whose_web_seeds_rest_costs_nothing(tmp_path: Path) -> None:
+    """It sleeps until one of them may be asked again."""
+
+    async def story(world: World) -> None:
+        meta, data = single(world)
+        servers = Servers({URL + "file": data})
+        servers.troubles = [BusyError("answered with HTTP status 503", 600.0)]
+        torrent = await begin(world, meta, servers)
+        await world.until(lambda: torrent.status().web_seeds[0].state == "resting")
+        ticks = 0
+        tick = torrent._do_what_is_due
+
+        def counted() -> None:
+            nonlocal ticks
+            ticks += 1
+            tick()
+
+        torrent._do_what_is_due = counted  # type: ignore[method-assign]
+        await asyncio.sleep(590)
+        assert ticks < 60
+        await torrent.finished()
+        assert world.loop.time() < 620
+
+    simulate(tmp_path, story)
+
+
 def test_who_gave_something_before_it_failed_rests_the_shortest_time(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         meta, data = single(world, MB)
