@@ -14,6 +14,7 @@ until it is written again, and verified at the next start.
 """
 
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from random import Random
 from threading import Lock
 
 from p2pswarm.disk.checkpoint import CHANGED, Checkpoint, CheckpointFile
+from p2pswarm.disk.handles import disk_error
 from p2pswarm.disk.journal import Journal
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.locks import Locks
@@ -106,6 +108,15 @@ class ResumeFolder:
     def names(self, info_hash: InfoHash, target: Path) -> Path:
         """Where the names that a person gave the files of this download are kept."""
         return self._path / f"{_place_and_key(info_hash, target)[1]}.names"
+
+    def carry_names(self, info_hash: InfoHash, old: Path, new: Path) -> None:
+        """The files are about to be moved with their names. Raises DiskError."""
+        kept = self.names(info_hash, old)
+        if kept.exists():
+            try:
+                shutil.copyfile(kept, self.names(info_hash, new))
+            except OSError as error:
+                raise disk_error("copy", kept, error) from error
 
 
 def _place_and_key(info_hash: InfoHash, target: Path) -> tuple[bytes, str]:

@@ -401,6 +401,7 @@ class TorrentData:
         name, target = self._metainfo.info_hash, moving.target
         resume = await self._run(self.resumes.open, name, target.path)
         try:
+            await self._run(self.resumes.carry_names, name, self.place.path, target.path)
             steps = moving.steps(lambda looks: resume.adopt(self._last(last, looks)))
             while (done := await self._run(next, steps, None)) is not None:
                 progress(done, moving.total)
