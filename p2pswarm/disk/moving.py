@@ -48,6 +48,8 @@ class Moving:
         self._besides = [each for each in besides if os.path.lexists(place.root / each)]
         self._copied = False
         real, new = Path(os.path.realpath(place.path)), Path(os.path.realpath(to))
+        if not os.path.lexists(place.path):  # also a single file that got another name
+            raise HostError(f"{place.path} is not there: it cannot be moved")
         if new == real.parent:
             raise HostError(f"{place.path} is in {to} already")
         if new.is_relative_to(real):
