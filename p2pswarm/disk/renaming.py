@@ -14,7 +14,7 @@ from p2pswarm.errors import FormatError, HostError, MetainfoError, TargetExistsE
 from p2pswarm.formats import bencode, paths
 from p2pswarm.formats.files import File
 
-__all__ = ["Rename", "renamed"]
+__all__ = ["Rename", "recalled", "renamed"]
 
 Rename = tuple[
     str, str
@@ -47,6 +47,18 @@ def renamed(
     return tuple(
         file._replace(path=kept[number][0]) if number in kept else file
         for number, file in enumerate(files)
+    )
+
+
+def recalled(kept_in: Path, root: Path, files: Sequence[File]) -> tuple[File, ...]:
+    """The files under the names that they have now, for who only reads them. Raises HostError."""
+    named = {
+        number: name
+        for number, (name, _) in _read(kept_in, len(files)).items()
+        if os.path.lexists(root.joinpath(*name))
+    }
+    return tuple(
+        file._replace(path=named.get(number, file.path)) for number, file in enumerate(files)
     )
 
 
