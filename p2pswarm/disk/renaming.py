@@ -69,8 +69,10 @@ def _move_all(
 def _chosen(
     now: Sequence[_Name], files: Sequence[File], renames: Sequence[Rename]
 ) -> Mapping[int, _Name]:
+    """What is said of a file counts more than what is said of its folder, and the last word most."""
     fresh: dict[int, _Name] = {}
-    for old, new in renames:
+    settled: set[int] = set()
+    for old, new in sorted(renames, key=lambda each: len(_elements(each[0])))[::-1]:
         was, becomes = _elements(old), _safe(new)
         found = False
         for number, path in enumerate(now):
@@ -79,10 +81,12 @@ def _chosen(
             if inner[: len(was)] == was and not files[number].pad:
                 found = True
                 name = folder + becomes + inner[len(was) :]
-                if name != path:
+                if name != path and number not in settled:
                     fresh[number] = name
+                settled.add(number)
             elif folder + becomes == path[: len(folder + becomes)]:
                 found = True  # it was renamed in an earlier session
+                settled.add(number)
         if not found:
             raise HostError(f"no file or folder of the torrent is {old!r}")
     return fresh
