@@ -160,7 +160,11 @@ class TorrentData:
     @property
     def verified_by(self) -> str:
         """What says that the bytes are the right ones."""
-        return "the SHA-1 of every piece"
+        if self._metainfo.v2 is None:
+            return "the SHA-1 of every piece"
+        return (
+            "the SHA-256 of every block" + " and the SHA-1 of every piece" * self._metainfo.has_v1
+        )
 
     def abandon(self) -> None:
         """Nobody will `load` it."""
