@@ -52,6 +52,23 @@ def test_a_seed_goes_on_from_its_new_place(
     simulate(tmp_path, story)
 
 
+def test_names_that_a_person_chose_go_along(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, home = world.many_files({"a": 100_000, "sub/b": 50_000}, PIECE)
+        host = world.host()
+        node = await world.node(host)
+        old, new = world.folder / "old", world.folder / "new"
+        torrent = await node.add(meta, save_to=old, reuse=[home], rename=[("a", "z")])
+        await torrent.finished()
+        await torrent.move(new)
+        await node.remove(torrent)
+        again = await node.add(meta, save_to=new)
+        await again.finished()
+        assert (new / "many/z").read_bytes() == (home / "many/a").read_bytes()
+
+    simulate(tmp_path, story)
+
+
 def test_a_download_is_moved_in_the_middle(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         torrent, node, _ = await world.pair(2 << 20, PIECE, up=200_000)

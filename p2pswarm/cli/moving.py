@@ -53,12 +53,16 @@ def _moved(
     """Both places are locked meanwhile: no node begins to work there."""
     from p2pswarm.disk.moving import Moving
     from p2pswarm.disk.parts import parts_name
+    from p2pswarm.disk.renaming import renamed
 
+    kept_in = resumes.names(metainfo.info_hash, place.path)
+    place = place._replace(files=renamed(kept_in, place.root, place.files, ()))
     moving = Moving(place, to, besides=[parts_name(metainfo.info_hash)])
     old = resumes.open(metainfo.info_hash, place.path)
     try:
         new = resumes.open(metainfo.info_hash, moving.target.path)
         try:
+            resumes.copy_names(metainfo.info_hash, place.path, moving.target.path)
             for done in moving.steps(_claim(metainfo, place, old, new)):
                 show(done, moving.total)
             old.forget()

@@ -264,7 +264,7 @@ def _retry_after(said: str) -> float | None:
     if seconds is None:
         try:
             then = parsedate_to_datetime(said)
-        except ValueError:
+        except (ValueError, OverflowError):  # a year of twenty digits
             return None
         then = then if then.tzinfo else then.replace(tzinfo=UTC)
         seconds = (then - datetime.now(UTC)).total_seconds()

@@ -48,6 +48,8 @@ class Moving:
         self._besides = [each for each in besides if os.path.lexists(place.root / each)]
         self._copied = False
         real, new = Path(os.path.realpath(place.path)), Path(os.path.realpath(to))
+        if not os.path.lexists(place.path):  # also a single file that got another name
+            raise HostError(f"{place.path} is not there: it cannot be moved")
         if new == real.parent:
             raise HostError(f"{place.path} is in {to} already")
         if new.is_relative_to(real):
@@ -161,6 +163,8 @@ class Moving:
             if not self._rename(old, new):
                 shutil.copyfile(old, new, follow_symlinks=False)
                 shutil.copystat(old, new, follow_symlinks=False)
+                _sync_file(new)  # what is claimed of it must not outlive it in a power cut
+                sync_folder(new.parent)
                 old.unlink()
 
     def _remove_old(self) -> None:
@@ -225,7 +229,10 @@ def _compare(one: Path, other: Path) -> Iterator[bool]:
         return
     try:
         with one.open("rb", buffering=0) as a, other.open("rb", buffering=0) as b:
-            yield os.fstat(a.fileno()).st_size == os.fstat(b.fileno()).st_size
+            found, copied = os.fstat(a.fileno()), os.fstat(b.fileno())
+            if os.path.samestat(found, copied):  # by a link on the way, or a folder mounted twice
+                raise HostError(f"{other} and {one} are the same file: neither can go")
+            yield found.st_size == copied.st_size
             while data := a.read(STEP):
                 yield data == b.read(len(data))
     except FileNotFoundError:
@@ -237,11 +244,15 @@ def _sync_files(place: Place) -> None:
     for file in place.files:
         path = place.root.joinpath(*file.path)
         if not file.pad and path.is_file() and not path.is_symlink():
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            _sync_file(path)
+
+
+def _sync_file(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _sync_folders(place: Place) -> None:

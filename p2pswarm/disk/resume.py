@@ -24,6 +24,7 @@ from random import Random
 from threading import Lock
 
 from p2pswarm.disk.checkpoint import CHANGED, Checkpoint, CheckpointFile
+from p2pswarm.disk.handles import disk_error
 from p2pswarm.disk.journal import Journal
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.locks import Locks
@@ -106,6 +107,16 @@ class ResumeFolder:
     def names(self, info_hash: InfoHash, target: Path) -> Path:
         """Where the names that a person gave the files of this download are kept."""
         return self._path / f"{_place_and_key(info_hash, target)[1]}.names"
+
+    def copy_names(self, info_hash: InfoHash, target: Path, to: Path) -> None:
+        """The files go to another folder, and keep those names. Raises DiskError."""
+        source, copy = self.names(info_hash, target), self.names(info_hash, to)
+        try:
+            copy.write_bytes(source.read_bytes())
+        except FileNotFoundError:
+            copy.unlink(missing_ok=True)
+        except OSError as error:
+            raise disk_error("write", copy, error) from error
 
 
 def _place_and_key(info_hash: InfoHash, target: Path) -> tuple[bytes, str]:

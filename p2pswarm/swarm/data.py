@@ -44,7 +44,7 @@ from p2pswarm.errors import (
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import PieceIndex
-from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.metainfo import File, Metainfo
 
 __all__ = ["Desk", "TorrentData"]
 
@@ -92,8 +92,9 @@ class Desk(NamedTuple):
             raise
         try:
             data = kind(metainfo, storage, self.disk, resume, writable=writable, dice=self.dice)
-            data.place, data.resumes = place._replace(files=files), self.resumes
             data.files = files
+            data.place = Place(place.root, files, self._path(metainfo, place, files))
+            data.resumes = self.resumes
             if writable:
                 data.set_aside(place.root, skipped)
             data.recall()
@@ -102,6 +103,11 @@ class Desk(NamedTuple):
             resume.close()
             raise
         return data
+
+    @staticmethod
+    def _path(metainfo: Metainfo, place: Place, files: tuple[File, ...]) -> Path:
+        """A file alone may have another name, too."""
+        return place.root.joinpath(*files[0].path) if metainfo.single_file else place.path
 
 
 class _Recalled(NamedTuple):
@@ -162,9 +168,8 @@ class TorrentData:
         """What says that the bytes are the right ones."""
         if self._metainfo.v2 is None:
             return "the SHA-1 of every piece"
-        return (
-            "the SHA-256 of every block" + " and the SHA-1 of every piece" * self._metainfo.has_v1
-        )
+        both = "the SHA-1 and the SHA-256 of every piece"
+        return both if self._metainfo.has_v1 else "the SHA-256 of every block"
 
     def abandon(self) -> None:
         """Nobody will `load` it."""
@@ -403,8 +408,10 @@ class TorrentData:
         besides = [parts_name(self._metainfo.info_hash)]
         moving = await self._run(partial(Moving, self.place, to, besides=besides))
         name, target = self._metainfo.info_hash, moving.target
-        resume = await self._run(self.resumes.open, name, target.path)
+        home, left = target.root / self._metainfo.name, self.place.root / self._metainfo.name
+        resume = await self._run(self.resumes.open, name, home)
         try:
+            await self._run(self.resumes.copy_names, name, left, home)
             steps = moving.steps(lambda looks: resume.adopt(self._last(last, looks)))
             while (done := await self._run(next, steps, None)) is not None:
                 progress(done, moving.total)

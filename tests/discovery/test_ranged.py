@@ -186,6 +186,8 @@ async def test_what_is_not_an_answer(
         ("Wed, 21 Oct 2015 07:28:00 GMT", 1),
         ("Wed, 21 Oct 2015 07:28:00", 1),
         ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_REST),
+        ("Mon, 01 Jan 99999999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2020 00:00:00 +99999999999999", None),
     ],
 )
 def test_how_long_a_server_wants_rest(said: str, seconds: float | None) -> None:

@@ -12,9 +12,13 @@ from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.node import Node
 from p2pswarm.swarm.events import PeerBanned, PeerLeft
+from p2pswarm.swarm.hash_upload import CREDIT, MOST_WAITING
 from p2pswarm.swarm.torrent import Torrent
 from p2pswarm.swarm.upload import Upload
+from p2pswarm.wire.hashes import Hashes, HashRange, HashReject, HashRequest
+from p2pswarm.wire.peer import Interested, Request, Unchoke
 from tests.support.generations import contents, generation
+from tests.support.stranger import Stranger
 from tests.support.world import World, simulate
 
 PIECE = 16 * BLOCK
@@ -106,6 +110,7 @@ def test_a_torrent_is_fetched_with_its_layers_or_without(tmp_path: Path, v1: boo
             check_copy(world, node)
             assert torrent.metainfo.layers == meta.layers
             assert torrent.status().hash_failures == 0
+            assert ("SHA-1" in torrent.status().verified_by) == v1
 
     simulate(tmp_path, story)
 
@@ -322,5 +327,72 @@ def test_pads_are_neither_asked_for_nor_counted_as_traffic(tmp_path: Path) -> No
             torrent, _ = await begin(world, meta, home)
             await torrent.finished()
             assert torrent.status().downloaded == asked_for(v1=v1)
+
+    simulate(tmp_path, story)
+
+
+async def stranger_at(world: World, torrent: Torrent) -> Stranger:
+    (node,) = (each for each in world.nodes if torrent in each.torrents.values())
+    return await Stranger.meet(world, world.host(), node, torrent.info_hash)
+
+
+def test_a_flood_of_requests_is_answered_in_bounds_and_others_are_served(tmp_path: Path) -> None:
+    meta = of()
+    root = next(iter(meta.layers))
+
+    async def story(world: World) -> None:
+        laid_out(world)
+        home, address = await seed(world, meta)
+        await world.until(lambda: home.picker.done)
+        flooder = await stranger_at(world, home)
+        leaves = [HashRange(root, 0, n * 16, 16, 3) for n in range(12)]
+        junk = [HashRange(bytes(32), 7, 1, 3, 99), HashRange(root, 0, 2**32 - 1, 2, 0)]
+        for _ in range(100):
+            flooder.send(*map(HashRequest, leaves + junk))
+        torrent, node = await begin(world, bare(meta), address)
+        await torrent.finished()
+        check_copy(world, node)
+        assert home._hash_upload is not None
+        assert all(len(each) <= MOST_WAITING for each in home._hash_upload._waiting.values())
+        assert all(spent <= CREDIT for spent in home._hash_upload._spent.values())
+        await world.until(lambda: len(flooder.all(Hashes)) + len(flooder.all(HashReject)) == 1400)
+
+    simulate(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Hashes(HashRange(bytes(32), 0, 0, 2, 0), bytes(64)),
+        HashReject(HashRange(bytes(32), 0, 0, 2, 0)),
+    ],
+)
+def test_who_answers_what_was_never_asked_is_sent_away(
+    tmp_path: Path, message: Hashes | HashReject
+) -> None:
+    async def story(world: World) -> None:
+        laid_out(world)
+        home, _ = await seed(world, of())
+        await world.until(lambda: home.picker.done)
+        liar = await stranger_at(world, home)
+        liar.send(message)
+        await liar.dropped()
+
+    simulate(tmp_path, story)
+
+
+def test_in_version_1_nobody_hears_such_words(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, folder = world.content(3 * PIECE, PIECE)
+        node = await world.node(world.host())
+        home = await node.add(meta, data=folder)
+        await world.until(lambda: home.picker.done)
+        stranger = await stranger_at(world, home)
+        asked = HashRange(bytes(32), 0, 0, 2, 0)
+        stranger.send(HashRequest(asked), HashReject(asked), Hashes(asked, bytes(64)))
+        stranger.send(Interested(), Request(PieceIndex(0), 0, BLOCK))
+        await stranger.hears(Unchoke)
+        assert not stranger.all(HashReject)
+        assert home.trees is None
 
     simulate(tmp_path, story)
