@@ -44,10 +44,20 @@ def renamed(
         old, kept = kept, kept | {number: (path, now[number]) for number, path in fresh.items()}
         _write(kept_in, kept)
         _move_all(root, kept_in, kept, fresh, old)
+    now = [kept[number][0] if number in kept else file.path for number, file in enumerate(files)]
     return tuple(
-        file._replace(path=kept[number][0]) if number in kept else file
-        for number, file in enumerate(files)
+        file._replace(path=path, link=file.link and _followed(file.link, files, now))
+        for file, path in zip(files, now, strict=True)
     )
+
+
+def _followed(link: _Name, files: Sequence[File], now: Sequence[_Name]) -> _Name:
+    """Where the file is, or the folder, that a symbolic link of the torrent leads to."""
+    for file, path in zip(files, now, strict=True):
+        rest = file.path[len(link) :]
+        if file.path[: len(link)] == link and path[len(path) - len(rest) :] == rest:
+            return path[: len(path) - len(rest)]
+    return link
 
 
 def _move_all(

@@ -62,6 +62,14 @@ def test_a_file_and_its_folder_are_renamed_in_any_order(tmp_path: Path, order: i
         ]
 
 
+@pytest.mark.parametrize(("link", "leads"), [("a", "x/y"), ("in/b", "out/b"), ("in", "out")])
+def test_a_symbolic_link_leads_to_what_was_renamed(tmp_path: Path, link: str, leads: str) -> None:
+    files = [*FILES, File(("t", "link"), 0, 3, link=("t", *link.split("/")))]
+    fresh = renamed(tmp_path / "kept", tmp_path, files, [("a", "x/y"), ("in", "out")])
+    assert fresh[-1].link == ("t", *leads.split("/"))
+    assert fresh[0].link is None
+
+
 def test_a_crash_between_the_note_and_the_act(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
