@@ -16,9 +16,8 @@ from p2pswarm.formats.files import File
 
 __all__ = ["Rename", "renamed"]
 
-Rename = tuple[
-    str, str
-]  # of a file or folder, below the torrent's own folder: the old path, the new one
+Rename = tuple[str, str]
+"""Of a file or folder, below the torrent's own folder: the old path, the new one."""
 _Name = tuple[str, ...]
 _MAX_SIZE = 64 << 20  # bytes
 _Kept = dict[int, tuple[_Name, _Name]]  # file: its name, and the one before
