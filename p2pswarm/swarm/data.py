@@ -305,7 +305,11 @@ class TorrentData:
             progress()
         if learning.layers:
             self.learned = learning.layers
-            self._metainfo = self._metainfo.with_layers(learning.layers)
+            self._metainfo = await self.with_layers(learning.layers)
+
+    async def with_layers(self, layers: Mapping[bytes, bytes]) -> Metainfo:
+        """The torrent with these; of very many it takes a thread seconds. Raises MetainfoError."""
+        return await self._run(self._metainfo.with_layers, layers)
 
     def _strange(self, looks: list[FileStat | None]) -> set[PieceIndex]:
         """Pieces of files that we know nothing of. Raises TargetExistsError when one cannot be ours."""

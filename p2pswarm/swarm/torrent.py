@@ -374,18 +374,18 @@ class Torrent:
             show = self._enter
             have = await self._data.fill(have, self.seek, lambda d, n: show(Reusing(d, n)))
             if self._data.learned:
-                self._plant(self._data.learned)
+                await self._plant(self._data.learned)
         await self._prepare(have)
         self._known = True
         now = self.clock()
         self._due = {"rechoke": now, "retry": now, "more": now + HUNGRY_EVERY}
         self._due |= {"note": now + CHECKPOINT_EVERY, "look": now + LOOK_EVERY}
 
-    def _plant(self, layers: Mapping[bytes, bytes]) -> None:
+    async def _plant(self, layers: Mapping[bytes, bytes]) -> None:
         """Piece layers that local files told before any peer could: the trees are made anew."""
         if self.trees is not None:
+            self.metainfo = await self._data.with_layers(layers)
             self.picker.admit(list(self.trees.forest.unknown()))
-            self.metainfo = self.metainfo.with_layers(layers)
             self.trees = Trees(self.metainfo, self)
             self._data.expected = self.trees.forest.expected
             self.learned(self.metainfo)
@@ -703,8 +703,11 @@ class Torrent:
     def layers_known(self) -> None:
         """All of them are; who keeps the torrent keeps them with it."""
         if self.trees is not None:
-            self.metainfo = self.metainfo.with_layers(self.trees.forest.layers())
-            self.learned(self.metainfo)
+            self.spawn(self._keep_layers(self.trees.forest.layers()))
+
+    async def _keep_layers(self, layers: Mapping[bytes, bytes]) -> None:
+        self.metainfo = await self._data.with_layers(layers)
+        self.learned(self.metainfo)
 
     # What the keeper tells
 
