@@ -120,15 +120,15 @@ class MetadataSwarm:
         for peer in peers:
             welcome(peer.handed_on())
 
-    async def close(self) -> None:
-        """The magnet is given up; may be called twice."""
+    async def close(self, *, replaced: bool = False) -> None:
+        """The magnet is given up, because its torrent is here already if `replaced`; may be called twice."""
         self._rest()
         for peer in list(self.peers.values()):
             peer.close(HostError("not wanted any more"))
         self.finding.rest()
         if self.finding.tasks:
             await asyncio.wait(self.finding.tasks, timeout=CLOSE_TIME)
-        await self.finding.leave()
+        await self.finding.leave(replaced=replaced)
 
     def _rest(self) -> None:
         self._over = True
