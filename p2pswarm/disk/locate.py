@@ -47,7 +47,10 @@ def _best_spelling(metainfo: Metainfo, root: Path, name: str, path: Path) -> Pla
 def _under(name: str, files: Sequence[File]) -> tuple[File, ...]:
     if all(file.path[0] == name for file in files):
         return tuple(files)
-    return tuple(file._replace(path=(name, *file.path[1:])) for file in files)
+    return tuple(
+        file._replace(path=(name, *file.path[1:]), link=file.link and (name, *file.link[1:]))
+        for file in files
+    )
 
 
 def _found(place: Place) -> int:

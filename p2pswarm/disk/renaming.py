@@ -16,9 +16,8 @@ from p2pswarm.formats.files import File
 
 __all__ = ["Rename", "recalled", "renamed"]
 
-Rename = tuple[
-    str, str
-]  # of a file or folder, below the torrent's own folder: the old path, the new one
+Rename = tuple[str, str]
+"""Of a file or folder, below the torrent's own folder: the old path, the new one."""
 _Name = tuple[str, ...]
 _MAX_SIZE = 64 << 20  # bytes
 _Kept = dict[int, tuple[_Name, _Name]]  # file: its name, and the one before
@@ -44,9 +43,10 @@ def renamed(
         old, kept = kept, kept | {number: (path, now[number]) for number, path in fresh.items()}
         _write(kept_in, kept)
         _move_all(root, kept_in, kept, fresh, old)
+    now = [kept[number][0] if number in kept else file.path for number, file in enumerate(files)]
     return tuple(
-        file._replace(path=kept[number][0]) if number in kept else file
-        for number, file in enumerate(files)
+        file._replace(path=path, link=file.link and _followed(file.link, files, now))
+        for file, path in zip(files, now, strict=True)
     )
 
 
@@ -60,6 +60,15 @@ def recalled(kept_in: Path, root: Path, files: Sequence[File]) -> tuple[File, ..
     return tuple(
         file._replace(path=named.get(number, file.path)) for number, file in enumerate(files)
     )
+
+
+def _followed(link: _Name, files: Sequence[File], now: Sequence[_Name]) -> _Name:
+    """Where the file is, or the folder, that a symbolic link of the torrent leads to."""
+    for file, path in zip(files, now, strict=True):
+        rest = file.path[len(link) :]
+        if file.path[: len(link)] == link and path[len(path) - len(rest) :] == rest:
+            return path[: len(path) - len(rest)]
+    return link
 
 
 def _move_all(
@@ -81,8 +90,10 @@ def _move_all(
 def _chosen(
     now: Sequence[_Name], files: Sequence[File], renames: Sequence[Rename]
 ) -> Mapping[int, _Name]:
+    """What is said of a file counts more than what is said of its folder, and the last word most."""
     fresh: dict[int, _Name] = {}
-    for old, new in renames:
+    settled: set[int] = set()
+    for old, new in sorted(renames, key=lambda each: len(_elements(each[0])))[::-1]:
         was, becomes = _elements(old), _safe(new)
         found = False
         for number, path in enumerate(now):
@@ -91,10 +102,12 @@ def _chosen(
             if inner[: len(was)] == was and not files[number].pad:
                 found = True
                 name = folder + becomes + inner[len(was) :]
-                if name != path:
+                if name != path and number not in settled:
                     fresh[number] = name
+                settled.add(number)
             elif folder + becomes == path[: len(folder + becomes)]:
                 found = True  # it was renamed in an earlier session
+                settled.add(number)
         if not found:
             raise HostError(f"no file or folder of the torrent is {old!r}")
     return fresh
