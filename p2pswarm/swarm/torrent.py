@@ -533,6 +533,15 @@ class Torrent:
         self._ban_all(guilty)
         self._feed_soon()
 
+    @property
+    def alone(self) -> bool:
+        """Whether there is nobody to get anything from."""
+        return not self.peers and not self.sources
+
+    def sent_bad(self, guilty: set[Any]) -> None:
+        """It is not known yet which blocks."""
+        self._ban_all(guilty)
+
     def contradicted(self, piece: PieceIndex) -> None:
         """Nobody can mend that."""
         what = f"version 1 and version 2 want different bytes in piece {piece}"
