@@ -14,7 +14,7 @@ from p2pswarm.errors import FormatError, HostError, MetainfoError, TargetExistsE
 from p2pswarm.formats import bencode, paths
 from p2pswarm.formats.files import File
 
-__all__ = ["Rename", "renamed"]
+__all__ = ["Rename", "renamed", "renamed_before"]
 
 Rename = tuple[str, str]
 """Of a file or folder, below the torrent's own folder: the old path, the new one."""
@@ -43,6 +43,20 @@ def renamed(
         old, kept = kept, kept | {number: (path, now[number]) for number, path in fresh.items()}
         _write(kept_in, kept)
         _move_all(root, kept_in, kept, fresh, old)
+    return _under(kept, files)
+
+
+def renamed_before(kept_in: Path, root: Path, files: Sequence[File]) -> tuple[File, ...]:
+    """The same for whoever only reads them, and changes nothing: a file under its new name, if it is there.
+
+    Raises DiskError, HostError.
+    """
+    kept = _read(kept_in, len(files))
+    there = {n: names for n, names in kept.items() if os.path.lexists(root.joinpath(*names[0]))}
+    return _under(there, files) if there else tuple(files)
+
+
+def _under(kept: _Kept, files: Sequence[File]) -> tuple[File, ...]:
     now = [kept[number][0] if number in kept else file.path for number, file in enumerate(files)]
     return tuple(
         file._replace(path=path, link=file.link and _followed(file.link, files, now))

@@ -29,7 +29,7 @@ from p2pswarm.disk.locate import Place
 from p2pswarm.disk.moving import Moving
 from p2pswarm.disk.parts import PartFile, parts_name
 from p2pswarm.disk.pool import DiskPool, Stored, result_of
-from p2pswarm.disk.renaming import Rename, renamed
+from p2pswarm.disk.renaming import Rename, renamed, renamed_before
 from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
 from p2pswarm.disk.reuse import Reuse
 from p2pswarm.disk.seeking import Seeking
@@ -81,11 +81,12 @@ class Desk(NamedTuple):
     ) -> "TorrentData":
         """Lock it, and recall what is known of it. For a disk thread. Raises HostError."""
         resume = self.resumes.open(metainfo.info_hash, place.path, synced=writable)
-        files = place.files
+        kept_in = self.resumes.names(metainfo.info_hash, place.path)
         try:
             if writable:
-                kept_in = self.resumes.names(metainfo.info_hash, place.path)
-                files = renamed(kept_in, place.root, files, renames)
+                files = renamed(kept_in, place.root, place.files, renames)
+            else:
+                files = renamed_before(kept_in, place.root, place.files)
             storage = FileStorage(place.root, files, writable=writable, shelf=self.shelf)
         except BaseException:  # nobody else knows that it is locked
             resume.close()
