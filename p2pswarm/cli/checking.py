@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.cli.making import hashing, load
 from p2pswarm.cli.options import DataPath, Progress, TorrentArgument
+from p2pswarm.cli.placing import Memory
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.text import counted
 from p2pswarm.formats.ids import PieceIndex
@@ -31,15 +32,19 @@ class Fault(NamedTuple):
     kind: str
 
 
-def verify(torrent: TorrentArgument, where: DataPath, progress: Progress) -> Exit:
+def verify(torrent: TorrentArgument, where: DataPath, memory: Memory, progress: Progress) -> Exit:
     """Compare the data on the disk with a torrent, and list what differs."""
     from p2pswarm.disk.locate import locate
+    from p2pswarm.disk.renaming import recalled
+    from p2pswarm.disk.resume import ResumeFolder
     from p2pswarm.disk.storage import FileStorage
 
     with Report(progress) as report:
         metainfo = load(torrent)
         _need_hashes(metainfo)
-        root, files, _ = locate(metainfo, where.data)
+        root, files, path = locate(metainfo, where.data)
+        resumes = ResumeFolder(memory.data_dir / "resume")
+        files = recalled(resumes.names(metainfo.info_hash, path), root, files)
         with closing(FileStorage(root, files, writable=False)) as storage:
             have = _hashed(metainfo, storage, report)
             faults = [*faults_of(metainfo, files, storage.stats(), have), *_bad_links(root, files)]

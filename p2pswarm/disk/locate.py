@@ -21,11 +21,16 @@ class Place(NamedTuple):
     files: tuple[File, ...]
     path: Path
 
+    def named(self, files: Sequence[File], *, alone: bool) -> "Place":
+        """Its files under other names; the one of a torrent that has just one is `alone`."""
+        path = self.root.joinpath(*files[0].path) if alone else self.path
+        return Place(self.root, tuple(files), path)
+
 
 def locate(metainfo: Metainfo, data: Path) -> Place:
     """Find the files of `metainfo` at `data`; whether they are there is not asked."""
     inside = data / metainfo.name
-    if data.is_dir() and (inside.is_file() if metainfo.single_file else inside.is_dir()):
+    if data.is_dir() and (metainfo.single_file or inside.is_dir()):
         return _best_spelling(metainfo, data, metainfo.name, inside)
     whole = data.absolute()
     return _best_spelling(metainfo, whole.parent, whole.name, data)

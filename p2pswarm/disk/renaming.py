@@ -14,7 +14,7 @@ from p2pswarm.errors import FormatError, HostError, MetainfoError, TargetExistsE
 from p2pswarm.formats import bencode, paths
 from p2pswarm.formats.files import File
 
-__all__ = ["Rename", "renamed", "renamed_before"]
+__all__ = ["Rename", "recalled", "renamed"]
 
 Rename = tuple[str, str]
 """Of a file or folder, below the torrent's own folder: the old path, the new one."""
@@ -36,28 +36,28 @@ def renamed(
     now = [kept[number][0] if number in kept else file.path for number, file in enumerate(files)]
     fresh = _chosen(now, files, renames)
     for name, before in kept.values():
-        if not os.path.lexists(root.joinpath(*name)):  # else it was done, whatever is there now
+        if not _is_there(root, name):  # else it was done, whatever is there now
             _move(root, before, name)
     if fresh:
         _refuse_twins([fresh.get(number, path) for number, path in enumerate(now)], files)
         old, kept = kept, kept | {number: (path, now[number]) for number, path in fresh.items()}
         _write(kept_in, kept)
         _move_all(root, kept_in, kept, fresh, old)
-    return _under(kept, files)
+    return _under({number: name for number, (name, _) in kept.items()}, files)
 
 
-def renamed_before(kept_in: Path, root: Path, files: Sequence[File]) -> tuple[File, ...]:
-    """The same for whoever only reads them, and changes nothing: a file under its new name, if it is there.
-
-    Raises DiskError, HostError.
-    """
-    kept = _read(kept_in, len(files))
-    there = {n: names for n, names in kept.items() if os.path.lexists(root.joinpath(*names[0]))}
-    return _under(there, files) if there else tuple(files)
+def recalled(kept_in: Path, root: Path, files: Sequence[File]) -> tuple[File, ...]:
+    """The files under the names that they have now, for who only reads them. Raises HostError."""
+    kept = {number: name for number, (name, _) in _read(kept_in, len(files)).items()}
+    return _under({n: name for n, name in kept.items() if _is_there(root, name)}, files)
 
 
-def _under(kept: _Kept, files: Sequence[File]) -> tuple[File, ...]:
-    now = [kept[number][0] if number in kept else file.path for number, file in enumerate(files)]
+def _is_there(root: Path, name: _Name) -> bool:
+    return os.path.lexists(root.joinpath(*name))
+
+
+def _under(names: Mapping[int, _Name], files: Sequence[File]) -> tuple[File, ...]:
+    now = [names.get(number, file.path) for number, file in enumerate(files)]
     return tuple(
         file._replace(path=path, link=file.link and _followed(file.link, files, now))
         for file, path in zip(files, now, strict=True)

@@ -29,7 +29,7 @@ from p2pswarm.disk.locate import Place
 from p2pswarm.disk.moving import Moving
 from p2pswarm.disk.parts import PartFile, parts_name
 from p2pswarm.disk.pool import DiskPool, Stored, result_of
-from p2pswarm.disk.renaming import Rename, renamed, renamed_before
+from p2pswarm.disk.renaming import Rename, recalled, renamed
 from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
 from p2pswarm.disk.reuse import Reuse
 from p2pswarm.disk.seeking import Seeking
@@ -44,7 +44,7 @@ from p2pswarm.errors import (
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import PieceIndex
-from p2pswarm.formats.metainfo import File, Metainfo
+from p2pswarm.formats.metainfo import Metainfo
 
 __all__ = ["Desk", "TorrentData"]
 
@@ -86,7 +86,7 @@ class Desk(NamedTuple):
             if writable:
                 files = renamed(kept_in, place.root, place.files, renames)
             else:
-                files = renamed_before(kept_in, place.root, place.files)
+                files = recalled(kept_in, place.root, place.files)
             storage = FileStorage(place.root, files, writable=writable, shelf=self.shelf)
         except BaseException:  # nobody else knows that it is locked
             resume.close()
@@ -94,7 +94,7 @@ class Desk(NamedTuple):
         try:
             data = kind(metainfo, storage, self.disk, resume, writable=writable, dice=self.dice)
             data.files = files
-            data.place = Place(place.root, files, self._path(metainfo, place, files))
+            data.place = place.named(files, alone=metainfo.single_file)
             data.resumes = self.resumes
             if writable:
                 data.set_aside(place.root, skipped)
@@ -104,11 +104,6 @@ class Desk(NamedTuple):
             resume.close()
             raise
         return data
-
-    @staticmethod
-    def _path(metainfo: Metainfo, place: Place, files: tuple[File, ...]) -> Path:
-        """A file alone may have another name, too."""
-        return place.root.joinpath(*files[0].path) if metainfo.single_file else place.path
 
 
 class _Recalled(NamedTuple):
@@ -423,6 +418,7 @@ class TorrentData:
         self.place, before = target, self._resume
         self._resume = resume
         await self._run(before.forget)
+        await self._run(self.resumes.forget_names, name, left)
         await self._run(moving.clean)
         if self._watching:
             self._watch(await self._run(self._storage.stats))

@@ -1,5 +1,5 @@
-"""Found by a newcomer: a download whose files were renamed could not be given with `seed`, which looked for them
-under their old names."""
+"""Found by a newcomer: a download whose files were renamed could not be given with `seed`, which looked for
+them under their old names."""
 
 from pathlib import Path
 
