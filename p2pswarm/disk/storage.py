@@ -22,6 +22,7 @@ from p2pswarm.disk.handles import (
     OpenFiles,
     Shelf,
     disk_error,
+    forget_clean,
     open_beneath,
     open_folder,
     write_all,
@@ -386,7 +387,7 @@ class FileStorage:
         if self._files[number].pad:
             return Way.SHARED
         parts = self._aside(number)
-        if parts is not None and parts.write(number, to, memoryview(os.pread(source, length, at))):
+        if parts is not None and parts.write(number, to, _taken(source, length, at)):
             return Way.COPIED
         self._refuse_read_only(number)
         handle = self._open.acquire(number, writing=True)
@@ -474,8 +475,7 @@ class FileStorage:
         try:
             _fdatasync(handle.fd)
         except OSError as error:
-            if hasattr(os, "posix_fadvise"):
-                os.posix_fadvise(handle.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            forget_clean(handle.fd)
             raise disk_error("sync", self._path(number), error) from error
         finally:
             self._open.release(handle, wrote=False)
@@ -570,6 +570,14 @@ def _read_all(fd: int, at: int, into: Sequence[memoryview]) -> bool:
             return False
         got += n
     return True
+
+
+def _taken(source: int, length: int, at: int) -> memoryview:
+    """Bytes of an open file of somebody else. Raises DiskError."""
+    try:
+        return memoryview(os.pread(source, length, at))
+    except OSError as error:
+        raise disk_error("read", "a file to be re-used", error) from error
 
 
 def _stretch(views: Sequence[memoryview], start: int, length: int) -> list[memoryview]:

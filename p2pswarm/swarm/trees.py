@@ -239,6 +239,7 @@ class Trees:
         if message.range not in self._asking:
             return  # somebody else was faster, or the piece is done
         learned = self.forest.learn(message)
+        self._asking.helped(peer)
         self._asking.drop([message.range])
         self.ask(peer)
         if learned.pieces:

@@ -240,6 +240,34 @@ def test_a_hybrid_is_had_by_any_of_its_links(names: Names, tmp_path: Path) -> No
     simulate(tmp_path, story)
 
 
+def test_two_links_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """The later one finds its torrent here, and leaves a swarm in which the other goes on."""
+
+    async def story(world: World) -> None:
+        _, home = await seeding(world, HYBRID, dht=True)
+        node = await world.node(world.host(), dht=True, dht_bootstrap=at(home))
+        folder = world.folder / node.settings.bind
+        links = [Magnet(names.v1, names.v2, peers=at(home)) for names in WAYS[:2]]
+        adding = (node.add(link, save_to=folder) for link in links)
+        async with asyncio.timeout(10):
+            outcomes = await asyncio.gather(*adding, return_exceptions=True)
+        assert sorted(type(each).__name__ for each in outcomes) == ["HostError", "Torrent"]
+        (torrent,) = node.torrents.values()
+        assert not node.status().magnets
+        late = Address(home.name, 7777)
+        seed, other = world.nodes[0].dht, node.dht
+        assert seed is not None
+        assert other is not None
+        await world.until(lambda: set(other._swarms) == {V1, V2})
+        for name in (V1, V2):
+            await seed.announce(name, late.port, lambda _: None)
+            assert torrent.finding.book.is_v2(late) == (name == V2)
+        stranger = await Stranger.meet(world, world.host(), node, V2)
+        assert stranger.hello[28:48] == V2
+
+    simulate(tmp_path, story)
+
+
 def test_what_one_link_found_is_kept_for_the_other(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         _, home = await seeding(world, HYBRID)
