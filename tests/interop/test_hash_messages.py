@@ -10,7 +10,7 @@ import pytest
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from tests.interop.lab import ODD_FILES, Lab, StartClient
-from tests.interop.table import GIVES, TAKES, part
+from tests.interop.table import GIVES, TAKES, lacks, part
 from tests.support.foreign import libtorrent, until
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
@@ -24,6 +24,10 @@ MODES = pytest.mark.parametrize(
     "ours",
     [("--encryption", mode) for mode in ("off", "prefer", "require")],
     ids=lambda ours: ours[1],
+)
+OVERLOOKS = (
+    "of a hybrid it overlooks an offer of version 2 that comes in a hidden handshake, so we come again by "
+    "the second name; and where it trusts its data it rejects leaves of pieces that it has not read yet"
 )
 LAYER, LEAVES = 2, 0  # from below: a piece has four blocks
 
@@ -51,6 +55,7 @@ def checked_seed(lab: Lab, client: StartClient) -> Iterator[Any]:
 
 
 @LIBTORRENT
+@lacks(libtorrent, OVERLOOKS)
 @MODES
 @part(ROW, GIVES)
 def test_gives_layers_and_leaves(client: StartClient, ours: tuple[str, ...], lab: Lab) -> None:
@@ -65,9 +70,9 @@ def test_gives_layers_and_leaves(client: StartClient, ours: tuple[str, ...], lab
 
 
 @LIBTORRENT
+@lacks(libtorrent, "it asks for leaves where a piece was bad, which was not tried")
 @part(ROW, TAKES)
 def test_takes_layers(client: StartClient, lab: Lab) -> None:
-    """It asks for leaves where a piece was bad."""
     lab.share(ODD_FILES, kind="--v2")
     with lab.seed(), lab.foreign_get(client, link(lab), alert_mask=LOG) as peer:
         until(peer.is_complete, "the download", 60)
