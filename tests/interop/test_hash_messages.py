@@ -46,10 +46,10 @@ def said(client: Any) -> set[tuple[str, str, int]]:
 
 
 @contextmanager
-def checked_seed(lab: Lab, client: StartClient) -> Iterator[Any]:
+def checked_seed(lab: Lab, client: StartClient, **settings: object) -> Iterator[Any]:
     """One that has read what it has, and so knows the leaves; one that trusts its data rejects most."""
     place = (lab.home / "seed", lab.torrent, lab.source, lab.new_address())
-    with client(*place, alert_mask=LOG) as seed:
+    with client(*place, alert_mask=LOG, **settings) as seed:
         until(seed.is_complete, "it has checked the data")
         yield seed
 
@@ -88,7 +88,7 @@ def test_takes_layers(client: StartClient, lab: Lab) -> None:
 def test_gives_them_of_a_hybrid_too(ours: tuple[str, ...], lab: Lab) -> None:
     """It overlooks an offer of version 2 that comes hidden, and is asked again by the second name."""
     lab.share(ODD_FILES, kind="--hybrid", tracked=False)
-    with checked_seed(lab, libtorrent) as seed:
+    with checked_seed(lab, libtorrent, allow_multiple_connections_per_ip=False) as seed:
         with lab.get(*ours, "--peer", seed.address, source=link(lab, first=True)) as get:
             assert get.wait(60) == 0, get.stderr
         until(lambda: ("it", "HASHES", LAYER) in said(seed), "hashes of the layer")
