@@ -56,6 +56,9 @@ def test_what_cannot_be_moved_is_one_line(command: Command, torrent: Path) -> No
     assert command("move", torrent, "--data", "nowhere", "--to", "x").code == 1
     assert command("move", torrent, "--data", "films", "--to", ".").code == 1
     Path("x/films").mkdir(parents=True)
+    for words in (["move", torrent, "--data", "films", "--to"], ["get", torrent, "--move-to"]):
+        ended = command(*words, torrent)
+        assert (ended.code, ended.err) == (1, "p2pswarm: films.torrent is not a folder\n")
     ended = command("move", torrent, "--data", "films", "--to", "x")
     assert ended.code == 13
     assert len(ended.err.splitlines()) == 1
