@@ -1,4 +1,4 @@
-"""The piece layers of 100 000 files that peers had told were put into the torrent on the loop: everything stood
+"""The piece layers of 100 000 files that peers had told were put into the torrent on the loop: all stood
 still for three seconds."""
 
 from collections.abc import Mapping
