@@ -9,9 +9,9 @@ import pytest
 from p2pswarm.disk import reuse
 from p2pswarm.disk.candidates import Candidate, Candidates
 from p2pswarm.disk.reuse import VAIN, VAIN_TIMES, Reuse
-from p2pswarm.disk.storage import MemoryStorage
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.building import build
+from tests.support.memory import MemoryStorage
 from tests.support.world import _hashes
 
 PIECE, SIZE, FILES = 16 << 10, 40_000, 500
