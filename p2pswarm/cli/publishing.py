@@ -14,7 +14,7 @@ from p2pswarm.cli.exits import Exit
 from p2pswarm.cli.feeds import facts, news_of
 from p2pswarm.cli.following import follow as watch, telling
 from p2pswarm.cli.health import beating
-from p2pswarm.cli.keyfile import key_in
+from p2pswarm.cli.keyfile import key_in, warn_of_readers
 from p2pswarm.cli.making import hashing
 from p2pswarm.cli.options import (
     KeyArgument,
@@ -51,6 +51,7 @@ def publish(
     """
     key = key_in(keyfile)
     with Report(progress) as report:
+        warn_of_readers(keyfile, report)
         work = partial(
             _publish, key, keyfile, path, salted.salt.encode(), linking, settings, report
         )
