@@ -45,11 +45,15 @@ class TreesHome(Protocol):
     picker: PiecePicker
     blocks: Blocks
 
+    @property
+    def alone(self) -> bool: ...
+
     def clock(self) -> float: ...
     def hash_givers(self) -> Collection[Any]: ...
     def piece_whole(self, piece: OpenPiece, leaves: bytes | None) -> None: ...
     def piece_unexplained(self, piece: OpenPiece) -> None: ...
     def blocks_bad(self, piece: OpenPiece, guilty: set[Any], wasted: int) -> None: ...
+    def sent_bad(self, guilty: set[Any]) -> None: ...
     def contradicted(self, piece: PieceIndex) -> None: ...
     def pieces_known(self) -> None: ...
     def layers_known(self) -> None: ...
@@ -128,6 +132,11 @@ class Trees:
             self._find_bad(piece)
             return
         self._held[piece.index] = piece, self._home.clock() + WAIT_FOR_LEAVES
+        senders = {who for who in piece.senders if who is not None}
+        if (
+            len(senders) == 1
+        ):  # it is to blame, whichever block it is, and has no say about the hashes
+            self._home.sent_bad(senders)
         self._watch([piece.index])
         self._give_up_explaining()
 
@@ -194,11 +203,15 @@ class Trees:
         self._give_up_explaining()
 
     def _give_up_explaining(self) -> None:
-        """Bad pieces whose leaves nobody here gives: they are fetched again, as in version 1."""
-        now, givers = self._home.clock(), self._home.hash_givers()
+        """Bad pieces whose leaves nobody here gives: they are fetched again, as in version 1.
+
+        While nobody at all is here, who could give neither, the next one to come is waited for.
+        """
+        now, givers, alone = self._home.clock(), self._home.hash_givers(), self._home.alone
         for index, (piece, until) in list(self._held.items()):
             ranges = self.forest.leaf_ranges(index)
-            if now >= until or any(self._asking.hopeless(each, givers, now) for each in ranges):
+            lost = any(self._asking.hopeless(each, givers, now) for each in ranges)
+            if now >= until or (lost and not alone):
                 self._forget(index)
                 self._home.piece_unexplained(piece)
 
@@ -230,6 +243,7 @@ class Trees:
         if message.range not in self._asking:
             return  # somebody else was faster, or the piece is done
         learned = self.forest.learn(message)
+        self._asking.helped(peer)
         self._asking.drop([message.range])
         self.ask(peer)
         if learned.pieces:
