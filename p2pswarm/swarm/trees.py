@@ -4,6 +4,10 @@ Where the leaves of a piece are known a bad block is found at once, given back, 
 else of the piece is fetched again. Where they come late or never, the digests are kept, the piece is judged
 at its end, and only if it is bad are its leaves waited for.
 
+A link that has the first name of a hybrid alone brings peers of version 1, whom nobody asks for hashes. They
+stay: the SHA-1 says whether a piece is good, the layers follow from good pieces, and whoever is dialed after
+the metadata came is offered version 2.
+
 The one hard thing: a hybrid may contradict itself. Then honest peers send what one half calls bad, so of a
 hybrid nobody is judged before the SHA-1 of the whole piece is: when that is good the torrent is to blame.
 """

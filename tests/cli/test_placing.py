@@ -65,6 +65,19 @@ def test_what_cannot_be_moved_is_one_line(command: Command, torrent: Path) -> No
     assert same(Path("films"))
 
 
+def test_moved_twice_the_folder_above_stays(command: Command, torrent: Path) -> None:
+    """It was taken for the torrent's own, and moved with all that lay in it."""
+    Path("downloads").mkdir()
+    Path("downloads/other").write_text("precious")
+    Path("films").rename("downloads/films")
+    assert command("move", torrent, "--data", "downloads", "--to", "archive").code == 0
+    ended = command("move", torrent, "--data", "downloads", "--to", "archive")
+    assert ended.code == 1
+    assert "downloads does not hold films" in ended.err
+    assert Path("downloads/other").read_text() == "precious"
+    assert [path.name for path in Path("archive").iterdir()] == ["films"]
+
+
 def test_a_folder_to_take_from_has_to_be_there(command: Command, torrent: Path) -> None:
     ended = command("get", torrent, "--reuse", "nowhere")
     assert ended.code == 1

@@ -10,7 +10,7 @@ import pytest
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from tests.interop.lab import ODD_FILES, Lab, StartClient
-from tests.interop.table import GIVES, TAKES, part
+from tests.interop.table import GIVES, TAKES, lacks, part
 from tests.support.foreign import libtorrent, until
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
@@ -24,6 +24,10 @@ MODES = pytest.mark.parametrize(
     "ours",
     [("--encryption", mode) for mode in ("off", "prefer", "require")],
     ids=lambda ours: ours[1],
+)
+OVERLOOKS = (
+    "of a hybrid it overlooks an offer of version 2 that comes in a hidden handshake, so we come again by "
+    "the second name; and where it trusts its data it rejects leaves of pieces that it has not read yet"
 )
 LAYER, LEAVES = 2, 0  # from below: a piece has four blocks
 
@@ -42,15 +46,16 @@ def said(client: Any) -> set[tuple[str, str, int]]:
 
 
 @contextmanager
-def checked_seed(lab: Lab, client: StartClient) -> Iterator[Any]:
+def checked_seed(lab: Lab, client: StartClient, **settings: object) -> Iterator[Any]:
     """One that has read what it has, and so knows the leaves; one that trusts its data rejects most."""
     place = (lab.home / "seed", lab.torrent, lab.source, lab.new_address())
-    with client(*place, alert_mask=LOG) as seed:
+    with client(*place, alert_mask=LOG, **settings) as seed:
         until(seed.is_complete, "it has checked the data")
         yield seed
 
 
 @LIBTORRENT
+@lacks(libtorrent, OVERLOOKS)
 @MODES
 @part(ROW, GIVES)
 def test_gives_layers_and_leaves(client: StartClient, ours: tuple[str, ...], lab: Lab) -> None:
@@ -65,9 +70,12 @@ def test_gives_layers_and_leaves(client: StartClient, ours: tuple[str, ...], lab
 
 
 @LIBTORRENT
+@lacks(
+    libtorrent,
+    "it asks for no leaves, not even where a piece of ours was bad (with several senders: not tried)",
+)
 @part(ROW, TAKES)
 def test_takes_layers(client: StartClient, lab: Lab) -> None:
-    """It asks for leaves where a piece was bad."""
     lab.share(ODD_FILES, kind="--v2")
     with lab.seed(), lab.foreign_get(client, link(lab), alert_mask=LOG) as peer:
         until(peer.is_complete, "the download", 60)
@@ -80,7 +88,7 @@ def test_takes_layers(client: StartClient, lab: Lab) -> None:
 def test_gives_them_of_a_hybrid_too(ours: tuple[str, ...], lab: Lab) -> None:
     """It overlooks an offer of version 2 that comes hidden, and is asked again by the second name."""
     lab.share(ODD_FILES, kind="--hybrid", tracked=False)
-    with checked_seed(lab, libtorrent) as seed:
+    with checked_seed(lab, libtorrent, allow_multiple_connections_per_ip=False) as seed:
         with lab.get(*ours, "--peer", seed.address, source=link(lab, first=True)) as get:
             assert get.wait(60) == 0, get.stderr
         until(lambda: ("it", "HASHES", LAYER) in said(seed), "hashes of the layer")

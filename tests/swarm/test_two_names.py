@@ -228,6 +228,8 @@ def test_a_hybrid_is_had_by_any_of_its_links(names: Names, tmp_path: Path) -> No
             await torrent.finished()
         assert kept(world, node) == FILES
         assert torrent.finding.names == BOTH
+        assert [peer.v2 for peer in torrent.peers.values()] == [names != WAYS[0]]
+        assert torrent.metainfo.layers == HYBRID.layers, "told, or followed from good pieces"
         assert len(torrent.finding.trackers) == 2
         assert len(seed.peers) == 1
         assert list(node.torrents) == [V1]
