@@ -19,7 +19,7 @@ class Names(NamedTuple):
     """At least one of the two."""
 
     v1: InfoHash | None = None
-    """Alone, it may as well be what stands for the name of version 2: DHT, trackers and people tell no more."""
+    """Alone, it may as well be what stands for the name of version 2: DHT and trackers tell no more."""
     v2: bytes | None = None
     """32 bytes."""
 
