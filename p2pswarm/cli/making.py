@@ -126,8 +126,6 @@ def info(torrent: TorrentArgument, listing: Listing, scraping: Scraping) -> Exit
     if listing.json:
         tell_result(json.dumps(facts))
     else:
-        if not metainfo.has_v1:  # cut to twenty bytes, the name of version 2 is for swarms
-            del facts["info_hash"]
         for key, value in facts.items():
             for line in lines_of(key, value):
                 tell_result(line)

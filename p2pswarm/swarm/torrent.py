@@ -919,7 +919,8 @@ class Torrent:
         if refusal is not None:
             stream.close(RemoteProtocolError(refusal))
             return False
-        peer = Peer(stream, self, who.name, who.reserved, outgoing=who.outgoing, v2=who.v2)
+        v2 = who.v2 or not self.metainfo.has_v1  # who had its short name only says nothing of it
+        peer = Peer(stream, self, who.name, who.reserved, outgoing=who.outgoing, v2=v2)
         if rival is not None:
             rival.close(RemoteProtocolError(TWICE))
         self.peers[who.name] = peer
