@@ -1,34 +1,45 @@
 """Other names for the files of a download, chosen by a person and kept beside its resume data.
 
 What is kept says the new name and the one before. It is written first, and a file that still has the name
-before gets the new one at the next start: a crash between the two leaves nothing undone.
+before gets the new one at the next start: a crash between the two leaves nothing undone. Of a download at
+work the storage is told of every file in the moment it is renamed: it never looks for one under a name that
+another thread just took away.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from p2pswarm.disk.handles import disk_error, open_folder
+from p2pswarm.disk.handles import disk_error, open_folder, sync_folder
 from p2pswarm.errors import FormatError, HostError, MetainfoError, TargetExistsError
 from p2pswarm.formats import bencode, paths
 from p2pswarm.formats.files import File
 
-__all__ = ["Rename", "renamed"]
+__all__ = ["Rename", "Switch", "renamed"]
 
 Rename = tuple[
     str, str
 ]  # of a file or folder, below the torrent's own folder: the old path, the new one
 _Name = tuple[str, ...]
+Switch = Callable[[int, _Name, Callable[[], None]], None]
+"""Calls that, after which the file with this number has this name."""
 _MAX_SIZE = 64 << 20  # bytes
 _Kept = dict[int, tuple[_Name, _Name]]  # file: its name, and the one before
 
 
 def renamed(
-    kept_in: Path, root: Path, files: Sequence[File], renames: Sequence[Rename]
+    kept_in: Path,
+    root: Path,
+    files: Sequence[File],
+    renames: Sequence[Rename],
+    switch: Switch | None = None,
 ) -> tuple[File, ...]:
     """The files under their names of now, on the disk too. For a disk thread, which has them locked.
 
+    `files` as the torrent names them. With `switch`, of a download at work, a file that has the new name
+    already is somebody else's; else it is looked at as everything that lies there at the start.
     Raises HostError for a name that cannot be, TargetExistsError, DiskError.
     """
     kept = _read(kept_in, len(files))
@@ -41,23 +52,53 @@ def renamed(
             _move(root, before, name)
     if fresh:
         _refuse_twins([fresh.get(number, path) for number, path in enumerate(now)], files)
+        for path in fresh.values() if switch is not None else ():
+            _refuse_taken(root, path)
         old, kept = kept, kept | {number: (path, now[number]) for number, path in fresh.items()}
         _write(kept_in, kept)
-        _move_all(root, kept_in, kept, fresh, old)
+        _move_all(root, kept_in, kept, fresh, old, switch or _at_once)
+    return _named(files, kept)
+
+
+def _named(files: Sequence[File], kept: _Kept) -> tuple[File, ...]:
+    """Symbolic links lead where their targets are now."""
+    moves = [(files[number].path, name) for number, (name, _) in kept.items()]
     return tuple(
-        file._replace(path=kept[number][0]) if number in kept else file
+        file._replace(
+            path=kept[number][0] if number in kept else file.path,
+            link=_led(file.link, moves) if file.link is not None else None,
+        )
         for number, file in enumerate(files)
     )
 
 
+def _led(link: _Name, moves: Sequence[tuple[_Name, _Name]]) -> _Name:
+    """To a file, or to a folder of which a file shows where it is."""
+    for old, new in moves:
+        rest = old[len(link) :]
+        folder = new[: len(new) - len(rest)]
+        if old == link + rest and new == folder + rest:
+            return folder
+    return link
+
+
+def _at_once(_number: int, _name: _Name, move: Callable[[], None]) -> None:
+    move()
+
+
 def _move_all(
-    root: Path, kept_in: Path, kept: _Kept, fresh: Mapping[int, _Name], old: _Kept
+    root: Path,
+    kept_in: Path,
+    kept: _Kept,
+    fresh: Mapping[int, _Name],
+    old: _Kept,
+    switch: Switch,
 ) -> None:
     """What cannot be renamed keeps its name, and the note says so. Raises DiskError."""
     moved = set()
     try:
         for number, name in fresh.items():
-            _move(root, kept[number][1], name)
+            switch(number, name, partial(_move, root, kept[number][1], name))
             moved.add(number)
     except HostError:
         undone = {number for number in fresh if number not in moved}
@@ -74,11 +115,13 @@ def _chosen(
         was, becomes = _elements(old), _safe(new)
         found = False
         for number, path in enumerate(now):
-            folder = path[:1] if len(path) > 1 else ()
+            folder = path[:1] if len(files[number].path) > 1 else ()
             inner = path[len(folder) :]
             if inner[: len(was)] == was and not files[number].pad:
                 found = True
                 name = folder + becomes + inner[len(was) :]
+                if len(name) > 1 == len(files[number].path):
+                    raise HostError(f"{new!r} is in a folder, and the torrent is a file alone")
                 if name != path:
                     fresh[number] = name
             elif folder + becomes == path[: len(folder + becomes)]:
@@ -105,6 +148,16 @@ def _refuse_twins(names: Sequence[_Name], files: Sequence[File]) -> None:
     for name, free in zip(real, paths.without_twins(real), strict=True):
         if name != free:
             raise HostError(f"two files would be {'/'.join(name)}")
+
+
+def _refuse_taken(root: Path, name: _Name) -> None:
+    """Whatever is there is somebody else's. Raises TargetExistsError."""
+    path = root.joinpath(*name)
+    folders = [root.joinpath(*name[:n]) for n in range(1, len(name))]
+    if any(os.path.lexists(each) and (each.is_symlink() or not each.is_dir()) for each in folders):
+        raise TargetExistsError(f"{path} cannot be: something is in the way")
+    if os.path.lexists(path):
+        raise TargetExistsError(f"{path} exists")
 
 
 def _move(root: Path, old: _Name, new: _Name) -> None:
@@ -164,5 +217,6 @@ def _write(path: Path, kept: _Kept) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        sync_folder(path.parent)  # before a file is renamed
     except OSError as error:
         raise disk_error("write", path, error) from error

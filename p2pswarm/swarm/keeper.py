@@ -10,7 +10,8 @@ each looks at the picker again before it believes its own result.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence, Set
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -270,14 +271,28 @@ class Keeper:
 
     async def move(self, to: Path, progress: Callable[[int, int], None]) -> Path:
         """Move the files; pieces that become full meanwhile wait in memory. Raises HostError."""
+        async with self._still():
+            carried = self._owner.progress()
+            last = Checkpoint(self._picker.have.copy(), [], carried.uploaded, carried.downloaded)
+            return await self._data.move(to, last, progress)
+
+    async def rename(self, old: str, new: str) -> Path:
+        """Give a file or folder another name, the same way. Raises HostError, DiskError."""
+        async with self._still():
+            path = await self._data.rename(old, new)
+            if self._picker.done:
+                await self._data.complete()  # links that lead elsewhere now
+            return path
+
+    @asynccontextmanager
+    async def _still(self) -> AsyncIterator[None]:
+        """Nothing is stored meanwhile. Raises HostError while somebody else needs that."""
         if self._moving:
             raise HostError(f"{self._name} is being moved already")
         self._moving = True
         try:
             await self._stores_done()
-            carried = self._owner.progress()
-            last = Checkpoint(self._picker.have.copy(), [], carried.uploaded, carried.downloaded)
-            return await self._data.move(to, last, progress)
+            yield
         finally:
             self._moving = False
             stuck, self._stuck = self._stuck, _NOTHING
