@@ -286,6 +286,8 @@ class Torrent:
                 self.picker.want(choice.tiers(self.metainfo), sequential=choice.sequential)
             )
             self.choice = choice
+            for source in self.sources:
+                source.choose_anew()
             await self._data.select(choice.skipped, full=self.picker.full())
         except DiskError as error:
             self.disk_failed(error)
