@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from p2pswarm.node import Node
     from p2pswarm.overlay.query import Hit, Lookup, Query
     from p2pswarm.overlay.search import Find
+    from p2pswarm.swarm.selection import Selection
     from p2pswarm.swarm.torrent import Torrent
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "PortTakenError",
     "Query",
     "RemoteError",
+    "Selection",
     "Settings",
     "TargetExistsError",
     "Torrent",
@@ -84,6 +86,7 @@ _ROOMS = {
     "NetworkSettings": "p2pswarm.config",
     "Node": "p2pswarm.node",
     "Query": "p2pswarm.overlay.query",
+    "Selection": "p2pswarm.swarm.selection",
     "Settings": "p2pswarm.config",
     "Torrent": "p2pswarm.swarm.torrent",
 }

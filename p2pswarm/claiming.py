@@ -67,6 +67,9 @@ class Claim:
             self.kind, metainfo, place, writable=writable, skipped=skipped, renames=self.rename
         )
         path = place.root.joinpath(*data.files[0].path) if metainfo.single_file else place.path
+        if not writable and not path.exists():
+            data.abandon()
+            raise HostError(f"{self.data} does not hold {metainfo.name}")
         return metainfo, path, data, choice
 
     def _metainfo(self) -> Metainfo:

@@ -51,6 +51,7 @@ def test_every_example_is_run_here_and_short() -> None:
     assert names == {
         "download.py",
         "gnutella.py",
+        "reuse.py",
         "search.py",
         "supernode.py",
         "two_nodes.py",
@@ -65,6 +66,22 @@ async def test_two_nodes(tmp_path: Path, file: Path) -> None:
     assert process.returncode == 0
     assert f"{len(CONTENT)} bytes, verified" in out.decode()
     assert (tmp_path / "copy" / "file.bin").read_bytes() == CONTENT
+
+
+async def test_reuse(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "same").write_bytes(CONTENT)
+    (new / "fresh").write_bytes(b"fresh")
+    (new / "not wanted").write_bytes(b"?")
+    words = ("reuse.py", new, old, tmp_path / "copy", "same", "fr*")
+    async with running(tmp_path, *words) as process:
+        out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert f"{len(CONTENT)} bytes were here, 5 came" in out.decode()
+    there = {path.name: path.read_bytes() for path in (tmp_path / "copy" / "new").iterdir()}
+    assert there == {"same": CONTENT, "fresh": b"fresh"}
 
 
 async def test_tracker_and_seed_and_download(tmp_path: Path, file: Path) -> None:

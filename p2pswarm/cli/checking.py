@@ -4,11 +4,13 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.cli.making import hashing, load
 from p2pswarm.cli.options import DataPath, Progress, TorrentArgument
+from p2pswarm.cli.placing import Memory
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.text import counted
 from p2pswarm.formats.ids import PieceIndex
@@ -30,18 +32,22 @@ class Fault(NamedTuple):
     kind: str
 
 
-def verify(torrent: TorrentArgument, where: DataPath, progress: Progress) -> Exit:
+def verify(torrent: TorrentArgument, where: DataPath, memory: Memory, progress: Progress) -> Exit:
     """Compare the data on the disk with a torrent, and list what differs."""
     from p2pswarm.disk.locate import locate
+    from p2pswarm.disk.renaming import recalled
+    from p2pswarm.disk.resume import ResumeFolder
     from p2pswarm.disk.storage import FileStorage
 
     with Report(progress) as report:
         metainfo = load(torrent)
         _need_hashes(metainfo)
-        root, files, _ = locate(metainfo, where.data)
+        root, files, path = locate(metainfo, where.data)
+        resumes = ResumeFolder(memory.data_dir / "resume")
+        files = recalled(resumes.names(metainfo.info_hash, path), root, files)
         with closing(FileStorage(root, files, writable=False)) as storage:
             have = _hashed(metainfo, storage, report)
-            faults = list(faults_of(metainfo, files, storage.stats(), have))
+            faults = [*faults_of(metainfo, files, storage.stats(), have), *_bad_links(root, files)]
         for fault in faults if progress.json else faults[:_FAULTS_SHOWN]:
             report.result(f"{fault.kind}\t{fault.path}", kind=fault.kind, path=fault.path)
         if faults:
@@ -68,12 +74,12 @@ def _hashed(metainfo: "Metainfo", storage: "FileStorage", report: Report) -> "Bi
     from p2pswarm.disk.hashing import in_threads
 
     show = hashing(metainfo.name, "checking", report)
-    length, total = metainfo.piece_length, metainfo.total
-    check = Check(storage, metainfo, list(map(PieceIndex, range(metainfo.piece_count))))
+    count, total = metainfo.piece_count, sum(f.length for f in metainfo.files if not f.pad)
+    check = Check(storage, metainfo, list(map(PieceIndex, range(count))))
     with closing(in_threads(check, os.cpu_count() or 1)) as parts:
         for part in parts:
             check.got(part)
-            show(min(check.checked * length, total), total)
+            show(total * check.checked // count, total)
     return check.good
 
 
@@ -108,6 +114,23 @@ def _size_fault(file: "File", stat: "FileStat | None") -> str:
     if stat.size == file.length:
         return ""
     return "shorter" if stat.size < file.length else "longer"
+
+
+def _bad_links(root: Path, files: Sequence["File"]) -> Iterator[Fault]:
+    """Symbolic links (BEP 47) have no bytes by which they could be hashed."""
+    for file in files:
+        if file.link is None:
+            continue
+        here = root.joinpath(*file.path)
+        if not os.path.lexists(here):
+            yield Fault("/".join(file.path), "missing")
+        elif not here.is_symlink() or _target(file, here) != file.link:
+            yield Fault("/".join(file.path), "damaged")
+
+
+def _target(file: "File", here: Path) -> tuple[str, ...]:
+    """Where the link leads, as the torrent names it; read as text, it is not followed."""
+    return Path(os.path.normpath(Path(*file.path[:-1], here.readlink()))).parts
 
 
 def _pieces_of(metainfo: "Metainfo", file: "File") -> slice:

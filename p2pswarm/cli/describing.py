@@ -20,8 +20,11 @@ _FILES_SHOWN = 50
 
 def facts_of(metainfo: "Metainfo") -> dict[str, Any]:
     """All that it says. `info_hash` is its main name, `info_hash_v2` that of version 2 in full."""
+    from p2pswarm.formats.related import related
+
     made = metainfo.creation_date
     files = [file for file in metainfo.files if not file.pad]
+    others = related(metainfo)
     return {
         "name": metainfo.name,
         "info_hash": metainfo.info_hash.hex(),
@@ -31,6 +34,8 @@ def facts_of(metainfo: "Metainfo") -> dict[str, Any]:
         "piece_length": metainfo.piece_length,
         "pieces": metainfo.piece_count,
         "private": metainfo.private,
+        "similar": [name.hex() for name in others.similar],
+        "collections": [name.decode(errors="replace") for name in others.collections],
         "trackers": [list(tier) for tier in metainfo.trackers],
         "web_seeds": list(metainfo.web_seeds),
         "comment": metainfo.comment,
@@ -67,8 +72,10 @@ def lines_of(key: str, value: Any) -> list[str]:
             value = _date(value) if value is not None else ""
         case "trackers":
             value = " | ".join(" ".join(tier) for tier in value)
-        case "web_seeds":
+        case "web_seeds" | "similar":
             value = " ".join(value)
+        case "collections":
+            value = ", ".join(value)
         case "files":
             return _file_lines(value)
         case "swarm":

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["facts", "feed", "follow", "news_of"]
 
-_LOOK_TIME = 10.0  # seconds that `feed` waits for followers
+_LOOK_TIME = 10.0  # seconds that `feed` and `follow --once` wait for followers
 
 
 @asynccontextmanager
@@ -102,6 +102,9 @@ async def _following(
     ):
         report.event("listening", port=node.port)
         following = Following(node, news, folder)
+        if wanted.once:  # what was heard the last time may be old
+            limit = _LOOK_TIME if wanted.timeout is None else min(wanted.timeout, _LOOK_TIME)
+            await _asked(news, limit, stop)
         while not stop.requested:
             release = await _next_release(following, wanted, report, stop)
             with suppress(SupersededError):
@@ -204,10 +207,7 @@ async def _show(
         Node(settings) as node,
         news_of(node, link, _kept(settings, link), report, peers=wanted.peer) as news,
     ):
-        limit = _LOOK_TIME if wanted.timeout is None else wanted.timeout
-        with suppress(TimeoutError):
-            async with asyncio.timeout(limit):
-                await stop.unless(_complete(news))
+        await _asked(news, _LOOK_TIME if wanted.timeout is None else wanted.timeout, stop)
         for entry in news.log.entries:
             report.result(_line(entry), **facts(entry))
         newest = news.newest.release  # raises TwoStoriesError, after all that is known was shown
@@ -216,6 +216,13 @@ async def _show(
         if news.newest.behind:
             report.note(news.newest.behind)
     return Exit.OK
+
+
+async def _asked(news: "News", limit: float, stop: Stop) -> None:
+    """Until somebody told what there is, or nobody did for so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(limit):
+            await stop.unless(_complete(news))
 
 
 async def _complete(news: "News") -> None:

@@ -27,7 +27,7 @@ def key_in(path: Path) -> "SigningKey":
     with file:
         words = file.read(_LONGEST).split()
     if len(words) != 1 or len(words[0]) != 64 or not _is_hex(words[0]):
-        raise UsageError(f"--key: {path} is no key: that is a line of 64 hexadecimal digits")
+        raise UsageError(f"{path} is no key: that is a line of 64 hexadecimal digits")
     return SigningKey(bytes.fromhex(words[0]))
 
 

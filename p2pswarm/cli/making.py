@@ -100,13 +100,14 @@ def _name(text: str) -> "InfoHash":
 def hashing(name: str, state: str, report: Report) -> Callable[[int, int], None]:
     """A callback for (bytes done, bytes in all) that shows rate and remaining time."""
     began = shown = time.monotonic()
+    last = -1
 
     def show(done: int, total: int) -> None:
-        nonlocal shown
+        nonlocal shown, last
         now = time.monotonic()
-        if now - shown < report.every and done < total:
+        if done == last or (now - shown < report.every and done < total):
             return
-        shown = now
+        shown, last = now, done
         rate = done / max(now - began, 1e-6)
         eta = (total - done) / rate if rate else None
         report.status(Sample(name, state, done, total, rate, eta=eta))
@@ -125,6 +126,8 @@ def info(torrent: TorrentArgument, listing: Listing, scraping: Scraping) -> Exit
     if listing.json:
         tell_result(json.dumps(facts))
     else:
+        if not metainfo.has_v1:  # cut to twenty bytes, the name of version 2 is for swarms
+            del facts["info_hash"]
         for key, value in facts.items():
             for line in lines_of(key, value):
                 tell_result(line)

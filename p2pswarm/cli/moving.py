@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.cli.making import hashing, load
 from p2pswarm.cli.options import DataPath, Progress, TorrentArgument
-from p2pswarm.cli.placing import MovingTo
+from p2pswarm.cli.placing import Memory, MovingTo
 from p2pswarm.cli.report import Report
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def move(
     torrent: TorrentArgument,
     where: DataPath,
     to: MovingTo,
+    memory: Memory,
     progress: Progress,
 ) -> Exit:
     """Move the files of a torrent to another folder, and print where they are then."""
@@ -36,7 +37,7 @@ def move(
         metainfo = load(torrent)
         if not where.data.exists():
             raise CommandError(f"{where.data} does not exist", Exit.ERROR)
-        resumes = ResumeFolder(to.data_dir / "resume")
+        resumes = ResumeFolder(memory.data_dir / "resume")
         show = hashing(metainfo.name, "moving", report)
         path = _moved(metainfo, locate(metainfo, where.data), to.to, resumes, show)
         report.result(str(path), path=str(path))
@@ -55,18 +56,23 @@ def _moved(
     from p2pswarm.disk.parts import parts_name
     from p2pswarm.disk.renaming import renamed
 
-    kept_in = resumes.names(metainfo.info_hash, place.path)
-    place = place._replace(files=renamed(kept_in, place.root, place.files, ()))
-    moving = Moving(place, to, besides=[parts_name(metainfo.info_hash)])
-    old = resumes.open(metainfo.info_hash, place.path)
+    name, home = metainfo.info_hash, place.path  # a file alone may have another name there
+    files = renamed(resumes.names(name, home), place.root, place.files, ())
+    place = place.named(files, alone=metainfo.single_file)
+    if place.path.is_dir() == metainfo.single_file:
+        raise CommandError(f"{place.path} does not hold {metainfo.name}", Exit.ERROR)
+    moving = Moving(place, to, besides=[parts_name(name)])
+    new_home = moving.target.root / home.name
+    old = resumes.open(name, home)
     try:
-        new = resumes.open(metainfo.info_hash, moving.target.path)
+        new = resumes.open(name, new_home)
         try:
-            resumes.copy_names(metainfo.info_hash, place.path, moving.target.path)
+            resumes.copy_names(name, home, new_home)
             for done in moving.steps(_claim(metainfo, place, old, new)):
                 show(done, moving.total)
             old.forget()
             moving.clean()
+            resumes.forget_names(name, home)
         finally:
             new.close()
     finally:
@@ -87,7 +93,7 @@ def _claim(
     saved = old.load(layout, size, count, stats_of(place), Random())
 
     def claim(looks: "Sequence[FileStat | None]") -> None:
-        if saved is not None:
+        if saved is not None and not saved.to_verify:  # else all is looked at again there
             new.adopt(Checkpoint(saved.trusted, [*looks], saved.uploaded, saved.downloaded))
 
     return claim

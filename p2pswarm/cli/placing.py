@@ -9,7 +9,7 @@ import platformdirs
 from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.config import FLAG, PATH, about
 
-__all__ = ["MovingTo", "Placing"]
+__all__ = ["Memory", "MovingTo", "Placing"]
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,15 @@ class Placing:
 
 @dataclass(frozen=True)
 class MovingTo:
-    """Where `move` moves to. `data_dir` has the name under which the node was told it."""
+    """Where `move` moves to."""
 
     to: Path = field(metadata=about(PATH, "the folder that the files go to"))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where a node noted what it knows of its downloads, under the name by which it was told."""
+
     data_dir: Path = field(
         default_factory=partial(platformdirs.user_data_path, "p2pswarm"),
         metadata=about(PATH, "what is known of downloads is here", shown="$XDG_DATA_HOME/p2pswarm"),

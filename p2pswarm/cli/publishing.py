@@ -85,6 +85,7 @@ async def _publish(
             async with news_of(
                 node, link, FeedFile(log), report, peers=linking.peer, strict=True
             ) as news:
+                report.note("looking for what was released before")
                 entry = await stop.unless(release(news, key, metainfo, int(time.time())))
                 report.event("listening", port=node.port)
                 report.note(f"release {entry.sequence} of this feed, Ctrl-C ends it")

@@ -165,7 +165,7 @@ class _Reading:
     def of(self, pieces: Sequence[PieceIndex]) -> Iterator[tuple[PieceIndex, PieceHash]]:
         """These pieces, in any order. Raises DiskError."""
         plan, storage, done = self._plan, self._storage(), 0
-        total = min(plan.total, len(pieces) * plan.piece_length)
+        total = sum(map(plan.data_size, pieces))
         subtrees = None if plan.v2 is None else plan.subtree
         hashing = Hashing(
             storage, plan.piece_length, plan.total, pieces, sha1=plan.has_v1, subtrees=subtrees
@@ -177,9 +177,9 @@ class _Reading:
                         _look_again(self._found)  # what was changed meanwhile is why
                         raise hashes
                     yield piece, hashes
-                done += len(part)
+                done += sum(plan.data_size(piece) for piece, _ in part)
                 if self._progress:
-                    self._progress(min(done * plan.piece_length, total), total)
+                    self._progress(done, total)
 
     def _storage(self) -> FileStorage:
         """The files under the names that they have here, where the torrent has them."""

@@ -79,7 +79,7 @@ def find(path: Path, choice: Choice, warn: Warn) -> list[Found]:
     root = _Folder(str(path), (), frozenset([_identity(here)]), here.st_ctime_ns, 0)
     found = list(islice(walk.below(root), MAX_FILES + 1))
     for glob in walk.idle():
-        warn(f"nothing is meant by {paths.shown(glob)}")
+        warn(f"no file or folder is meant by {paths.shown(glob)}")
     if not found:
         raise HostError(f"{path} holds no files: nothing to share")
     if len(found) > MAX_FILES:

@@ -21,11 +21,16 @@ class Place(NamedTuple):
     files: tuple[File, ...]
     path: Path
 
+    def named(self, files: Sequence[File], *, alone: bool) -> "Place":
+        """Its files under other names; the one of a torrent that has just one is `alone`."""
+        path = self.root.joinpath(*files[0].path) if alone else self.path
+        return Place(self.root, tuple(files), path)
+
 
 def locate(metainfo: Metainfo, data: Path) -> Place:
     """Find the files of `metainfo` at `data`; whether they are there is not asked."""
     inside = data / metainfo.name
-    if data.is_dir() and (inside.is_file() if metainfo.single_file else inside.is_dir()):
+    if data.is_dir() and (metainfo.single_file or inside.is_dir()):
         return _best_spelling(metainfo, data, metainfo.name, inside)
     whole = data.absolute()
     return _best_spelling(metainfo, whole.parent, whole.name, data)
@@ -42,7 +47,10 @@ def _best_spelling(metainfo: Metainfo, root: Path, name: str, path: Path) -> Pla
 def _under(name: str, files: Sequence[File]) -> tuple[File, ...]:
     if all(file.path[0] == name for file in files):
         return tuple(files)
-    return tuple(file._replace(path=(name, *file.path[1:])) for file in files)
+    return tuple(
+        file._replace(path=(name, *file.path[1:]), link=file.link and (name, *file.link[1:]))
+        for file in files
+    )
 
 
 def _found(place: Place) -> int:

@@ -154,7 +154,7 @@ class Moving:
                 continue
             for same in _compare(a, b):
                 if not same:
-                    raise TargetExistsError(f"{b} exists and is not the same as {a}")
+                    raise _in_the_way(other.path, a, b)
                 yield self.total
 
     def _move_besides(self) -> None:
@@ -214,6 +214,12 @@ def _stat(root: Path, file: File) -> FileStat | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return FileStat(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def _in_the_way(folder: Path, old: Path, new: Path) -> TargetExistsError:
+    if not os.path.lexists(new):
+        return TargetExistsError(f"{folder} exists and is not a copy: {new} is missing")
+    return TargetExistsError(f"{new} exists and is not the same as {old}")
 
 
 def _compare(one: Path, other: Path) -> Iterator[bool]:

@@ -17,11 +17,10 @@ from p2pswarm.errors import FormatError, HostError, MetainfoError, TargetExistsE
 from p2pswarm.formats import bencode, paths
 from p2pswarm.formats.files import File
 
-__all__ = ["Rename", "Switch", "renamed"]
+__all__ = ["Rename", "Switch", "recalled", "renamed"]
 
-Rename = tuple[
-    str, str
-]  # of a file or folder, below the torrent's own folder: the old path, the new one
+Rename = tuple[str, str]
+"""Of a file or folder, below the torrent's own folder: the old path, the new one."""
 _Name = tuple[str, ...]
 Switch = Callable[[int, _Name, Callable[[], None]], None]
 """Calls that, after which the file with this number has this name."""
@@ -46,7 +45,7 @@ def renamed(
     if not kept and not renames:
         return tuple(files)
     now = [kept[number][0] if number in kept else file.path for number, file in enumerate(files)]
-    fresh = _chosen(now, files, renames)
+    fresh = _chosen(now, files, renames, again=switch is None)
     for name, before in kept.values():
         if not os.path.lexists(root.joinpath(*name)):  # else it was done, whatever is there now
             _move(root, before, name)
@@ -57,28 +56,31 @@ def renamed(
         old, kept = kept, kept | {number: (path, now[number]) for number, path in fresh.items()}
         _write(kept_in, kept)
         _move_all(root, kept_in, kept, fresh, old, switch or _at_once)
-    return _named(files, kept)
-
-
-def _named(files: Sequence[File], kept: _Kept) -> tuple[File, ...]:
-    """Symbolic links lead where their targets are now."""
-    moves = [(files[number].path, name) for number, (name, _) in kept.items()]
+    now = [kept[number][0] if number in kept else file.path for number, file in enumerate(files)]
     return tuple(
-        file._replace(
-            path=kept[number][0] if number in kept else file.path,
-            link=_led(file.link, moves) if file.link is not None else None,
-        )
-        for number, file in enumerate(files)
+        file._replace(path=path, link=file.link and _followed(file.link, files, now))
+        for file, path in zip(files, now, strict=True)
     )
 
 
-def _led(link: _Name, moves: Sequence[tuple[_Name, _Name]]) -> _Name:
-    """To a file, or to a folder of which a file shows where it is."""
-    for old, new in moves:
-        rest = old[len(link) :]
-        folder = new[: len(new) - len(rest)]
-        if old == link + rest and new == folder + rest:
-            return folder
+def recalled(kept_in: Path, root: Path, files: Sequence[File]) -> tuple[File, ...]:
+    """The files under the names that they have now, for who only reads them. Raises HostError."""
+    named = {
+        number: name
+        for number, (name, _) in _read(kept_in, len(files)).items()
+        if os.path.lexists(root.joinpath(*name))
+    }
+    return tuple(
+        file._replace(path=named.get(number, file.path)) for number, file in enumerate(files)
+    )
+
+
+def _followed(link: _Name, files: Sequence[File], now: Sequence[_Name]) -> _Name:
+    """Where the file is, or the folder, that a symbolic link of the torrent leads to."""
+    for file, path in zip(files, now, strict=True):
+        rest = file.path[len(link) :]
+        if file.path[: len(link)] == link and path[len(path) - len(rest) :] == rest:
+            return path[: len(path) - len(rest)]
     return link
 
 
@@ -108,10 +110,13 @@ def _move_all(
 
 
 def _chosen(
-    now: Sequence[_Name], files: Sequence[File], renames: Sequence[Rename]
+    now: Sequence[_Name], files: Sequence[File], renames: Sequence[Rename], *, again: bool
 ) -> Mapping[int, _Name]:
+    """What is said of a file counts more than what is said of its folder, and the last word most. `again`: it
+    may have been said in an earlier session."""
     fresh: dict[int, _Name] = {}
-    for old, new in renames:
+    settled: set[int] = set()
+    for old, new in sorted(renames, key=lambda each: len(_elements(each[0])))[::-1]:
         was, becomes = _elements(old), _safe(new)
         found = False
         for number, path in enumerate(now):
@@ -122,10 +127,12 @@ def _chosen(
                 name = folder + becomes + inner[len(was) :]
                 if len(name) > 1 == len(files[number].path):
                     raise HostError(f"{new!r} is in a folder, and the torrent is a file alone")
-                if name != path:
+                if name != path and number not in settled:
                     fresh[number] = name
-            elif folder + becomes == path[: len(folder + becomes)]:
-                found = True  # it was renamed in an earlier session
+                settled.add(number)
+            elif again and folder + becomes == path[: len(folder + becomes)]:
+                found = True
+                settled.add(number)
         if not found:
             raise HostError(f"no file or folder of the torrent is {old!r}")
     return fresh

@@ -118,6 +118,14 @@ class ResumeFolder:
         except OSError as error:
             raise disk_error("write", copy, error) from error
 
+    def forget_names(self, info_hash: InfoHash, target: Path) -> None:
+        """There are no files any more. Raises DiskError."""
+        path = self.names(info_hash, target)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise disk_error("remove", path, error) from error
+
 
 def _place_and_key(info_hash: InfoHash, target: Path) -> tuple[bytes, str]:
     place = os.fsencode(os.path.realpath(target))

@@ -29,7 +29,7 @@ from p2pswarm.disk.locate import Place
 from p2pswarm.disk.moving import Moving
 from p2pswarm.disk.parts import PartFile, parts_name
 from p2pswarm.disk.pool import DiskPool, Stored, result_of
-from p2pswarm.disk.renaming import Rename, renamed
+from p2pswarm.disk.renaming import Rename, recalled, renamed
 from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
 from p2pswarm.disk.reuse import Reuse
 from p2pswarm.disk.seeking import Seeking
@@ -81,11 +81,12 @@ class Desk(NamedTuple):
     ) -> "TorrentData":
         """Lock it, and recall what is known of it. For a disk thread. Raises HostError."""
         resume = self.resumes.open(metainfo.info_hash, place.path, synced=writable)
-        files = place.files
+        kept_in = self.resumes.names(metainfo.info_hash, place.path)
         try:
             if writable:
-                kept_in = self.resumes.names(metainfo.info_hash, place.path)
-                files = renamed(kept_in, place.root, files, renames)
+                files = renamed(kept_in, place.root, place.files, renames)
+            else:
+                files = recalled(kept_in, place.root, place.files)
             storage = FileStorage(place.root, files, writable=writable, shelf=self.shelf)
         except BaseException:  # nobody else knows that it is locked
             resume.close()
@@ -93,7 +94,7 @@ class Desk(NamedTuple):
         try:
             data = kind(metainfo, storage, self.disk, resume, writable=writable, dice=self.dice)
             data.files = files
-            data.place = Place(place.root, files, self.path(metainfo, place, files))
+            data.place = place.named(files, alone=metainfo.single_file)
             data.resumes = self.resumes
             if writable:
                 data.set_aside(place.root, skipped)
@@ -103,11 +104,6 @@ class Desk(NamedTuple):
             resume.close()
             raise
         return data
-
-    @staticmethod
-    def path(metainfo: Metainfo, place: Place, files: tuple[File, ...]) -> Path:
-        """A file alone may have another name, too."""
-        return place.root.joinpath(*files[0].path) if metainfo.single_file else place.path
 
 
 class _Recalled(NamedTuple):
@@ -425,7 +421,7 @@ class TorrentData:
         """These are their names."""
         assert self.place is not None
         self.files = files
-        self.place = Place(self.place.root, files, Desk.path(self._metainfo, self.place, files))
+        self.place = self.place.named(files, alone=self._metainfo.single_file)
         for number, file in enumerate(files):
             if file.link is not None:  # it leads elsewhere, perhaps
                 self._storage.rename(number, file, _nothing_more)
@@ -458,6 +454,7 @@ class TorrentData:
         self.place, before = target, self._resume
         self._resume = resume
         await self._run(before.forget)
+        await self._run(self.resumes.forget_names, name, left)
         await self._run(moving.clean)
         if self._watching:
             self._watch(await self._run(self._storage.stats))

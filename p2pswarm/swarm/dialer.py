@@ -7,7 +7,8 @@ hangs up without introducing itself wants the other kind, which is tried once, o
 
 A hybrid torrent (BEP 52) is asked for by its name in version 1, with an offer to speak version 2, and where
 peers of the swarm of version 2 are, by that name. Who hangs up on that is asked the simpler way: libtorrent
-does so on every offer where it does not know the torrent to be a hybrid.
+does so on every offer where it does not know the torrent to be a hybrid. And where it does, it overlooks an
+offer that comes hidden, and offers the same: then it is asked again, by the second name.
 
 The one hard thing: an address may be a lie, and all of this one attempt at whoever is there. So nothing is
 tried again but where somebody did answer the call.
@@ -187,10 +188,23 @@ class Dialer:
         dials = self._node.dials
         for opening in first:
             try:
-                return await self._introduce(address, dials, opening)
+                who = await self._introduce(address, dials, opening)
             except _HungUpError as error:
                 log.debug("%s %s, trying the other handshake", address, error)
+            else:
+                return await self._taken_over(address, who, opening)
         return await self._introduce(address, dials, last)
+
+    async def _taken_over(self, address: Address, who: Greeted, opening: "_Opening") -> Greeted:
+        """To version 2, if it overlooked our offer and made one of its own: libtorrent 2.1 takes offers in
+        the clear only, hidden ones never. On a new connection; the old one would be a second of one peer."""
+        if who.v2 or not who.reserved.v2 or opening.v2 is None:
+            return who
+        who.stream.close()
+        self._book.greeted(address)
+        log.debug("%s speaks version 2 where that is asked for by its name", address)
+        by_name = opening._replace(info_hash=opening.v2)
+        return await self._introduce(address, self._node.dials, by_name)
 
     def _openings(self, address: Address) -> Sequence["_Opening"]:
         modes = _modes(self._node.encryption, was_plain=self._book.was_plain(address))

@@ -37,9 +37,8 @@ HUNGRY_EVERY = 60.0  # seconds between the times that more peers are wished for
 MOST_PEERS = 20  # what is said here is little: some neighbours are enough for it to reach everybody
 ENOUGH_PEERS = 5  # that we look for ourselves
 CLOSE_TIME = 0.5  # seconds that dials and searches may take to end
-NOTHING_LEFT = (
-    16 << 10
-)  # bytes, as magnets say: who wants nothing would be told of nobody who has all
+# Bytes, as magnets say: who wants nothing would be told of nobody who has all.
+NOTHING_LEFT = 16 << 10
 
 
 class FeedSwarm:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats import merkle
 from p2pswarm.formats.ids import BLOCK, PieceIndex
-from p2pswarm.formats.merkle import HASH, ZERO
+from p2pswarm.formats.merkle import HASH
 from p2pswarm.wire.hashes import MOST_HASHES, Hashes, HashRange
 
 if TYPE_CHECKING:
@@ -271,12 +271,3 @@ class Forest:
             if computed is not None and computed != self.expected(piece):
                 return piece
         return None
-
-    # For others
-
-    def run_of(self, tree: Tree, asked: HashRange) -> bytes | None:
-        """Hashes of a layer that is known, with what stands beyond its end."""
-        run = bytes(tree.layer[asked.first * HASH : (asked.first + asked.length) * HASH])
-        return (
-            run + ZERO[tree.base] * (asked.length - len(run) // HASH) if not tree.missing else None
-        )

@@ -4,14 +4,15 @@ Nobody keeps the leaves of all blocks: a terabyte has two gigabytes of them. So 
 leaves lies in are read and hashed by a disk thread, and kept for a while. What cannot be answered truly is
 rejected, and so is whoever asks for more than he downloads.
 
-The one hard thing: one small request may cost megabytes of reading. So one is worked on at a time, few of a
-peer wait, and each peer has a credit in bytes, which grows with what it takes of us.
+The one hard thing: one small request may cost megabytes of reading, and its answer is three hundred times as
+large, beyond any limit of upload. So one is worked on at a time, few of a peer wait, and each peer has a
+credit in bytes, which grows with what it takes of us. The upper part of a large tree is worked out once.
 """
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from p2pswarm.errors import DiskError
 from p2pswarm.formats import merkle
@@ -26,12 +27,19 @@ __all__ = ["HashPeer", "HashUpload", "answer"]
 MOST_WAITING = 16  # requests of one peer; libtorrent sends two
 CREDIT = 64 << 20  # bytes that are read for a peer who took nothing yet
 KEPT = 1 << 20  # bytes of leaves: those of half a gigabyte
-LAYER_COST = 1 << 20  # bytes that hashes of a layer count as, for each so many pieces of its file:
-LAYER_UNIT = 1 << 14
+ANSWER_COST = 8  # times its bytes
+PIECE_COST = 16  # bytes, for each piece of a tree whose upper part is worked out
+MOST_TOPS = 8  # upper parts that are kept, of at most 128 KiB
 
 Read = Callable[[PieceIndex], bytes]
-Answer = tuple[bytes, dict[PieceIndex, bytes]]
-"""The hashes, and leaves of pieces that are known now."""
+
+
+class Answer(NamedTuple):
+    """The hashes; and leaves of pieces, and the upper part of the tree, that are known now."""
+
+    hashes: bytes
+    leaves: dict[PieceIndex, bytes]
+    top: bytes
 
 
 class HashPeer(Protocol):
@@ -62,15 +70,17 @@ class HashUpload:
         self._busy = False
         self._kept: OrderedDict[PieceIndex, bytes] = OrderedDict()
         self._size = 0  # bytes in `_kept`
+        self._tops: OrderedDict[bytes, bytes] = OrderedDict()  # by root
 
-    def asked(self, peer: HashPeer, asked: HashRange, forest: Forest) -> None:
-        """It gets hashes or a reject, in the order of its requests."""
-        waiting = self._waiting.setdefault(peer, deque())
-        if len(waiting) >= MOST_WAITING:
+    def asked(self, peer: HashPeer, asked: HashRange, forest: Forest) -> bool:
+        """It gets hashes or a reject. False for what no honest peer asks: too much, or what cannot be."""
+        tree, waiting = forest.tree(asked.root), self._waiting.get(peer, ())
+        if tree is None or not _can_be(tree, asked) or len(waiting) >= MOST_WAITING:
             peer.send(HashReject(asked).encode())
-            return
-        waiting.append(asked)
+            return False
+        self._waiting.setdefault(peer, deque()).append(asked)
         self._next(forest)
+        return True
 
     def gone(self, peer: HashPeer) -> None:
         self._waiting.pop(peer, None)
@@ -88,24 +98,27 @@ class HashUpload:
 
     def _serve(self, peer: HashPeer, asked: HashRange, forest: Forest) -> None:
         tree = forest.tree(asked.root)
-        pieces = _pieces(tree, asked) if tree is not None else None
-        if tree is None or pieces is None or not self._may_cost(peer, tree, pieces):
+        pieces = _pieces(tree, asked) if tree is not None and not tree.missing else None
+        if tree is None or pieces is None or not self._may_cost(peer, tree, asked, pieces):
             peer.send(HashReject(asked).encode())
             return
         self._busy = True
         kept = {
             piece: self._kept[piece] for piece in map(PieceIndex, pieces) if piece in self._kept
         }
-        job = partial(answer, tree, asked, pieces, kept)
+        job = partial(answer, tree, asked, pieces, kept, self._tops.get(tree.root, b""))
         self._home.work_out(job, partial(self._done, peer, asked, forest))
 
-    def _may_cost(self, peer: HashPeer, tree: Tree, pieces: range) -> bool:
+    def _may_cost(self, peer: HashPeer, tree: Tree, asked: HashRange, pieces: range) -> bool:
         """Whether these can be hashed, and the peer has credit for it."""
         fresh = [piece for piece in map(PieceIndex, pieces) if piece not in self._kept]
         picker = self._home.picker
         if not all(picker.have[piece] for piece in fresh):
             return False
-        cost = len(fresh) * picker.geometry.piece_length + tree.pieces // LAYER_UNIT * LAYER_COST
+        cost = len(fresh) * picker.geometry.piece_length
+        cost += (asked.length + asked.uncles) * HASH * ANSWER_COST
+        if _has_top(tree) and tree.root not in self._tops:
+            cost += tree.pieces * PIECE_COST
         spent = self._spent.get(peer, 0) + cost
         if spent > CREDIT + 2 * peer.uploaded:
             return False
@@ -117,10 +130,18 @@ class HashUpload:
         if found is None:
             peer.send(HashReject(asked).encode())
         else:
-            peer.send(Hashes(asked, found[0]).encode())
-            for piece, leaves in found[1].items():
+            peer.send(Hashes(asked, found.hashes).encode())
+            for piece, leaves in found.leaves.items():
                 self._keep(piece, leaves)
+            self._keep_top(asked.root, found.top)
         self._next(forest)
+
+    def _keep_top(self, root: bytes, top: bytes) -> None:
+        if top:
+            self._tops[root] = top
+            self._tops.move_to_end(root)
+            if len(self._tops) > MOST_TOPS:
+                self._tops.popitem(last=False)
 
     def _keep(self, piece: PieceIndex, leaves: bytes) -> None:
         self._size += len(leaves) - len(self._kept.pop(piece, b""))
@@ -129,33 +150,40 @@ class HashUpload:
             self._size -= len(self._kept.popitem(last=False)[1])
 
 
-def _pieces(tree: Tree, asked: HashRange) -> range | None:
-    """Pieces whose leaves it takes, none for hashes of a layer; None for what is not to be answered."""
-    known = asked.well_formed and not tree.missing
+def _can_be(tree: Tree, asked: HashRange) -> bool:
+    """Whether the tree has such hashes, and somebody might give them."""
     proof = asked.proof <= max(0, tree.top - asked.base - 1)
     inside = asked.first + asked.length <= 1 << max(0, tree.top - asked.base)
-    if not (known and proof and inside):
-        return None
-    if asked.base == tree.base and (tree.pieces > 1 or not tree.base):
+    given = not asked.base or (asked.base == tree.base and tree.pieces > 1)
+    return asked.well_formed and proof and inside and given
+
+
+def _pieces(tree: Tree, asked: HashRange) -> range:
+    """Pieces whose leaves it takes, none for hashes of a layer."""
+    if asked.base == tree.base:
         return range(0)
-    if asked.base:
-        return None
     end = -(-(asked.first + asked.length) >> tree.base)
     return range(tree.first + (asked.first >> tree.base), tree.first + min(end, tree.pieces))
 
 
 def answer(
-    tree: Tree, asked: HashRange, pieces: range, kept: dict[PieceIndex, bytes], read: Read
+    tree: Tree,
+    asked: HashRange,
+    pieces: range,
+    kept: dict[PieceIndex, bytes],
+    top: bytes,
+    read: Read,
 ) -> Answer | None:
     """The run, and the uncles that are asked for; None where the files are not what they should be.
 
     For a disk thread.
     """
     first, length = asked.first, asked.length
+    if _has_top(tree):
+        top = top or _top(tree)
     if asked.base == tree.base:
         run = bytes(tree.layer[first * HASH : (first + length) * HASH])
-        uncles = merkle.proof(tree.layer, first, length, tree.base)
-        return _whole(run, asked, uncles), {}
+        return Answer(_whole(run, asked, _uncles(tree, first, length, top)), {}, top)
     try:
         leaves = {
             each: kept.get(each) or _leaves(tree, each, read) for each in map(PieceIndex, pieces)
@@ -170,8 +198,33 @@ def answer(
     uncles = (
         merkle.proof(row[: width * HASH], inside, length, 0, tree.base) if length < width else []
     )
-    uncles += merkle.proof(tree.layer, first >> tree.base, above, tree.base)
-    return _whole(run, asked, uncles), leaves
+    uncles += _uncles(tree, first >> tree.base, above, top)
+    return Answer(_whole(run, asked, uncles), leaves, top)
+
+
+def _has_top(tree: Tree) -> bool:
+    return tree.pieces > tree.chunk
+
+
+def _split(tree: Tree) -> int:
+    """The layer that the upper part of the tree begins with: one node for each chunk of piece hashes."""
+    return tree.base + merkle.height(tree.chunk)
+
+
+def _top(tree: Tree) -> bytes:
+    step, split = tree.chunk * HASH, _split(tree)
+    starts = range(0, len(tree.layer), step)
+    return b"".join(merkle.root(tree.layer[at : at + step], tree.base, split) for at in starts)
+
+
+def _uncles(tree: Tree, first: int, count: int, top: bytes) -> list[bytes]:
+    """Of a run of piece hashes: those in its chunk, then those above it."""
+    if not top:
+        return merkle.proof(tree.layer, first, count, tree.base)
+    chunk, inside = divmod(first, tree.chunk)
+    part = tree.layer[chunk * tree.chunk * HASH : (chunk + 1) * tree.chunk * HASH]
+    below = merkle.proof(part, inside, count, tree.base, _split(tree))
+    return below + merkle.proof(top, chunk, 1, _split(tree))
 
 
 def _whole(run: bytes, asked: HashRange, uncles: list[bytes]) -> bytes:

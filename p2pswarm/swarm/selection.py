@@ -100,9 +100,8 @@ class Selection:
         if self.only:
             return _matching(self.only, files)
         linked = [n for n in real if any(n in run for run in self.linked)]
-        return (
-            linked or real
-        )  # a link whose numbers are all wrong chooses nothing, so it says nothing
+        # A link whose numbers are all wrong chooses nothing, so it says nothing.
+        return linked or real
 
 
 def linked_selection(linked: Sequence[range], selection: Selection | None) -> Selection | None:

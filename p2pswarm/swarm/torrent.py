@@ -694,9 +694,11 @@ class Torrent:
         """Who may be asked for them."""
         return [peer for peer in self.peers.values() if peer.v2]
 
-    def serve_hashes(self, peer: Peer, asked: HashRange) -> None:
-        if self.trees is not None and self._hash_upload is not None:
-            self._hash_upload.asked(peer, asked, self.trees.forest)
+    def serve_hashes(self, peer: Peer, asked: HashRange) -> bool:
+        """Whether an honest peer would ask this."""
+        if self.trees is None or self._hash_upload is None:
+            return True
+        return self._hash_upload.asked(peer, asked, self.trees.forest)
 
     def work_out(
         self, job: Callable[[Read], Answer | None], done: Callable[[Answer | None], None]

@@ -34,10 +34,8 @@ CONNECTIONS = 2  # to one web seed
 MOST_ACTIVE = 6  # connections to all of a torrent
 SHARE_FROM = 4 << 20  # bytes that are missing: with fewer, one connection to a web seed will do
 BUSY_REST = 30.0  # seconds, when a server does not say how long: libtorrent's urlseed_wait_retry
-FIRST_REST, LONGEST_REST = (
-    30.0,
-    3600.0,
-)  # seconds after a failure; twice as many after each one more
+FIRST_REST = 30.0  # seconds after a failure; twice as many after each one more
+LONGEST_REST = 3600.0
 MISSING_REST = 1800.0  # seconds until a file that was not there is asked for again
 MANY_MISSING = 5  # files in a row: that is no server of this torrent
 MOST_KNOWN = 1000  # files of which we remember what the server showed

@@ -143,7 +143,7 @@ def test_create_writes_where_it_is_told(command: Command, photos: Path, tmp_path
 
 def test_create_leaves_out_what_it_is_told(command: Command, photos: Path) -> None:
     made = command("create", photos, "--exclude", "*.jpg", "--include", "2024/", "--exclude", "*.x")
-    assert "nothing is meant by '*.x'" in made.err
+    assert "no file or folder is meant by '*.x'" in made.err
     facts = json.loads(command("info", "photos.torrent", "--json").out)
     assert [file["path"] for file in facts["files"]] == ["photos/2024/a.jpg", "photos/empty"]
 
@@ -160,6 +160,9 @@ def test_create_says_what_it_is_told(command: Command, photos: Path, torrent: Pa
     assert said[b"info"][b"collections"] == [b"holidays", b"all of them"]
     assert b"creation date" not in said
     assert b"creation date" in bencode.decode(torrent.read_bytes())
+    shown = command("info", "new.torrent").out
+    assert f"similar       {'ab' * 20} {old.hex()} {'cd' * 20}\n" in shown
+    assert "collections   holidays, all of them\n" in shown
     missing = command("create", photos, "--force", "--similar", "nosuch.torrent")
     assert (missing.code, missing.out) == (3, "")
 
@@ -234,6 +237,8 @@ def test_info_and_verify_know_version_2(command: Command, v1: bool) -> None:
     shown = command("info", "t.torrent").out
     for each in (facts["info_hash_v2"], facts["files"][0]["root"], "[x]"):
         assert each in shown
+    # Nobody can fetch a torrent of version 2 alone by twenty bytes of its name.
+    assert ("\ninfo hash  " in shown) == v1
     Path("t").mkdir()
     for name, content in files.items():
         (Path("t") / name).write_bytes(content)

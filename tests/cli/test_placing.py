@@ -66,3 +66,48 @@ def test_a_folder_to_take_from_has_to_be_there(command: Command, torrent: Path) 
     ended = command("get", torrent, "--reuse", "nowhere")
     assert ended.code == 1
     assert "nowhere does not exist" in ended.err
+
+
+def test_files_with_other_names_are_moved_checked_and_given(
+    command: Command, torrent: Path
+) -> None:
+    words = ("--reuse", "films", "--rename", "one=more/first")
+    assert command("get", torrent, "-o", "new", "--port", 0, *words).code == 0
+    assert command("verify", torrent, "--data", "new").code == 0
+    assert command("move", torrent, "--data", "new", "--to", "archive").code == 0
+    first = Path("archive/films/more/first")
+    assert first.read_bytes() == Path("films/one").read_bytes()
+    assert list(Path("new").iterdir()) == []
+    assert command("verify", torrent, "--data", "archive").code == 0
+    again = command("get", torrent, "-o", "archive", "--port", 0, "--json", "--move-to", "end")
+    assert again.code == 0
+    assert command("verify", torrent, "--data", "end/films").code == 0
+    assert command("get", torrent, "-o", "new", "--port", 0, "--reuse", "films").code == 0
+    assert Path("new/films/one").exists()  # where they were, nobody has chosen names any more
+
+
+def test_a_file_alone_with_another_name_is_moved(command: Command) -> None:
+    Path("film").write_bytes(os.urandom(SIZE))
+    assert command("create", "film", "--hybrid").code == 0
+    words = ("--reuse", "film", "--rename", "film=movie")
+    assert command("get", "film.torrent", "-o", "new", "--port", 0, *words).code == 0
+    assert command("verify", "film.torrent", "--data", "new").code == 0
+    moved = command("move", "film.torrent", "--data", "new", "--to", "archive")
+    assert (moved.code, moved.out) == (0, "archive/movie\n")
+    assert command("get", "film.torrent", "-o", "archive", "--port", 0).out == "archive/movie\n"
+    assert [path.name for path in Path("archive").iterdir()] == ["movie"]
+
+
+def test_a_folder_is_not_moved_as_if_it_were_the_file(command: Command) -> None:
+    Path("film").write_bytes(os.urandom(SIZE))
+    Path("empty").mkdir()
+    assert command("create", "film").code == 0
+    assert command("move", "film.torrent", "--data", "empty", "--to", "archive").code == 1
+    assert Path("empty").is_dir()
+
+
+def test_what_a_move_does_not_know_is_looked_at_again(command: Command, torrent: Path) -> None:
+    assert command("get", torrent, "-o", "new", "--port", 0, "--reuse", "films").code == 0
+    Path("new/films/one").touch()  # by somebody else
+    assert command("move", torrent, "--data", "new", "--to", "archive").code == 0
+    assert command("get", torrent, "-o", "archive", "--port", 0, "--timeout", "5s").code == 0

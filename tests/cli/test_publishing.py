@@ -64,6 +64,13 @@ def test_a_folder_is_published_followed_and_looked_back_at(
         assert ran.code == 0, ran.err
         lines = [line.split("\t") for line in ran.out.splitlines()]
         assert [(number, name) for number, *_, name in lines] == [("1", "photos"), ("2", "photos")]
+        assert publisher.stop(signal.SIGINT) == 0
+        (photos / "2.jpg").write_bytes(os.urandom(300_000))
+        publisher, address = publish(stack, tmp_path / "alice")
+        once = ("follow", said["link"], *HERE, "-o", "out", "--peer", address, "--once")
+        follower = stack.enter_context(program(tmp_path / "bob", *once))
+        assert follower.wait_for("result")["sequence"] == 3  # not 2, which it knew before
+        assert follower.wait() == 0
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,9 @@ def test_globs_choose(
 
 
 def test_a_glob_that_means_nothing_is_told(folder: Path) -> None:
-    assert gathered(folder, Choice(["*.nfo", "*.txt"]))[1] == ["nothing is meant by '*.nfo'"]
+    assert gathered(folder, Choice(["*.nfo", "*.txt"]))[1] == [
+        "no file or folder is meant by '*.nfo'"
+    ]
 
 
 def test_what_is_excluded_is_not_looked_at(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,6 +134,15 @@ def test_wherever_it_is_cut_off(
     assert cuts > 10
 
 
+def test_what_is_in_the_way_is_named(old: Path, tmp_path: Path) -> None:
+    (tmp_path / "new/many").mkdir(parents=True)
+    with pytest.raises(
+        TargetExistsError, match=r"many exists and is not a copy: .*many/a is missing"
+    ):
+        move(old, tmp_path / "new", lambda looks: None)
+    assert is_whole(old)
+
+
 def test_a_copy_that_differs_ends_it(
     old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

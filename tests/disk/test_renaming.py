@@ -53,6 +53,24 @@ def test_files_and_folders_are_renamed_and_it_is_remembered(tmp_path: Path) -> N
     assert there(root) == ["t/b", "t/out/c", "t/x/y"]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_file_and_its_folder_are_renamed_in_any_order(tmp_path: Path, order: int) -> None:
+    wanted = [("in/b", "in/x"), ("in", "out")][::order]
+    for _ in range(2):  # said again it changes nothing
+        assert names(renamed(tmp_path / "kept", tmp_path, FILES, wanted))[1:] == [
+            "t/in/x",
+            "t/out/c",
+        ]
+
+
+@pytest.mark.parametrize(("link", "leads"), [("a", "x/y"), ("in/b", "out/b"), ("in", "out")])
+def test_a_symbolic_link_leads_to_what_was_renamed(tmp_path: Path, link: str, leads: str) -> None:
+    files = [*FILES, File(("t", "link"), 0, 3, link=("t", *link.split("/")))]
+    fresh = renamed(tmp_path / "kept", tmp_path, files, [("a", "x/y"), ("in", "out")])
+    assert fresh[-1].link == ("t", *leads.split("/"))
+    assert fresh[0].link is None
+
+
 def test_a_crash_between_the_note_and_the_act(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,7 +117,7 @@ def test_what_is_there_is_not_replaced(tmp_path: Path) -> None:
     root = made(tmp_path / "root")
     (root / "t" / "mine").write_text("mine")
     with pytest.raises(TargetExistsError):
-        renamed(tmp_path / "kept", root, FILES, [("in", "out"), ("a", "mine")])
+        renamed(tmp_path / "kept", root, FILES, [("a", "mine"), ("in", "out")])
     assert (root / "t" / "mine").read_text() == "mine"
     assert names(renamed(tmp_path / "kept", root, FILES, [])) == ["t/a", "t/out/b", "t/out/c"]
     assert there(root) == ["t/a", "t/mine", "t/out/b", "t/out/c"]

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from p2pswarm.errors import DiskError
+from p2pswarm.formats import merkle
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.swarm.forest import Forest
-from p2pswarm.swarm.hash_upload import CREDIT, MOST_WAITING, Answer, HashUpload, Read
+from p2pswarm.swarm.hash_upload import CREDIT, MOST_WAITING, Answer, HashUpload, Read, answer
 from p2pswarm.swarm.picker import PiecePicker
 from p2pswarm.wire.hashes import Hashes, HashRange, HashReject
 from p2pswarm.wire.peer import PeerFramer
@@ -153,3 +154,45 @@ def test_who_takes_nothing_has_little_hashed() -> None:
     assert [type(each) for each in asker.got] == [HashReject, Hashes]
     upload.gone(asker)
     assert not upload._spent
+
+
+def test_what_no_honest_peer_asks_is_told_apart() -> None:
+    home, asker, forest = Home(), Asker(), Forest.of(META)
+    home.later = []
+    upload = HashUpload(home)
+    fair = HashRange(A, 2, 0, 8, 2)
+    assert not upload.asked(asker, HashRange(bytes(32), 0, 0, 2, 0), forest)
+    assert not upload.asked(asker, HashRange(A, 1, 0, 2, 0), forest)
+    assert not upload.asked(asker, HashRange(A, 0, 1 << 20, 2, 0), forest)
+    said = [upload.asked(asker, fair, forest) for _ in range(MOST_WAITING + 2)]
+    assert said == [True] * (MOST_WAITING + 1) + [False]  # one is worked on
+    assert upload.asked(Asker(), fair, bare())  # that we do not know it is not the asker's fault
+
+
+def test_answers_cost_credit_too() -> None:
+    """A small request and a large answer, as often as one liked, and while choked."""
+    home, asker, forest = Home(), Asker(), Forest.of(META)
+    upload = HashUpload(home)
+    upload._spent[asker] = CREDIT - 2 * 8 * 8 * 32
+    for _ in range(3):
+        upload.asked(asker, HashRange(A, 2, 0, 8, 0), forest)
+    assert [type(each) for each in asker.got] == [Hashes, Hashes, HashReject]
+
+
+@pytest.mark.parametrize("length", [2, 64, 512])
+def test_the_upper_part_of_a_large_tree_is_worked_out_once(length: int) -> None:
+    layer = b"".join(bytes([n & 255, n >> 8]) * 16 for n in range(1300))
+    root, size = merkle.root(layer), 1300 << 14
+    forest = Forest([(root, 0, size)], 1 << 14, {root: layer})
+    tree = forest.tree(root)
+    assert tree is not None
+    top = b""
+    for first in (0, 512 - length, 1280 // length * length, 2048 - length):
+        asked = HashRange(root, 0, first, length, 10)
+        given = answer(tree, asked, range(0), {}, top, lambda piece: b"")
+        assert given is not None
+        assert top in (b"", given.top)
+        top = given.top
+        plain = merkle.proof(layer, first, length)
+        assert Hashes(asked, given.hashes).uncles == plain[: asked.uncles]
+    assert len(top) == 3 * 32

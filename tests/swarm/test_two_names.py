@@ -148,6 +148,49 @@ def test_one_of_version_1_only_is_a_peer_all_the_same(tmp_path: Path) -> None:
     simulate(tmp_path, story)
 
 
+def overlooks_offers(transport: asyncio.Transport, heard: bytes) -> None:
+    """As libtorrent 2.1 does inside an obfuscated handshake; who says a name has an answer by that name."""
+    if len(heard) == 68:
+        asked = InfoHash(heard[28:48])
+        transport.write(HANDSHAKE + Reserved.ours(v2=asked == V1) + asked + b"-LT2110-another peer")
+
+
+def test_who_overlooks_our_offer_and_makes_one_is_asked_by_the_second_name(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        there = world.host()
+        dials = dials_of(world, there, overlooks_offers)
+        node = await world.node(world.host(), encryption="off")
+        torrent = await world.download(node, HYBRID, there)
+        await world.until(lambda: torrent.peers)
+        assert [heard[0] for heard in hellos(dials)] == [V1, V2]
+        assert dials[0][1]._transport.is_closing()
+        assert torrent.finding.book.is_v2(at(there)[0])
+
+    simulate(tmp_path, story)
+
+
+def overlooks_offers_once(transport: asyncio.Transport, heard: bytes) -> None:
+    if heard[28:48] == V2:
+        transport.close()
+    else:
+        overlooks_offers(transport, heard)
+
+
+def test_who_does_not_keep_to_its_offer_is_a_peer_of_version_1(tmp_path: Path) -> None:
+    """It is not taken at its word again, and not asked without end."""
+
+    async def story(world: World) -> None:
+        there = world.host()
+        dials = dials_of(world, there, overlooks_offers_once)
+        node = await world.node(world.host(), encryption="off")
+        torrent = await world.download(node, HYBRID, there)
+        await world.until(lambda: torrent.peers)
+        assert [heard[0] for heard in hellos(dials)] == [V1, V2, V2, V1]
+        assert not torrent.finding.book.is_v2(at(there)[0])
+
+    simulate(tmp_path, story)
+
+
 def test_both_swarms_are_searched_and_what_they_name_is_told_apart(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         hosts = [world.host() for _ in range(3)]
