@@ -116,7 +116,8 @@ class Magnets:
         swarm.hand_over(welcome)
 
     async def give_up(self, swarm: MetadataSwarm) -> None:
-        await swarm.close()
+        names = swarm.finding.names.swarms
+        await swarm.close(replaced=any(name in self._torrents for name in names))
         self.swarms.remove(swarm, swarm.finding.names)
 
     async def aclose(self) -> None:

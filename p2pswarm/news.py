@@ -6,6 +6,7 @@ hour (BEP 46 asks subscribers to), so that it stays while its publisher is away.
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -37,8 +38,8 @@ class News:
     """`async with News(...) as news`: the file is read, and kept true, until the end.
 
     `told` hears each complaint once; `peers` are those that the user named beside the link. With `strict` a
-    file that cannot be read is an error, not a reason to begin anew: a publisher must not forget what it
-    signed.
+    file that cannot be read is an error, not a reason to begin anew, and nobody else may be strict about it
+    meanwhile: a publisher must not forget what it signed.
     """
 
     def __init__(
@@ -61,9 +62,19 @@ class News:
         self._writing = asyncio.Lock()
         self._put_at: float | None = None
         self._put_number = 0
+        self._lock: int | None = None
 
     async def __aenter__(self) -> Self:
         """Raises DiskError, HostError; FormatError when `strict`."""
+        if self._strict:
+            self._lock = await self._node.feeds.disk.run(self._file.lock)
+        try:
+            return await self._open()
+        except BaseException:
+            self._unlock()
+            raise
+
+    async def _open(self) -> Self:
         self.newest = await self._read()
         self._swarm: FeedSwarm = self._node.feeds.open(
             self.newest.log, self._changed, self._peers, self.link.peers
@@ -75,9 +86,17 @@ class News:
         self._work.cancel()
         with suppress(asyncio.CancelledError):
             await self._work
-        if self._dirty.is_set():
-            await self._save()
-        await self._node.feeds.close(self._swarm)
+        try:
+            if self._dirty.is_set():
+                await self._save()
+            await self._node.feeds.close(self._swarm)
+        finally:
+            self._unlock()
+
+    def _unlock(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
 
     @property
     def feed(self) -> FeedName:

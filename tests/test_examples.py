@@ -50,6 +50,7 @@ def test_every_example_is_run_here_and_short() -> None:
     names = {path.name for path in EXAMPLES.glob("*.py")}
     assert names == {
         "download.py",
+        "feed.py",
         "gnutella.py",
         "reuse.py",
         "search.py",
@@ -82,6 +83,14 @@ async def test_reuse(tmp_path: Path) -> None:
     assert f"{len(CONTENT)} bytes were here, 5 came" in out.decode()
     there = {path.name: path.read_bytes() for path in (tmp_path / "copy" / "new").iterdir()}
     assert there == {"same": CONTENT, "fresh": b"fresh"}
+
+
+async def test_feed(tmp_path: Path, file: Path) -> None:
+    async with running(tmp_path, "feed.py", file.parent, tmp_path / "copy") as process:
+        out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "release 1: magnet:?xs=urn:btpk:" in out.decode()
+    assert (tmp_path / "copy" / "latest" / "original" / "file.bin").read_bytes() == CONTENT
 
 
 async def test_tracker_and_seed_and_download(tmp_path: Path, file: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from p2pswarm.disk import renaming
+from p2pswarm.disk.create import create
+from p2pswarm.disk.gathering import Choice, Links
 from p2pswarm.errors import HostError, TargetExistsError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.metainfo import Metainfo
@@ -229,5 +231,28 @@ def test_a_file_alone(tmp_path: Path) -> None:
         again = await node.add(meta, save_to=world.folder / "got")
         await again.finished()
         assert again.path == world.folder / "got/other"
+
+    simulate(tmp_path, story)
+
+
+def test_links_follow(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        files = {"a": b"a" * 100_000, "in/b": b"b" * 100_000}
+        home = world.folder / "home/many"
+        for name, data in files.items():
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            (home / name).write_bytes(data)
+        (home / "to a").symlink_to("a")
+        meta = create(home, choice=Choice(links=Links.KEEP))
+        node = await world.node(world.host())
+        torrent = await node.add(meta, save_to=world.folder / "got", reuse=[home])
+        await torrent.finished()
+        link = world.folder / "got/many/to a"
+        await world.until(link.is_symlink)
+        await torrent.rename("a", "in/z")
+        assert link.readlink() == Path("in/z")
+        await torrent.rename("to a", "in/to")
+        assert not link.is_symlink()
+        assert (link.parent / "in/to").read_bytes() == files["a"]
 
     simulate(tmp_path, story)

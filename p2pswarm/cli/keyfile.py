@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p2pswarm.cli.exits import UsageError
+from p2pswarm.disk.handles import sync_folder
 
 if TYPE_CHECKING:
     from p2pswarm.formats.signing import SigningKey
@@ -32,10 +33,13 @@ def key_in(path: Path) -> "SigningKey":
 
 
 def _write(path: Path, seed: bytes) -> None:
-    """Never over another file, and never readable by others."""
+    """Never over another file, never readable by others, and on the disk before it signs anything."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - has no path any more
         file.write(seed.hex() + "\n")
+        file.flush()
+        os.fsync(descriptor)
+    sync_folder(path.parent)
 
 
 def _is_hex(text: str) -> bool:

@@ -59,7 +59,8 @@ def _moved(
     name, home = metainfo.info_hash, place.path  # a file alone may have another name there
     files = renamed(resumes.names(name, home), place.root, place.files, ())
     place = place.named(files, alone=metainfo.single_file)
-    if place.path.is_dir() == metainfo.single_file:
+    elsewhere = place.path.name != metainfo.name and not _is_there(place)
+    if place.path.is_dir() == metainfo.single_file or elsewhere:
         raise CommandError(f"{place.path} does not hold {metainfo.name}", Exit.ERROR)
     moving = Moving(place, to, besides=[parts_name(name)])
     new_home = moving.target.root / home.name
@@ -78,6 +79,19 @@ def _moved(
     finally:
         old.close()
     return moving.target.path
+
+
+def _is_there(place: "Place") -> bool:
+    """Whether most of its files are: the folder above one that was moved already is another folder, and all
+    that lies in it would go along."""
+    from p2pswarm.disk.moving import stats_of
+
+    looks = [
+        look is not None
+        for look, file in zip(stats_of(place), place.files, strict=True)
+        if file.length and not file.pad
+    ]
+    return 2 * sum(looks) >= len(looks)
 
 
 def _claim(

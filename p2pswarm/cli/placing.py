@@ -37,6 +37,8 @@ class Placing:
         for folder in self.reuse:
             if not folder.exists():
                 raise CommandError(f"{folder} does not exist", Exit.ERROR)
+        if self.move_to is not None and self.move_to.exists() and not self.move_to.is_dir():
+            raise CommandError(f"{self.move_to} is not a folder", Exit.ERROR)
 
 
 @dataclass(frozen=True)

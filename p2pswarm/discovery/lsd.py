@@ -93,10 +93,13 @@ class Lsd:
         """From now on whoever has it is told of."""
         self._sought[info_hash] = found
 
-    def forget(self, info_hash: InfoHash) -> None:
-        """The torrent has gone. There is no word of farewell in BEP 14."""
-        self._sought.pop(info_hash, None)
-        self._waiting.pop(info_hash, None)
+    def forget(self, info_hash: InfoHash, found: Callable[[Address], None]) -> None:
+        """This seeker has gone. There is no word of farewell in BEP 14."""
+        if (
+            self._sought.get(info_hash) == found
+        ):  # and nobody came later: a magnet's name may be a torrent's
+            del self._sought[info_hash]
+            self._waiting.pop(info_hash, None)
 
     def announce(self, info_hash: InfoHash) -> None:
         """Say soon that it is here."""
@@ -159,7 +162,7 @@ class LsdSource:
                 self._hunger.sated()
                 await self._hunger.rest(SOONER, EVERY)
         finally:
-            self._lsd.forget(self._info_hash)
+            self._lsd.forget(self._info_hash, found)
 
     def need_more(self) -> None:
         self._hunger.need_more()

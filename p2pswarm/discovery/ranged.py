@@ -46,6 +46,7 @@ MOST_PER_HOST = 4  # of one server, for all torrents: Transmission's number
 FULL_PAUSE = 5.0  # seconds until there may be a place again
 LONGEST_REST = 3600.0  # seconds that a Retry-After may order
 MOST_FOR_NOTHING = 16 << 20  # bytes that are read only to come to those that are wanted
+LEAST_GIVEN = 16 << 10  # bytes of an answer that is less than was asked for: each costs a request
 _MOST_TAG = 200  # characters
 _LATER = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
@@ -236,6 +237,8 @@ def _partial(said: str, at: int, part: Part, known: Known) -> int:
     given = ContentRange.read(said)
     if given.start != at or given.end > part.end:
         raise RefusedError("gives another part of the file than was asked for")
+    if given.end < part.end and given.end - at < LEAST_GIVEN:
+        raise RefusedError(f"gives {given.end - at} bytes at a time")
     if given.size not in (None, part.size):
         raise RefusedError(f"has {given.size} bytes where the torrent has {part.size}")
     known.ranges = True

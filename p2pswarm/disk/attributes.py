@@ -9,7 +9,6 @@ import errno
 import logging
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from p2pswarm.disk.handles import disk_error, open_folder
@@ -28,26 +27,20 @@ def allow_running(fd: int) -> None:
 
 
 def make_link(root: Path, path: Sequence[str], target: Sequence[str]) -> None:
-    """Both below `root`. What is there already stays, but a link that leads nowhere since a file was renamed
-    is made anew. Raises DiskError."""
+    """Both below `root`. What is there already stays. Raises DiskError."""
     try:
         folder = open_folder(root, path[:-1], create=True)
         try:
-            with suppress(FileExistsError):
-                _drop_dead(root.joinpath(*path), folder)
-                os.symlink(relative(path, target), path[-1], dir_fd=folder)
+            os.symlink(relative(path, target), path[-1], dir_fd=folder)
         finally:
             os.close(folder)
+    except FileExistsError:
+        pass
     except OSError as error:
         where = root.joinpath(*path)
         if error.errno not in _CANNOT:
             raise disk_error("link", where, error) from error
         log.warning("%s: symbolic links cannot be made here", where)
-
-
-def _drop_dead(link: Path, folder: int) -> None:
-    if link.is_symlink() and not link.exists():
-        os.unlink(link.name, dir_fd=folder)
 
 
 def relative(path: Sequence[str], target: Sequence[str]) -> str:

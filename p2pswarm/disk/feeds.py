@@ -1,14 +1,18 @@
 """The file of a feed: its log and what the DHT said, replaced as a whole and synced.
 
 The one hard thing: a publisher who forgot an entry would sign another one in its place, and be taken for a
-liar. So it is on the disk, power cut or not, before anybody else hears of it. For disk threads.
+liar. So it is on the disk, power cut or not, before anybody else hears of it; and of two programs that
+publish with one key at a time, each would sign what the other does not know: the second one is refused. For
+disk threads.
 """
 
+import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from p2pswarm.disk.handles import FILE_FLAGS, disk_error, sync_folder, write_all
+from p2pswarm.errors import InUseError
 
 __all__ = ["FeedFile"]
 
@@ -17,7 +21,7 @@ _LONGEST = 12 << 20  # bytes that are read; the largest log has ten megabytes
 
 @dataclass(frozen=True, slots=True)
 class FeedFile:
-    """One feed's. Another process may write it too: whoever writes last is remembered."""
+    """One feed's. Other followers may write it too: whoever writes last is remembered."""
 
     path: Path
 
@@ -30,6 +34,26 @@ class FeedFile:
             return None
         except OSError as error:
             raise disk_error("read", self.path, error) from error
+
+    def lock(self) -> int:
+        """Keep other publishers off until this descriptor is closed; the kernel does that for the dead.
+
+        Raises InUseError, DiskError. The file itself is replaced again and again, so another one is locked.
+        """
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        try:
+            fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | FILE_FLAGS, 0o600)
+        except OSError as error:
+            raise disk_error("open", lock, error) from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(fd)
+            raise InUseError("another program publishes with this key: end it first") from error
+        except OSError as error:
+            os.close(fd)
+            raise disk_error("lock", lock, error) from error
+        return fd
 
     def write(self, data: bytes) -> None:
         """Raises DiskError."""

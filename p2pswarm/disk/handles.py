@@ -24,6 +24,7 @@ __all__ = [
     "OpenFiles",
     "Shelf",
     "disk_error",
+    "forget_clean",
     "open_beneath",
     "open_folder",
     "sync_folder",
@@ -52,6 +53,13 @@ def write_all(fd: int, at: int, data: memoryview) -> None:
             raise OSError(errno.EIO, "nothing was written")
         data = data[written:]
         at += written
+
+
+def forget_clean(fd: int) -> None:
+    """After a sync that failed: what the kernel could not write counts as clean, and would be read again as
+    if it were on the disk."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def sync_folder(path: Path) -> None:

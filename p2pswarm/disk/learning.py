@@ -2,6 +2,9 @@
 
 Until peers give the layer of a file, none of its pieces can be verified; its root can. So a local file of the
 same size is hashed as a whole: if its root is the right one, so is the layer on the way to it.
+
+The one hard thing: a stranger's torrent may say a hundred thousand times that it wants a file as long as one
+here. Each file here is hashed once, whatever it is wanted for.
 """
 
 import logging
@@ -30,6 +33,14 @@ class Learning:
         self.layers: dict[bytes, bytes] = {}
         self._metainfo = metainfo
         self._candidates = candidates
+        self._hashed: set[Candidate] = set()
+        self._wanted = {
+            file.root
+            for file in metainfo.files
+            if file.root
+            and file.length > metainfo.piece_length
+            and file.root not in metainfo.layers
+        }
         self._steps = self._learn()
 
     def work(self) -> bool:
@@ -37,17 +48,17 @@ class Learning:
         return next(self._steps, False)
 
     def _learn(self) -> Iterator[bool]:
-        known = self._metainfo.layers
         for number, file in enumerate(self._metainfo.files):
-            if file.root is None or file.length <= self._metainfo.piece_length:
+            if file.root not in self._wanted:
                 continue
             for source in self._candidates.of(number):
-                if file.root in known or file.root in self.layers:
+                if file.root in self.layers:
                     break
-                if source.size == file.length:
-                    yield from self._try(file, file.root, source)
+                if source.size == file.length and source not in self._hashed:
+                    self._hashed.add(source)
+                    yield from self._try(file, source)
 
-    def _try(self, file: "File", root: bytes, source: Candidate) -> Iterator[bool]:
+    def _try(self, file: "File", source: Candidate) -> Iterator[bool]:
         height = merkle.piece_height(file.length, self._metainfo.piece_length)
         layer, since = b"", 0
         try:
@@ -61,7 +72,8 @@ class Learning:
             log.debug("not re-used: %s", error)
             return
         top = merkle.height(-(-file.length // merkle.LEAF))
-        if merkle.root(layer, height, top) == root:
+        root = merkle.root(layer, height, top)
+        if root in self._wanted:  # of this file, or of another one as long
             self.layers[root] = layer
         yield True
 

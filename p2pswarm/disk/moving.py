@@ -50,6 +50,8 @@ class Moving:
         real, new = Path(os.path.realpath(place.path)), Path(os.path.realpath(to))
         if not os.path.lexists(place.path):  # also a single file that got another name
             raise HostError(f"{place.path} is not there: it cannot be moved")
+        if to.exists() and not to.is_dir():
+            raise HostError(f"{to} is not a folder")
         if new == real.parent:
             raise HostError(f"{place.path} is in {to} already")
         if new.is_relative_to(real):

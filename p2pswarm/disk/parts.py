@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 
-from p2pswarm.disk.handles import FILE_FLAGS, disk_error, write_all
+from p2pswarm.disk.handles import FILE_FLAGS, disk_error, forget_clean, write_all
 from p2pswarm.disk.layout import Layout
 from p2pswarm.errors import DiskError
 
@@ -104,6 +104,7 @@ class PartFile:
                 os.fsync(fd)
                 self._written = False
             except OSError as error:
+                forget_clean(fd)
                 raise disk_error("sync", self._path, error) from error
             finally:
                 os.close(fd)

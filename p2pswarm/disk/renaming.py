@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from p2pswarm.disk.attributes import relative
 from p2pswarm.disk.handles import disk_error, open_folder, sync_folder
 from p2pswarm.errors import FormatError, HostError, MetainfoError, TargetExistsError
 from p2pswarm.formats import bencode, paths
@@ -47,7 +48,7 @@ def renamed(
     now = [kept[number][0] if number in kept else file.path for number, file in enumerate(files)]
     fresh = _chosen(now, files, renames, again=switch is None)
     for name, before in kept.values():
-        if not os.path.lexists(root.joinpath(*name)):  # else it was done, whatever is there now
+        if not _is_there(root, name):  # else it was done, whatever is there now
             _move(root, before, name)
     if fresh:
         _refuse_twins([fresh.get(number, path) for number, path in enumerate(now)], files)
@@ -56,23 +57,40 @@ def renamed(
         old, kept = kept, kept | {number: (path, now[number]) for number, path in fresh.items()}
         _write(kept_in, kept)
         _move_all(root, kept_in, kept, fresh, old, switch or _at_once)
-    now = [kept[number][0] if number in kept else file.path for number, file in enumerate(files)]
+        _drop_links(root, _under(dict(enumerate(now)), files), _under(_names(kept), files))
+    return _under(_names(kept), files)
+
+
+def recalled(kept_in: Path, root: Path, files: Sequence[File]) -> tuple[File, ...]:
+    """The files under the names that they have now, for who only reads them. Raises HostError."""
+    kept = _names(_read(kept_in, len(files)))
+    return _under({n: name for n, name in kept.items() if _is_there(root, name)}, files)
+
+
+def _names(kept: _Kept) -> Mapping[int, _Name]:
+    return {number: name for number, (name, _) in kept.items()}
+
+
+def _is_there(root: Path, name: _Name) -> bool:
+    return os.path.lexists(root.joinpath(*name))
+
+
+def _under(names: Mapping[int, _Name], files: Sequence[File]) -> tuple[File, ...]:
+    now = [names.get(number, file.path) for number, file in enumerate(files)]
     return tuple(
         file._replace(path=path, link=file.link and _followed(file.link, files, now))
         for file, path in zip(files, now, strict=True)
     )
 
 
-def recalled(kept_in: Path, root: Path, files: Sequence[File]) -> tuple[File, ...]:
-    """The files under the names that they have now, for who only reads them. Raises HostError."""
-    named = {
-        number: name
-        for number, (name, _) in _read(kept_in, len(files)).items()
-        if os.path.lexists(root.joinpath(*name))
-    }
-    return tuple(
-        file._replace(path=named.get(number, file.path)) for number, file in enumerate(files)
-    )
+def _drop_links(root: Path, old: Sequence[File], new: Sequence[File]) -> None:
+    """Symbolic links of ours that would lead elsewhere now go, and are made again when all is here."""
+    for was, is_ in zip(old, new, strict=True):
+        path = root.joinpath(*is_.path)
+        if was.link and is_.link and path.is_symlink():
+            text = relative(was.path, was.link)
+            if text == str(path.readlink()) and text != relative(is_.path, is_.link):
+                path.unlink()
 
 
 def _followed(link: _Name, files: Sequence[File], now: Sequence[_Name]) -> _Name:

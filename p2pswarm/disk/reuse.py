@@ -5,8 +5,10 @@ shared where the file system can, and hashed again there: a file that somebody c
 believed, and nothing that is not of this torrent is ever written. The files that it comes from are opened
 for reading, below the folder that the user named, never through a symbolic link.
 
-The one hard thing: the work has to end. Of each file only a few candidates are tried, a stranger that does
-not have its first pieces is tried no more, and a piece of many small files is tried in few combinations.
+The one hard thing: the work has to end, and a stranger's torrent may want a file as long as one here a
+hundred thousand times. Of each file only a few candidates are tried, a stranger that does not have its first
+pieces is tried no more, a piece of many small files is tried in few combinations, and what is read again and
+again for nothing is read no more.
 """
 
 import logging
@@ -34,6 +36,10 @@ log = logging.getLogger(__name__)
 SLICE = 8 << 20  # bytes read in one `work`; and what is shared or copied at once
 MOST_COMBINATIONS = 16  # of candidates, for a piece of several files
 MOST_MISSES = 2  # pieces that a stranger may not have, before any that it has
+VAIN, VAIN_TIMES = (
+    1 << 20,
+    8,
+)  # bytes of a file that are read for nothing in a row: so many, and its size so often
 _MOST_OPEN = 32
 
 Fits = Callable[[PieceIndex, memoryview], bool]
@@ -106,6 +112,8 @@ class Reuse:
         for sources in islice(product(*lists), MOST_COMBINATIONS):
             parts = [_Part(span, source) for span, source in zip(real, sources, strict=True)]
             fits = self._holds(piece, spans, parts)
+            for part in parts:
+                self._tries.read(part.source, 0 if fits else part.span.length)
             for part in parts if fits or len(parts) == 1 else ():
                 self._tries.tried(part.span.file, part.source, hit=fits)
             if fits:
@@ -163,6 +171,7 @@ class _Tries:
         self._candidates = candidates
         self._lists: OrderedDict[int, list[Candidate]] = OrderedDict()
         self._misses: dict[tuple[int, Candidate], int] = {}
+        self._vain: dict[Candidate, int] = {}  # bytes that were read of it since it had something
 
     def of(self, file: int) -> list[Candidate]:
         known = self._lists.get(file)
@@ -170,7 +179,14 @@ class _Tries:
             known = self._lists[file] = self._candidates.of(file)
             while len(self._lists) > 1000:
                 self._forget(*self._lists.popitem(last=False))
-        return known.copy()
+        return [source for source in known if not self._is_spent(source)]
+
+    def _is_spent(self, source: Candidate) -> bool:
+        return self._vain.get(source, 0) > VAIN + VAIN_TIMES * source.size
+
+    def read(self, source: Candidate, in_vain: int) -> None:
+        """So many bytes of it for nothing; 0 when it had what was looked for."""
+        self._vain[source] = self._vain.get(source, 0) + in_vain if in_vain else 0
 
     def tried(self, file: int, source: Candidate, *, hit: bool) -> None:
         known = self._lists.get(file)

@@ -1,4 +1,4 @@
-"""Where the bytes of a torrent are kept: plain synchronous files, or memory for tests.
+"""Where the bytes of a torrent are kept: plain synchronous files; tests have another in memory.
 
 Called by `DiskPool` only, from the loop or from several disk threads at once; errors come out as
 DiskError, foreign ones stop here. Files are sparse: the first write gives a file its full length, blocks
@@ -23,6 +23,7 @@ from p2pswarm.disk.handles import (
     OpenFiles,
     Shelf,
     disk_error,
+    forget_clean,
     open_beneath,
     open_folder,
     write_all,
@@ -35,7 +36,7 @@ from p2pswarm.errors import DiskError
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import File
 
-__all__ = ["NO_FILES", "PAD", "FileStat", "FileStorage", "MemoryStorage", "Parts", "Storage"]
+__all__ = ["NO_FILES", "PAD", "FileStat", "FileStorage", "Parts", "Storage"]
 
 NO_FILES: Set[int] = frozenset()
 Parts = Callable[[Path, Layout], PartFile]  # beside the files that lie below this folder
@@ -122,81 +123,6 @@ class Storage(Protocol):
 
     def close(self) -> None:
         """Close the files; one that a thread still uses closes when that is over."""
-
-
-class MemoryStorage:
-    """Files in memory, for tests and simulations; one file of `total` bytes unless told `lengths`."""
-
-    nowait = True
-    parts = None
-
-    def __init__(self, total: int, lengths: Sequence[int] = ()) -> None:
-        self._data = bytearray(total)
-        self._lengths = lengths or [total]
-        self._mtime = 0
-
-    def prepare(self) -> None:
-        """Nothing to create."""
-
-    def write(self, offset: int, data: memoryview | bytearray | bytes) -> None:
-        self._check(offset, len(data))
-        self._data[offset : offset + len(data)] = data
-        self._mtime += 1
-
-    def take(self, offset: int, length: int, source: int, at: int) -> Way:
-        self.write(offset, os.pread(source, length, at))
-        return Way.COPIED
-
-    def read(self, offset: int, length: int) -> bytes:
-        self._check(offset, length)
-        return bytes(self._data[offset : offset + length])
-
-    def read_into(self, offset: int, into: Sequence[memoryview], *, wait: bool = True) -> bool:
-        for part in into:
-            part[:] = self.read(offset, len(part))
-            offset += len(part)
-        return True
-
-    def stats(self) -> list[FileStat | None]:
-        return [FileStat(length, self._mtime) for length in self._lengths]
-
-    def watch(self, looks: Sequence[FileStat | None]) -> None:
-        """Nobody else can write here."""
-
-    def forget(self, files: Iterable[int]) -> None:
-        """Nothing is open."""
-
-    def empty(self) -> None:
-        self._data = bytearray(len(self._data))
-        self._mtime += 1
-
-    def skip(self, files: Set[int], parts: Parts, *, but: Set[int] = NO_FILES) -> None:
-        """What is unwanted costs nothing here."""
-
-    def want(self, skipped: Set[int]) -> None:
-        """Nothing is aside."""
-
-    def preallocate(self) -> None:
-        """It has its room."""
-
-    def relocate(self, root: Path) -> None:
-        """It lies nowhere."""
-
-    def rename(self, number: int, file: "File", act: Callable[[], None]) -> None:
-        act()
-
-    def link(self) -> None:
-        """There is nothing to be linked."""
-
-    def sync(self) -> None:
-        """Memory is as safe as it gets."""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def _check(self, offset: int, length: int) -> None:
-        if offset < 0 or length < 0 or offset + length > len(self._data):
-            raise ValueError(f"bytes {offset} to {offset + length} of {len(self._data)}")
 
 
 class FileStorage:
@@ -399,7 +325,7 @@ class FileStorage:
         if self._files[number].pad:
             return Way.SHARED
         parts = self._aside(number)
-        if parts is not None and parts.write(number, to, memoryview(os.pread(source, length, at))):
+        if parts is not None and parts.write(number, to, _taken(source, length, at)):
             return Way.COPIED
         self._refuse_read_only(number)
         handle = self._open.acquire(number, writing=True)
@@ -487,8 +413,7 @@ class FileStorage:
         try:
             _fdatasync(handle.fd)
         except OSError as error:
-            if hasattr(os, "posix_fadvise"):
-                os.posix_fadvise(handle.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            forget_clean(handle.fd)
             raise disk_error("sync", self._path(number), error) from error
         finally:
             self._open.release(handle, wrote=False)
@@ -584,6 +509,14 @@ def _read_all(fd: int, at: int, into: Sequence[memoryview]) -> bool:
             return False
         got += n
     return True
+
+
+def _taken(source: int, length: int, at: int) -> memoryview:
+    """Bytes of an open file of somebody else. Raises DiskError."""
+    try:
+        return memoryview(os.pread(source, length, at))
+    except OSError as error:
+        raise disk_error("read", "a file to be re-used", error) from error
 
 
 def _stretch(views: Sequence[memoryview], start: int, length: int) -> list[memoryview]:

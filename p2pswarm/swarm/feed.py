@@ -17,6 +17,7 @@ from p2pswarm.formats.feed import FeedName
 from p2pswarm.formats.feed_log import Log
 from p2pswarm.formats.ids import Address
 from p2pswarm.swarm.dialer import Surroundings
+from p2pswarm.swarm.entrance import TWICE, why_not
 from p2pswarm.swarm.extensions import Talker
 from p2pswarm.swarm.feed_peer import FeedPeer
 from p2pswarm.swarm.feed_sync import FeedSync, Said
@@ -142,13 +143,13 @@ class FeedSwarm:
 
     def welcome(self, who: Greeted) -> bool:
         """A peer that completed its handshake; False when there is no place for it."""
-        refusal = "gone already" if who.stream.over else self._why_not(who)
+        rival = self.peers.get(who.name)
+        refusal = self._why_not(who, rival)
         if refusal is not None:
             who.stream.close(RemoteProtocolError(refusal))
             return False
-        rival = self.peers.get(who.name)
         if rival is not None:
-            rival.close(RemoteProtocolError("a second connection from the same peer"))
+            rival.close(RemoteProtocolError(TWICE))
         peer = self.peers[who.name] = FeedPeer(who, self)
         self._node.places.taken += 1
         peer.start()
@@ -156,17 +157,13 @@ class FeedSwarm:
         who.stream.switch(framer, peer)
         return True
 
-    def _why_not(self, who: Greeted) -> str | None:
-        rival = self.peers.get(who.name)
+    def _why_not(self, who: Greeted, rival: FeedPeer | None) -> str | None:
         if self._over:
             return "not followed any more"
-        if self.finding.book.is_banned(who.stream.remote, who.peer_id):
-            return "banned"
-        if rival is not None and not who.replaces(rival.who.outgoing, self._node.me):
-            return "a second connection from the same peer"
         if rival is None and len(self.peers) >= MOST_PEERS:
             return "no place for more peers"
-        return None
+        dialed = None if rival is None else rival.who.outgoing
+        return why_not(who, dialed, self.finding.book, self._node.me)
 
     def peer_gone(self, peer: FeedPeer) -> None:
         self.sync.gone(peer)

@@ -140,13 +140,17 @@ class Finding:
         for task in self.tasks:
             task.cancel()
 
-    async def leave(self) -> None:
-        """After `rest`: say good-bye to every source that was asked. Takes two seconds at most."""
+    async def leave(self, *, replaced: bool = False) -> None:
+        """After `rest`: say good-bye to every source that was asked. Takes two seconds at most.
+
+        Where another torrent of this node has `replaced` it in its swarm, trackers are told nothing: they
+        tell us apart from others, not our torrents from each other, and would strike us off their list.
+        """
         if not self._searched:
             return
         try:
             async with asyncio.timeout(LEAVE_TIME), asyncio.TaskGroup() as tasks:
-                for source in self._all:
+                for source in self._sources if replaced else self._all:
                     tasks.create_task(source.leave())
         except TimeoutError:
             log.debug("not every source took our good-bye in time")

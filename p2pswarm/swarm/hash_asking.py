@@ -8,6 +8,7 @@ never asked of somebody is a fault.
 """
 
 from collections.abc import Hashable, Iterable
+from itertools import islice
 
 from p2pswarm.wire.hashes import HashRange
 
@@ -17,6 +18,8 @@ AT_ONCE = 2  # requests that wait for one peer
 PATIENCE = 10.0  # seconds for an answer
 FORGIVEN = 60.0  # seconds after which who refused may be asked again: it may have learned the layer
 MOST_LATE = 100  # answers that may still come of one peer
+MOST_LOOKED = 64  # ranges that are looked at for one peer at a time: a torrent may want 100 000
+MOST_REFUSALS = 500  # in a row, after which one is left alone as long: each is remembered
 
 
 class HashAsking:
@@ -28,6 +31,7 @@ class HashAsking:
         self._asked: dict[HashRange, tuple[Hashable, float]] = {}
         self._open: dict[Hashable, int] = {}
         self._late: dict[Hashable, dict[HashRange, None]] = {}
+        self._useless: dict[Hashable, tuple[int, float]] = {}  # refusals in a row, and until when
 
     def __contains__(self, wanted: HashRange) -> bool:
         return wanted in self._refused
@@ -50,18 +54,42 @@ class HashAsking:
     def next_for(self, who: Hashable, now: float) -> list[HashRange]:
         """What to ask this peer now."""
         room = AT_ONCE - self._open.get(who, 0)
-        chosen = list[HashRange]()
-        if room > 0:
-            for wanted in self._free:
-                if now >= self._refused[wanted].get(who, now):
-                    chosen.append(wanted)
-                    if len(chosen) == room:
-                        break
+        chosen = (
+            self._unrefused(who, room, now) if room > 0 and not self._is_useless(who, now) else []
+        )
         for wanted in chosen:
             del self._free[wanted]
             self._asked[wanted] = who, now + PATIENCE
             self._open[who] = self._open.get(who, 0) + 1
         return chosen
+
+    def _unrefused(self, who: Hashable, room: int, now: float) -> list[HashRange]:
+        """So many of what nobody is asked for. What this one refused goes to the end, so that the next look
+        finds something else."""
+        chosen = list[HashRange]()
+        for wanted in list(islice(self._free, MOST_LOOKED)):
+            refusals = self._refused[wanted]
+            if now < refusals.get(who, now):
+                self._free[wanted] = self._free.pop(wanted)
+                continue
+            refusals.pop(who, None)
+            chosen.append(wanted)
+            if len(chosen) == room:
+                break
+        return chosen
+
+    def _is_useless(self, who: Hashable, now: float) -> bool:
+        """For a while, because it refused very much and gave nothing."""
+        count, until = self._useless.get(who, (0, 0.0))
+        if count < MOST_REFUSALS:
+            return False
+        if now >= until:
+            del self._useless[who]
+        return now < until
+
+    def helped(self, who: Hashable) -> None:
+        """What it gave was good."""
+        self._useless.pop(who, None)
 
     def answered(self, who: Hashable, wanted: HashRange) -> bool:
         """Hashes came, good or bad: whether they were asked of this peer. They are wanted until `drop`."""
@@ -79,10 +107,12 @@ class HashAsking:
         if not self.answered(who, wanted):
             return False
         self._rule_out(who, wanted, now)
+        self._useless[who] = self._useless.get(who, (0, 0.0))[0] + 1, now + FORGIVEN
         return True
 
     def gone(self, who: Hashable) -> None:
         self._late.pop(who, None)
+        self._useless.pop(who, None)
         for wanted in [each for each, (asked, _) in self._asked.items() if asked == who]:
             self._withdraw(wanted)
         for refusals in self._refused.values():

@@ -20,6 +20,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.metainfo import MAX_PIECES
 from p2pswarm.swarm.assembly import Assembly
 from p2pswarm.swarm.dialer import Surroundings
+from p2pswarm.swarm.entrance import TWICE, why_not
 from p2pswarm.swarm.extensions import Talker
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
@@ -120,15 +121,15 @@ class MetadataSwarm:
         for peer in peers:
             welcome(peer.handed_on())
 
-    async def close(self) -> None:
-        """The magnet is given up; may be called twice."""
+    async def close(self, *, replaced: bool = False) -> None:
+        """The magnet is given up, because its torrent is here already if `replaced`; may be called twice."""
         self._rest()
         for peer in list(self.peers.values()):
             peer.close(HostError("not wanted any more"))
         self.finding.rest()
         if self.finding.tasks:
             await asyncio.wait(self.finding.tasks, timeout=CLOSE_TIME)
-        await self.finding.leave()
+        await self.finding.leave(replaced=replaced)
 
     def _rest(self) -> None:
         self._over = True
@@ -167,13 +168,13 @@ class MetadataSwarm:
 
     def welcome(self, who: Greeted) -> bool:
         """A peer that completed its handshake; False when there is no place for it."""
-        refusal = "gone already" if who.stream.over else self._why_not(who)
+        rival = self.peers.get(who.name)
+        refusal = self._why_not(who, rival)
         if refusal is not None:
             who.stream.close(RemoteProtocolError(refusal))
             return False
-        rival = self.peers.get(who.name)
         if rival is not None:
-            rival.close(RemoteProtocolError("a second connection from the same peer"))
+            rival.close(RemoteProtocolError(TWICE))
         peer = self.peers[who.name] = MetadataPeer(who, self)
         self._node.places.taken += 1
         peer.start()
@@ -181,17 +182,13 @@ class MetadataSwarm:
         who.stream.switch(PeerFramer(_no_blocks, self._node.port.scratch, most), peer)
         return True
 
-    def _why_not(self, who: Greeted) -> str | None:
-        rival = self.peers.get(who.name)
+    def _why_not(self, who: Greeted, rival: MetadataPeer | None) -> str | None:
         if self._over:
             return "not wanted any more"
-        if self.finding.book.is_banned(who.stream.remote, who.peer_id):
-            return "banned"
-        if rival is not None and not who.replaces(rival.who.outgoing, self._node.me):
-            return "a second connection from the same peer"
         if rival is None and len(self.peers) >= self._node.max_peers:
             return "no place for more peers"
-        return None
+        dialed = None if rival is None else rival.who.outgoing
+        return why_not(who, dialed, self.finding.book, self._node.me)
 
     def peer_gone(self, peer: MetadataPeer) -> None:
         if self.peers.get(peer.who.name) is peer:

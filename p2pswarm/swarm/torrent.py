@@ -37,6 +37,7 @@ from p2pswarm.swarm.blocks import Blocks
 from p2pswarm.swarm.choker import RECHOKE_EVERY, Choker
 from p2pswarm.swarm.data import TorrentData
 from p2pswarm.swarm.dialer import Surroundings
+from p2pswarm.swarm.entrance import TWICE, why_not
 from p2pswarm.swarm.events import (
     Broadcast,
     Checking,
@@ -547,6 +548,15 @@ class Torrent:
         self._ban_all(guilty)
         self._feed_soon()
 
+    @property
+    def alone(self) -> bool:
+        """Whether there is nobody to get anything from."""
+        return not self.peers and not self.sources
+
+    def sent_bad(self, guilty: set[Any]) -> None:
+        """It is not known yet which blocks."""
+        self._ban_all(guilty)
+
     def contradicted(self, piece: PieceIndex) -> None:
         """Nobody can mend that."""
         what = f"version 1 and version 2 want different bytes in piece {piece}"
@@ -915,15 +925,14 @@ class Torrent:
 
     def welcome(self, who: Greeted) -> bool:
         """A peer that completed its handshake; False when there is no place for it."""
-        stream = who.stream
-        refusal = "gone already" if stream.over else self._why_not(who)
+        stream, rival = who.stream, self.peers.get(who.name)
+        refusal = self._why_not(who, rival)
         if refusal is not None:
             stream.close(RemoteProtocolError(refusal))
             return False
         peer = Peer(stream, self, who.name, who.reserved, outgoing=who.outgoing, v2=who.v2)
-        rival = self.peers.get(who.name)
         if rival is not None:
-            rival.close(RemoteProtocolError("a second connection from the same peer"))
+            rival.close(RemoteProtocolError(TWICE))
         self.peers[who.name] = peer
         self._node.places.taken += 1
         self._wake()
@@ -937,14 +946,13 @@ class Torrent:
             peer.recall(who.heard)
         return True
 
-    def _why_not(self, who: Greeted) -> str | None:
-        rival = self.peers.get(who.name)
+    def _why_not(self, who: Greeted, rival: Peer | None) -> str | None:
         if not self.ready:
             return "not ready"
-        if self.finding.book.is_banned(who.stream.remote, who.peer_id):
-            return "banned"
-        if rival is not None and not who.replaces(rival.outgoing, self._node.me):
-            return "a second connection from the same peer"
+        dialed = None if rival is None else rival.outgoing
+        refusal = why_not(who, dialed, self.finding.book, self._node.me)
+        if refusal is not None:
+            return refusal
         no_more = len(self.peers) >= self._node.max_peers
         no_more |= not who.outgoing and not self._node.places.free
         if rival is None and no_more and not self._make_place(who.stream.remote):

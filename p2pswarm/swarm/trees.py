@@ -4,6 +4,10 @@ Where the leaves of a piece are known a bad block is found at once, given back, 
 else of the piece is fetched again. Where they come late or never, the digests are kept, the piece is judged
 at its end, and only if it is bad are its leaves waited for.
 
+A link that has the first name of a hybrid alone brings peers of version 1, whom nobody asks for hashes. They
+stay: the SHA-1 says whether a piece is good, the layers follow from good pieces, and whoever is dialed after
+the metadata came is offered version 2.
+
 The one hard thing: a hybrid may contradict itself. Then honest peers send what one half calls bad, so of a
 hybrid nobody is judged before the SHA-1 of the whole piece is: when that is good the torrent is to blame.
 """
@@ -41,11 +45,15 @@ class TreesHome(Protocol):
     picker: PiecePicker
     blocks: Blocks
 
+    @property
+    def alone(self) -> bool: ...
+
     def clock(self) -> float: ...
     def hash_givers(self) -> Collection[Any]: ...
     def piece_whole(self, piece: OpenPiece, leaves: bytes | None) -> None: ...
     def piece_unexplained(self, piece: OpenPiece) -> None: ...
     def blocks_bad(self, piece: OpenPiece, guilty: set[Any], wasted: int) -> None: ...
+    def sent_bad(self, guilty: set[Any]) -> None: ...
     def contradicted(self, piece: PieceIndex) -> None: ...
     def pieces_known(self) -> None: ...
     def layers_known(self) -> None: ...
@@ -124,6 +132,11 @@ class Trees:
             self._find_bad(piece)
             return
         self._held[piece.index] = piece, self._home.clock() + WAIT_FOR_LEAVES
+        senders = {who for who in piece.senders if who is not None}
+        if (
+            len(senders) == 1
+        ):  # it is to blame, whichever block it is, and has no say about the hashes
+            self._home.sent_bad(senders)
         self._watch([piece.index])
         self._give_up_explaining()
 
@@ -190,11 +203,15 @@ class Trees:
         self._give_up_explaining()
 
     def _give_up_explaining(self) -> None:
-        """Bad pieces whose leaves nobody here gives: they are fetched again, as in version 1."""
-        now, givers = self._home.clock(), self._home.hash_givers()
+        """Bad pieces whose leaves nobody here gives: they are fetched again, as in version 1.
+
+        While nobody at all is here, who could give neither, the next one to come is waited for.
+        """
+        now, givers, alone = self._home.clock(), self._home.hash_givers(), self._home.alone
         for index, (piece, until) in list(self._held.items()):
             ranges = self.forest.leaf_ranges(index)
-            if now >= until or any(self._asking.hopeless(each, givers, now) for each in ranges):
+            lost = any(self._asking.hopeless(each, givers, now) for each in ranges)
+            if now >= until or (lost and not alone):
                 self._forget(index)
                 self._home.piece_unexplained(piece)
 
@@ -226,6 +243,7 @@ class Trees:
         if message.range not in self._asking:
             return  # somebody else was faster, or the piece is done
         learned = self.forest.learn(message)
+        self._asking.helped(peer)
         self._asking.drop([message.range])
         self.ask(peer)
         if learned.pieces:

@@ -4,7 +4,8 @@
 
 TORRENT is a file or a magnet link. FOLDER holds the torrent's root, or will. `--seed` trusts the data that
 lies there. It ends on SIGTERM or SIGINT, and with `--once` when the download is complete. Events: `listening`
-(port), `status` twice a second, `complete` (seconds since the torrent was added), `error` (text).
+(port), `status` twice a second, `complete` (seconds since the torrent was added), `error` (text), and where
+the `alert_mask` says so, `hashes` (of version 2: the message, and whether it is ours).
 """
 
 import argparse
@@ -111,6 +112,8 @@ class Peer:
                 tell("complete", seconds=round(time.monotonic() - self._began, 3))
             case lt.torrent_error_alert() | lt.listen_failed_alert() | lt.file_error_alert():
                 tell("error", text=alert.message())
+            case lt.peer_log_alert() if "HASH" in alert.message():
+                tell("hashes", text=alert.message())
             case _:
                 pass
 

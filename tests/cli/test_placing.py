@@ -56,10 +56,26 @@ def test_what_cannot_be_moved_is_one_line(command: Command, torrent: Path) -> No
     assert command("move", torrent, "--data", "nowhere", "--to", "x").code == 1
     assert command("move", torrent, "--data", "films", "--to", ".").code == 1
     Path("x/films").mkdir(parents=True)
+    for words in (["move", torrent, "--data", "films", "--to"], ["get", torrent, "--move-to"]):
+        ended = command(*words, torrent)
+        assert (ended.code, ended.err) == (1, "p2pswarm: films.torrent is not a folder\n")
     ended = command("move", torrent, "--data", "films", "--to", "x")
     assert ended.code == 13
     assert len(ended.err.splitlines()) == 1
     assert same(Path("films"))
+
+
+def test_moved_twice_the_folder_above_stays(command: Command, torrent: Path) -> None:
+    """It was taken for the torrent's own, and moved with all that lay in it."""
+    Path("downloads").mkdir()
+    Path("downloads/other").write_text("precious")
+    Path("films").rename("downloads/films")
+    assert command("move", torrent, "--data", "downloads", "--to", "archive").code == 0
+    ended = command("move", torrent, "--data", "downloads", "--to", "archive")
+    assert ended.code == 1
+    assert "downloads does not hold films" in ended.err
+    assert Path("downloads/other").read_text() == "precious"
+    assert [path.name for path in Path("archive").iterdir()] == ["films"]
 
 
 def test_a_folder_to_take_from_has_to_be_there(command: Command, torrent: Path) -> None:

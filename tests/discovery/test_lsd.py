@@ -126,6 +126,25 @@ def test_who_has_what_we_seek_is_found_at_the_port_it_says() -> None:
     story(tell)
 
 
+def test_who_leaves_takes_nothing_from_who_came_later() -> None:
+    """Two magnets may find out that they are one hybrid."""
+
+    async def tell(street: Street) -> None:
+        later: list[Address] = []
+        street.source(A)
+        await asyncio.sleep(1)
+        street.lsd.seek(A, later.append)
+        street.tasks[0].cancel()
+        await asyncio.sleep(1)
+        street.hear(7001, A)
+        assert later == [Address(NEAR.host, 7001)]
+        street.lsd.forget(A, later.append)
+        street.hear(7002, A)
+        assert len(later) == 1
+
+    story(tell)
+
+
 def test_our_own_words_are_known_again() -> None:
     async def tell(street: Street) -> None:
         street.source(A)

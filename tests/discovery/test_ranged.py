@@ -9,7 +9,7 @@ import pytest
 
 from p2pswarm.discovery import client as client_room, ranged as room
 from p2pswarm.discovery.client import HttpClient
-from p2pswarm.discovery.ranged import LONGEST_REST, MOST_PER_HOST, Ranged
+from p2pswarm.discovery.ranged import LEAST_GIVEN, LONGEST_REST, MOST_PER_HOST, Ranged
 from p2pswarm.errors import BusyError, ChangedError, NetworkError, RefusedError
 from p2pswarm.formats.webseeds import Known, Part
 from p2pswarm.formats.zones import Zone
@@ -335,3 +335,24 @@ async def test_a_redirect_is_followed_with_the_range(server: WebServer, ranged: 
 async def test_what_is_no_url_is_refused(ranged: Ranged, url: str) -> None:
     with pytest.raises((RefusedError, NetworkError)):
         await fetch(ranged, Part(url, 0, 0, SIZE, SIZE))
+
+
+@pytest.mark.parametrize("size", [1, LEAST_GIVEN - 1, LEAST_GIVEN])
+async def test_a_byte_for_each_request_is_too_few(
+    server: WebServer, ranged: Ranged, size: int
+) -> None:
+    """A near server could have thousands of requests a second made for that, for ever."""
+
+    async def say(ask: Ask, writer: asyncio.StreamWriter) -> bool:
+        assert ask.range is not None
+        start, end = ask.range
+        writer.write(partial(DATA, start, min(start + size, end)))
+        return True
+
+    server.say = say
+    if size == LEAST_GIVEN:
+        assert await fetch(ranged, part(server)) == DATA
+        return
+    with pytest.raises(RefusedError, match="bytes at a time"):
+        await fetch(ranged, part(server))
+    assert len(server.asked) == 1

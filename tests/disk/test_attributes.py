@@ -56,17 +56,6 @@ def test_links_are_made_at_the_end_and_what_is_there_stays(tmp_path: Path) -> No
     assert (tmp_path / "t" / "d").read_text() == "mine"
 
 
-def test_links_follow_what_is_renamed(tmp_path: Path) -> None:
-    link = linked("t/b", "t/a")
-    storage = storage_of(tmp_path, File(("t", "a"), 3, 0), link)
-    storage.write(0, b"abc")
-    storage.link()
-    (tmp_path / "t/a").rename(tmp_path / "t/z")
-    storage.rename(1, link._replace(link=("t", "z")), int)
-    storage.link()
-    assert (tmp_path / "t/b").read_text() == "abc"
-
-
 def test_an_unwanted_link_is_not_made(tmp_path: Path) -> None:
     storage = storage_of(tmp_path, File(("t", "a"), 3, 0), linked("t/b", "t/a"))
     storage.want({1})

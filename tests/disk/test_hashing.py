@@ -11,13 +11,13 @@ from hypothesis import given, strategies as st
 
 from p2pswarm.disk import hashing
 from p2pswarm.disk.hashing import Expected, Hashed, Hashing, PieceHash, in_threads
-from p2pswarm.disk.storage import MemoryStorage
 from p2pswarm.errors import DiskError
 from p2pswarm.formats import merkle
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
 from tests.support.disks import SlowStorage, WrappedStorage
 from tests.support.generations import generation
+from tests.support.memory import MemoryStorage
 
 LENGTH = 1000
 DATA = Random(1).randbytes(20 * LENGTH + 7)

@@ -1,8 +1,11 @@
+import errno
+import os
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from p2pswarm.disk import parts
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.parts import PartFile, parts_name
 from p2pswarm.disk.storage import PAD, FileStorage
@@ -162,3 +165,32 @@ def test_pad_files_are_never_aside(tmp_path: Path) -> None:
 
 def test_the_name_says_of_which_torrent_it_is() -> None:
     assert parts_name(bytes(range(20))) == ".000102030405060708090a0b0c0d0e0f10111213.parts"
+
+
+def test_after_a_failed_sync_the_disk_is_read_and_the_next_one_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel forgets what it could not write; pages in memory would be taken for what is on the disk."""
+    storage = opened(tmp_path, 1)
+    store(storage, bytes(TOTAL), 2)
+    forgotten, synced = list[int](), list[int]()
+
+    def fail(fd: int) -> None:
+        raise OSError(errno.EIO, "")
+
+    monkeypatch.setattr(parts.os, "fsync", fail)
+    monkeypatch.setattr(parts, "forget_clean", forgotten.append)
+    with pytest.raises(DiskError, match="sync"):
+        storage.sync()
+    assert len(forgotten) == 1
+    monkeypatch.setattr(parts.os, "fsync", synced.append)
+    storage.sync()
+    assert len(synced) == 1
+
+
+def test_a_source_that_cannot_be_read_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    storage = opened(tmp_path, 1)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(DiskError, match="re-used"):
+        storage.take(25, 5, folder, 0)
+    os.close(folder)

@@ -16,7 +16,7 @@ from p2pswarm.disk.check import Check
 from p2pswarm.disk.hashing import READ, Expected
 from p2pswarm.disk.pace import PENALTY, SLOW, Watch
 from p2pswarm.disk.pool import DiskPool, Stored
-from p2pswarm.disk.storage import FileStorage, MemoryStorage, Storage
+from p2pswarm.disk.storage import FileStorage, Storage
 from p2pswarm.errors import DiskError, DiskFullError, LocalProtocolError
 from p2pswarm.formats import merkle
 from p2pswarm.formats.building import build
@@ -25,6 +25,7 @@ from p2pswarm.formats.metainfo import Metainfo
 from tests.support.clock import Time
 from tests.support.disks import FailingStorage, FullStorage, LyingStorage, SlowStorage
 from tests.support.generations import PIECE as LONG, contents, generation
+from tests.support.memory import MemoryStorage
 
 PIECE = 3 * BLOCK + 100
 

@@ -71,6 +71,20 @@ def test_a_symbolic_link_leads_to_what_was_renamed(tmp_path: Path, link: str, le
     assert fresh[0].link is None
 
 
+def test_our_link_to_what_was_renamed_goes_and_is_made_again(tmp_path: Path) -> None:
+    root, kept = made(tmp_path / "root"), tmp_path / "kept"
+    files = [*FILES, File(("t", "link"), 0, 3, link=("t", "a"))]
+    link = root / "t/link"
+    link.symlink_to("a")
+    renamed(kept, root, files, [("in", "out")])
+    assert link.is_symlink()
+    renamed(kept, root, files, [("a", "x")])
+    assert not link.is_symlink()
+    link.symlink_to("../t/x")  # somebody else's
+    renamed(kept, root, files, [("x", "y")])
+    assert link.is_symlink()
+
+
 def test_a_crash_between_the_note_and_the_act(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,12 +17,13 @@ from p2pswarm.disk import checkpoint as checkpoint_room, journal as journal_room
 from p2pswarm.disk.checkpoint import Checkpoint
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.resume import SLACK, Resume, ResumeFolder, Saved, read_boot_id
-from p2pswarm.disk.storage import PAD, FileStat, MemoryStorage
+from p2pswarm.disk.storage import PAD, FileStat
 from p2pswarm.errors import DiskError, DiskFullError, InUseError, LocalProtocolError
 from p2pswarm.formats import bencode
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import InfoHash, PieceIndex
 from tests.support.disks import ForgetfulStorage
+from tests.support.memory import MemoryStorage
 
 HOME = Path(__file__).parents[2]  # other processes find the package there
 HASH = InfoHash(b"i" * 20)

@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 
 from p2pswarm.disk import handles, storage as storage_room
 from p2pswarm.disk.handles import Shelf
-from p2pswarm.disk.storage import PAD, FileStat, FileStorage, MemoryStorage, Storage
+from p2pswarm.disk.storage import PAD, FileStat, FileStorage, Storage
 from p2pswarm.errors import DiskError, DiskFullError
 from p2pswarm.formats.metainfo import File
 from tests.support.disks import (
@@ -25,6 +25,7 @@ from tests.support.disks import (
     LyingStorage,
     SlowStorage,
 )
+from tests.support.memory import MemoryStorage
 
 LENGTHS = [5, 0, 300, 1, 94]
 TOTAL = sum(LENGTHS)

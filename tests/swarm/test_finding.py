@@ -98,6 +98,28 @@ def test_sources_search_once_for_whoever_seeks(tmp_path: Path) -> None:
     simulate(tmp_path, story)
 
 
+class SomeTrackers(Source):
+    any = True
+
+
+def test_trackers_are_told_nothing_where_another_torrent_of_ours_goes_on(tmp_path: Path) -> None:
+    """They would strike off their list whoever this node is there."""
+
+    async def story(world: World) -> None:
+        for replaced, last in ((True, "ended"), (False, "left")):
+            source, trackers = Source(), SomeTrackers()
+            finding = finding_of(await world.node(world.host()), world, source)
+            finding.trackers = (trackers,)  # type: ignore[assignment]
+            finding.begin(Seeker(0))
+            await asyncio.sleep(0.1)
+            finding.rest()
+            await finding.leave(replaced=replaced)
+            assert source.calls[-1] == "left"
+            assert trackers.calls[-1] == last
+
+    simulate(tmp_path, story)
+
+
 def test_who_has_not_searched_does_not_say_good_bye(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         source = Source()

@@ -228,6 +228,8 @@ def test_a_hybrid_is_had_by_any_of_its_links(names: Names, tmp_path: Path) -> No
             await torrent.finished()
         assert kept(world, node) == FILES
         assert torrent.finding.names == BOTH
+        assert [peer.v2 for peer in torrent.peers.values()] == [names != WAYS[0]]
+        assert torrent.metainfo.layers == HYBRID.layers, "told, or followed from good pieces"
         assert len(torrent.finding.trackers) == 2
         assert len(seed.peers) == 1
         assert list(node.torrents) == [V1]
@@ -236,6 +238,34 @@ def test_a_hybrid_is_had_by_any_of_its_links(names: Names, tmp_path: Path) -> No
         with pytest.raises(HostError, match="already"):
             await node.add(Magnet(v2=BOTH.v2))
         assert (await node.fetch_metadata(Magnet(v2=BOTH.v2))).names == HYBRID.names
+
+    simulate(tmp_path, story)
+
+
+def test_two_links_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """The later one finds its torrent here, and leaves a swarm in which the other goes on."""
+
+    async def story(world: World) -> None:
+        _, home = await seeding(world, HYBRID, dht=True)
+        node = await world.node(world.host(), dht=True, dht_bootstrap=at(home))
+        folder = world.folder / node.settings.bind
+        links = [Magnet(names.v1, names.v2, peers=at(home)) for names in WAYS[:2]]
+        adding = (node.add(link, save_to=folder) for link in links)
+        async with asyncio.timeout(10):
+            outcomes = await asyncio.gather(*adding, return_exceptions=True)
+        assert sorted(type(each).__name__ for each in outcomes) == ["HostError", "Torrent"]
+        (torrent,) = node.torrents.values()
+        assert not node.status().magnets
+        late = Address(home.name, 7777)
+        seed, other = world.nodes[0].dht, node.dht
+        assert seed is not None
+        assert other is not None
+        await world.until(lambda: set(other._swarms) == {V1, V2})
+        for name in (V1, V2):
+            await seed.announce(name, late.port, lambda _: None)
+            assert torrent.finding.book.is_v2(late) == (name == V2)
+        stranger = await Stranger.meet(world, world.host(), node, V2)
+        assert stranger.hello[28:48] == V2
 
     simulate(tmp_path, story)
 

@@ -208,9 +208,10 @@ class Dht:
         outcomes = await self.tell(near.holders, query)
         return sum(isinstance(each, Reply) for each in outcomes)
 
-    def withdraw(self, info_hash: InfoHash) -> None:
-        """Nobody has to be found any more. Other nodes forget us by themselves."""
-        self._swarms.pop(info_hash, None)
+    def withdraw(self, info_hash: InfoHash, found: Callable[[Address], None]) -> None:
+        """Nobody has to be found for this one any more. Other nodes forget us by themselves."""
+        if self._swarms.get(info_hash) == found:  # and not for somebody who came later
+            del self._swarms[info_hash]
 
     def _noted(self, info_hash: InfoHash, peer: Address) -> None:
         found = self._swarms.get(info_hash)

@@ -31,7 +31,7 @@ class _Announcing(Protocol):
         implied_port: bool,
     ) -> int: ...
 
-    def withdraw(self, info_hash: InfoHash) -> None: ...
+    def withdraw(self, info_hash: InfoHash, found: Callable[[Address], None]) -> None: ...
 
 
 class DhtSource:
@@ -42,8 +42,10 @@ class DhtSource:
     ) -> None:
         self._dht, self._info_hash, self._listens_on = dht, info_hash, listens_on
         self._hunger = Hunger()
+        self._found: Callable[[Address], None] | None = None
 
     async def run(self, progress: Callable[[], Progress], found: Callable[[Address], None]) -> None:
+        self._found = found
         pause, lonely = FIRST, ALONE
         while not self._hunger.over:
             self._hunger.sated()
@@ -66,5 +68,6 @@ class DhtSource:
 
     async def leave(self) -> None:
         """There is nobody to say good-bye to: nodes forget us in half an hour."""
-        self._dht.withdraw(self._info_hash)
+        if self._found is not None:
+            self._dht.withdraw(self._info_hash, self._found)
         self._hunger.leave()

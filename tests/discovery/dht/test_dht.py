@@ -323,7 +323,9 @@ def test_who_announces_itself_to_us_is_found_until_we_withdraw() -> None:
         assert found == set(), "the other one has not announced itself yet"
         await other.announce(HASH, 2, _ignored)
         assert found == {Address(there.host, 2)}
-        one.withdraw(HASH)
+        one.withdraw(HASH, _ignored)
+        assert HASH in one._swarms, "that is not who asked last"
+        one.withdraw(HASH, found.add)
         await other.announce(HASH, 3, _ignored)
         assert len(found) == 1
 
