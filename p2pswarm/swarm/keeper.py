@@ -240,7 +240,8 @@ class Keeper:
     async def _look(self) -> None:
         """Read again what somebody changed and what could not be read, and believe only that."""
         settled = self._picker.done or not self._data.writable
-        doubtful = await self._data.look(self._picker.have, settled=settled)
+        have = self._picker.have.copy()  # what comes while they are looked at may be in new files
+        doubtful = await self._data.look(have, settled=settled)
         doubtful |= self._unreadable
         if doubtful:
             self._noted = None  # the files look different, whatever is found in them
@@ -274,7 +275,10 @@ class Keeper:
         async with self._still():
             carried = self._owner.progress()
             last = Checkpoint(self._picker.have.copy(), [], carried.uploaded, carried.downloaded)
-            return await self._data.move(to, last, progress)
+            try:
+                return await self._data.move(to, last, progress)
+            finally:
+                self.look()  # who looked for a file while it moved may have found none
 
     async def rename(self, old: str, new: str) -> Path:
         """Give a file or folder another name, the same way. Raises HostError, DiskError."""
@@ -298,7 +302,6 @@ class Keeper:
             stuck, self._stuck = self._stuck, _NOTHING
             for piece in () if self._over else stuck:
                 self.store(piece, digests=True)
-            self.look()  # who looked for a file while it moved may have found none
 
     # The end
 
