@@ -7,10 +7,11 @@ The one hard thing: closing a peer takes it out at once (`gone`), and may take o
 peers away walks over a copy, and whoever is gone already is nobody's.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from p2pswarm.errors import RemoteProtocolError
-from p2pswarm.formats.ids import Address
+from p2pswarm.errors import HostError, RemoteProtocolError
+from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.swarm.choker import Choker
 from p2pswarm.swarm.dialer import Surroundings
 from p2pswarm.swarm.entrance import TWICE, why_not
@@ -52,6 +53,7 @@ class Company:
         "_meetings",
         "_neighbours",
         "_node",
+        "_telling",
         "peers",
     )
 
@@ -63,6 +65,7 @@ class Company:
         self._choker = Choker(node.upload_slots)
         self._meetings: Meetings | None = None  # most torrents of a node with many are alone
         self._neighbours: dict[Address, PexFlag] = {}
+        self._telling = False
         self._looked_round = float("-inf")  # when they were written down
 
     # Who comes
@@ -178,6 +181,34 @@ class Company:
         waiting.sort(key=lambda peer: peer.served)
         for peer in waiting[: max(0, self._free_slots())]:
             peer.unchoke()
+
+    # Who is told
+
+    def tell_have(self, piece: PieceIndex) -> None:
+        """It is ours: everybody hears of it."""
+        for peer in self.peers.values():
+            peer.queue_have(piece)
+            if peer.am_interested and self._home.picker.done:
+                peer.update_interest()
+        if not self._telling:
+            self._telling = True
+            self._home.soon(self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
+        for peer in list(self.peers.values()):
+            peer.flush_urgent()
+
+    def tell_lost(self, pieces: Sequence[PieceIndex]) -> None:
+        """We have less than we said (BEP 54). Who cannot be told is sent away, and learns it when it comes
+        back."""
+        for peer in list(self.peers.values()):
+            if not peer.tell_lost(pieces):
+                peer.close(HostError("we have less than we said"))
+
+    def tell_upload_only(self, *, on: bool) -> None:
+        for peer in self.peers.values():
+            peer.tell_upload_only(on=on)
 
     # Who knows whom
 

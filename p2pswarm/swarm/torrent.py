@@ -1,10 +1,11 @@
-"""One torrent: its life from check to seed, its peers, and what is told to whom.
+"""One torrent: its life from check to seed, and what follows from what.
 
-The peers do the talking, `PiecePicker` chooses pieces, `Choker` chooses peers, `Finding` knows whom to dial,
-`TorrentData` keeps the files. This room joins them: a piece is full -> store it; stored -> tell
-everybody; bad -> blame; once a second -> tick, and rarely while nobody is connected. All state belongs to
-the loop's thread; the only things that wait are the check at the start, dials, announces and checkpoints,
-each a task that `close` waits for.
+`Company` has the peers, and they do the talking; `PiecePicker` chooses pieces, `Finding` knows whom to dial,
+`Keeper` and `TorrentData` keep the files, `Judging` finds who is to blame, `Feeding` hands on what became
+free, `Arranging` has the files that are wanted, `Ticking` the alarm. This room owns the state and joins them:
+a piece is full -> store it; stored -> tell everybody; bad -> blame; once a second -> whatever is due. All of
+it belongs to the loop's thread; the only things that wait are the check at the start, dials, announces and
+checkpoints, each a task that `close` waits for.
 """
 
 import asyncio
@@ -20,7 +21,6 @@ from p2pswarm.disk.pool import Stored
 from p2pswarm.errors import (
     DiskError,
     DiskFullError,
-    HostError,
     MetainfoError,
     P2PSwarmError,
     TrackerError,
@@ -53,6 +53,7 @@ from p2pswarm.swarm.events import (
     TrackerReplied,
 )
 from p2pswarm.swarm.extensions import Talker, offered
+from p2pswarm.swarm.feeding import Feeding
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted
 from p2pswarm.swarm.hash_upload import Answer, HashUpload, Read
@@ -63,6 +64,7 @@ from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.ranges import RangeHost, RangeSource
 from p2pswarm.swarm.selection import Choice, Selection
 from p2pswarm.swarm.status import FileStatus, Status, snapshot
+from p2pswarm.swarm.ticking import Chore, Ticking
 from p2pswarm.swarm.traffic import Traffic
 from p2pswarm.swarm.trees import Trees
 from p2pswarm.wire.extension.holepunch import Holepunch
@@ -79,16 +81,12 @@ __all__ = ["Torrent"]
 log = logging.getLogger(__name__)
 
 _NO_TASKS: frozenset[Any] = frozenset()
-TICK = 1.0  # seconds, while there are peers or something is under way
 CHECKPOINT_EVERY = 60.0  # seconds; what was written since is in the journal
 RETRY_DISK_EVERY = 5.0  # seconds, while the disk is full or failing
 LOOK_EVERY = 30.0  # seconds between looks at the files of a seed
 FEW_PEERS = 5  # with fewer a downloader asks its sources for more, at most so often:
 HUNGRY_EVERY = 15.0  # seconds
 CHORES_AT_END = 0.5  # seconds that chores on a hanging disk may hold the end
-QUIET_TICKS = (
-    25.0  # a second at most, of all torrents of a node together that nobody is connected to
-)
 
 
 class Torrent:
@@ -138,22 +136,19 @@ class Torrent:
         self._company = Company(self, node, self._events)
         self.peers = self._company.peers
         self._traffic = Traffic(self.peers, self.sources)
+        self._feeding = Feeding(self.picker, self.blocks, node.pieces, self.peers, self.sources)
         self._judging = Judging(
             metainfo.name, self.picker, finding.book, self._traffic, self._events
         )
+        self._ticking = Ticking(self, node.torrents)
         self._arranging = Arranging(self, data, self._keeper, choice)
         self._hash_upload = HashUpload(self) if self.trees is not None else None
         self._finished = Flag()
         self._closing: asyncio.Task[None] | None = None
         self._work: frozenset[asyncio.Task[None]] = _NO_TASKS
         self._alive = False  # from the end of the check until it is closed or fails
-        self._alarm: asyncio.TimerHandle | None = None
         self._known = False  # the check is over: `picker.have` is true
         self._over = False
-        self._feeding = False
-        self._telling = False
-        self._refusals = 0  # of the node's memory, as of the last tick
-        self._due: dict[str, float] = {}
         self._loop = asyncio.get_running_loop()
 
     # For users
@@ -227,7 +222,7 @@ class Torrent:
                 self.finding.never_lacked()
             self.disk_works()
             self.finding.begin(self, self._turn())
-            self._tick()
+            self._ticking.tick()
 
     def _turn(self) -> float:
         """Seconds until it may search. A seed waits for its turn: its trackers know it from before."""
@@ -246,9 +241,7 @@ class Torrent:
 
     def _rest(self) -> None:
         self._alive = self.asking = False
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._ticking.rest()
         self.finding.rest()
         for task in self._work:
             task.cancel()
@@ -290,9 +283,8 @@ class Torrent:
                 self._plant(self._data.learned)
         await self._prepare(have)
         self._known = True
-        now = self.clock()
-        self._due = {"rechoke": now, "retry": now, "more": now + HUNGRY_EVERY}
-        self._due |= {"note": now + CHECKPOINT_EVERY, "look": now + LOOK_EVERY}
+        self._ticking.put_off(rechoke=0.0, retry=0.0, more=HUNGRY_EVERY)
+        self._ticking.put_off(note=CHECKPOINT_EVERY, look=LOOK_EVERY)
 
     def _plant(self, layers: Mapping[bytes, bytes]) -> None:
         """Piece layers that local files told before any peer could: the trees are made anew."""
@@ -326,23 +318,11 @@ class Torrent:
 
     # Once a second, or when something is due
 
-    def _tick(self) -> None:
-        """Everything that is due; then set the alarm for the next time."""
-        self._alarm = None
-        try:
-            self._do_what_is_due()
-        except Exception as error:  # noqa: BLE001 - nobody waits for a timer: this is where a bug shows
-            self.stop(error)
-        else:
-            self._alarm = self._loop.call_later(self._until_next_tick(), self._tick)
-
     def wake(self) -> None:
-        """Something happened: from now on there may be something to do every second."""
-        if self._alarm is not None and self._alarm.when() > self._loop.time() + TICK:
-            self._alarm.cancel()
-            self._alarm = self._loop.call_later(TICK, self._tick)
+        """Something happened, and more may follow."""
+        self._ticking.wake()
 
-    def _do_what_is_due(self) -> None:
+    def do_what_is_due(self) -> None:
         now = self.clock()
         for peer in list(self.peers.values()):
             peer.tick(now)
@@ -351,39 +331,37 @@ class Torrent:
         if self.trees is not None:
             self.trees.tick(now)
         self._traffic.measure(now)
-        for chore, every, work in self._chores():
-            if now >= self._due[chore]:
-                self._due[chore] = now + every
-                work()
-        self._give_up_stranded()
+        self._ticking.do_chores(now)
+        self._feeding.give_up_stranded()
         self._company.part(now, seeding=isinstance(self.state, Seeding))
         self.finding.dial_more()
 
-    def _chores(self) -> Iterator[tuple[str, float, Callable[[], None]]]:
-        """What has to be done now and then as things stand: its name, every how many seconds, the work."""
+    def chores(self) -> Iterator[Chore]:
+        """What has to be done now and then as things stand."""
         if self.peers:
-            yield "rechoke", RECHOKE_EVERY, self._company.rechoke
+            yield Chore("rechoke", RECHOKE_EVERY, self._company.rechoke)
         if isinstance(self.state, Paused):
-            yield "retry", RETRY_DISK_EVERY, self._keeper.retry
+            yield Chore("retry", RETRY_DISK_EVERY, self._keeper.retry)
         if self._keeper.has_news:
-            yield "note", CHECKPOINT_EVERY, self._keeper.note
+            yield Chore("note", CHECKPOINT_EVERY, self._keeper.note)
         if isinstance(self.state, Seeding):
-            yield "look", LOOK_EVERY, self._keeper.look
+            yield Chore("look", LOOK_EVERY, self._keeper.look)
         if self.asking and len(self.peers) < FEW_PEERS:
-            yield "more", HUNGRY_EVERY, self.finding.need_more
+            yield Chore("more", HUNGRY_EVERY, self.finding.need_more)
 
-    def _until_next_tick(self) -> float:
-        """Seconds. Ten thousand torrents that nobody is connected to must cost next to nothing, so these
-        tick only when something is due, and together a few times a second."""
-        under_way = self.finding.busy or len(self.blocks) or isinstance(self.state, Checking)
-        coming = any(source.active for source in self.sources)
-        if self.peers or coming or under_way or self._traffic.flows:
-            return TICK
-        due = [self._due[chore] for chore, _, _ in self._chores()]
-        due.append(self.finding.book.next_dial())
+    @property
+    def busy(self) -> bool:
+        """Whether it wants a look every second."""
+        if self.peers or self.finding.busy or len(self.blocks) or isinstance(self.state, Checking):
+            return True
+        return self._traffic.flows or any(source.active for source in self.sources)
+
+    def next_try(self) -> float:
+        """When somebody may be reached again."""
+        due = [self.finding.book.next_dial()]
         if self.asking:
             due += [source.due for source in self.sources if not source.over]
-        return max(TICK, self._node.torrents() / QUIET_TICKS, min(due) - self.clock())
+        return min(due)
 
     # Pieces
 
@@ -410,12 +388,12 @@ class Torrent:
         """It is bad, and nobody gives the hashes that tell which blocks of it are."""
         self.blocks.drop(piece.index)
         self._judging.bad(piece, Stored(False, None))
-        self._feed_soon()
+        self._feeding.soon()
 
     def blocks_bad(self, piece: OpenPiece, guilty: set[Any], wasted: int) -> None:
         """Some blocks of a piece are; the others stay."""
         self._judging.blocks_bad(piece, guilty, wasted)
-        self._feed_soon()
+        self._feeding.soon()
 
     @property
     def alone(self) -> bool:
@@ -442,7 +420,7 @@ class Torrent:
             self._piece_good(piece, result)
         else:
             self._judging.bad(piece, result)
-        self._feed_soon()
+        self._feeding.soon()
 
     def _piece_good(self, piece: OpenPiece, result: Stored) -> None:
         self._judging.good(piece, result)
@@ -456,11 +434,7 @@ class Torrent:
 
     def piece_found(self, piece: PieceIndex) -> None:
         """It is ours: everybody hears of it."""
-        for peer in self.peers.values():
-            peer.queue_have(piece)
-            if peer.am_interested and self.picker.done:
-                peer.update_interest()
-        self._tell_soon()
+        self._company.tell_have(piece)
 
     def _prove(self) -> None:
         """Every piece is here, and it is not complete before the whole is verified."""
@@ -477,64 +451,15 @@ class Torrent:
         self.enter(Seeding())
         self._finished.set()
         self.finding.completed()
-        for peer in self.peers.values():
-            peer.tell_upload_only(on=True)
+        self._company.tell_upload_only(on=True)
         self._keeper.settle()
-
-    def _tell_soon(self) -> None:
-        if not self._telling:
-            self._telling = True
-            self.soon(self._tell)
-
-    def _tell(self) -> None:
-        self._telling = False
-        for peer in list(self.peers.values()):
-            peer.flush_urgent()
-
-    def _feed_soon(self) -> None:
-        """Memory or pieces became free: let those ask who got less than they could carry."""
-        if not self._feeding:
-            self._feeding = True
-            self.soon(self._feed)
-
-    def _feed(self) -> None:
-        self._feeding = False
-        waiting = [peer for peer in self.peers.values() if peer.hungry or not peer.asked]
-        waiting.sort(key=lambda peer: peer.stalls)  # memory goes to those who use it
-        for peer in waiting:
-            peer.ask()
-        for source in self.sources:
-            source.go_on()
-
-    def _give_up_stranded(self) -> None:
-        """When memory is short, a started piece that nobody here goes on with must not hold it for ever."""
-        refusals, self._refusals = self._refusals, self._node.pieces.refusals
-        if refusals == self._refusals:
-            return
-        coming = Bitfield(self.picker.pieces)
-        for peer in self.peers.values():
-            if not peer.peer_choking and not peer.stalled:
-                coming |= peer.have
-        for at in self.ranges_at():
-            coming[at] = 1
-        piece = self.picker.stranded(coming)
-        if piece is not None:
-            self.begin_anew(piece)
 
     def begin_anew(self, piece: PieceIndex) -> None:
         """What has landed of it is worth nothing, or its memory is worth more."""
-        self.picker.failed(piece, suspect=False)
-        self.drop_pieces([piece])
-        self._feed_soon()
+        self._feeding.begin_anew(piece)
 
     def drop_pieces(self, pieces: Sequence[PieceIndex]) -> None:
-        """These are not fetched any more."""
-        for piece in pieces:
-            self.blocks.drop(piece)
-            for peer in self.peers.values():
-                peer.give_up(piece)
-            for source in self.sources:
-                source.give_up(piece)
+        self._feeding.drop(pieces)
 
     # Hashes of version 2
 
@@ -560,7 +485,7 @@ class Torrent:
 
     def pieces_known(self) -> None:
         """More pieces can be judged."""
-        self._feed_soon()
+        self._feeding.soon()
 
     def layers_known(self) -> None:
         """All of them are; who keeps the torrent keeps them with it."""
@@ -591,7 +516,7 @@ class Torrent:
             if not isinstance(self.state, Paused):
                 log.warning("%s: paused: %s", self.metainfo.name, error)
             self.asking = False
-            self._due["retry"] = self.clock() + RETRY_DISK_EVERY
+            self._ticking.put_off(retry=RETRY_DISK_EVERY)
             self.error = error
             self.enter(Paused(str(error)))
 
@@ -608,25 +533,21 @@ class Torrent:
             self.enter(Downloading())
             if self.web_seeds is not None:
                 self.sources += self.web_seeds.begin(self, self._node.dice)
-            self._feed()
+            self._feeding.now()
         else:
             missing = self.picker.missing.count()
             self.enter(Paused(f"{missing} of {self.picker.pieces} pieces are not on the disk"))
 
     def pieces_lost(self, pieces: Sequence[PieceIndex]) -> None:
-        """Peers are told that we have less than we said (BEP 54); who cannot be told is sent away, and
-        learns it when it comes back. They may have what we miss now."""
+        """Peers may have what we miss now."""
         self._finished.clear()
-        for peer in list(self.peers.values()):
-            if not peer.tell_lost(pieces):
-                peer.close(HostError("we have less than we said"))
+        self._company.tell_lost(pieces)
         self.finding.book.want_again(self.clock())
 
     def want_again(self) -> None:
         """A seed that is told to want more is one no longer."""
         self._finished.clear()
-        for peer in self.peers.values():
-            peer.tell_upload_only(on=False)
+        self._company.tell_upload_only(on=False)
         self.finding.book.want_again(self.clock())
 
     def checking(self, done: int, total: int) -> None:
@@ -660,7 +581,7 @@ class Torrent:
         self._traffic.wasted += n
 
     def ranges_at(self) -> set[PieceIndex]:
-        return {source.at for source in self.sources if source.at is not None}
+        return self._feeding.ranges_at()
 
     def cancel_others(self, block: int, winner: object) -> None:
         for peer in self.peers.values():
@@ -676,7 +597,7 @@ class Torrent:
             if self.trees is not None and self._hash_upload is not None:
                 self.trees.gone(peer)
                 self._hash_upload.gone(peer)
-            self._feed_soon()
+            self._feeding.soon()
 
     # Peers
 
