@@ -8,9 +8,10 @@ from p2pswarm.cli.exits import UsageError
 from p2pswarm.disk.handles import sync_folder
 
 if TYPE_CHECKING:
+    from p2pswarm.cli.report import Report
     from p2pswarm.formats.signing import SigningKey
 
-__all__ = ["key_in"]
+__all__ = ["key_in", "warn_of_readers"]
 
 _LONGEST = 200  # characters that are read; a line has 65
 
@@ -30,6 +31,12 @@ def key_in(path: Path) -> "SigningKey":
     if len(words) != 1 or len(words[0]) != 64 or not _is_hex(words[0]):
         raise UsageError(f"{path} is no key: that is a line of 64 hexadecimal digits")
     return SigningKey(bytes.fromhex(words[0]))
+
+
+def warn_of_readers(path: Path, report: "Report") -> None:
+    """We make keys for their owner only, but this one may have been copied or made elsewhere."""
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        report.note(f"others can read {path}, and sign with it: chmod 600 makes it yours")
 
 
 def _write(path: Path, seed: bytes) -> None:

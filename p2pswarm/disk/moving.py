@@ -106,11 +106,23 @@ class Moving:
         return True
 
     def _copy(self, claim: Claim) -> Iterator[int]:
-        fresh = self._fresh
-        if fresh.path.is_dir() and not fresh.path.is_symlink():
-            shutil.rmtree(fresh.path)
+        try:
+            yield from self._copy_all(claim)
+        except OSError:  # on a disk that is full it would stay so
+            with suppress(OSError):
+                self._discard_copy()
+            raise
+
+    def _discard_copy(self) -> None:
+        fresh = self._fresh.path
+        if fresh.is_dir() and not fresh.is_symlink():
+            shutil.rmtree(fresh)
         else:
-            fresh.path.unlink(missing_ok=True)
+            fresh.unlink(missing_ok=True)
+
+    def _copy_all(self, claim: Claim) -> Iterator[int]:
+        fresh = self._fresh
+        self._discard_copy()
         if self._place.path.is_dir():
             fresh.path.mkdir()
         done = 0

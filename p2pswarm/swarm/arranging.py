@@ -17,6 +17,7 @@ from p2pswarm.swarm.greeting import Name
 from p2pswarm.swarm.keeper import Keeper
 from p2pswarm.swarm.peer import Peer
 from p2pswarm.swarm.picker import PiecePicker
+from p2pswarm.swarm.ranges import RangeSource
 from p2pswarm.swarm.selection import Choice, Selection
 from p2pswarm.swarm.status import FileStatus, file_statuses
 
@@ -30,6 +31,7 @@ class Arranged(Protocol):
     path: Path
     state: State
     peers: dict[Name, Peer]
+    sources: list[RangeSource]
     picker: PiecePicker
     asking: bool
 
@@ -87,6 +89,13 @@ class Arranging:
             if isinstance(torrent.state, Moving):
                 torrent.disk_works()
 
+    async def rename(self, old: str, new: str) -> None:
+        """Raises HostError, DiskError, TargetExistsError; of a folder some may have the new name then."""
+        torrent = self._torrent
+        if not torrent.settled:
+            raise HostError(f"files of {torrent.metainfo.name} cannot be renamed now")
+        torrent.path = await self._keeper.rename(old, new)
+
     async def select(self, selection: Selection) -> None:
         """Raises HostError for a selection that fits nothing, or at a wrong time; DiskError."""
         torrent = self._torrent
@@ -101,6 +110,8 @@ class Arranging:
         try:
             torrent.drop_pieces(self._want(choice))
             self.choice = choice
+            for source in torrent.sources:
+                source.choose_anew()
             await self._data.select(choice.skipped, full=torrent.picker.full())
         except DiskError as error:
             torrent.disk_failed(error)

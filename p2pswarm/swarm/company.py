@@ -12,6 +12,7 @@ from typing import Protocol
 
 from p2pswarm.errors import HostError, RemoteProtocolError
 from p2pswarm.formats.ids import Address, PieceIndex
+from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.swarm.choker import Choker
 from p2pswarm.swarm.dialer import Surroundings
 from p2pswarm.swarm.entrance import TWICE, why_not
@@ -34,6 +35,7 @@ LOOK_ROUND_EVERY = 1.0  # seconds
 class CompanyHome(Home, Protocol):
     """What the company needs of its torrent, beside what each peer needs."""
 
+    metainfo: Metainfo
     finding: Finding
 
     @property
@@ -77,7 +79,10 @@ class Company:
         if refusal is not None:
             stream.close(RemoteProtocolError(refusal))
             return False
-        peer = Peer(stream, self._home, who.name, who.reserved, outgoing=who.outgoing, v2=who.v2)
+        v2 = (
+            who.v2 or not self._home.metainfo.has_v1
+        )  # who had its short name only says nothing of it
+        peer = Peer(stream, self._home, who.name, who.reserved, outgoing=who.outgoing, v2=v2)
         if rival is not None:
             rival.close(RemoteProtocolError(TWICE))
         self.peers[who.name] = peer

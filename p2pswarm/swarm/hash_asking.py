@@ -4,7 +4,8 @@ At most two requests wait for one peer (libtorrent keeps as many). Who refuses, 
 seconds, is not asked for the same again for a while.
 
 The one hard thing: an answer may come after its time is over. Then it is still welcome once, while what was
-never asked of somebody is a fault.
+never asked of somebody is a fault. So whoever comes after one that was silent is waited for half as long:
+many that are silent delay nothing for long, and who is only slow is heard all the same.
 """
 
 from collections.abc import Hashable, Iterable
@@ -15,7 +16,7 @@ from p2pswarm.wire.hashes import HashRange
 __all__ = ["PATIENCE", "HashAsking"]
 
 AT_ONCE = 2  # requests that wait for one peer
-PATIENCE = 10.0  # seconds for an answer
+PATIENCE, LEAST_PATIENCE = 10.0, 1.0  # seconds for an answer
 FORGIVEN = 60.0  # seconds after which who refused may be asked again: it may have learned the layer
 MOST_LATE = 100  # answers that may still come of one peer
 MOST_LOOKED = 64  # ranges that are looked at for one peer at a time: a torrent may want 100 000
@@ -29,6 +30,7 @@ class HashAsking:
         self._refused: dict[HashRange, dict[Hashable, float]] = {}  # wanted: by whom it was refused
         self._free: dict[HashRange, None] = {}  # of these, what nobody is asked for
         self._asked: dict[HashRange, tuple[Hashable, float]] = {}
+        self._silent: dict[HashRange, int] = {}  # wanted: by how many it was left without an answer
         self._open: dict[Hashable, int] = {}
         self._late: dict[Hashable, dict[HashRange, None]] = {}
         self._useless: dict[Hashable, tuple[int, float]] = {}  # refusals in a row, and until when
@@ -50,6 +52,7 @@ class HashAsking:
             self._withdraw(wanted)
             self._refused.pop(wanted, None)
             self._free.pop(wanted, None)
+            self._silent.pop(wanted, None)
 
     def next_for(self, who: Hashable, now: float) -> list[HashRange]:
         """What to ask this peer now."""
@@ -59,7 +62,8 @@ class HashAsking:
         )
         for wanted in chosen:
             del self._free[wanted]
-            self._asked[wanted] = who, now + PATIENCE
+            patience = PATIENCE / 2 ** min(self._silent.get(wanted, 0), 10)
+            self._asked[wanted] = who, now + max(LEAST_PATIENCE, patience)
             self._open[who] = self._open.get(who, 0) + 1
         return chosen
 
@@ -123,6 +127,7 @@ class HashAsking:
         """What is overdue others may be asked for."""
         overdue = [each for each, (_, until) in self._asked.items() if now >= until]
         for wanted in overdue:
+            self._silent[wanted] = self._silent.get(wanted, 0) + 1
             self._remember_late(wanted)
             self._rule_out(self._asked[wanted][0], wanted, now)
             self._withdraw(wanted)

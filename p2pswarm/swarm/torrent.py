@@ -184,6 +184,16 @@ class Torrent:
         await self._arranging.move(folder)
         return self.path
 
+    async def rename(self, old: str, new: str) -> Path:
+        """Give a file or folder of it another name, for good, while it goes on. Where its files are then.
+
+        Both are paths inside the torrent's folder, with `/`; `old` is the name of now.
+        Raises HostError, DiskError, TargetExistsError; then it has the name that it had, of a folder
+        perhaps not all of it.
+        """
+        await self._arranging.rename(old, new)
+        return self.path
+
     @property
     def deserted(self) -> str | None:
         """Why the rest will never come: only hosts of other networks can give it, for nobody has its hashes,
@@ -280,17 +290,17 @@ class Torrent:
             show = self.enter
             have = await self._data.fill(have, self.seek, lambda d, n: show(Reusing(d, n)))
             if self._data.learned:
-                self._plant(self._data.learned)
+                await self._plant(self._data.learned)
         await self._prepare(have)
         self._known = True
         self._ticking.put_off(rechoke=0.0, retry=0.0, more=HUNGRY_EVERY)
         self._ticking.put_off(note=CHECKPOINT_EVERY, look=LOOK_EVERY)
 
-    def _plant(self, layers: Mapping[bytes, bytes]) -> None:
+    async def _plant(self, layers: Mapping[bytes, bytes]) -> None:
         """Piece layers that local files told before any peer could: the trees are made anew."""
         if self.trees is not None:
+            self.metainfo = await self._data.with_layers(layers)
             self.picker.admit(list(self.trees.forest.unknown()))
-            self.metainfo = self.metainfo.with_layers(layers)
             self.trees = Trees(self.metainfo, self)
             self._data.expected = self.trees.forest.expected
             self.learned(self.metainfo)
@@ -490,8 +500,11 @@ class Torrent:
     def layers_known(self) -> None:
         """All of them are; who keeps the torrent keeps them with it."""
         if self.trees is not None:
-            self.metainfo = self.metainfo.with_layers(self.trees.forest.layers())
-            self.learned(self.metainfo)
+            self.spawn(self._keep_layers(self.trees.forest.layers()))
+
+    async def _keep_layers(self, layers: Mapping[bytes, bytes]) -> None:
+        self.metainfo = await self._data.with_layers(layers)
+        self.learned(self.metainfo)
 
     # What the keeper tells
 

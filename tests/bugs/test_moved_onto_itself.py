@@ -1,14 +1,16 @@
 """Moved to where a link, a hard link or a second mount led to the same files, all of them were taken away:
 the copy was compared with itself and found whole."""
 
+import errno
 from pathlib import Path
 
 import pytest
 
+from p2pswarm.disk import moving
 from p2pswarm.disk.locate import locate
 from p2pswarm.disk.moving import Moving
-from p2pswarm.errors import HostError
-from tests.disk.test_moving import META, is_whole, move, old
+from p2pswarm.errors import DiskFullError, HostError
+from tests.disk.test_moving import META, is_whole, move, old, other_file_system
 
 __all__ = ["old"]
 
@@ -38,9 +40,6 @@ def test_the_part_file_is_on_the_disk_before_the_old_one_goes(
     old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Onto another file system: a power cut left pieces in it claimed and nowhere."""
-    from p2pswarm.disk import moving
-    from tests.disk.test_moving import other_file_system
-
     other_file_system(monkeypatch, old)
     synced = list[Path]()
     real = moving._sync_file
@@ -50,3 +49,21 @@ def test_the_part_file_is_on_the_disk_before_the_old_one_goes(
     for _ in work.steps(lambda stats: None):
         pass
     assert new / ".parts" in synced
+
+
+def test_half_a_copy_does_not_keep_a_disk_full(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_file_system(monkeypatch, old)
+    real = moving.copy_range
+
+    def full(source: int, target: int, offset: int, length: int) -> object:
+        if length < 50_000:
+            raise OSError(errno.ENOSPC, "")
+        return real(source, target, offset, length)
+
+    monkeypatch.setattr(moving, "copy_range", full)
+    with pytest.raises(DiskFullError):
+        move(old, tmp_path / "new", lambda stats: None)
+    assert list((tmp_path / "new").iterdir()) == []
+    assert is_whole(old)

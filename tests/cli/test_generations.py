@@ -30,18 +30,18 @@ def test_one_flipped_bit_costs_one_block(tmp_path: Path, command: Command, gener
         made = ("create", honest, generation, "-o", torrent, "--piece-length", "2MiB")
         assert command(*made, "--tracker", announce).code == 0
         with (
-            _seeding(tmp_path / "liar", 2, torrent, liar) as bad,
-            program(tmp_path / "get", "get", torrent, "-o", "copy", *_at(4), "--peer", bad) as get,
+            seeding(tmp_path / "liar", 2, torrent, liar) as bad,
+            program(tmp_path / "get", "get", torrent, "-o", "copy", *at(4), "--peer", bad) as get,
         ):
             assert get.wait_for("peer_banned")["address"] == bad
-            with _seeding(tmp_path / "honest", 3, torrent, honest):
+            with seeding(tmp_path / "honest", 3, torrent, honest):
                 assert get.wait(30) == 0, get.stderr
     assert Path("copy/honest").read_bytes() == honest.read_bytes()
     end = get.latest("status")
     assert (end["wasted"], end["hash_failures"], end["downloaded"]) == (BLOCK, 1, SIZE + BLOCK)
 
 
-def _at(number: int) -> tuple[object, ...]:
+def at(number: int) -> tuple[object, ...]:
     return ("--bind", f"127.0.0.{number}", "--port", 0, "--json")
 
 
@@ -53,23 +53,23 @@ def _tracker(home: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _seeding(home: Path, number: int, torrent: Path, data: Path) -> Iterator[str]:
+def seeding(home: Path, number: int, torrent: Path, data: Path) -> Iterator[str]:
     """HOST:PORT of one that runs; what is named `liar` got a wrong bit since it was checked."""
-    with program(home, "seed", torrent, "--data", data, *_at(number)) as running:
+    with program(home, "seed", torrent, "--data", data, *at(number)) as running:
         port = running.wait_for("listening")["port"]
         running.wait_for("state_changed", state="seeding")
         if data.name == "liar":
-            _flip(data, SIZE - 100_000)
+            flip(data, data.stat().st_size - 100_000)
         yield f"127.0.0.{number}:{port}"
 
 
-def _flip(path: Path, at: int) -> None:
+def flip(path: Path, place: int) -> None:
     """One bit, without a trace in the times of the file: nobody looks at it again."""
     looks = path.stat()
     with path.open("r+b") as file:
-        file.seek(at)
+        file.seek(place)
         was = file.read(1)[0]
-        file.seek(at)
+        file.seek(place)
         file.write(bytes([was ^ 1]))
     os.utime(path, ns=(looks.st_atime_ns, looks.st_mtime_ns))
 
@@ -82,7 +82,7 @@ def test_a_new_release_with_one_new_file_of_a_thousand_costs_that_file(tmp_path:
     with _publisher(tmp_path) as (publisher, said):
         peer = f"127.0.0.1:{publisher.wait_for('listening')['port']}"
         where = ("-o", "out", "--peer", peer)
-        with program(tmp_path / "bob", "follow", said["link"], *_at(1), *where) as follower:
+        with program(tmp_path / "bob", "follow", said["link"], *at(1), *where) as follower:
             assert follower.wait_for("result", sequence=1, within=30)["size"] == OLD
             assert publisher.stop(signal.SIGINT) == 0
             (photos / "123.jpg").write_bytes(os.urandom(NEW))
@@ -98,5 +98,5 @@ def test_a_new_release_with_one_new_file_of_a_thousand_costs_that_file(tmp_path:
 
 @contextmanager
 def _publisher(tmp_path: Path, *more: object) -> Iterator[tuple[Program, dict[str, Any]]]:
-    with program(tmp_path / "alice", "publish", "my.key", "photos", *_at(1), *more) as running:
+    with program(tmp_path / "alice", "publish", "my.key", "photos", *at(1), *more) as running:
         yield running, running.wait_for("result", within=30)

@@ -6,6 +6,7 @@ import pytest
 
 from p2pswarm.cli.exits import UsageError
 from p2pswarm.cli.keyfile import key_in
+from tests.cli.conftest import Command
 
 
 def test_a_new_key_is_kept_for_its_owner_only(tmp_path: Path) -> None:
@@ -30,3 +31,13 @@ def test_another_file_is_no_key_and_stays_as_it_is(tmp_path: Path, text: str) ->
 def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         key_in(tmp_path / "no" / "key")
+
+
+def test_who_has_a_key_that_others_can_read_is_told(command: Command) -> None:
+    key = Path("my.key")
+    key_in(key)
+    assert "others can read" not in command("publish", key, "nothing", "--port", 0).err
+    key.chmod(0o640)
+    ended = command("publish", key, "nothing", "--port", 0)
+    assert "others can read my.key" in ended.err
+    assert key.read_text().strip() not in ended.err

@@ -118,3 +118,23 @@ def test_what_others_refused_does_not_hide_the_rest() -> None:
     asking.want([late])
     asked = [each for _ in range(10) for each in asking.next_for("A", 1.0)]
     assert asked == [late]
+
+
+def test_many_that_are_silent_delay_nothing_for_long() -> None:
+    """Each of them was waited for ten seconds: a hundred held a download up for a quarter of an hour."""
+    asking = HashAsking()
+    asking.want([ONE])
+    now, asked = 0.0, 0
+    for liar in range(100):
+        while not asking.next_for(liar, now):
+            now += 1
+            asking.tick(now)
+        asked += 1
+    assert asked == 100
+    assert now < 130
+    assert asking.answered(0, ONE)  # late, and welcome
+    asking.drop([ONE])
+    asking.want([ONE])
+    assert asking.next_for("A", 1000.0) == [ONE]
+    asking.tick(1000.0 + PATIENCE - 0.1)
+    assert asking.next_for("B", 1000.0 + PATIENCE) == []

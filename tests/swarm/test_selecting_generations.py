@@ -1,4 +1,4 @@
-"""Files chosen of a hybrid and of version 2 alone: pads part the files, so nothing else comes or is written."""
+"""Files chosen of a hybrid and of version 2 alone: pads part the files, nothing else comes or is written."""
 
 from pathlib import Path
 

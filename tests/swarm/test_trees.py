@@ -1,5 +1,6 @@
 """Version 2 in virtual swarms: hashes asked for and given, bad blocks found one by one."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from hashlib import sha1
 from pathlib import Path
@@ -14,6 +15,7 @@ from p2pswarm.node import Node
 from p2pswarm.swarm.events import PeerBanned, PeerLeft
 from p2pswarm.swarm.hash_upload import CREDIT, MOST_WAITING
 from p2pswarm.swarm.torrent import Torrent
+from p2pswarm.swarm.trees import WAIT_FOR_LEAVES
 from p2pswarm.swarm.upload import Upload
 from p2pswarm.wire.hashes import Hashes, HashRange, HashReject, HashRequest
 from p2pswarm.wire.peer import Interested, Request, Unchoke
@@ -209,10 +211,12 @@ def test_where_nobody_gives_leaves_blame_is_found_as_in_version_1(
 
 
 @pytest.mark.parametrize("v1", [False, True])
+@pytest.mark.parametrize(("later", "cost"), [(1, BLOCK), (WAIT_FOR_LEAVES + 5, PIECE)])
 def test_where_the_only_seed_lies_the_piece_is_kept_for_the_next(
-    tmp_path: Path, v1: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, v1: bool, later: float, cost: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It gives no leaves either: it reads what it has, and sees that it is not the torrent's."""
+    """It gives no leaves either: it reads what it has, and sees that it is not the torrent's. The piece is
+    kept for a while."""
     meta = of(v1=v1)
 
     async def story(world: World) -> None:
@@ -224,12 +228,13 @@ def test_where_the_only_seed_lies_the_piece_is_kept_for_the_next(
         torrent, node = await begin(world, meta, first)
         events = told(torrent, monkeypatch)
         await world.until(lambda: any(isinstance(e, PeerBanned) for e in events))
+        await asyncio.sleep(later)
         torrent.add_peer(second)
         await torrent.finished()
         check_copy(world, node)
         status = torrent.status()
-        assert (status.wasted, status.hash_failures) == (BLOCK, 1)
-        assert status.downloaded == asked_for(v1=v1) + BLOCK
+        assert (status.wasted, status.hash_failures) == (cost, 1)
+        assert status.downloaded == asked_for(v1=v1) + cost
 
     simulate(tmp_path, story)
 
