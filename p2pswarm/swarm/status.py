@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from p2pswarm.discovery.trackers import TrackerStatus
 from p2pswarm.formats.bitfield import Bitfield
@@ -14,8 +14,16 @@ from p2pswarm.swarm.webseeds import WebSeedStatus
 
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import File, Metainfo
+    from p2pswarm.swarm.data import TorrentData
+    from p2pswarm.swarm.finding import Finding
+    from p2pswarm.swarm.greeting import Name
+    from p2pswarm.swarm.peer import Peer
+    from p2pswarm.swarm.picker import PiecePicker
+    from p2pswarm.swarm.ranges import RangeSource
+    from p2pswarm.swarm.traffic import Traffic
+    from p2pswarm.swarm.webseeds import WebSeeds
 
-__all__ = ["FileStatus", "MetadataStatus", "Status", "file_statuses"]
+__all__ = ["FileStatus", "MetadataStatus", "Shown", "Status", "file_statuses", "snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,53 @@ class MetadataStatus:
     total: int
     """0 until somebody says how large it is."""
     trackers: tuple[TrackerStatus, ...]
+
+
+class Shown(Protocol):
+    """What of a torrent is shown."""
+
+    metainfo: "Metainfo"
+    state: State
+    path: Path
+    picker: "PiecePicker"
+    peers: dict["Name", "Peer"]
+    sources: list["RangeSource"]
+    web_seeds: "WebSeeds | None"
+    finding: "Finding"
+
+
+def snapshot(torrent: Shown, data: "TorrentData", traffic: "Traffic") -> Status:
+    """How it is now."""
+    meta, picker, web_seeds = torrent.metainfo, torrent.picker, torrent.web_seeds
+    total, rate = picker.total, traffic.down.rate
+    done = max(0, total - picker.lacks)
+    hosts = sum(source.active for source in torrent.sources)
+    hosts -= web_seeds.active if web_seeds else 0
+    return Status(
+        name=meta.name,
+        info_hash=meta.info_hash,
+        state=torrent.state,
+        have=picker.have.count(),
+        pieces=picker.pieces,
+        done=done,
+        total=total,
+        down_rate=rate,
+        up_rate=traffic.up.rate,
+        downloaded=data.downloaded_before + traffic.downloaded,
+        uploaded=data.uploaded_before + traffic.uploaded,
+        peers=len(torrent.peers) + hosts,
+        seeds=sum(peer.is_seed for peer in torrent.peers.values()) + hosts,
+        availability=picker.availability(),
+        eta=(total - done) / rate if rate >= 1 and done < total else None,
+        wasted=traffic.wasted,
+        hash_failures=traffic.hash_failures,
+        trackers=torrent.finding.tracker_status(),
+        path=torrent.path,
+        verified_by=data.verified_by,
+        reused=data.reused,
+        web_seeds=web_seeds.status() if web_seeds else (),
+        size=picker.geometry.content_total,
+    )
 
 
 def file_statuses(

@@ -1,10 +1,11 @@
-"""One torrent: its life from check to seed, its peers, and what is told to whom.
+"""One torrent: its life from check to seed, and what follows from what.
 
-The peers do the talking, `PiecePicker` chooses pieces, `Choker` chooses peers, `Finding` knows whom to dial,
-`TorrentData` keeps the files. This room joins them: a piece is full -> store it; stored -> tell
-everybody; bad -> blame; once a second -> tick, and rarely while nobody is connected. All state belongs to
-the loop's thread; the only things that wait are the check at the start, dials, announces and checkpoints,
-each a task that `close` waits for.
+`Company` has the peers, and they do the talking; `PiecePicker` chooses pieces, `Finding` knows whom to dial,
+`Keeper` and `TorrentData` keep the files, `Judging` finds who is to blame, `Feeding` hands on what became
+free, `Arranging` has the files that are wanted, `Ticking` the alarm. This room owns the state and joins them:
+a piece is full -> store it; stored -> tell everybody; bad -> blame; once a second -> whatever is due. All of
+it belongs to the loop's thread; the only things that wait are the check at the start, dials, announces and
+checkpoints, each a task that `close` waits for.
 """
 
 import asyncio
@@ -12,7 +13,6 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 from typing_extensions import override
 
@@ -21,23 +21,20 @@ from p2pswarm.disk.pool import Stored
 from p2pswarm.errors import (
     DiskError,
     DiskFullError,
-    HostError,
     MetainfoError,
     P2PSwarmError,
-    RemoteProtocolError,
     TrackerError,
 )
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.formats.metainfo import Metainfo
-from p2pswarm.net.rate import Meter
-from p2pswarm.swarm.blame import Blame
+from p2pswarm.swarm.arranging import Arranging
 from p2pswarm.swarm.blocks import Blocks
-from p2pswarm.swarm.choker import RECHOKE_EVERY, Choker
+from p2pswarm.swarm.choker import RECHOKE_EVERY
+from p2pswarm.swarm.company import Company
 from p2pswarm.swarm.data import TorrentData
 from p2pswarm.swarm.dialer import Surroundings
-from p2pswarm.swarm.entrance import TWICE, why_not
 from p2pswarm.swarm.events import (
     Broadcast,
     Checking,
@@ -46,13 +43,7 @@ from p2pswarm.swarm.events import (
     Event,
     Failed,
     Flag,
-    Moving,
     Paused,
-    PeerBanned,
-    PeerJoined,
-    PeerLeft,
-    PieceDone,
-    PieceFailed,
     Reusing,
     Seeding,
     State,
@@ -62,22 +53,23 @@ from p2pswarm.swarm.events import (
     TrackerReplied,
 )
 from p2pswarm.swarm.extensions import Talker, offered
+from p2pswarm.swarm.feeding import Feeding
 from p2pswarm.swarm.finding import Finding
-from p2pswarm.swarm.greeting import Greeted, Name
+from p2pswarm.swarm.greeting import Greeted
 from p2pswarm.swarm.hash_upload import Answer, HashUpload, Read
+from p2pswarm.swarm.judging import Judging
 from p2pswarm.swarm.keeper import Keeper
-from p2pswarm.swarm.meeting import Meetings
-from p2pswarm.swarm.parting import crowded, displaced, doubles, fellow_seeds
 from p2pswarm.swarm.peer import Peer
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.ranges import RangeHost, RangeSource
 from p2pswarm.swarm.selection import Choice, Selection
-from p2pswarm.swarm.status import FileStatus, Status, file_statuses
+from p2pswarm.swarm.status import FileStatus, Status, snapshot
+from p2pswarm.swarm.ticking import Chore, Ticking
+from p2pswarm.swarm.traffic import Traffic
 from p2pswarm.swarm.trees import Trees
 from p2pswarm.wire.extension.holepunch import Holepunch
 from p2pswarm.wire.extension.pex import PexFlag
 from p2pswarm.wire.hashes import HashRange
-from p2pswarm.wire.peer import PeerFramer, longest_message
 from p2pswarm.wire.tracker import Reply
 
 if TYPE_CHECKING:
@@ -89,16 +81,12 @@ __all__ = ["Torrent"]
 log = logging.getLogger(__name__)
 
 _NO_TASKS: frozenset[Any] = frozenset()
-TICK = 1.0  # seconds, while there are peers or something is under way
 CHECKPOINT_EVERY = 60.0  # seconds; what was written since is in the journal
 RETRY_DISK_EVERY = 5.0  # seconds, while the disk is full or failing
 LOOK_EVERY = 30.0  # seconds between looks at the files of a seed
 FEW_PEERS = 5  # with fewer a downloader asks its sources for more, at most so often:
 HUNGRY_EVERY = 15.0  # seconds
 CHORES_AT_END = 0.5  # seconds that chores on a hanging disk may hold the end
-QUIET_TICKS = (
-    25.0  # a second at most, of all torrents of a node together that nobody is connected to
-)
 
 
 class Torrent:
@@ -117,7 +105,6 @@ class Torrent:
         self.path = path
         self.state: State = Checking(0, metainfo.piece_count)
         self.error: Exception | None = None
-        self.peers: dict[Name, Peer] = {}
         self.sources: list[RangeSource] = []  # hosts of other networks, and web seeds
         self.web_seeds: WebSeeds | None = None  # the node's to give, and
         # where on this machine a download may find what it misses:
@@ -145,34 +132,24 @@ class Torrent:
         self._node = node
         self._data = data
         self._keeper = Keeper(data, self, metainfo.name)
-        self._blame = Blame()
-        self._hash_upload = HashUpload(self) if self.trees is not None else None
-        self._banned: WeakSet[Any] = WeakSet()  # peers and sources
-        self._choker = Choker(node.upload_slots)
-        self._meetings = Meetings(self.peers.values, self._is_us, self.clock, finding.meet)
         self._events = Broadcast()
+        self._company = Company(self, node, self._events)
+        self.peers = self._company.peers
+        self._traffic = Traffic(self.peers, self.sources)
+        self._feeding = Feeding(self.picker, self.blocks, node.pieces, self.peers, self.sources)
+        self._judging = Judging(
+            metainfo.name, self.picker, finding.book, self._traffic, self._events
+        )
+        self._ticking = Ticking(self, node.torrents)
+        self._arranging = Arranging(self, data, self._keeper, choice)
+        self._hash_upload = HashUpload(self) if self.trees is not None else None
         self._finished = Flag()
         self._closing: asyncio.Task[None] | None = None
         self._work: frozenset[asyncio.Task[None]] = _NO_TASKS
         self._alive = False  # from the end of the check until it is closed or fails
-        self._alarm: asyncio.TimerHandle | None = None
         self._known = False  # the check is over: `picker.have` is true
         self._over = False
-        self._feeding = False
-        self._telling = False
-        self._neighbours: dict[Address, PexFlag] = {}
-        self._looked_round = float("-inf")  # when they were written down
-        self._refusals = 0  # of the node's memory, as of the last tick
-        self._due: dict[str, float] = {}
-        self._down_meter, self._up_meter = Meter(5.0), Meter(5.0)
-        self._departed_down = self._departed_up = 0  # bytes of peers that have gone
-        self._wasted = 0
-        self._hash_failures = 0
         self._loop = asyncio.get_running_loop()
-        self.choice = choice
-        self._choosing = False
-        if choice is not None:
-            self.picker.want(choice.tiers(metainfo), sequential=choice.sequential)
 
     # For users
 
@@ -197,20 +174,14 @@ class Torrent:
     def add_source(self, host: RangeHost) -> None:
         """A host of another network that has our file, asked from the next tick on."""
         self.sources.append(RangeSource(host, self))
-        self._wake()
+        self.wake()
 
     async def move(self, folder: Path) -> Path:
         """Move the files into another folder, while it goes on to give them. Where they are then.
 
         Raises HostError, DiskError, TargetExistsError; then they are where they were.
         """
-        if not self._known or self._over:
-            raise HostError(f"{self.metainfo.name} cannot be moved now")
-        try:
-            self.path = await self._keeper.move(folder, lambda d, n: self._enter(Moving(d, n)))
-        finally:
-            if isinstance(self.state, Moving):
-                self.disk_works()
+        await self._arranging.move(folder)
         return self.path
 
     async def rename(self, old: str, new: str) -> Path:
@@ -220,9 +191,7 @@ class Torrent:
         Raises HostError, DiskError, TargetExistsError; then it has the name that it had, of a folder
         perhaps not all of it.
         """
-        if not self._known or self._over:
-            raise HostError(f"files of {self.metainfo.name} cannot be renamed now")
-        self.path = await self._keeper.rename(old, new)
+        await self._arranging.rename(old, new)
         return self.path
 
     @property
@@ -236,84 +205,18 @@ class Torrent:
         return self.sources[-1].trouble
 
     def status(self) -> Status:
-        picker = self.picker
-        meta, total = self.metainfo, picker.total
-        done = max(0, total - picker.lacks)
-        rate = self._down_meter.rate
-        peers = self.peers.values()
-        sources = sum(source.active for source in self.sources)
-        sources -= self.web_seeds.active if self.web_seeds else 0
-        return Status(
-            name=meta.name,
-            info_hash=meta.info_hash,
-            state=self.state,
-            have=picker.have.count(),
-            pieces=picker.pieces,
-            done=done,
-            total=total,
-            down_rate=rate,
-            up_rate=self._up_meter.rate,
-            downloaded=self._data.downloaded_before + self._downloaded,
-            uploaded=self._data.uploaded_before + self._uploaded,
-            peers=len(self.peers) + sources,
-            seeds=sum(peer.is_seed for peer in peers) + sources,
-            availability=picker.availability(),
-            eta=(total - done) / rate if rate >= 1 and done < total else None,
-            wasted=self._wasted,
-            hash_failures=self._hash_failures,
-            trackers=self.finding.tracker_status(),
-            path=self.path,
-            verified_by=self._data.verified_by,
-            reused=self._data.reused,
-            web_seeds=self.web_seeds.status() if self.web_seeds else (),
-            size=picker.geometry.content_total,
-        )
+        return snapshot(self, self._data, self._traffic)
 
     def files(self) -> list[FileStatus]:
         """What is here of each file; pad files are left out."""
-        return file_statuses(self.metainfo, self._data.files, self.picker.have, self.choice)
+        return self._arranging.files()
 
     async def select(self, selection: Selection) -> None:
         """Other files are wanted from here on. What is on the disk stays there.
 
         Raises HostError for a selection that fits nothing, or at a time when none can be made; DiskError.
         """
-        choice = selection.over(self.metainfo.files)
-        if self._choosing or not self._alive or isinstance(self.state, Checking):
-            raise HostError(f"{self.metainfo.name} is not at work, or files of it are being chosen")
-        self._choosing, self.asking = True, False  # no piece is started before its file has a place
-        try:
-            self._drop_pieces(
-                self.picker.want(choice.tiers(self.metainfo), sequential=choice.sequential)
-            )
-            self.choice = choice
-            for source in self.sources:
-                source.choose_anew()
-            await self._data.select(choice.skipped, full=self.picker.full())
-        except DiskError as error:
-            self.disk_failed(error)
-            raise
-        finally:
-            self._choosing = False
-        self._chosen()
-
-    def _chosen(self) -> None:
-        """Downloading or seeding, as what is wanted now says."""
-        if not self._alive:
-            return
-        for peer in list(self.peers.values()):
-            peer.update_interest()
-        self._keeper.note()
-        if self.picker.done and isinstance(self.state, Downloading):
-            self._complete()
-            return
-        if not self.picker.done and isinstance(self.state, Seeding):
-            self._finished.clear()
-            for peer in self.peers.values():
-                peer.tell_upload_only(on=False)
-            self.finding.book.want_again(self.clock())
-        if not isinstance(self.state, Paused):
-            self.disk_works()
+        await self._arranging.select(selection)
 
     # Life
 
@@ -329,7 +232,7 @@ class Torrent:
                 self.finding.never_lacked()
             self.disk_works()
             self.finding.begin(self, self._turn())
-            self._tick()
+            self._ticking.tick()
 
     def _turn(self) -> float:
         """Seconds until it may search. A seed waits for its turn: its trackers know it from before."""
@@ -348,18 +251,16 @@ class Torrent:
 
     def _rest(self) -> None:
         self._alive = self.asking = False
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._ticking.rest()
         self.finding.rest()
         for task in self._work:
             task.cancel()
-        self._drop_peers()
+        self._company.drop_all()
 
     def fail(self, error: Exception) -> None:
         """It cannot go on: `finished()` raises this."""
         self.error = error
-        self._enter(Failed(str(error)))
+        self.enter(Failed(str(error)))
         self._finished.set()
 
     async def close(self) -> None:
@@ -376,7 +277,7 @@ class Torrent:
         if work:
             await asyncio.wait(work, timeout=CHORES_AT_END)
         if not isinstance(self.state, Failed):
-            self._enter(Stopped())
+            self.enter(Stopped())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.finding.leave())
             await self._keeper.close(known=self._known)
@@ -384,17 +285,16 @@ class Torrent:
         self._finished.set()
 
     async def _check(self) -> None:
-        have = await self._data.load(lambda done, total: self._enter(Checking(done, total)))
+        have = await self._data.load(lambda done, total: self.enter(Checking(done, total)))
         if self.seek is not None:
-            show = self._enter
+            show = self.enter
             have = await self._data.fill(have, self.seek, lambda d, n: show(Reusing(d, n)))
             if self._data.learned:
                 await self._plant(self._data.learned)
         await self._prepare(have)
         self._known = True
-        now = self.clock()
-        self._due = {"rechoke": now, "retry": now, "more": now + HUNGRY_EVERY}
-        self._due |= {"note": now + CHECKPOINT_EVERY, "look": now + LOOK_EVERY}
+        self._ticking.put_off(rechoke=0.0, retry=0.0, more=HUNGRY_EVERY)
+        self._ticking.put_off(note=CHECKPOINT_EVERY, look=LOOK_EVERY)
 
     async def _plant(self, layers: Mapping[bytes, bytes]) -> None:
         """Piece layers that local files told before any peer could: the trees are made anew."""
@@ -414,46 +314,25 @@ class Torrent:
                 self.disk_failed(error)
                 await asyncio.sleep(RETRY_DISK_EVERY)
 
-    def _enter(self, state: State) -> None:
+    def enter(self, state: State) -> None:
         if state != self.state:
             self.state = state
-            self._wake()
+            self.wake()
             self._events.tell(StateChanged(state))
 
     def progress(self) -> Progress:
         """For the sources; `downloaded` and `uploaded` count this session, as BEP 3 wants."""
-        left = self.picker.left
-        partial = left > 0 and self.choice is not None and self.picker.done
-        return Progress(self._uploaded, self._downloaded, left, partial)
-
-    @property
-    def _downloaded(self) -> int:
-        peers = sum(peer.down.total for peer in self.peers.values())
-        return self._departed_down + peers + sum(source.down.total for source in self.sources)
-
-    @property
-    def _uploaded(self) -> int:
-        return self._departed_up + sum(peer.uploaded for peer in self.peers.values())
+        traffic = self._traffic
+        left, partial = self.picker.left, self._arranging.partial
+        return Progress(traffic.uploaded, traffic.downloaded, left, partial)
 
     # Once a second, or when something is due
 
-    def _tick(self) -> None:
-        """Everything that is due; then set the alarm for the next time."""
-        self._alarm = None
-        try:
-            self._do_what_is_due()
-        except Exception as error:  # noqa: BLE001 - nobody waits for a timer: this is where a bug shows
-            self.stop(error)
-        else:
-            self._alarm = self._loop.call_later(self._until_next_tick(), self._tick)
+    def wake(self) -> None:
+        """Something happened, and more may follow."""
+        self._ticking.wake()
 
-    def _wake(self) -> None:
-        """Something happened: from now on there may be something to do every second."""
-        if self._alarm is not None and self._alarm.when() > self._loop.time() + TICK:
-            self._alarm.cancel()
-            self._alarm = self._loop.call_later(TICK, self._tick)
-
-    def _do_what_is_due(self) -> None:
+    def do_what_is_due(self) -> None:
         now = self.clock()
         for peer in list(self.peers.values()):
             peer.tick(now)
@@ -461,56 +340,38 @@ class Torrent:
             source.tick(now)
         if self.trees is not None:
             self.trees.tick(now)
-        self._measure(now)
-        for chore, every, work in self._chores():
-            if now >= self._due[chore]:
-                self._due[chore] = now + every
-                work()
-        self._give_up_stranded()
-        self._part(now)
+        self._traffic.measure(now)
+        self._ticking.do_chores(now)
+        self._feeding.give_up_stranded()
+        self._company.part(now, seeding=isinstance(self.state, Seeding))
         self.finding.dial_more()
 
-    def _chores(self) -> Iterator[tuple[str, float, Callable[[], None]]]:
-        """What has to be done now and then as things stand: its name, every how many seconds, the work."""
+    def chores(self) -> Iterator[Chore]:
+        """What has to be done now and then as things stand."""
         if self.peers:
-            yield "rechoke", RECHOKE_EVERY, self._rechoke
+            yield Chore("rechoke", RECHOKE_EVERY, self._company.rechoke)
         if isinstance(self.state, Paused):
-            yield "retry", RETRY_DISK_EVERY, self._keeper.retry
+            yield Chore("retry", RETRY_DISK_EVERY, self._keeper.retry)
         if self._keeper.has_news:
-            yield "note", CHECKPOINT_EVERY, self._keeper.note
+            yield Chore("note", CHECKPOINT_EVERY, self._keeper.note)
         if isinstance(self.state, Seeding):
-            yield "look", LOOK_EVERY, self._keeper.look
+            yield Chore("look", LOOK_EVERY, self._keeper.look)
         if self.asking and len(self.peers) < FEW_PEERS:
-            yield "more", HUNGRY_EVERY, self.finding.need_more
+            yield Chore("more", HUNGRY_EVERY, self.finding.need_more)
 
-    def _until_next_tick(self) -> float:
-        """Seconds. Ten thousand torrents that nobody is connected to must cost next to nothing, so these
-        tick only when something is due, and together a few times a second."""
-        under_way = self.finding.busy or len(self.blocks) or isinstance(self.state, Checking)
-        coming = any(source.active for source in self.sources)
-        if self.peers or coming or under_way or self._down_meter.rate or self._up_meter.rate:
-            return TICK
-        due = [self._due[chore] for chore, _, _ in self._chores()]
-        due.append(self.finding.book.next_dial())
+    @property
+    def busy(self) -> bool:
+        """Whether it wants a look every second."""
+        if self.peers or self.finding.busy or len(self.blocks) or isinstance(self.state, Checking):
+            return True
+        return self._traffic.flows or any(source.active for source in self.sources)
+
+    def next_try(self) -> float:
+        """When somebody may be reached again."""
+        due = [self.finding.book.next_dial()]
         if self.asking:
             due += [source.due for source in self.sources if not source.over]
-        return max(TICK, self._node.torrents() / QUIET_TICKS, min(due) - self.clock())
-
-    def _measure(self, now: float) -> None:
-        self._down_meter.total = self._downloaded
-        self._up_meter.total = self._uploaded
-        self._down_meter.tick(now)
-        self._up_meter.tick(now)
-
-    def _part(self, now: float) -> None:
-        """Places go to those who want something of us, or have something for us."""
-        if isinstance(self.state, Seeding):
-            for peer in list(fellow_seeds(self.peers.values(), now)):
-                peer.close(RemoteProtocolError("both of us are seeds"))
-        members = [(name.peer_id, peer) for name, peer in self.peers.items()]
-        for peer, kept in doubles(members, self._node.me):
-            peer.double = True
-            peer.close(RemoteProtocolError(f"it is connected as {kept.address}, too"))
+        return min(due)
 
     # Pieces
 
@@ -522,7 +383,7 @@ class Torrent:
         elif self.trees is not None:
             self.trees.judge(piece)
         else:
-            self._keeper.store(piece, digests=self._blame.suspects(piece.index))
+            self._keeper.store(piece, digests=self._judging.suspects(piece.index))
 
     def piece_spoiled(self, piece: PieceIndex) -> None:
         """A block of it is not what its leaf says."""
@@ -536,17 +397,13 @@ class Torrent:
     def piece_unexplained(self, piece: OpenPiece) -> None:
         """It is bad, and nobody gives the hashes that tell which blocks of it are."""
         self.blocks.drop(piece.index)
-        self._piece_bad(piece, Stored(False, None))
-        self._feed_soon()
+        self._judging.bad(piece, Stored(False, None))
+        self._feeding.soon()
 
     def blocks_bad(self, piece: OpenPiece, guilty: set[Any], wasted: int) -> None:
         """Some blocks of a piece are; the others stay."""
-        self._hash_failures += 1
-        self._wasted += wasted
-        self._events.tell(PieceFailed(piece.index))
-        log.info("%s: %d bytes of piece %d are bad", self.metainfo.name, wasted, piece.index)
-        self._ban_all(guilty)
-        self._feed_soon()
+        self._judging.blocks_bad(piece, guilty, wasted)
+        self._feeding.soon()
 
     @property
     def alone(self) -> bool:
@@ -555,7 +412,7 @@ class Torrent:
 
     def sent_bad(self, guilty: set[Any]) -> None:
         """It is not known yet which blocks."""
-        self._ban_all(guilty)
+        self._judging.ban(guilty)
 
     def contradicted(self, piece: PieceIndex) -> None:
         """Nobody can mend that."""
@@ -572,131 +429,47 @@ class Torrent:
         if result.ok:
             self._piece_good(piece, result)
         else:
-            self._piece_bad(piece, result)
-        self._feed_soon()
+            self._judging.bad(piece, result)
+        self._feeding.soon()
 
     def _piece_good(self, piece: OpenPiece, result: Stored) -> None:
-        self.picker.had(piece.index)
-        digests = piece.leaves or result.digests
-        if digests is not None:
-            self._ban_all(self._blame.good(piece.index, digests))
-        for source in self.sources:
-            source.proved |= source in piece.senders
-        for sender in piece.senders:
-            if isinstance(sender, Peer):
-                sender.gave += 1
-        self._events.tell(PieceDone(piece.index))
+        self._judging.good(piece, result)
         self.piece_found(piece.index)
         if not self.picker.done:
             return
         if self._data.proven:
-            self._complete()
+            self.complete()
         else:
             self._prove()
 
     def piece_found(self, piece: PieceIndex) -> None:
         """It is ours: everybody hears of it."""
-        for peer in self.peers.values():
-            peer.queue_have(piece)
-            if peer.am_interested and self.picker.done:
-                peer.update_interest()
-        self._tell_soon()
-
-    def _piece_bad(self, piece: OpenPiece, result: Stored) -> None:
-        digests = piece.leaves or result.digests
-        assert digests is not None
-        self._hash_failures += 1
-        self._wasted += self.picker.geometry.piece_size(piece.index)
-        guilty = self._blame.failed(piece.index, piece.senders, digests)
-        self.picker.failed(piece.index, suspect=True)
-        self._events.tell(PieceFailed(piece.index))
-        log.info("%s: piece %d has a wrong hash", self.metainfo.name, piece.index)
-        self._ban_all(guilty)
+        self._company.tell_have(piece)
 
     def _prove(self) -> None:
         """Every piece is here, and it is not complete before the whole is verified."""
         self.asking = False
-        self._enter(Checking(0, self.picker.pieces))
+        self.enter(Checking(0, self.picker.pieces))
         self._keeper.prove()
 
     def proved(self) -> None:
-        self._complete()
+        self.complete()
 
-    def _complete(self) -> None:
+    def complete(self) -> None:
         self.asking = False
         self._events.tell(Completed())
-        self._enter(Seeding())
+        self.enter(Seeding())
         self._finished.set()
         self.finding.completed()
-        for peer in self.peers.values():
-            peer.tell_upload_only(on=True)
+        self._company.tell_upload_only(on=True)
         self._keeper.settle()
-
-    def _ban_all(self, guilty: set[Any]) -> None:
-        for peer in guilty:
-            if peer in self._banned:
-                continue  # another bad piece of it was on its way to the disk
-            self._banned.add(peer)
-            if isinstance(peer, Peer):
-                self.finding.book.ban(peer.address, peer.name.peer_id)
-            self._events.tell(PeerBanned(peer.address))
-            log.warning("%s: %s sent bad data, banned", self.metainfo.name, peer.address)
-            peer.close(RemoteProtocolError("sent bad data"))
-
-    def _tell_soon(self) -> None:
-        if not self._telling:
-            self._telling = True
-            self.soon(self._tell)
-
-    def _tell(self) -> None:
-        self._telling = False
-        for peer in list(self.peers.values()):
-            peer.flush_urgent()
-
-    def _feed_soon(self) -> None:
-        """Memory or pieces became free: let those ask who got less than they could carry."""
-        if not self._feeding:
-            self._feeding = True
-            self.soon(self._feed)
-
-    def _feed(self) -> None:
-        self._feeding = False
-        waiting = [peer for peer in self.peers.values() if peer.hungry or not peer.asked]
-        waiting.sort(key=lambda peer: peer.stalls)  # memory goes to those who use it
-        for peer in waiting:
-            peer.ask()
-        for source in self.sources:
-            source.go_on()
-
-    def _give_up_stranded(self) -> None:
-        """When memory is short, a started piece that nobody here goes on with must not hold it for ever."""
-        refusals, self._refusals = self._refusals, self._node.pieces.refusals
-        if refusals == self._refusals:
-            return
-        coming = Bitfield(self.picker.pieces)
-        for peer in self.peers.values():
-            if not peer.peer_choking and not peer.stalled:
-                coming |= peer.have
-        for at in self.ranges_at():
-            coming[at] = 1
-        piece = self.picker.stranded(coming)
-        if piece is not None:
-            self.begin_anew(piece)
 
     def begin_anew(self, piece: PieceIndex) -> None:
         """What has landed of it is worth nothing, or its memory is worth more."""
-        self.picker.failed(piece, suspect=False)
-        self._drop_pieces([piece])
-        self._feed_soon()
+        self._feeding.begin_anew(piece)
 
-    def _drop_pieces(self, pieces: Sequence[PieceIndex]) -> None:
-        """These are not fetched any more."""
-        for piece in pieces:
-            self.blocks.drop(piece)
-            for peer in self.peers.values():
-                peer.give_up(piece)
-            for source in self.sources:
-                source.give_up(piece)
+    def drop_pieces(self, pieces: Sequence[PieceIndex]) -> None:
+        self._feeding.drop(pieces)
 
     # Hashes of version 2
 
@@ -722,7 +495,7 @@ class Torrent:
 
     def pieces_known(self) -> None:
         """More pieces can be judged."""
-        self._feed_soon()
+        self._feeding.soon()
 
     def layers_known(self) -> None:
         """All of them are; who keeps the torrent keeps them with it."""
@@ -756,9 +529,9 @@ class Torrent:
             if not isinstance(self.state, Paused):
                 log.warning("%s: paused: %s", self.metainfo.name, error)
             self.asking = False
-            self._due["retry"] = self.clock() + RETRY_DISK_EVERY
+            self._ticking.put_off(retry=RETRY_DISK_EVERY)
             self.error = error
-            self._enter(Paused(str(error)))
+            self.enter(Paused(str(error)))
 
     def disk_works(self) -> None:
         """Whatever state the pieces call for; peers ask again."""
@@ -766,31 +539,34 @@ class Torrent:
         if self.picker.done and not self._data.proven:
             self._prove()
         elif self.picker.done:
-            self._enter(Seeding())
+            self.enter(Seeding())
             self._finished.set()
         elif self._data.writable:
-            self.asking = not self._choosing
-            self._enter(Downloading())
+            self.asking = not self._arranging.choosing
+            self.enter(Downloading())
             if self.web_seeds is not None:
                 self.sources += self.web_seeds.begin(self, self._node.dice)
-            self._feed()
+            self._feeding.now()
         else:
             missing = self.picker.missing.count()
-            self._enter(Paused(f"{missing} of {self.picker.pieces} pieces are not on the disk"))
+            self.enter(Paused(f"{missing} of {self.picker.pieces} pieces are not on the disk"))
 
     def pieces_lost(self, pieces: Sequence[PieceIndex]) -> None:
-        """Peers are told that we have less than we said (BEP 54); who cannot be told is sent away, and
-        learns it when it comes back. They may have what we miss now."""
+        """Peers may have what we miss now."""
         self._finished.clear()
-        for peer in list(self.peers.values()):
-            if not peer.tell_lost(pieces):
-                peer.close(HostError("we have less than we said"))
+        self._company.tell_lost(pieces)
+        self.finding.book.want_again(self.clock())
+
+    def want_again(self) -> None:
+        """A seed that is told to want more is one no longer."""
+        self._finished.clear()
+        self._company.tell_upload_only(on=False)
         self.finding.book.want_again(self.clock())
 
     def checking(self, done: int, total: int) -> None:
         """A check in the middle of the work of a seed shows; one in a download or a pause does not."""
         if isinstance(self.state, Seeding | Checking):
-            self._enter(Checking(done, total))
+            self.enter(Checking(done, total))
 
     def read_failed(self, piece: PieceIndex, error: DiskError) -> None:
         self._keeper.read_failed(piece, error)
@@ -815,10 +591,10 @@ class Torrent:
         self._data.read(offset, into, done)
 
     def wasted(self, n: int) -> None:
-        self._wasted += n
+        self._traffic.wasted += n
 
     def ranges_at(self) -> set[PieceIndex]:
-        return {source.at for source in self.sources if source.at is not None}
+        return self._feeding.ranges_at()
 
     def cancel_others(self, block: int, winner: object) -> None:
         for peer in self.peers.values():
@@ -826,52 +602,15 @@ class Torrent:
                 peer.cancel(block)
 
     def interest_changed(self, peer: Peer) -> None:
-        """A free place is given at once; the next round decides whether rightly."""
-        if not peer.peer_interested:
-            self._fill_slots()
-        elif peer.am_choking and self._free_slots() > 0:
-            peer.unchoke()
+        self._company.interest_changed(peer)
 
     def peer_gone(self, peer: Peer, reason: Exception | None) -> None:
-        if self.peers.get(peer.name) is not peer:
-            return
-        del self.peers[peer.name]
-        self._choker.gone(peer)
-        if self.trees is not None and self._hash_upload is not None:
-            self.trees.gone(peer)
-            self._hash_upload.gone(peer)
-        self._node.places.taken -= 1
-        self._departed_down += peer.down.total
-        self._departed_up += peer.uploaded
-        over = self.picker.done and (peer.is_seed or peer.upload_only)
-        useful = self.picker.wants_from(peer.have) or not over
-        self.finding.book.left(peer.address, self.clock(), useful=useful and not peer.double)
-        self._events.tell(PeerLeft(peer.address, str(reason or "it closed the connection")))
-        self._feed_soon()
-        self._fill_slots()
-
-    # Choking
-
-    def _free_slots(self) -> int:
-        served = sum(not p.am_choking and p.peer_interested for p in self.peers.values())
-        return self._choker.slots + 1 - served
-
-    def _fill_slots(self) -> None:
-        """Somebody left: whoever waited longest gets the place now, not in ten seconds."""
-        waiting = [p for p in self.peers.values() if p.peer_interested and p.am_choking]
-        waiting.sort(key=lambda peer: peer.served)
-        for peer in waiting[: max(0, self._free_slots())]:
-            peer.unchoke()
-
-    def _rechoke(self) -> None:
-        now = self.clock()
-        candidates = [peer.candidate(now) for peer in self.peers.values()]
-        chosen = self._choker.rechoke(candidates, self.picker.done, now, self._node.dice)
-        for peer in list(self.peers.values()):
-            if peer in chosen:
-                peer.unchoke()
-            else:
-                peer.choke()
+        if self._company.gone(peer, reason):
+            self._traffic.gone(peer)
+            if self.trees is not None and self._hash_upload is not None:
+                self.trees.gone(peer)
+                self._hash_upload.gone(peer)
+            self._feeding.soon()
 
     # Peers
 
@@ -880,34 +619,23 @@ class Torrent:
         self.finding.found(address)
 
     def connected(self) -> set[Address]:
-        return {peer.address for peer in self.peers.values()}
+        return self._company.connected()
 
     def seen_as(self, voter: Address, ip: bytes) -> None:
         """A peer says where it sees us."""
         self._node.ranking.seen_as(voter, ip)
 
     def neighbours(self) -> dict[Address, PexFlag]:
-        """Whom we are connected to, and where they listen, as far as they said; looked at once a second."""
-        now = self.clock()
-        if now - self._looked_round >= TICK:
-            told = ((peer.address, peer.pex_flags) for peer in self.peers.values())
-            self._neighbours = {address: flags for address, flags in told if flags is not None}
-            self._looked_round = now
-        return self._neighbours
+        return self._company.neighbours()
 
     def hole_punched(self, peer: Talker, message: Holepunch) -> None:
-        self._meetings.heard(peer, message)
+        self._company.hole_punched(peer, message)
 
     def unreached(self, address: Address) -> None:
-        self._meetings.unreached(address)
-
-    def _is_us(self, address: Address) -> bool:
-        """As far as we know under which address others see us."""
-        ours = self._node.ranking.ours(address)
-        return address.port == self.port and address.host in (ours, *self._node.port.hosts)
+        self._company.unreached(address)
 
     def dialing(self) -> None:
-        self._wake()
+        self.wake()
 
     def _tracker_told(self, url: str, news: Reply | TrackerError) -> None:
         if isinstance(news, TrackerError):
@@ -923,63 +651,26 @@ class Torrent:
     @property
     def ready(self) -> bool:
         """Whether peers may come in."""
-        at_work = self._known and not self._over and not isinstance(self.state, Failed)
-        return at_work and self._data.shareable
+        return self.settled and not isinstance(self.state, Failed) and self._data.shareable
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known what is on the disk, and that is not given up yet."""
+        return self._known and not self._over
+
+    @property
+    def at_work(self) -> bool:
+        """From the end of the check until it is closed or fails."""
+        return self._alive
 
     def welcome(self, who: Greeted) -> bool:
         """A peer that completed its handshake; False when there is no place for it."""
-        stream, rival = who.stream, self.peers.get(who.name)
-        refusal = self._why_not(who, rival)
-        if refusal is not None:
-            stream.close(RemoteProtocolError(refusal))
-            return False
-        v2 = who.v2 or not self.metainfo.has_v1  # who had its short name only says nothing of it
-        peer = Peer(stream, self, who.name, who.reserved, outgoing=who.outgoing, v2=v2)
-        if rival is not None:
-            rival.close(RemoteProtocolError(TWICE))
-        self.peers[who.name] = peer
-        self._node.places.taken += 1
-        self._wake()
-        self._events.tell(PeerJoined(peer.address, peer.client))
-        peer.start(who.heard)
-        if peer.v2 and self.trees is not None:
-            self.trees.ask(peer)
-        most = longest_message(self.picker.pieces)
-        stream.switch(PeerFramer(peer.take_blocks, self._node.port.scratch, most), peer)
-        if who.heard is not None:
-            peer.recall(who.heard)
-        return True
-
-    def _why_not(self, who: Greeted, rival: Peer | None) -> str | None:
-        if not self.ready:
-            return "not ready"
-        dialed = None if rival is None else rival.outgoing
-        refusal = why_not(who, dialed, self.finding.book, self._node.me)
-        if refusal is not None:
-            return refusal
-        no_more = len(self.peers) >= self._node.max_peers
-        no_more |= not who.outgoing and not self._node.places.free
-        if rival is None and no_more and not self._make_place(who.stream.remote):
-            return "no place for more peers"
-        return None
+        return self._company.welcome(who)
 
     @property
     def crowded(self) -> bool:
         """Whether a host has several places, of which others may have some."""
-        return crowded(self.peers.values())
-
-    def _make_place(self, newcomer: Address) -> bool:
-        """Send somebody away for it, if it may come."""
-        going = displaced(self.peers.values(), newcomer, self._node.ranking.of)
-        if going is None:
-            return False
-        peer, why = going
-        peer.close(RemoteProtocolError(why))
-        return True
-
-    def _drop_peers(self, reason: Exception | None = None) -> None:
-        for peer in list(self.peers.values()):
-            peer.close(reason)
+        return self._company.crowded
 
     @override
     def __repr__(self) -> str:

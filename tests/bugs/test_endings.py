@@ -129,10 +129,10 @@ def test_a_peer_that_left_is_not_remembered_as_the_optimistic_one(tmp_path: Path
         strangers = [await Stranger.meet(world, world.host(), node, meta.info_hash) for _ in "ab"]
         for stranger in strangers:
             stranger.send(Interested())
-        await world.until(lambda: torrent._choker.optimistic is not None, 60)
+        await world.until(lambda: torrent._company._choker.optimistic is not None, 60)
         for stranger in strangers:
             stranger.close()
         await world.until(lambda: not torrent.peers)
-        assert torrent._choker.optimistic is None
+        assert torrent._company._choker.optimistic is None
 
     simulate(tmp_path, story)

@@ -12,7 +12,7 @@ from p2pswarm.config import Settings
 from p2pswarm.errors import DiskFullError
 from p2pswarm.formats.ids import BLOCK, Address
 from p2pswarm.node import Node
-from p2pswarm.swarm import torrent as torrents
+from p2pswarm.swarm import ticking, torrent as torrents
 from p2pswarm.swarm.events import Completed, Downloading, Paused, Seeding, StateChanged
 from tests.support.disks import FullStorage, WrappedStorage
 from tests.support.quiet import quiet
@@ -86,7 +86,7 @@ async def test_a_full_disk_under_threads_flickered(
 ) -> None:
     """Each retry said Downloading and asked for more, before its write had failed in the thread."""
     monkeypatch.setattr(torrents, "RETRY_DISK_EVERY", 0.02)
-    monkeypatch.setattr(torrents, "TICK", 0.01)
+    monkeypatch.setattr(ticking, "TICK", 0.01)
     world = World(tmp_path, None, 1)  # type: ignore[arg-type]  # for its content only
     meta, folder = world.content(6 * MB, 2 << 20)  # pieces too large to be written on the loop
 

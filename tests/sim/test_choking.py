@@ -230,7 +230,7 @@ def test_who_owes_blocks_for_a_minute_is_snubbed(tmp_path: Path) -> None:
         await asyncio.sleep(10)
         for _ in range(300):
             await asyncio.sleep(1)
-            assert peer.am_choking or torrent._choker.optimistic is peer
+            assert peer.am_choking or torrent._company._choker.optimistic is peer
         assert snub.all(Choke)
         assert all(other.all(Unchoke) for other in others)
 

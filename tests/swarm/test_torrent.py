@@ -339,7 +339,7 @@ def test_a_bug_of_ours_fails_one_torrent_and_says_so(
         await world.nodes[0].add(other, data=world.folder / "seed")
         beside = await world.download(node, other, home)
         await asyncio.sleep(5)
-        torrent._rechoke = lambda: 1 / 0  # type: ignore[method-assign]
+        torrent._company._choker.rechoke = lambda *about: 1 / 0  # type: ignore[method-assign]
         with pytest.raises(ZeroDivisionError):
             await torrent.finished()
         assert isinstance(torrent.state, Failed)

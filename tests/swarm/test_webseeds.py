@@ -358,14 +358,14 @@ def test_a_download_whose_web_seeds_rest_costs_nothing(tmp_path: Path) -> None:
         torrent = await begin(world, meta, servers)
         await world.until(lambda: torrent.status().web_seeds[0].state == "resting")
         ticks = 0
-        tick = torrent._do_what_is_due
+        tick = torrent.do_what_is_due
 
         def counted() -> None:
             nonlocal ticks
             ticks += 1
             tick()
 
-        torrent._do_what_is_due = counted  # type: ignore[method-assign]
+        torrent.do_what_is_due = counted  # type: ignore[method-assign]
         await asyncio.sleep(590)
         assert ticks < 60
         await torrent.finished()
