@@ -109,6 +109,31 @@ def test_pieces_that_come_while_it_moves_wait(tmp_path: Path) -> None:
     simulate(tmp_path, story)
 
 
+def test_what_comes_while_files_are_looked_at_is_not_in_doubt(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        meta, folder = world.many_files({str(n): 20 * PIECE for n in range(9)}, PIECE)
+        home = world.host(up=200_000)
+        await (await world.node(home)).add(meta, data=folder)
+        torrent = await world.download(await world.node(world.host()), meta, home)
+        await world.until(lambda: torrent.picker.have.count() > 5)
+        run, lost = torrent._data._run, list[Any]()
+
+        async def late(job: Any, *args: Any) -> Any:
+            result = await run(job, *args)
+            await asyncio.sleep(3)
+            return result
+
+        torrent._data._run = late  # type: ignore[method-assign]
+        torrent.pieces_lost = lost.append  # type: ignore[method-assign]
+        torrent._keeper.look()
+        await asyncio.sleep(4)
+        torrent._data._run = run  # type: ignore[method-assign]
+        await torrent.finished()
+        assert not lost
+
+    simulate(tmp_path, story)
+
+
 def test_what_cannot_be_moved_stays(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         meta, home = world.content(100_000, PIECE)

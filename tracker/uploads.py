@@ -8,6 +8,7 @@ The token comes first in the form: without it nobody gets a torrent's worth of o
 import hmac
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,8 +22,8 @@ __all__ = ["RefusedUploadError", "Uploads"]
 
 LEAST_TOKEN, MOST_TOKEN = 16, 1024  # characters
 ROOM_FOR_FORM = 16 << 10  # bytes of an upload that are not the torrent
-A_MINUTE = 20  # uploads of one address, those with a wrong token among them
-MOST_REMEMBERED = 10_000  # addresses
+A_MINUTE = 20  # uploads from one line, those with a wrong token among them
+MOST_REMEMBERED = 10_000  # lines
 MINUTE = 60.0
 
 
@@ -75,7 +76,7 @@ class Uploads:
             raise RefusedUploadError(400, "that is not the form") from error
 
     def _count(self, caller: str) -> None:
-        now = self._clock()
+        caller, now = _line_of(caller), self._clock()
         since, count = self._recent.pop(caller, (now, 0))
         if now - since >= MINUTE:
             since, count = now, 0
@@ -93,6 +94,15 @@ class Uploads:
         if not hmac.compare_digest(token.strip(), self._token):
             raise RefusedUploadError(403, "that is not the token")
         return await _field(await form.next(), "torrent", MAX_SIZE)
+
+
+def _line_of(caller: str) -> str:
+    """Whose line the address is on: who has one of IPv6 has all with the same first half."""
+    try:
+        ip = ip_address(caller)
+    except ValueError:
+        return caller
+    return caller if isinstance(ip, IPv4Address) else f"{int(ip) >> 64:x}::"
 
 
 def _read_token(path: Path) -> bytes:

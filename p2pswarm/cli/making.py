@@ -1,9 +1,9 @@
-"""`create` and `info`: a torrent made, a torrent looked at."""
+"""`create` and `info`: a torrent made (for `share`, too), a torrent looked at."""
 
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,44 +31,59 @@ if TYPE_CHECKING:
     from p2pswarm.formats.ids import InfoHash
     from p2pswarm.formats.metainfo import Metainfo
 
-__all__ = ["create", "hashing", "info", "load"]
+__all__ = ["create", "hashing", "info", "load", "made"]
 
 
 def create(
     path: PathArgument, output: Output, creation: Creation, replacing: Replacing, progress: Progress
 ) -> Exit:
     """Make a .torrent of a file or folder, and print its name."""
-    from p2pswarm.disk.create import create as make
-
     target = _target(output.output, path)
     with Report(progress) as report:
         if target.exists() and not replacing.force:
             raise _exists(target)
         if not target.parent.is_dir():  # said now, not after an hour of hashing
             raise CommandError(f"{target.parent} is not a folder", Exit.ERROR)
-        metainfo = make(
-            path,
-            generation=_generation(creation),
-            trackers=creation.tracker,
-            piece_length=creation.piece_length,
-            private=creation.private,
-            comment=creation.comment,
-            source=creation.source,
-            choice=_choice(creation),
-            web_seeds=creation.web_seed,
-            similar=[_name(each) for each in creation.similar],
-            collections=creation.collection,
-            reuse=load(creation.reuse_pieces) if creation.reuse_pieces else None,
-            progress=hashing(path.resolve().name, "hashing", report),
-            warn=report.note,
-            now=int(time.time()) if creation.date else None,
-        )
+        show = hashing(path.resolve().name, "hashing", report)
+        metainfo = made(path, creation, creation.tracker, show, report.note)
         _write(target, metainfo.raw, replace=replacing.force)
         names = {"info_hash": metainfo.info_hash.hex()}
         if metainfo.v2 is not None:
             names["info_hash_v2"] = metainfo.v2.hex()
         report.result(str(target), path=str(target), **names)
     return Exit.OK
+
+
+def made(
+    path: Path,
+    creation: Creation,
+    trackers: Sequence[str],
+    progress: Callable[[int, int], None],
+    warn: Callable[[str], None],
+) -> "Metainfo":
+    """The torrent of `path` as the options say, with these trackers; nothing is written.
+
+    What `progress` raises ends it. Raises HostError, CommandError.
+    """
+    from p2pswarm.disk.create import create
+
+    return create(
+        path,
+        generation=_generation(creation),
+        trackers=trackers,
+        piece_length=creation.piece_length,
+        private=creation.private,
+        comment=creation.comment,
+        source=creation.source,
+        choice=_choice(creation),
+        web_seeds=creation.web_seed,
+        similar=[_name(each) for each in creation.similar],
+        collections=creation.collection,
+        reuse=load(creation.reuse_pieces) if creation.reuse_pieces else None,
+        progress=progress,
+        warn=warn,
+        now=int(time.time()) if creation.date else None,
+    )
 
 
 def _generation(creation: Creation) -> "Generation":
@@ -126,8 +141,6 @@ def info(torrent: TorrentArgument, listing: Listing, scraping: Scraping) -> Exit
     if listing.json:
         tell_result(json.dumps(facts))
     else:
-        if not metainfo.has_v1:  # cut to twenty bytes, the name of version 2 is for swarms
-            del facts["info_hash"]
         for key, value in facts.items():
             for line in lines_of(key, value):
                 tell_result(line)

@@ -348,7 +348,7 @@ class Followers:
     )
     timeout: float | None = field(
         default=None,
-        metadata=about(DURATION, "give up after this long without news", shown="never"),
+        metadata=about(DURATION, "give up after this long without news", shown="never; feed: 10 s"),
     )
 
 

@@ -49,18 +49,22 @@ def publish(
     The same folder again is the same release; a changed one is the next. All releases are in the log beside
     KEYFILE: keep both, a key whose log is lost cannot be used again.
     """
+    salt, known = salted.salt.encode(), keyfile.exists()
     key = key_in(keyfile)
+    log = keyfile.with_name(f"{keyfile.name}{'.' if salt else ''}{salt.hex()}.feed")
     with Report(progress) as report:
         warn_of_readers(keyfile, report)
-        work = partial(
-            _publish, key, keyfile, path, salted.salt.encode(), linking, settings, report
-        )
+        if known and not log.exists():  # nobody may be there who could tell what it signed
+            report.note(
+                f"{log} is missing: if this key published before, end this and bring it back"
+            )
+        work = partial(_publish, key, log, path, salt, linking, settings, report)
         return run(work, at_once=report.abandon, when_stopped=Exit.OK)
 
 
 async def _publish(
     key: "SigningKey",
-    keyfile: Path,
+    log: Path,
     path: Path,
     salt: bytes,
     linking: Linking,
@@ -75,7 +79,6 @@ async def _publish(
 
     name = FeedName(key.public, salt)
     link = FeedLink(name, linking.peer)
-    log = keyfile.with_name(f"{keyfile.name}{'.' if salt else ''}{salt.hex()}.feed")
     metainfo = await asyncio.to_thread(_make, path, report, stop)
     async with Node(settings) as node, beating(node, report):
         torrent = await stop.unless(node.add(metainfo, data=path))

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from p2pswarm.cli.exits import Exit
 from p2pswarm.cli.health import beating
-from p2pswarm.cli.making import hashing
+from p2pswarm.cli.making import hashing, made
 from p2pswarm.cli.networking import watching
-from p2pswarm.cli.options import Offering, PathArgument, Progress, Sharing
+from p2pswarm.cli.options import Creation, Offering, PathArgument, Progress, Sharing
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError, run
 from p2pswarm.cli.transfer import seed_until_stopped
@@ -40,6 +40,7 @@ def share(
     path: PathArgument,
     sharing: Sharing,
     offering: Offering,
+    creation: Creation,
     networks: NetworkSettings,
     settings: Settings,
     progress: Progress,
@@ -50,12 +51,13 @@ def share(
             report.note(
                 "no search network is joined: which one is --connect for? Name it with --on"
             )
-        work = partial(_share, path, sharing, offering.on, networks, settings, report)
+        work = partial(_share, path, creation, sharing, offering.on, networks, settings, report)
         return run(work, at_once=report.abandon, when_stopped=Exit.OK)
 
 
 async def _share(
     path: Path,
+    creation: Creation,
     sharing: Sharing,
     on: Sequence[str],
     networks: NetworkSettings,
@@ -80,8 +82,9 @@ async def _share(
         ):
             urls = [url for url in (tracker.url, tracker.udp_url) if url is not None]
             announce = [_as_reached(url, sharing.host) for url in urls]
+            make = partial(_make, path, creation, [*announce, *creation.tracker], report, stop)
             try:
-                metainfo = await asyncio.to_thread(_make, path, announce, report, stop)
+                metainfo = await asyncio.to_thread(make)
             except HostError as error:
                 if not on:
                     raise
@@ -127,10 +130,10 @@ def _how_joined(name: str, path: Path, node: "Node") -> str:
     return f"nobody is linked with us yet; others come with --connect HOST:{node.port}"
 
 
-def _make(path: Path, announce: Sequence[str], report: Report, stop: Stop) -> "Metainfo":
+def _make(
+    path: Path, creation: Creation, trackers: Sequence[str], report: Report, stop: Stop
+) -> "Metainfo":
     """Runs in a thread; Ctrl-C ends it at the next piece."""
-    from p2pswarm.disk.create import create
-
     show = hashing(path.resolve().name, "hashing", report)
 
     def progress(done: int, total: int) -> None:
@@ -138,7 +141,7 @@ def _make(path: Path, announce: Sequence[str], report: Report, stop: Stop) -> "M
             raise StoppedError
         show(done, total)
 
-    return create(path, trackers=announce, progress=progress, warn=report.note)
+    return made(path, creation, trackers, progress, report.note)
 
 
 def _tell(
@@ -147,7 +150,10 @@ def _tell(
     url = _as_reached(tracker.host(metainfo.name, metainfo.raw), host)
     command = shlex.join(["p2pswarm", "get", url])
     report.note("on the other machine, type:")
-    report.result(command, command=command, url=url, info_hash=metainfo.info_hash.hex())
+    names = {"info_hash": metainfo.info_hash.hex()}
+    if metainfo.v2 is not None:
+        names["info_hash_v2"] = metainfo.v2.hex()
+    report.result(command, command=command, url=url, **names)
 
 
 def _as_reached(url: str, host: str | None) -> str:

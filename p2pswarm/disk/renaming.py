@@ -1,49 +1,62 @@
 """Other names for the files of a download, chosen by a person and kept beside its resume data.
 
 What is kept says the new name and the one before. It is written first, and a file that still has the name
-before gets the new one at the next start: a crash between the two leaves nothing undone.
+before gets the new one at the next start: a crash between the two leaves nothing undone. Of a download at
+work the storage is told of every file in the moment it is renamed: it never looks for one under a name that
+another thread just took away.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from p2pswarm.disk.attributes import relative
-from p2pswarm.disk.handles import disk_error, open_folder
+from p2pswarm.disk.handles import disk_error, open_folder, sync_folder
 from p2pswarm.errors import FormatError, HostError, MetainfoError, TargetExistsError
 from p2pswarm.formats import bencode, paths
 from p2pswarm.formats.files import File
 
-__all__ = ["Rename", "recalled", "renamed"]
+__all__ = ["Rename", "Switch", "recalled", "renamed"]
 
 Rename = tuple[str, str]
 """Of a file or folder, below the torrent's own folder: the old path, the new one."""
 _Name = tuple[str, ...]
+Switch = Callable[[int, _Name, Callable[[], None]], None]
+"""Calls that, after which the file with this number has this name."""
 _MAX_SIZE = 64 << 20  # bytes
 _Kept = dict[int, tuple[_Name, _Name]]  # file: its name, and the one before
 
 
 def renamed(
-    kept_in: Path, root: Path, files: Sequence[File], renames: Sequence[Rename]
+    kept_in: Path,
+    root: Path,
+    files: Sequence[File],
+    renames: Sequence[Rename],
+    switch: Switch | None = None,
 ) -> tuple[File, ...]:
     """The files under their names of now, on the disk too. For a disk thread, which has them locked.
 
+    `files` as the torrent names them. With `switch`, of a download at work, a file that has the new name
+    already is somebody else's; else it is looked at as everything that lies there at the start.
     Raises HostError for a name that cannot be, TargetExistsError, DiskError.
     """
     kept = _read(kept_in, len(files))
     if not kept and not renames:
         return tuple(files)
     now = [kept[number][0] if number in kept else file.path for number, file in enumerate(files)]
-    fresh = _chosen(now, files, renames)
+    fresh = _chosen(now, files, renames, again=switch is None)
     for name, before in kept.values():
         if not _is_there(root, name):  # else it was done, whatever is there now
             _move(root, before, name)
     if fresh:
         _refuse_twins([fresh.get(number, path) for number, path in enumerate(now)], files)
+        for path in fresh.values() if switch is not None else ():
+            _refuse_taken(root, path)
         old, kept = kept, kept | {number: (path, now[number]) for number, path in fresh.items()}
         _write(kept_in, kept)
-        _move_all(root, kept_in, kept, fresh, old)
+        _move_all(root, kept_in, kept, fresh, old, switch or _at_once)
         _drop_links(root, _under(dict(enumerate(now)), files), _under(_names(kept), files))
     return _under(_names(kept), files)
 
@@ -89,14 +102,23 @@ def _followed(link: _Name, files: Sequence[File], now: Sequence[_Name]) -> _Name
     return link
 
 
+def _at_once(_number: int, _name: _Name, move: Callable[[], None]) -> None:
+    move()
+
+
 def _move_all(
-    root: Path, kept_in: Path, kept: _Kept, fresh: Mapping[int, _Name], old: _Kept
+    root: Path,
+    kept_in: Path,
+    kept: _Kept,
+    fresh: Mapping[int, _Name],
+    old: _Kept,
+    switch: Switch,
 ) -> None:
     """What cannot be renamed keeps its name, and the note says so. Raises DiskError."""
     moved = set()
     try:
         for number, name in fresh.items():
-            _move(root, kept[number][1], name)
+            switch(number, name, partial(_move, root, kept[number][1], name))
             moved.add(number)
     except HostError:
         undone = {number for number in fresh if number not in moved}
@@ -106,25 +128,28 @@ def _move_all(
 
 
 def _chosen(
-    now: Sequence[_Name], files: Sequence[File], renames: Sequence[Rename]
+    now: Sequence[_Name], files: Sequence[File], renames: Sequence[Rename], *, again: bool
 ) -> Mapping[int, _Name]:
-    """What is said of a file counts more than what is said of its folder, and the last word most."""
+    """What is said of a file counts more than what is said of its folder, and the last word most. `again`: it
+    may have been said in an earlier session."""
     fresh: dict[int, _Name] = {}
     settled: set[int] = set()
     for old, new in sorted(renames, key=lambda each: len(_elements(each[0])))[::-1]:
         was, becomes = _elements(old), _safe(new)
         found = False
         for number, path in enumerate(now):
-            folder = path[:1] if len(path) > 1 else ()
+            folder = path[:1] if len(files[number].path) > 1 else ()
             inner = path[len(folder) :]
             if inner[: len(was)] == was and not files[number].pad:
                 found = True
                 name = folder + becomes + inner[len(was) :]
+                if len(name) > 1 == len(files[number].path):
+                    raise HostError(f"{new!r} is in a folder, and the torrent is a file alone")
                 if name != path and number not in settled:
                     fresh[number] = name
                 settled.add(number)
-            elif folder + becomes == path[: len(folder + becomes)]:
-                found = True  # it was renamed in an earlier session
+            elif again and folder + becomes == path[: len(folder + becomes)]:
+                found = True
                 settled.add(number)
         if not found:
             raise HostError(f"no file or folder of the torrent is {old!r}")
@@ -148,6 +173,16 @@ def _refuse_twins(names: Sequence[_Name], files: Sequence[File]) -> None:
     for name, free in zip(real, paths.without_twins(real), strict=True):
         if name != free:
             raise HostError(f"two files would be {'/'.join(name)}")
+
+
+def _refuse_taken(root: Path, name: _Name) -> None:
+    """Whatever is there is somebody else's. Raises TargetExistsError."""
+    path = root.joinpath(*name)
+    folders = [root.joinpath(*name[:n]) for n in range(1, len(name))]
+    if any(os.path.lexists(each) and (each.is_symlink() or not each.is_dir()) for each in folders):
+        raise TargetExistsError(f"{path} cannot be: something is in the way")
+    if os.path.lexists(path):
+        raise TargetExistsError(f"{path} exists")
 
 
 def _move(root: Path, old: _Name, new: _Name) -> None:
@@ -207,5 +242,6 @@ def _write(path: Path, kept: _Kept) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        sync_folder(path.parent)  # before a file is renamed
     except OSError as error:
         raise disk_error("write", path, error) from error

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from typing_extensions import override
@@ -114,6 +115,9 @@ class Storage(Protocol):
     def relocate(self, root: Path) -> None:
         """The files were moved: they lie below another folder from here on."""
 
+    def rename(self, number: int, file: "File", act: Callable[[], None]) -> None:
+        """`act` gives a file another name; nobody looks for it meanwhile. What that raises goes through."""
+
     def link(self) -> None:
         """Everything is here: make the wanted symbolic links (BEP 47). Raises DiskError."""
 
@@ -138,6 +142,7 @@ class FileStorage:
         self._writable = writable
         self._layout = Layout([file.length for file in files])
         self._open = OpenFiles(self._open_file, Shelf() if shelf is None else shelf)
+        self._naming = Lock()  # a file is not where `_files` says while somebody holds it
         self._seen: set[int] = set()  # files that had their full length at some time
         self._shrunk: dict[
             int, int
@@ -252,6 +257,11 @@ class FileStorage:
             self.parts.relocate(root)
         for number in range(len(self._files)):
             self._open.drop(number)
+
+    def rename(self, number: int, file: "File", act: Callable[[], None]) -> None:
+        with self._naming:
+            act()
+            self._files = [*self._files[:number], file, *self._files[number + 1 :]]
 
     def link(self) -> None:
         for number, file in enumerate(self._files):
@@ -415,13 +425,13 @@ class FileStorage:
         if parts is not None:
             kept = parts.look(number)
             return FileStat(*kept) if kept is not None else None
-        path = self._path(number)
         try:
-            found = path.stat(follow_symlinks=not self._writable)
+            with self._naming:
+                found = self._path(number).stat(follow_symlinks=not self._writable)
         except OSError as error:
             if error.errno in _GONE:
                 return None
-            raise disk_error("look at", path, error) from error
+            raise disk_error("look at", self._path(number), error) from error
         size = min(found.st_size, self._shrunk.get(number, found.st_size))
         return FileStat(size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
@@ -450,7 +460,8 @@ class FileStorage:
         if not self._writable:
             return os.open(self._path(number), os.O_RDONLY | FILE_FLAGS)
         flags = os.O_RDWR if writing else os.O_RDONLY
-        return open_beneath(self._root, self._files[number].path, flags, create=create)
+        with self._naming:
+            return open_beneath(self._root, self._files[number].path, flags, create=create)
 
     def _vet(self, number: int, fd: int, writing: bool, seen: bool) -> None:
         """Only a regular file will do, and one that is written has its full length."""

@@ -19,6 +19,7 @@ class Names(NamedTuple):
     """At least one of the two."""
 
     v1: InfoHash | None = None
+    """Alone, it may as well be what stands for the name of version 2: DHT and trackers tell no more."""
     v2: bytes | None = None
     """32 bytes."""
 
@@ -43,7 +44,8 @@ class Names(NamedTuple):
         """
         verdicts = []
         if self.v1 is not None:
-            verdicts.append(sha1(info, usedforsecurity=False).digest() == self.v1)
+            fits = sha1(info, usedforsecurity=False).digest() == self.v1
+            verdicts.append(fits or (self.v2 is None and sha256(info).digest()[:20] == self.v1))
         if self.v2 is not None:
             verdicts.append(sha256(info).digest() == self.v2)
         if any(verdicts) and not all(verdicts):
@@ -52,4 +54,6 @@ class Names(NamedTuple):
 
     def met_by(self, other: "Names") -> bool:
         """Whether a torrent of these other names is the one that these name."""
-        return self.v1 in (None, other.v1) and self.v2 in (None, other.v2)
+        if self.v2 is None:
+            return self.v1 in (None, other.v1, other.short)
+        return self.v1 in (None, other.v1) and self.v2 == other.v2

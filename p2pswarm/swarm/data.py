@@ -44,7 +44,7 @@ from p2pswarm.errors import (
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import PieceIndex
-from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.formats.metainfo import File, Metainfo
 
 __all__ = ["Desk", "TorrentData"]
 
@@ -394,6 +394,42 @@ class TorrentData:
             self._storage.link()
         return self._checkpoint(have, 0, 0)
 
+    async def rename(self, old: str, new: str) -> Path:
+        """Give a file or a folder another name, for good. Where the torrent's files are then.
+
+        Raises HostError, DiskError, TargetExistsError.
+        """
+        assert self.place is not None
+        if not self.writable:
+            raise HostError(f"{self.place.path} is shared read-only: its files keep their names")
+        await self._run(self._rename, (old, new))
+        return self.place.path
+
+    def _rename(self, wanted: Rename) -> None:
+        place, resumes, meta = self.place, self.resumes, self._metainfo
+        assert place is not None
+        assert resumes is not None
+        kept_in = resumes.names(meta.info_hash, place.root / meta.name)
+        renaming = partial(renamed, kept_in, place.root, meta.files)
+
+        def switch(number: int, name: tuple[str, ...], move: Callable[[], None]) -> None:
+            self._storage.rename(number, self.files[number]._replace(path=name), move)
+
+        try:
+            self._call(renaming([wanted], switch))
+        except HostError:
+            self._call(renaming([]))  # some may have got theirs
+            raise
+
+    def _call(self, files: tuple[File, ...]) -> None:
+        """These are their names."""
+        assert self.place is not None
+        self.files = files
+        self.place = self.place.named(files, alone=self._metainfo.single_file)
+        for number, file in enumerate(files):
+            if file.link is not None:  # it leads elsewhere, perhaps
+                self._storage.rename(number, file, _nothing_more)
+
     async def move(self, to: Path, last: Checkpoint, progress: Callable[[int, int], None]) -> Path:
         """Move the files while nothing is stored; `last` is what is ours. Where they are then.
 
@@ -598,6 +634,10 @@ class TorrentData:
 
 def _nothing(piece: PieceIndex) -> None:
     """Nobody gave anything."""
+
+
+def _nothing_more() -> None:
+    """It has that name."""
 
 
 def _words(error: Exception) -> str:

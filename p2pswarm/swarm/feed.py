@@ -23,6 +23,7 @@ from p2pswarm.swarm.feed_peer import FeedPeer
 from p2pswarm.swarm.feed_sync import FeedSync, Said
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
+from p2pswarm.swarm.metadata_peer import no_blocks
 from p2pswarm.wire.extension.feed import FeedMessage
 from p2pswarm.wire.extension.holepunch import Holepunch
 from p2pswarm.wire.extension.numbers import FEED, PEX
@@ -153,7 +154,7 @@ class FeedSwarm:
         peer = self.peers[who.name] = FeedPeer(who, self)
         self._node.places.taken += 1
         peer.start()
-        framer = PeerFramer(_no_blocks, self._node.port.scratch, longest_message(0))
+        framer = PeerFramer(no_blocks, self._node.port.scratch, longest_message(0))
         who.stream.switch(framer, peer)
         return True
 
@@ -206,7 +207,3 @@ class FeedSwarm:
     @override
     def __repr__(self) -> str:
         return f"<FeedSwarm {self.feed.info_hash} peers {len(self.peers)}>"
-
-
-def _no_blocks(piece: int, begin: int, blocks: list[memoryview]) -> None:
-    raise RemoteProtocolError("a block that nobody asked for")

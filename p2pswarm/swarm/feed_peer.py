@@ -8,16 +8,13 @@ from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.swarm.extensions import ExtensionHome, Extensions
 from p2pswarm.swarm.greeting import Greeted
+from p2pswarm.swarm.metadata_peer import KEEP_ALIVE, MOST_UNSENT, SILENCE
 from p2pswarm.wire.extension.feed import FeedMessage, read_feed
 from p2pswarm.wire.extension.handshake import ExtendedHandshake
 from p2pswarm.wire.extension.numbers import FEED, NUMBERS
 from p2pswarm.wire.peer import Extended, HaveNone, KeepAlive, Requests
 
 __all__ = ["FeedHome", "FeedPeer"]
-
-KEEP_ALIVE = 60.0  # seconds without sending
-SILENCE = 120.0  # seconds without a byte
-MOST_UNSENT = 1 << 20  # bytes that wait for a peer to read
 
 
 class FeedHome(ExtensionHome, Protocol):

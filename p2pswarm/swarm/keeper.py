@@ -10,7 +10,8 @@ each looks at the picker again before it believes its own result.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence, Set
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -239,7 +240,8 @@ class Keeper:
     async def _look(self) -> None:
         """Read again what somebody changed and what could not be read, and believe only that."""
         settled = self._picker.done or not self._data.writable
-        doubtful = await self._data.look(self._picker.have, settled=settled)
+        have = self._picker.have.copy()  # what comes while they are looked at may be in new files
+        doubtful = await self._data.look(have, settled=settled)
         doubtful |= self._unreadable
         if doubtful:
             self._noted = None  # the files look different, whatever is found in them
@@ -270,20 +272,36 @@ class Keeper:
 
     async def move(self, to: Path, progress: Callable[[int, int], None]) -> Path:
         """Move the files; pieces that become full meanwhile wait in memory. Raises HostError."""
+        async with self._still():
+            carried = self._owner.progress()
+            last = Checkpoint(self._picker.have.copy(), [], carried.uploaded, carried.downloaded)
+            try:
+                return await self._data.move(to, last, progress)
+            finally:
+                self.look()  # who looked for a file while it moved may have found none
+
+    async def rename(self, old: str, new: str) -> Path:
+        """Give a file or folder another name, the same way. Raises HostError, DiskError."""
+        async with self._still():
+            path = await self._data.rename(old, new)
+            if self._picker.done:
+                await self._data.complete()  # links that lead elsewhere now
+            return path
+
+    @asynccontextmanager
+    async def _still(self) -> AsyncIterator[None]:
+        """Nothing is stored meanwhile. Raises HostError while somebody else needs that."""
         if self._moving:
             raise HostError(f"{self._name} is being moved already")
         self._moving = True
         try:
             await self._stores_done()
-            carried = self._owner.progress()
-            last = Checkpoint(self._picker.have.copy(), [], carried.uploaded, carried.downloaded)
-            return await self._data.move(to, last, progress)
+            yield
         finally:
             self._moving = False
             stuck, self._stuck = self._stuck, _NOTHING
             for piece in () if self._over else stuck:
                 self.store(piece, digests=True)
-            self.look()  # who looked for a file while it moved may have found none
 
     # The end
 

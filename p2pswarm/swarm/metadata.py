@@ -25,7 +25,7 @@ from p2pswarm.swarm.extensions import Talker
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
 from p2pswarm.swarm.heard import MOST_PIECES
-from p2pswarm.swarm.metadata_peer import OFFERED, MetadataPeer
+from p2pswarm.swarm.metadata_peer import OFFERED, MetadataPeer, no_blocks
 from p2pswarm.swarm.status import MetadataStatus
 from p2pswarm.wire.extension.holepunch import Holepunch
 from p2pswarm.wire.extension.numbers import PEX
@@ -179,7 +179,7 @@ class MetadataSwarm:
         self._node.places.taken += 1
         peer.start()
         most = longest_message(self.most_pieces)
-        who.stream.switch(PeerFramer(_no_blocks, self._node.port.scratch, most), peer)
+        who.stream.switch(PeerFramer(no_blocks, self._node.port.scratch, most), peer)
         return True
 
     def _why_not(self, who: Greeted, rival: MetadataPeer | None) -> str | None:
@@ -253,7 +253,3 @@ class MetadataSwarm:
     @override
     def __repr__(self) -> str:
         return f"<MetadataSwarm {self.info_hash} peers {len(self.peers)}>"
-
-
-def _no_blocks(piece: int, begin: int, blocks: list[memoryview]) -> None:
-    raise RemoteProtocolError("a block that nobody asked for")

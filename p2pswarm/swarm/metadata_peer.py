@@ -25,7 +25,15 @@ from p2pswarm.wire.extension.metadata import (
 from p2pswarm.wire.extension.numbers import METADATA, NUMBERS, PEX
 from p2pswarm.wire.peer import Extended, HaveNone, Interested, KeepAlive
 
-__all__ = ["OFFERED", "MetadataHome", "MetadataPeer"]
+__all__ = [
+    "KEEP_ALIVE",
+    "MOST_UNSENT",
+    "OFFERED",
+    "SILENCE",
+    "MetadataHome",
+    "MetadataPeer",
+    "no_blocks",
+]
 
 OFFERED = frozenset({METADATA, PEX})
 KEEP_ALIVE = 60.0  # seconds without sending
@@ -156,3 +164,8 @@ class MetadataPeer:
     @override
     def __repr__(self) -> str:
         return f"<MetadataPeer {self.address}>"
+
+
+def no_blocks(piece: int, begin: int, blocks: list[memoryview]) -> None:
+    """For the framer of a peer that is asked for none."""
+    raise RemoteProtocolError("a block that nobody asked for")

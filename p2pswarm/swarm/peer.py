@@ -391,7 +391,7 @@ class Peer:
         only = Bitfield(len(self.have))
         for piece in self._allowed:
             only[piece] = self.have[piece]
-        return only
+        return self._home.picker.in_turn(only)
 
     def _send_requests(self, blocks: list[int]) -> None:
         now = self._home.clock()

@@ -338,6 +338,17 @@ class PiecePicker:
         """Those of these that come first: of the first tier that has any."""
         return next((some for tier in self._tiers if (some := pieces & tier).any()), pieces)
 
+    def in_turn(self, pieces: Bitfield) -> Bitfield:
+        """Those of these whose turn it is: all, unless somebody wants them in order."""
+        if not self.sequential:
+            return pieces
+        turn = Bitfield(self.pieces)
+        turn[list(self._todo)] = True
+        following = self.foremost(self._wanted).find(1)
+        if following >= 0:
+            turn[following] = 1
+        return pieces & turn
+
     def pick_in(
         self, piece: PieceIndex, who: Hashable, may_open: Callable[[PieceIndex], bool]
     ) -> list[int]:

@@ -29,6 +29,7 @@ __all__ = ["RangeHost", "RangeSource", "SourceHome"]
 
 log = logging.getLogger(__name__)
 
+AHEAD = 4 << 20  # bytes in a row where somebody wants them in order and several sources give them
 SKIP = 1 << 20  # bytes read for nothing rather than asking anew a little farther on
 PAUSE = 15.0  # seconds after a failure, and twice as many after each one more
 USELESS_PAUSE = 5.0  # seconds after a stretch that others took meanwhile
@@ -80,6 +81,8 @@ class RangeSource:
     Invariant: `_expected` are the blocks of that piece which the picker promised to us and that are to come.
     """
 
+    _at_once = False  # it is asked for the next stretch when one is over; else a second later
+
     def __init__(self, host: RangeHost, home: SourceHome) -> None:
         self.address = host.address
         self.down = Meter(10.0)
@@ -100,6 +103,7 @@ class RangeSource:
         self._useful = False  # something of this stretch landed
         self._failures = 0
         self._has: Sequence[tuple[int, int]] | None = None  # the parts that it told; None: all
+        self._until = 0  # the piece at which this stretch ends at the latest
         self._by_parts = False  # this stretch lies in one of those
         self._due = 0.0  # when the host may be asked again
 
@@ -148,12 +152,19 @@ class RangeSource:
             self._home.spawn(self._run(piece * self._home.piece_length))
 
     def _place(self, takable: Bitfield) -> PieceIndex | None:
-        """Where to begin; in order, as long as nobody else goes on in that order."""
+        """Where to begin. In order all sources stay together at the front: whoever is not at its very
+        beginning has a short stretch, and may help there when that is over."""
         picker, busy = self._home.picker, self._home.ranges_at()
-        takable = picker.foremost(takable)
-        if picker.sequential and not busy:
-            return next(takable.pieces(), None)
-        return _stretch(takable, busy)
+        takable, self._until = picker.foremost(takable), len(takable)
+        if not picker.sequential:
+            return _stretch(takable, busy)
+        front = takable.find(1)
+        row = max(1, AHEAD // self._home.piece_length)
+        takable[front + row * (1 + len(busy)) :] = False
+        piece = _first_free(takable, busy)
+        if piece is not None and piece > front:
+            self._until = min(piece + row, self._until)
+        return piece
 
     async def _run(self, offset: int) -> None:
         """One stretch, from the first byte to whatever ends it."""
@@ -273,7 +284,7 @@ class RangeSource:
             home.piece_reached(reached)
 
     def _next_piece(self, piece: PieceIndex) -> None:
-        if piece + 1 == self._home.picker.pieces:
+        if piece + 1 >= self._until:
             self._going = False
         else:
             self.at, self._n, self._arrived = PieceIndex(piece + 1), 0, False
@@ -303,6 +314,11 @@ class RangeSource:
         end = takable.find(0, useful)
         return (end if end >= 0 else len(takable)) - useful >= useful - piece
 
+    def choose_anew(self) -> None:
+        """Other pieces come first from here on: its stretch ends with this piece."""
+        if self.at is not None:
+            self._until = self.at + 1
+
     def give_up(self, piece: PieceIndex) -> None:
         """The piece begins anew with others."""
         if self.at == piece:
@@ -318,7 +334,10 @@ class RangeSource:
         home.down.forget(self.go_on)
         home.picker.seeds -= 1
         self._expected.clear()
+        row_over = self.at is not None and self.at + 1 == self._until < home.picker.pieces
         self._held, self._debt, self.at = b"", 0, None
+        if self._useful and (row_over or self._at_once):
+            home.soon(lambda: self._begin(home.clock()))
 
     @override
     def __repr__(self) -> str:
@@ -334,6 +353,14 @@ def _stretch(takable: Bitfield, busy: set[PieceIndex]) -> PieceIndex | None:
         if (first not in busy, end - first) > longest:  # a row of one piece has no second half
             best, longest = first, (first not in busy, end - first)
     return None if best is None else PieceIndex(best)
+
+
+def _first_free(takable: Bitfield, busy: set[PieceIndex]) -> PieceIndex | None:
+    """Where the first row begins into which nobody comes; where there is none, as above."""
+    rows = islice(_rows(takable, sorted(busy)), MOST_ROWS)
+    free = (PieceIndex(start) for start, _ in rows if not busy & {start - 1, start})
+    first = next(free, None)
+    return _stretch(takable, busy) if first is None else first
 
 
 def _pieces_of(parts: Sequence[tuple[int, int]], pieces: int, length: int) -> Bitfield:

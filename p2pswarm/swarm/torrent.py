@@ -213,6 +213,18 @@ class Torrent:
                 self.disk_works()
         return self.path
 
+    async def rename(self, old: str, new: str) -> Path:
+        """Give a file or folder of it another name, for good, while it goes on. Where its files are then.
+
+        Both are paths inside the torrent's folder, with `/`; `old` is the name of now.
+        Raises HostError, DiskError, TargetExistsError; then it has the name that it had, of a folder
+        perhaps not all of it.
+        """
+        if not self._known or self._over:
+            raise HostError(f"files of {self.metainfo.name} cannot be renamed now")
+        self.path = await self._keeper.rename(old, new)
+        return self.path
+
     @property
     def deserted(self) -> str | None:
         """Why the rest will never come: only hosts of other networks can give it, for nobody has its hashes,
@@ -275,6 +287,8 @@ class Torrent:
                 self.picker.want(choice.tiers(self.metainfo), sequential=choice.sequential)
             )
             self.choice = choice
+            for source in self.sources:
+                source.choose_anew()
             await self._data.select(choice.skipped, full=self.picker.full())
         except DiskError as error:
             self.disk_failed(error)
@@ -919,7 +933,8 @@ class Torrent:
         if refusal is not None:
             stream.close(RemoteProtocolError(refusal))
             return False
-        peer = Peer(stream, self, who.name, who.reserved, outgoing=who.outgoing, v2=who.v2)
+        v2 = who.v2 or not self.metainfo.has_v1  # who had its short name only says nothing of it
+        peer = Peer(stream, self, who.name, who.reserved, outgoing=who.outgoing, v2=v2)
         if rival is not None:
             rival.close(RemoteProtocolError(TWICE))
         self.peers[who.name] = peer

@@ -206,6 +206,8 @@ class WebConnection:
 class WebSource(RangeSource):
     """A connection to a web seed, joined to the piece map."""
 
+    _at_once = True
+
     def __init__(
         self, seed: WebSeed, seeds: "WebSeeds", getting: Getting, home: SourceHome
     ) -> None:
@@ -236,7 +238,8 @@ class WebSource(RangeSource):
             self._home.picker,
         )
         taken = picker.foremost(picker.takable()).find(0, offset // length)
-        return total if taken < 0 else min(taken * length, total)
+        end = self._until if taken < 0 else min(taken, self._until)
+        return min(end * length, total)
 
     def padded(self, zeros: bytes) -> bool:
         """The row goes on with a pad file: nobody sent these. Whether more is wanted."""
@@ -246,12 +249,6 @@ class WebSource(RangeSource):
         """What has come of unfinished pieces is of another version of a file."""
         for piece in self._home.picker.unfinished(self._seed.sources):
             self._home.begin_anew(piece)
-
-    @override
-    def _let_go(self) -> None:
-        super()._let_go()
-        if self._useful:
-            self._home.soon(lambda: self._begin(self._home.clock()))
 
     @override
     def close(self, reason: Exception | None = None) -> None:

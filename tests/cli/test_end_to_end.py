@@ -176,6 +176,45 @@ def test_share_prints_the_line_that_the_other_side_types(data: Path, tmp_path: P
     assert same(place, tmp_path / "copy/it's here")
 
 
+def test_a_hybrid_is_shared_under_both_of_its_names(data: Path, tmp_path: Path) -> None:
+    options = ("--host", "127.0.0.1", "--bind", "127.0.0.1", "--port", "0", "--tracker-port", "0")
+    made = ("--hybrid", "--exclude", "empty", "--piece-length", "64KiB", "--json")
+    with ExitStack() as stack:
+        sharing = stack.enter_context(program(tmp_path / "share", "share", data, *options, *made))
+        told = sharing.wait_for("result")
+        with urlopen(told["url"]) as answer:
+            metainfo = Metainfo.from_bytes(answer.read())
+        assert metainfo.piece_length == 64 << 10
+        assert told["info_hash"] == metainfo.info_hash.hex()
+        assert metainfo.v2 is not None
+        assert told["info_hash_v2"] == metainfo.v2.hex()
+        trackers = metainfo.trackers[0]  # they alone lead to the peer
+        links = [
+            Magnet(info_hash=metainfo.info_hash, trackers=trackers),
+            Magnet(v2=metainfo.v2, trackers=trackers),
+        ]
+        quiet = ("--no-dht", "--no-lsd", "--port", "0")
+        gets = [
+            stack.enter_context(
+                program(
+                    tmp_path / f"get{n}",
+                    "get",
+                    link,
+                    "--output",
+                    tmp_path / f"copy{n}",
+                    "--bind",
+                    f"127.0.0.{n + 3}",
+                    *quiet,
+                )
+            )
+            for n, link in enumerate(links)
+        ]
+        assert [get.wait() for get in gets] == [0, 0]
+    (data / "sub/empty").unlink()
+    assert same(data, tmp_path / "copy0/data")
+    assert same(data, tmp_path / "copy1/data")
+
+
 def test_share_asks_which_network_a_host_is_of(data: Path, tmp_path: Path) -> None:
     options = (
         "--bind",

@@ -96,6 +96,14 @@ def test_nothing_is_signed_of_what_is_not_there(command: Command) -> None:
     assert not Path("my.key.feed").exists()
 
 
+def test_a_key_that_may_have_lost_its_log_is_told_of(command: Command) -> None:
+    said = "my.key.feed is missing: if this key published before, end this and bring it back"
+    assert said not in command("publish", "my.key", "nowhere").err
+    assert said in command("publish", "my.key", "nowhere").err
+    Path("my.key.feed").touch()
+    assert said not in command("publish", "my.key", "nowhere").err
+
+
 def test_a_log_beside_the_key_that_is_damaged_ends_publishing(
     command: Command, photos: Path
 ) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,28 @@ def test_what_is_damaged_is_told(tmp_path: Path, data: bytes) -> None:
         return
     with pytest.raises(HostError, match="damaged"):
         renamed(tmp_path / "kept", tmp_path, FILES, [])
+
+
+def test_of_a_download_at_work_the_storage_is_told_each_time(tmp_path: Path) -> None:
+    root, told = made(tmp_path / "root"), []
+
+    def switch(number: int, name: tuple[str, ...], move: Callable[[], None]) -> None:
+        assert not root.joinpath(*name).exists()
+        move()
+        assert root.joinpath(*name).exists()
+        told.append((number, name))
+
+    renamed(tmp_path / "kept", root, FILES, [("in", "out")], switch)
+    assert told == [(1, ("t", "out", "b")), (2, ("t", "out", "c"))]
+
+
+def test_links_lead_where_their_targets_are(tmp_path: Path) -> None:
+    links = [
+        File(("t", "to a"), 0, 3, link=("t", "a")),
+        File(("t", "to in"), 0, 3, link=("t", "in")),
+        File(("t", "to b"), 0, 3, link=("t", "in", "b")),
+    ]
+    wanted = [("a", "deep/z"), ("in", "out"), ("in/c", "c")]
+    found = renamed(tmp_path / "kept", tmp_path, [*FILES[:3], *links], wanted)
+    targets = [file.link for file in found if file.link is not None]
+    assert targets == [("t", "deep", "z"), ("t", "out"), ("t", "out", "b")]

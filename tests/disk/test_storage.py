@@ -3,9 +3,11 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
+from threading import Event
 from typing import Any
 
 import pytest
@@ -291,6 +293,34 @@ def test_a_missing_file_is_not_made_by_reading(root: Path) -> None:
         storage.read(0, 5)
     assert caught.value.errno == errno.ENOENT
     assert not path_of(root, files[0]).exists()
+
+
+def test_whoever_looks_for_a_file_waits_until_it_has_its_new_name(root: Path) -> None:
+    files = files_of(5)
+    storage = writable(root, files)
+    storage.write(0, b"12345")
+    storage.forget([0])  # nothing is open
+    begun, go = Event(), Event()
+    new = files[0]._replace(path=(*files[0].path[:-1], "new"))
+
+    def act() -> None:
+        path_of(root, files[0]).rename(path_of(root, new))
+        begun.set()
+        assert go.wait(5)
+
+    with ThreadPoolExecutor(3) as threads:
+        renaming = threads.submit(storage.rename, 0, new, act)
+        assert begun.wait(5)
+        reading, looking = threads.submit(storage.read, 0, 5), threads.submit(storage.stats)
+        futures.wait([reading, looking], timeout=0.05)
+        assert not reading.done()
+        assert not looking.done()
+        go.set()
+        renaming.result()
+        assert reading.result() == b"12345"
+        assert looking.result()[0] is not None
+    assert files == files_of(5)  # those of the torrent
+    storage.close()
 
 
 @pytest.mark.parametrize("is_writable", [True, False])

@@ -31,6 +31,8 @@ def test_the_name_of_version_2_is_cut_to_twenty_bytes() -> None:
         (Names(None, V2), True),
         (Names(V1, V2), True),
         (Names(OTHER), False),
+        (Names(InfoHash(V2[:20])), True),
+        (Names(InfoHash(V2[:20]), bytes(32)), False),
         (Names(None, bytes(32)), False),
         (Names(None, V2[:20] + bytes(12)), False),  # no swarm tells these apart
         (Names(OTHER, bytes(32)), False),
@@ -63,6 +65,8 @@ def test_a_hybrid_is_met_by_either_name() -> None:
     assert Names(V1, V2).met_by(Names(V1, V2))
     assert not Names(V1, V2).met_by(Names(V1))
     assert not Names(OTHER).met_by(Names(V1, V2))
+    assert Names(InfoHash(V2[:20])).met_by(Names(V1, V2))
+    assert not Names(InfoHash(V2[:20]), V2).met_by(Names(V1, V2))
 
 
 @pytest.mark.parametrize(

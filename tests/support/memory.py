@@ -1,11 +1,12 @@
 """A storage without a disk, for tests and simulations."""
 
 import os
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 
 from p2pswarm.disk.copying import Way
 from p2pswarm.disk.storage import NO_FILES, FileStat, Parts
+from p2pswarm.formats.metainfo import File
 
 __all__ = ["MemoryStorage"]
 
@@ -67,6 +68,9 @@ class MemoryStorage:
 
     def relocate(self, root: Path) -> None:
         """It lies nowhere."""
+
+    def rename(self, number: int, file: File, act: Callable[[], None]) -> None:
+        act()
 
     def link(self) -> None:
         """There is nothing to be linked."""

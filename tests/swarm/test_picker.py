@@ -509,6 +509,20 @@ def test_in_order(had: int) -> None:
     assert order == [25, 27, *(n for n in range(had, 30) if n not in (25, 27))]
 
 
+def test_whose_turn_it_is() -> None:
+    made = picker(30)
+    some = only(made, 3, 5, 7)
+    assert made.in_turn(some) == some
+    made.want([all_of(made)], sequential=True)
+    assert not made.in_turn(some).any()
+    made.pick("A", only(made, 5), 1, yes)  # it is started, and has free blocks
+    for piece in range(3):
+        made.had(PieceIndex(piece))
+    assert made.in_turn(some) == only(made, 3, 5)
+    made.want([only(made, 7), all_of(made) & ~only(made, 7)], sequential=True)
+    assert made.in_turn(some) == only(made, 5, 7)
+
+
 @dataclass(eq=False)
 class FakePeer:
     """What a peer has, owes, and may still send although it was given back."""

@@ -12,9 +12,11 @@ from p2pswarm.errors import BusyError, NetworkError, PartialError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
-from p2pswarm.swarm.events import PeerBanned, Seeding
+from p2pswarm.swarm import ranges
+from p2pswarm.swarm.events import PeerBanned, PieceDone, Seeding
 from p2pswarm.swarm.picker import PiecePicker
 from p2pswarm.swarm.ranges import PAUSE, SKIP, RangeSource, _stretch
+from p2pswarm.swarm.selection import Selection
 from p2pswarm.swarm.torrent import Torrent
 from tests.support.world import World, simulate
 
@@ -426,5 +428,34 @@ def test_parts_that_are_not_there_are_asked_for_rarely(tmp_path: Path) -> None:
         assert len(liar.began) < 40
         torrent.add_source(Shop(data, 2))
         await torrent.finished()
+
+    downloading(tmp_path, story)
+
+
+@pytest.mark.parametrize("sequential", [True, False])
+def test_in_order_all_hosts_stay_at_the_front(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sequential: bool
+) -> None:
+    """Also where the one that began at the very front is slow."""
+    monkeypatch.setattr(ranges, "AHEAD", 4 * PIECE)
+    monkeypatch.setattr(ranges, "SKIP", PIECE)
+
+    async def story(world: World, torrent: Torrent, data: bytes) -> None:
+        await world.until(lambda: torrent._known)
+        await torrent.select(Selection(sequential=sequential))
+        events, order = torrent.events(), list[int]()
+        torrent.add_source(Shop(data, 1, chunk=10_000))
+        await asyncio.sleep(2)
+        for number in (2, 3):
+            torrent.add_source(Shop(data, number))
+        began = asyncio.get_running_loop().time()
+        await torrent.finished()
+        assert asyncio.get_running_loop().time() - began < 4 * len(data) / 2_000_000
+        async for event in events:
+            order += [event.piece] if isinstance(event, PieceDone) else []
+            if len(order) == torrent.picker.pieces:
+                break
+        leads = [piece - min({*range(99)} - {*order[:n]}) for n, piece in enumerate(order)]
+        assert (max(leads) < 30) == sequential  # the slow one's last piece is waited for
 
     downloading(tmp_path, story)

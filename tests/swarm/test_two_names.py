@@ -213,10 +213,10 @@ def test_both_swarms_are_searched_and_what_they_name_is_told_apart(tmp_path: Pat
 # Magnets
 
 BOTH = Names.of(HYBRID)
-WAYS = [Names(BOTH.v1), Names(None, BOTH.v2), BOTH]
+WAYS = [Names(BOTH.v1), Names(None, BOTH.v2), BOTH, Names(BOTH.short)]
 
 
-@pytest.mark.parametrize("names", WAYS, ids=["btih", "btmh", "both"])
+@pytest.mark.parametrize("names", WAYS, ids=["btih", "btmh", "both", "short"])
 def test_a_hybrid_is_had_by_any_of_its_links(names: Names, tmp_path: Path) -> None:
     async def story(world: World) -> None:
         seed, home = await seeding(world, HYBRID)
@@ -228,7 +228,7 @@ def test_a_hybrid_is_had_by_any_of_its_links(names: Names, tmp_path: Path) -> No
             await torrent.finished()
         assert kept(world, node) == FILES
         assert torrent.finding.names == BOTH
-        assert [peer.v2 for peer in torrent.peers.values()] == [names != WAYS[0]]
+        assert [peer.v2 for peer in torrent.peers.values()] == [names.v2 is not None]
         assert torrent.metainfo.layers == HYBRID.layers, "told, or followed from good pieces"
         assert len(torrent.finding.trackers) == 2
         assert len(seed.peers) == 1
@@ -295,7 +295,10 @@ def test_a_link_with_names_of_two_torrents_is_told_to_be_one(tmp_path: Path) -> 
     simulate(tmp_path, story)
 
 
-def test_a_magnet_of_version_2_learns_the_layers_and_keeps_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [Names(None, SECOND.v2), Names(V2_ONLY)], ids=["whole", "short"])
+def test_a_magnet_of_version_2_learns_the_layers_and_keeps_them(
+    names: Names, tmp_path: Path
+) -> None:
     """They are outside of what it got as metadata; the same connection gives both."""
 
     async def story(world: World) -> None:
@@ -303,17 +306,19 @@ def test_a_magnet_of_version_2_learns_the_layers_and_keeps_them(tmp_path: Path) 
         node = await world.node(world.host())
         folder = world.folder / node.settings.bind
         async with asyncio.timeout(10):
-            torrent = await node.add(Magnet.of(SECOND, at(home)), save_to=folder)
+            link = Magnet(names.v1, v2=names.v2, peers=at(home))
+            torrent = await node.add(link, save_to=folder)
             await torrent.finished()
         assert kept(world, node) == FILES
         assert len(seed.peers) == 1
-        again = await node.fetch_metadata(Magnet.of(SECOND))
+        again = await node.fetch_metadata(Magnet(names.v1, v2=names.v2))
         assert again.layers == SECOND.layers
         await node.remove(torrent)
         (saved,) = (node.settings.data_dir / "torrents").iterdir()
         assert saved.name == f"{V2_ONLY}.torrent"
         assert Metainfo.from_file(saved).layers == SECOND.layers
-        assert (await node.fetch_metadata(Magnet.of(SECOND))).layers == SECOND.layers
+        for link in (Magnet.of(SECOND), Magnet(V2_ONLY)):
+            assert (await node.fetch_metadata(link)).layers == SECOND.layers
 
     simulate(tmp_path, story)
 

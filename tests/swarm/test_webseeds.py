@@ -13,6 +13,7 @@ from p2pswarm.formats.building import build
 from p2pswarm.formats.ids import BLOCK, Address, PieceIndex
 from p2pswarm.formats.metainfo import File, Metainfo
 from p2pswarm.formats.webseeds import Known, Part
+from p2pswarm.swarm import ranges
 from p2pswarm.swarm.events import PeerBanned
 from p2pswarm.swarm.selection import Priority, Selection
 from p2pswarm.swarm.torrent import Torrent
@@ -204,6 +205,55 @@ def test_in_order_means_from_the_beginning(tmp_path: Path) -> None:
         torrent.disk_works()
         await torrent.finished()
         assert [part.start // PIECE for part in servers.asked] == [0, 4]
+
+    simulate(tmp_path, story)
+
+
+def test_in_order_both_connections_stay_at_the_front(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranges, "AHEAD", 4 * PIECE)
+    monkeypatch.setattr(ranges, "SKIP", PIECE)
+
+    async def story(world: World) -> None:
+        sizes = {str(number): 20 * PIECE for number in range(9)}
+        meta, folder = world.many_files(sizes, PIECE)
+        datas = {f"{URL}many/{name}": (folder / "many" / name).read_bytes() for name in sizes}
+        servers = Servers(datas, chunk=PIECE)
+        torrent = await world.download(await world.node(world.host()), meta)
+        await world.until(lambda: torrent._known)
+        await torrent.select(Selection(sequential=True))
+        torrent.web_seeds = WebSeeds(replace(meta, web_seeds=(URL,)), servers, world.loop.time)
+        torrent.disk_works()
+        ahead = []
+        while not torrent.picker.done:
+            have = torrent.picker.have
+            ahead.append(have.count() - have.find(0))  # pieces that a player cannot use yet
+            await asyncio.sleep(0.1)
+        assert servers.most == 2
+        assert max(ahead) <= 8
+        assert servers.given < meta.total + 10 * PIECE
+
+    simulate(tmp_path, story)
+
+
+def test_what_becomes_more_wanted_comes_at_once(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        sizes = {"a": 60 * PIECE, "b": 60 * PIECE}
+        meta, folder = world.many_files(sizes, PIECE)
+        datas = {f"{URL}many/{name}": (folder / "many" / name).read_bytes() for name in sizes}
+        servers = Servers(datas, chunk=PIECE)
+        torrent = await world.download(await world.node(world.host()), meta)
+        await world.until(lambda: torrent._known)
+        await torrent.select(Selection(priorities=(("a", Priority.HIGH),)))
+        torrent.web_seeds = WebSeeds(replace(meta, web_seeds=(URL,)), servers, world.loop.time)
+        torrent.disk_works()
+        await world.until(lambda: torrent.files()[0].done > 5 * PIECE)
+        await torrent.select(Selection(priorities=(("b", Priority.HIGH),)))
+        before = torrent.files()[0].done
+        await world.until(lambda: torrent.files()[1].done == sizes["b"])
+        assert torrent.files()[0].done <= before + 3 * PIECE
+        await torrent.finished()
 
     simulate(tmp_path, story)
 

@@ -326,3 +326,26 @@ def test_addresses_are_not_remembered_without_end(tmp_path: Path) -> None:
         uploads._count("me")
     with pytest.raises(RefusedUploadError):
         uploads._count("me")
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("192.0.2.1", "192.0.2.2", False),
+    ],
+)
+def test_who_has_many_addresses_of_ipv6_guesses_no_oftener(
+    tmp_path: Path, first: str, other: str, same: bool
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    uploads = Uploads(file, lambda: 0.0)
+    for _ in range(A_MINUTE):
+        uploads._count(first)
+    if not same:
+        uploads._count(other)
+        return
+    with pytest.raises(RefusedUploadError, match="too many"):
+        uploads._count(other)
