@@ -1,6 +1,7 @@
 """Whom to ask for which hashes of version 2, and when to ask somebody else. Sans-IO: `who` is any key.
 
-At most two requests wait for one peer (libtorrent keeps as many). Who refuses, or says nothing for some
+At most two requests wait for one peer (libtorrent keeps as many), and what is not wanted any more still waits:
+whoever forgets that asks for more than anybody answers. Who refuses, or says nothing for some
 seconds, is not asked for the same again for a while.
 
 The one hard thing: an answer may come after its time is over. Then it is still welcome once, while what was
@@ -32,7 +33,7 @@ class HashAsking:
         self._asked: dict[HashRange, tuple[Hashable, float]] = {}
         self._silent: dict[HashRange, int] = {}  # wanted: by how many it was left without an answer
         self._open: dict[Hashable, int] = {}
-        self._late: dict[Hashable, dict[HashRange, None]] = {}
+        self._late: dict[Hashable, dict[HashRange, float]] = {}  # until when it still waits
         self._useless: dict[Hashable, tuple[int, float]] = {}  # refusals in a row, and until when
 
     def __contains__(self, wanted: HashRange) -> bool:
@@ -48,7 +49,7 @@ class HashAsking:
         """Not wanted any more; an answer may still come."""
         for wanted in ranges:
             if wanted in self._asked:
-                self._remember_late(wanted)
+                self._remember_late(wanted, self._asked[wanted][1])
             self._withdraw(wanted)
             self._refused.pop(wanted, None)
             self._free.pop(wanted, None)
@@ -56,7 +57,8 @@ class HashAsking:
 
     def next_for(self, who: Hashable, now: float) -> list[HashRange]:
         """What to ask this peer now."""
-        room = AT_ONCE - self._open.get(who, 0)
+        late = sum(until > now for until in self._late.get(who, {}).values())
+        room = AT_ONCE - self._open.get(who, 0) - late
         chosen = (
             self._unrefused(who, room, now) if room > 0 and not self._is_useless(who, now) else []
         )
@@ -101,10 +103,7 @@ class HashAsking:
         if asked is not None and asked[0] == who:
             self._withdraw(wanted)
             return True
-        late = self._late.get(who, {})
-        was_late = wanted in late
-        late.pop(wanted, None)
-        return was_late
+        return self._late.get(who, {}).pop(wanted, None) is not None
 
     def refused(self, who: Hashable, wanted: HashRange, now: float) -> bool:
         """Whether it was asked."""
@@ -128,7 +127,7 @@ class HashAsking:
         overdue = [each for each, (_, until) in self._asked.items() if now >= until]
         for wanted in overdue:
             self._silent[wanted] = self._silent.get(wanted, 0) + 1
-            self._remember_late(wanted)
+            self._remember_late(wanted, now)
             self._rule_out(self._asked[wanted][0], wanted, now)
             self._withdraw(wanted)
 
@@ -139,9 +138,9 @@ class HashAsking:
             return False
         return all(now < refusals.get(who, now) for who in peers)
 
-    def _remember_late(self, wanted: HashRange) -> None:
+    def _remember_late(self, wanted: HashRange, until: float) -> None:
         late = self._late.setdefault(self._asked[wanted][0], {})
-        late[wanted] = None
+        late[wanted] = until
         if len(late) > MOST_LATE:
             del late[next(iter(late))]
 

@@ -240,8 +240,9 @@ class Trees:
         """Raises RemoteProtocolError for hashes that nobody asked for or that are not true."""
         if not self._asking.answered(peer, message.range):
             raise RemoteProtocolError("hashes that were never asked for")
-        if message.range not in self._asking:
-            return  # somebody else was faster, or the piece is done
+        if message.range not in self._asking:  # somebody else was faster, or the piece is done
+            self.ask(peer)
+            return
         learned = self.forest.learn(message)
         self._asking.helped(peer)
         self._asking.drop([message.range])
