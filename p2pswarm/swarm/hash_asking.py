@@ -1,7 +1,7 @@
 """Whom to ask for which hashes of version 2, and when to ask somebody else. Sans-IO: `who` is any key.
 
-At most two requests wait for one peer (libtorrent keeps as many), and what is not wanted any more still waits:
-whoever forgets that asks for more than anybody answers. Who refuses, or says nothing for some
+At most two requests wait for one peer (libtorrent keeps as many), and what is not wanted any more still waits
+with them: whoever forgets that asks for more than anybody answers. Who refuses, or says nothing for some
 seconds, is not asked for the same again for a while.
 
 The one hard thing: an answer may come after its time is over. Then it is still welcome once, while what was
