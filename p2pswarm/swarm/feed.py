@@ -23,7 +23,7 @@ from p2pswarm.swarm.feed_peer import FeedPeer
 from p2pswarm.swarm.feed_sync import FeedSync, Said
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
-from p2pswarm.swarm.metadata_peer import no_blocks
+from p2pswarm.swarm.pieceless import no_blocks
 from p2pswarm.wire.extension.feed import FeedMessage
 from p2pswarm.wire.extension.holepunch import Holepunch
 from p2pswarm.wire.extension.numbers import FEED, PEX

@@ -25,7 +25,8 @@ from p2pswarm.swarm.extensions import Talker
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Greeted, Name
 from p2pswarm.swarm.heard import MOST_PIECES
-from p2pswarm.swarm.metadata_peer import OFFERED, MetadataPeer, no_blocks
+from p2pswarm.swarm.metadata_peer import OFFERED, MetadataPeer
+from p2pswarm.swarm.pieceless import no_blocks
 from p2pswarm.swarm.status import MetadataStatus
 from p2pswarm.wire.extension.holepunch import Holepunch
 from p2pswarm.wire.extension.numbers import PEX

@@ -10,11 +10,10 @@ from typing import Protocol
 from typing_extensions import override
 
 from p2pswarm.errors import FormatError, RemoteProtocolError
-from p2pswarm.formats.ids import Address, PieceIndex
 from p2pswarm.swarm.assembly import Assembly
-from p2pswarm.swarm.extensions import ExtensionHome, Extensions
 from p2pswarm.swarm.greeting import Greeted
 from p2pswarm.swarm.heard import Heard
+from p2pswarm.swarm.pieceless import MOST_UNSENT, PiecelessHome, PiecelessPeer
 from p2pswarm.wire.extension.handshake import ExtendedHandshake
 from p2pswarm.wire.extension.metadata import (
     MetadataPiece,
@@ -23,25 +22,14 @@ from p2pswarm.wire.extension.metadata import (
     read_metadata,
 )
 from p2pswarm.wire.extension.numbers import METADATA, NUMBERS, PEX
-from p2pswarm.wire.peer import Extended, HaveNone, Interested, KeepAlive
+from p2pswarm.wire.peer import Extended, Interested
 
-__all__ = [
-    "KEEP_ALIVE",
-    "MOST_UNSENT",
-    "OFFERED",
-    "SILENCE",
-    "MetadataHome",
-    "MetadataPeer",
-    "no_blocks",
-]
+__all__ = ["OFFERED", "MetadataHome", "MetadataPeer"]
 
 OFFERED = frozenset({METADATA, PEX})
-KEEP_ALIVE = 60.0  # seconds without sending
-SILENCE = 120.0  # seconds without a byte
-MOST_UNSENT = 1 << 20  # bytes that wait for a peer to read
 
 
-class MetadataHome(ExtensionHome, Protocol):
+class MetadataHome(PiecelessHome, Protocol):
     """What it needs of its magnet."""
 
     assembly: Assembly
@@ -50,29 +38,14 @@ class MetadataHome(ExtensionHome, Protocol):
     def convict(self, guilty: frozenset[object]) -> None: ...
     def look(self) -> None: ...
     def stop(self, error: Exception) -> None: ...
-    def peer_gone(self, peer: "MetadataPeer") -> None: ...
 
 
-class MetadataPeer:
+class MetadataPeer(PiecelessPeer[MetadataHome]):
     """One connection: asks for the info, and remembers everything else that it hears."""
 
     def __init__(self, who: Greeted, home: MetadataHome) -> None:
-        self.who = who
-        self.stream = who.stream
-        self.address = who.stream.remote  # where it listens, once it said so
+        super().__init__(who, home)
         self.heard = Heard(home.most_pieces)
-        self.upload_only = False
-        self.extensions = Extensions(self, home)
-        self.since = home.clock()
-        self._home = home
-        self._heard_at = self._spoke = self.since
-
-    def start(self) -> None:
-        """Its bitfield is not due from one that has nothing, but BEP 6 wants to hear even that."""
-        if self.who.reserved.fast:
-            self.send(HaveNone().encode())
-        if self.who.reserved.extended:
-            self.send(self.extensions.introduction())
 
     def got(self, message: object) -> None:
         """Raises RemoteProtocolError when the peer broke the rules."""
@@ -88,11 +61,11 @@ class MetadataPeer:
         if self.who.reserved.extended:
             self.send(Extended(0, ExtendedHandshake(dict.fromkeys(OFFERED, 0)).encode()).encode())
 
+    @override
     def introduced(self, hello: ExtendedHandshake) -> None:
-        """All its extended handshakes together; there may be another one, when it has the info."""
+        """There may be another one, when it has the info."""
+        super().introduced(hello)
         self.heard.hello = hello
-        if hello.port is not None and not self.who.outgoing:
-            self.address = Address(self.stream.remote.host, hello.port)
         if hello.metadata_size and hello.number(METADATA):
             self._home.assembly.gives(self, hello.metadata_size)
 
@@ -118,7 +91,7 @@ class MetadataPeer:
             self._home.look()
 
     def caught_up(self) -> None:
-        self._heard_at = self._home.clock()
+        self.note_heard()
         if self.heard.has_any and not self.heard.interested:
             self.heard.interested = True
             self.send(Interested().encode())
@@ -129,33 +102,15 @@ class MetadataPeer:
             for piece in self._home.assembly.ask(self, self._home.clock()):
                 self.extensions.say(METADATA, MetadataRequest(piece).encode())
 
-    def send(self, *buffers: bytes | memoryview) -> bool:
-        self._spoke = self._home.clock()
-        return self.stream.send(*buffers)
-
-    def has_lost(self, piece: PieceIndex) -> None:
-        """Nobody was offered to say this."""
-
     def tick(self, now: float) -> None:
         """Once a second."""
-        if now - self._heard_at > SILENCE:
-            self.close(RemoteProtocolError(f"silent for {SILENCE:.0f} s"))
-        elif self.stream.unsent > MOST_UNSENT:
+        if self.is_silent(now):
+            return
+        if self.stream.unsent > MOST_UNSENT:
             self.close(RemoteProtocolError("does not read what we send"))
-        else:
-            if now - self._spoke > KEEP_ALIVE:
-                self.send(KeepAlive().encode())
-            self.ask()
-
-    def drained(self) -> None:
-        """Nothing here waits for that."""
-
-    def closed(self, reason: Exception | None) -> None:
-        self.extensions.closed()
-        self._home.peer_gone(self)
-
-    def close(self, reason: Exception | None = None) -> None:
-        self.stream.close(reason)
+            return
+        self.keep_alive(now)
+        self.ask()
 
     def handed_on(self) -> Greeted:
         """The connection, and what was said on it."""
@@ -164,8 +119,3 @@ class MetadataPeer:
     @override
     def __repr__(self) -> str:
         return f"<MetadataPeer {self.address}>"
-
-
-def no_blocks(piece: int, begin: int, blocks: list[memoryview]) -> None:
-    """For the framer of a peer that is asked for none."""
-    raise RemoteProtocolError("a block that nobody asked for")

@@ -133,9 +133,8 @@ class Trees:
             return
         self._held[piece.index] = piece, self._home.clock() + WAIT_FOR_LEAVES
         senders = {who for who in piece.senders if who is not None}
-        if (
-            len(senders) == 1
-        ):  # it is to blame, whichever block it is, and has no say about the hashes
+        # A sender alone is to blame, whichever block it is, and has no say about the hashes.
+        if len(senders) == 1:
             self._home.sent_bad(senders)
         self._watch([piece.index])
         self._give_up_explaining()
