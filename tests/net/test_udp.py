@@ -14,6 +14,7 @@ from p2pswarm.net.port import Port
 from p2pswarm.net.udp import Datagrams, Endpoint
 from p2pswarm.wire.sniff import DatagramGuest
 from tests.support.loops import on_every_loop
+from tests.support.numbers import taken_for_datagrams
 
 HERE = "127.0.0.1"
 # uvloop leaves what it could not bind to whoever collects the garbage.
@@ -97,7 +98,7 @@ async def test_before_the_listener_there_is_no_number() -> None:
 @collected
 @on_every_loop
 async def test_a_number_that_is_taken_for_datagrams_is_an_error() -> None:
-    with udp() as taken:
+    with taken_for_datagrams(HERE) as taken:
         number = taken.getsockname()[1]
         text = f"port {number} on {HERE} is in use for UDP by another program"
         port = Port(HERE, number)
@@ -118,7 +119,7 @@ async def test_a_number_that_is_taken_for_datagrams_is_an_error() -> None:
 @collected
 @on_every_loop
 async def test_without_a_name_the_next_number_that_is_free_for_both_is_taken() -> None:
-    with udp() as taken, pytest.MonkeyPatch.context() as patch:
+    with taken_for_datagrams(HERE) as taken, pytest.MonkeyPatch.context() as patch:
         number = taken.getsockname()[1]
         patch.setattr(room, "DEFAULT_PORT", number)
         async with opened(number=None) as (port, ears):

@@ -11,6 +11,7 @@ from p2pswarm.errors import PortTakenError
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.wire.tracker import Announce, Reply
 from p2pswarm.wire.tracker_udp import Answer, Question, connect
+from tests.support.numbers import taken_for_datagrams
 from tracker.app import TrackerService
 from tracker.config import TrackerSettings
 from tracker.datagrams import Datagrams
@@ -130,8 +131,7 @@ async def test_where_it_is_said_to_be() -> None:
 
 
 async def test_a_port_that_is_taken_for_datagrams_is_taken() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        other.bind(("127.0.0.1", 0))
+    with taken_for_datagrams("127.0.0.1") as other:
         port = other.getsockname()[1]
         with pytest.raises(PortTakenError):
             await TrackerService(TrackerSettings(host="127.0.0.1", port=port)).start()

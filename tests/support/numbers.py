@@ -1,0 +1,27 @@
+"""Ports that a test needs to have for itself.
+
+The kernel gives numbers from 32768 on to whoever names none, and other tests run beside this one: a number of
+theirs that is free for UDP may be somebody's for TCP.
+"""
+
+import socket
+from random import SystemRandom
+
+__all__ = ["taken_for_datagrams"]
+
+_NOBODY_IS_GIVEN = range(20_000, 32_000)
+
+
+def taken_for_datagrams(host: str) -> socket.socket:
+    """A UDP socket on a number that is free for TCP, and stays so."""
+    dice = SystemRandom()
+    while True:
+        number = dice.choice(_NOBODY_IS_GIVEN)
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            taken.bind((host, number))
+            socket.create_server((host, number)).close()
+        except OSError:
+            taken.close()
+        else:
+            return taken
