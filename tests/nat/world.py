@@ -32,11 +32,11 @@ class Host:
         self._gate.iptables("-I", "FORWARD", "1", "-s", other.public, "-d", self.address)
 
     def delivered_from(self, other: "Host") -> int:
-        """Packets of `other` itself that the router let in to this host, since `count_from`."""
+        """Bytes of `other` itself that the router let in to this host, since `count_from`."""
         rows = self._gate.iptables("-nvxL", "FORWARD").splitlines()
-        counter = rf" *(\d+) .* {re.escape(other.public)} +{re.escape(self.address)} *$"
-        (packets,) = [match[1] for row in rows if (match := re.match(counter, row))]
-        return int(packets)
+        counter = rf" *\d+ +(\d+) .* {re.escape(other.public)} +{re.escape(self.address)} *$"
+        (octets,) = [match[1] for row in rows if (match := re.match(counter, row))]
+        return int(octets)
 
 
 class World:
