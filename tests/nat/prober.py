@@ -15,12 +15,17 @@ from typing import NamedTuple
 
 from tests.nat.world import Host
 
-__all__ = ["Behaviour", "behaviour", "opens_tcp", "punches"]
+__all__ = ["Behaviour", "behaviour", "number", "opens_tcp", "punches", "udp"]
 
 Place = tuple[str, int]
 
 _numbers = count(20_000)  # no two measurements meet in one mapping
 _PATIENCE = 0.12  # everything here is one machine: what has not come by then was dropped
+
+
+def number() -> int:
+    """A port that no measurement had."""
+    return next(_numbers)
 
 
 class Behaviour(NamedTuple):
@@ -59,7 +64,7 @@ def seen(one: socket.socket, server: socket.socket) -> Place:
 
 def behaviour(host: Host, first: Host, second: Host) -> Behaviour | None:
     """Of the NAT before a host that never spoke to these two; nothing where UDP does not come through."""
-    with udp(first) as a, udp(first) as b, udp(second) as c, udp(host, next(_numbers)) as one:
+    with udp(first) as a, udp(first) as b, udp(second) as c, udp(host, number()) as one:
         one.sendto(b"?", a.getsockname())
         place = heard(a)
         if place is None:
@@ -86,7 +91,7 @@ def punches(one: Host, other: Host, server: Host, *, together: bool = True) -> b
     """
     with ExitStack() as stack:
         public = stack.enter_context(udp(server))
-        ends = [stack.enter_context(udp(host, next(_numbers))) for host in (one, other)]
+        ends = [stack.enter_context(udp(host, number())) for host in (one, other)]
         for end in ends:
             end.sendto(b"?", public.getsockname())
         found = [heard(public), heard(public)]
@@ -127,7 +132,7 @@ def opens_tcp(one: Host, other: Host, server: Host) -> bool:
     with ExitStack() as stack:
         with server.inside():
             public = stack.enter_context(socket.create_server((server.address, 0)))
-        ends = [_Dialer(stack, host, next(_numbers)) for host in (one, other)]
+        ends = [_Dialer(stack, host, number()) for host in (one, other)]
         places = [end.learn(public) for end in ends]
         ends[0].dial(places[1])
         ends[1].dial(places[0])
