@@ -13,6 +13,7 @@ P2PSwarmError
 │   │   │   └── PartialError    it fetches the file itself, and has some parts only
 │   │   ├── RefusedError        a host does not have it, or does not give it: asking again hardly helps
 │   │   └── ChangedError        a host has another version of it than a moment ago: begin anew
+│   ├── CodeError               a short code that nobody gives (any more), or that is wrong
 │   ├── TwoStoriesError         a publisher signed what cannot both be true
 │   └── HashMismatchError       all of a file came, and it is not the file that was asked for
 ├── LocalProtocolError          we were about to break the protocol: a bug of ours
@@ -33,6 +34,7 @@ __all__ = [
     "BencodeError",
     "BusyError",
     "ChangedError",
+    "CodeError",
     "DiskError",
     "DiskFullError",
     "FormatError",
@@ -111,6 +113,10 @@ class PartialError(BusyError):
 
 class RefusedError(NetworkError):
     """A host does not have the file, or does not give it to us."""
+
+
+class CodeError(RemoteError):
+    """A short code that nobody gives, or not any more, or whose words are wrong."""
 
 
 class TwoStoriesError(RemoteError):
