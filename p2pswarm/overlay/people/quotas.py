@@ -108,7 +108,6 @@ class Account:
     def __init__(self, quotas: Quotas, one: Hashable, other: Hashable, now: float) -> None:
         terms = quotas.terms
         self.over = False
-        self.bytes = 0
         self._quotas = quotas
         self._began = self._moved = now
         owners = {("owner", one), ("owner", other)}
@@ -119,13 +118,11 @@ class Account:
         """Name, bytes a day, and relays at a time."""
 
     def spend(self, size: int, now: float) -> bool:
-        """Whether so many bytes more may pass; they are then counted."""
-        if self.over or size > self._quotas.left(self, now):
-            return False
-        self.bytes += size
-        self._moved = now
+        """Whether so many bytes more may pass. They are counted either way: who wanted too much is done."""
+        may = not self.over and size <= self._quotas.left(self, now)
         self._quotas.note(self, size, now)
-        return True
+        self._moved = now
+        return may
 
     def why_over(self, now: float) -> str | None:
         """Why it has to end by now, if it has."""

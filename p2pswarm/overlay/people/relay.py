@@ -12,37 +12,32 @@ rate, and shares in the rate of all; it ends, and its guests are told why.
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import partial
 from random import Random
 from typing import TypeAlias
 
-from p2pswarm.errors import BusyError, NetworkError, RefusedError, RemoteProtocolError
+from p2pswarm.errors import BusyError, RefusedError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import owner_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.people.channels import Channel, Channels
+from p2pswarm.overlay.people.joined import Joined, JoinedDatagrams, JoinedStreams
 from p2pswarm.overlay.people.pairing import Asked, Pairing
 from p2pswarm.overlay.people.quotas import Account, Quotas, Terms
-from p2pswarm.overlay.people.splice import Splice
+from p2pswarm.overlay.people.relay_guest import RelayGuest
 from p2pswarm.wire.framer import Scratch
-from p2pswarm.wire.people.dictionary import PeopleMessage
-from p2pswarm.wire.people.frames import MOST, PeopleFramer, PeopleKind
-from p2pswarm.wire.people.hello import Ping, Pong, Reason, Refuse
+from p2pswarm.wire.people.frames import PeopleFramer
+from p2pswarm.wire.people.hello import Reason
 from p2pswarm.wire.people.marked import CHANNEL_SIZE, PASS_SIZE
-from p2pswarm.wire.people.relaying import Mode, Ready
-from p2pswarm.wire.people.relaying import Relay as Wish
-from p2pswarm.wire.people.ringing import KEY_SIZE, Prove, Proved
-from p2pswarm.wire.supernode.frames import Frame
+from p2pswarm.wire.people.relaying import Mode, Ready, Relay as Wish
+from p2pswarm.wire.people.ringing import KEY_SIZE, Prove
 
 __all__ = ["Relay"]
 
 log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds between looks at who waited long enough
-PATIENCE = 15.0  # seconds in which a guest has to say what it wants
-LINGER = 2.0  # seconds for the last word to leave
 MOST_GUESTS = 1024  # connections
 
 _NO_KEY = bytes(KEY_SIZE)
@@ -59,15 +54,15 @@ class Relay:
         self._loop = asyncio.get_running_loop()
         self.quotas = Quotas(terms)
         self._total = self._limiter(terms.total)
-        self.pairing: Pairing[_Guest] = Pairing()
+        self.pairing: Pairing[RelayGuest] = Pairing()
         self.channels = Channels(port.send_datagram, dice)
-        self._guests: set[_Guest] = set()
-        self._joined: set[_Joined] = set()
+        self._guests: set[RelayGuest] = set()
+        self._joined: set[Joined] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def welcome(self, stream: Stream, nonce: bytes) -> None:
         """Somebody was told WELCOME with this nonce, and wants to be relayed."""
-        guest = _Guest(self, stream, nonce, self._loop.time())
+        guest = RelayGuest(self, stream, nonce, self._loop.time())
         stream.switch(PeopleFramer(self.scratch, opened=True), guest)
         if len(self._guests) >= MOST_GUESTS:
             guest.refuse(Reason.FULL, "too many want to be relayed")
@@ -100,7 +95,7 @@ class Relay:
         """Raises RemoteError."""
         return self._check(proof, nonce)
 
-    def asked(self, guest: "_Guest", wish: Wish) -> None:
+    def asked(self, guest: RelayGuest, wish: Wish) -> None:
         """It is joined, or waits, or is refused."""
         peer = b"" if wish.peer == _NO_KEY else wish.peer
         owner = guest.key or owner_of(guest.stream.remote)
@@ -116,15 +111,15 @@ class Relay:
             for each in (guest,) if found is None else (guest, found[0]):
                 each.refuse(reason, str(error))
 
-    def left(self, guest: "_Guest") -> None:
+    def left(self, guest: RelayGuest) -> None:
         self._guests.discard(guest)
         self.pairing.give_up(guest)
 
     # Two are joined
 
-    def _join(self, one: "_Guest", other: "_Guest", account: Account, wish: Wish) -> None:
+    def _join(self, one: RelayGuest, other: RelayGuest, account: Account, wish: Wish) -> None:
         limiters = [self._limiter(self.quotas.terms.rate), self._total]
-        kind = _Datagrams if wish.mode is Mode.DATAGRAMS else _Streams
+        kind = JoinedDatagrams if wish.mode is Mode.DATAGRAMS else JoinedStreams
         joined = kind(self, one, other, account, limiters)
         self._joined.add(joined)
         log.debug("relaying %s between %s and %s", wish.mode, one.stream, other.stream)
@@ -133,11 +128,11 @@ class Relay:
     def _limiter(self, rate: int) -> Limiter:
         return Limiter(rate, self._loop.time, self._loop.call_later)
 
-    def ended(self, joined: "_Joined") -> None:
+    def ended(self, joined: Joined) -> None:
         self._joined.discard(joined)
         self.quotas.end(joined.account)
 
-    def ready(self, guest: "_Guest", channel: Channel | None, quota: int) -> None:
+    def ready(self, guest: RelayGuest, channel: Channel | None, quota: int) -> None:
         """The other one is there."""
         here = Address(guest.stream.local.host, self._port.number)
         name = bytes(CHANNEL_SIZE) if channel is None else channel.id
@@ -163,123 +158,3 @@ class Relay:
                 joined.end(why)
         if self._guests or self._joined:
             self._keep_time()
-
-
-class _Guest:
-    """The conversation with one that wants to be relayed, until bytes are another's."""
-
-    def __init__(self, relay: Relay, stream: Stream, nonce: bytes, now: float) -> None:
-        self.stream = stream
-        self.key = b""
-        self.ended: Callable[[], None] | None = None
-        """Once it is joined by datagrams: what to do when this connection is over."""
-        self._relay, self._nonce, self._since = relay, nonce, now
-        self._asked = self._parting = False
-
-    def say(self, message: PeopleMessage) -> None:
-        self.stream.send(message.encode().encode())
-
-    def is_late(self, now: float) -> bool:
-        return not self._asked and now - self._since >= PATIENCE
-
-    def refuse(self, reason: Reason, text: str) -> None:
-        """Say why, and hang up when that has left."""
-        if not self._parting and not self.stream.over:
-            self._parting = True
-            self._relay.left(self)
-            self.say(Refuse(reason, text))
-            asyncio.get_running_loop().call_later(LINGER, self.stream.close, NetworkError(text))
-
-    def got(self, message: object) -> None:
-        """Raises RemoteError."""
-        assert isinstance(message, Frame)
-        if self._parting:
-            return
-        match message.kind:
-            case PeopleKind.PROVE if not self.key and not self._asked:
-                self.key = self._relay.prove(Prove.read(message.body), self._nonce)
-                self.say(Proved())
-            case PeopleKind.RELAY if not self._asked:
-                self._asked = True
-                self._relay.asked(self, Wish.read(message.body))
-            case PeopleKind.PING:
-                Ping.read(message.body)
-                self.say(Pong())
-            case _ if message.kind in MOST:
-                raise RemoteProtocolError("it says what nobody says to a relay")
-
-    def caught_up(self) -> None:
-        """Each frame is answered when it comes."""
-
-    def drained(self) -> None:
-        """Nothing large is sent."""
-
-    def closed(self, reason: Exception | None) -> None:
-        self._relay.left(self)
-        if self.ended is not None:
-            self.ended()
-
-
-class _Joined:
-    """Two guests, their account, and an end."""
-
-    def __init__(
-        self,
-        relay: Relay,
-        one: _Guest,
-        other: _Guest,
-        account: Account,
-        limiters: list[Limiter],
-    ) -> None:
-        self.account = account
-        self._relay, self._guests, self._limiters = relay, (one, other), limiters
-        self._clock = asyncio.get_running_loop().time
-
-    def begin(self, quota: int) -> None:
-        """Both are told."""
-        raise NotImplementedError
-
-    def end(self, why: str) -> None:
-        """May be called twice."""
-        raise NotImplementedError
-
-    def _spend(self, size: int) -> bool:
-        return self.account.spend(size, self._clock())
-
-
-class _Streams(_Joined):
-    """What one says is what the other hears."""
-
-    def begin(self, quota: int) -> None:
-        one, other = self._guests
-        for guest in self._guests:
-            self._relay.ready(guest, None, quota)
-        ended = partial(self._relay.ended, self)
-        self._splice = Splice(one.stream, other.stream, self._spend, self._limiters, ended)
-        for guest in self._guests:
-            self._relay.left(guest)
-        self._splice.begin(self._relay.scratch)
-
-    def end(self, why: str) -> None:
-        self._splice.close(NetworkError(why))
-
-
-class _Datagrams(_Joined):
-    """Two channels, for as long as both connections."""
-
-    def begin(self, quota: int) -> None:
-        self._channel, there = self._relay.channels.open(self._may_pass)
-        for guest, channel in zip(self._guests, (self._channel, there), strict=True):
-            guest.ended = partial(self.end, "the other one left")
-            self._relay.ready(guest, channel, quota)
-
-    def _may_pass(self, size: int) -> bool:
-        """What there is no room for is dropped, as the network would."""
-        return all(limiter.take_now(size) for limiter in self._limiters) and self._spend(size)
-
-    def end(self, why: str) -> None:
-        self._relay.channels.close(self._channel)
-        self._relay.ended(self)
-        for guest in self._guests:
-            guest.ended = None
-            guest.refuse(Reason.NOT_WANTED, why)

@@ -1,8 +1,7 @@
 """Knocks at a relay: round trips, and any bytes from anybody."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.wire.people.knocking import NOBODY, Knock
