@@ -27,7 +27,8 @@ __all__ = ["id", "identity_in", "name_of", "register"]
 def id(keeping: Keeping, listing: Listing) -> Exit:  # noqa: A001 - the name of the command
     """Show who you are to others: your key and your name.
 
-    A key is made if there is none. On stderr, what is not as it should be: no name yet, or a certificate that has to be renewed.
+    A key is made if there is none. On stderr, what is not as it should be: no name yet, or a certificate that
+    has to be renewed.
     """
     identity = identity_in(keeping.data_dir)
     facts = _facts(identity)
