@@ -49,6 +49,7 @@ VIRTUAL = (
     "tests.support.crowd",
     "p2pswarm.lab.loop",
     "tests.support.world",
+    "tests.support.people_world",
     "tests.support.gnutella",
     "tests.support.relaying",
     "tests.discovery.virtual",
