@@ -21,6 +21,7 @@ from typing_extensions import override
 from p2pswarm.errors import LocalProtocolError, PortTakenError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.binding import ANY, Family, bound_addresses, family_of
+from p2pswarm.net.punching import dial_from
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.net.udp import DatagramHandler, Datagrams
 from p2pswarm.net.utp import Utp
@@ -191,6 +192,15 @@ class Port:
             address.port,
             local_addr=(here, 0) if here else None,
         )
+        return stream
+
+    async def dial_from(
+        self, number: int, address: Address, framer: Framer, conversation: Conversation
+    ) -> Stream:
+        """Connect by TCP from a number that other connections begin at, too; 0 for any. Raises OSError."""
+        here = self._source_for(address)
+        stream = Stream(framer, conversation)
+        await dial_from((here or "", number), address, stream)
         return stream
 
     @property
