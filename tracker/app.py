@@ -11,13 +11,15 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
-from random import Random
+from random import Random, SystemRandom
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from p2pswarm.errors import RemoteProtocolError, TrackerError
+from p2pswarm.wire.rendezvous import PATH as CODES
 from p2pswarm.wire.tracker import Announce, Scrape, ScrapeReply, encode_failure
 from tracker import pages
 from tracker.config import TrackerSettings
@@ -30,6 +32,7 @@ from tracker.logic import IP, Policy
 from tracker.napster.limits import Caps
 from tracker.napster.pages import render
 from tracker.napster.server import NapsterServer, NapsterSettings
+from tracker.rendezvous.door import Door
 from tracker.store import Limits, PeerStore
 from tracker.store.memory import MemoryStore
 from tracker.torrents import Library
@@ -67,6 +70,7 @@ class TrackerService:
         self._desk = Desk(store or MemoryStore(_limits(self.settings), dice), policy, clock)
         uploads = Uploads(self.settings.upload_token_file, clock)
         self._hosting = Hosting(Library(self.settings.torrents), uploads, self._desk)
+        self._codes = Door(clock, SystemRandom())
         self.napster = _napster(self.settings, clock)
         self._server: PatientServer | None = None
         self._listener: asyncio.Server | None = None
@@ -87,6 +91,7 @@ class TrackerService:
             answer = UdpTracker(self._desk, secrets.token_bytes(32)).answer
             self._datagrams = Datagrams(udp, answer)
             self._datagrams.start()
+        self._codes.open()
         if self.napster is not None:
             await self._start_napster(self.napster)
         _log.info("listening on %s:%d", self.settings.host, self.port)
@@ -98,6 +103,7 @@ class TrackerService:
             listener.close()
             if self._datagrams is not None:
                 await self._datagrams.aclose()
+            await self._codes.aclose()
             await self._server.aclose()
             await self._desk.store.aclose()
             if self.napster is not None:
@@ -127,12 +133,18 @@ class TrackerService:
         """
         return self._base + self._hosting.host(name, data)
 
-    async def _handle(self, request: web.BaseRequest) -> web.Response:
-        response = await self._answer(request)
-        body = response.body
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
         assert self._server is not None
-        assert isinstance(request.protocol, Connection)
-        self._server.answered(request.protocol, len(body) if isinstance(body, bytes) else 0)
+        assert isinstance(connection, Connection)
+        response: web.StreamResponse
+        if request.raw_path == CODES:
+            keep = partial(self._server.keep, connection)
+            response = await self._codes.answer(request, str(self._caller(request)), keep)
+        else:
+            response = await self._answer(request)
+        body = response.body if isinstance(response, web.Response) else b""
+        self._server.answered(connection, len(body) if isinstance(body, bytes) else 0)
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
