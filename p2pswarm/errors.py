@@ -12,7 +12,10 @@ P2PSwarmError
 │   │   ├── BusyError           a host has the file, but no place for us now: ask again later
 │   │   │   └── PartialError    it fetches the file itself, and has some parts only
 │   │   ├── RefusedError        a host does not have it, or does not give it: asking again hardly helps
-│   │   └── ChangedError        a host has another version of it than a moment ago: begin anew
+│   │   ├── ChangedError        a host has another version of it than a moment ago: begin anew
+│   │   ├── UnknownNameError    nobody has that name, as most of those say who should know
+│   │   ├── OfflineError        somebody has the name, and is at home nowhere
+│   │   └── DeclinedError       who was rung does not want to talk to us now
 │   ├── TwoStoriesError         a publisher signed what cannot both be true
 │   └── HashMismatchError       all of a file came, and it is not the file that was asked for
 ├── LocalProtocolError          we were about to break the protocol: a bug of ours
@@ -33,6 +36,7 @@ __all__ = [
     "BencodeError",
     "BusyError",
     "ChangedError",
+    "DeclinedError",
     "DiskError",
     "DiskFullError",
     "FormatError",
@@ -42,6 +46,7 @@ __all__ = [
     "LocalProtocolError",
     "MetainfoError",
     "NetworkError",
+    "OfflineError",
     "P2PSwarmError",
     "PartialError",
     "PortTakenError",
@@ -51,6 +56,7 @@ __all__ = [
     "TargetExistsError",
     "TrackerError",
     "TwoStoriesError",
+    "UnknownNameError",
 ]
 
 
@@ -119,6 +125,22 @@ class TwoStoriesError(RemoteError):
 
 class ChangedError(NetworkError):
     """A host has another version of the file than a moment ago."""
+
+
+class UnknownNameError(NetworkError):
+    """Nobody has that name, as most of those say who should know."""
+
+
+class OfflineError(NetworkError):
+    """Somebody has the name, and is at home nowhere."""
+
+
+class DeclinedError(NetworkError):
+    """Who was rung does not want to talk to us now; `reason` is one word for programs."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class HashMismatchError(RemoteError):
