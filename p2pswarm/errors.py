@@ -16,6 +16,7 @@ P2PSwarmError
 │   │   ├── UnknownNameError    nobody has that name, as most of those say who should know
 │   │   ├── OfflineError        somebody has the name, and is at home nowhere
 │   │   └── DeclinedError       who was rung does not want to talk to us now
+│   ├── CodeError               a short code that nobody gives (any more), or that is wrong
 │   ├── TwoStoriesError         a publisher signed what cannot both be true
 │   └── HashMismatchError       all of a file came, and it is not the file that was asked for
 ├── LocalProtocolError          we were about to break the protocol: a bug of ours
@@ -36,6 +37,7 @@ __all__ = [
     "BencodeError",
     "BusyError",
     "ChangedError",
+    "CodeError",
     "DeclinedError",
     "DiskError",
     "DiskFullError",
@@ -117,6 +119,10 @@ class PartialError(BusyError):
 
 class RefusedError(NetworkError):
     """A host does not have the file, or does not give it to us."""
+
+
+class CodeError(RemoteError):
+    """A short code that nobody gives, or not any more, or whose words are wrong."""
 
 
 class TwoStoriesError(RemoteError):

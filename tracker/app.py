@@ -11,13 +11,16 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
-from random import Random
+from random import Random, SystemRandom
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from p2pswarm.errors import RemoteProtocolError, TrackerError
+from p2pswarm.wire.rendezvous import PATH as CODES
 from p2pswarm.wire.tracker import Announce, Scrape, ScrapeReply, encode_failure
 from tracker import pages
 from tracker.config import TrackerSettings
@@ -30,11 +33,15 @@ from tracker.logic import IP, Policy
 from tracker.napster.limits import Caps
 from tracker.napster.pages import render
 from tracker.napster.server import NapsterServer, NapsterSettings
+from tracker.rendezvous.door import Door
 from tracker.store import Limits, PeerStore
 from tracker.store.memory import MemoryStore
 from tracker.torrents import Library
 from tracker.udp import UdpTracker
 from tracker.uploads import Uploads
+
+if TYPE_CHECKING:
+    from tracker.login.service import Login
 
 __all__ = ["TrackerService"]
 
@@ -67,7 +74,9 @@ class TrackerService:
         self._desk = Desk(store or MemoryStore(_limits(self.settings), dice), policy, clock)
         uploads = Uploads(self.settings.upload_token_file, clock)
         self._hosting = Hosting(Library(self.settings.torrents), uploads, self._desk)
+        self._codes = Door(clock, SystemRandom())
         self.napster = _napster(self.settings, clock)
+        self.login = _login(self.settings)
         self._server: PatientServer | None = None
         self._listener: asyncio.Server | None = None
         self._datagrams: Datagrams | None = None
@@ -76,6 +85,18 @@ class TrackerService:
 
     async def start(self) -> None:
         """Listen. Raises PortTakenError when the named port is taken, HostError for a host not ours."""
+        try:
+            if self.login is not None:
+                await self.login.start()
+            await self._listen()
+            if self.napster is not None:
+                await self.napster.start()
+        except BaseException:
+            await self.aclose()
+            raise
+        _log.info("listening on %s:%d", self.settings.host, self.port)
+
+    async def _listen(self) -> None:
         settings = self.settings
         tcp, udp = await asyncio.to_thread(bind, settings.host, settings.port, udp=settings.udp)
         self.port = tcp.getsockname()[1]
@@ -87,9 +108,7 @@ class TrackerService:
             answer = UdpTracker(self._desk, secrets.token_bytes(32)).answer
             self._datagrams = Datagrams(udp, answer)
             self._datagrams.start()
-        if self.napster is not None:
-            await self._start_napster(self.napster)
-        _log.info("listening on %s:%d", self.settings.host, self.port)
+        self._codes.open()
 
     async def aclose(self) -> None:
         """Stop listening, let answers under way out, forget everybody."""
@@ -98,10 +117,13 @@ class TrackerService:
             listener.close()
             if self._datagrams is not None:
                 await self._datagrams.aclose()
+            await self._codes.aclose()
             await self._server.aclose()
             await self._desk.store.aclose()
             if self.napster is not None:
                 await self.napster.aclose()
+        if self.login is not None:
+            await self.login.aclose()
 
     def reload(self) -> None:
         """Read again what may be changed while the service runs: the token for uploads, the deny-list."""
@@ -120,6 +142,11 @@ class TrackerService:
         base = self._base.removeprefix("http")
         return f"udp{base}/announce" if self.settings.udp else None
 
+    @property
+    def login_url(self) -> str | None:
+        """Where people get their names, and by which authority; None when there is none."""
+        return None if self.login is None else f"{self._base}#{self.login.authority.fingerprint}"
+
     def host(self, name: str, data: bytes) -> str:
         """Offer a torrent from memory at `/t/NAME.torrent`; its URL.
 
@@ -127,12 +154,18 @@ class TrackerService:
         """
         return self._base + self._hosting.host(name, data)
 
-    async def _handle(self, request: web.BaseRequest) -> web.Response:
-        response = await self._answer(request)
-        body = response.body
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
         assert self._server is not None
-        assert isinstance(request.protocol, Connection)
-        self._server.answered(request.protocol, len(body) if isinstance(body, bytes) else 0)
+        assert isinstance(connection, Connection)
+        response: web.StreamResponse
+        if request.raw_path == CODES:
+            keep = partial(self._server.keep, connection)
+            response = await self._codes.answer(request, str(self._caller(request)), keep)
+        else:
+            response = await self._answer(request)
+        body = response.body if isinstance(response, web.Response) else b""
+        self._server.answered(connection, len(body) if isinstance(body, bytes) else 0)
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
@@ -141,6 +174,8 @@ class TrackerService:
             path, query = request.rel_url.raw_path, request.rel_url.raw_query_string
         if request.method == "POST" and path == "/t/":
             return await self._hosting.upload(request, str(self._caller(request)))
+        if self.login is not None and path.startswith("/login/"):
+            return await self.login.answer(request, path, self._caller(request))
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, text="only GET\n", headers={"Allow": "GET, HEAD"})
         if path in ("/announce", "/scrape"):
@@ -180,13 +215,6 @@ class TrackerService:
         asked = Scrape.from_query(query).info_hashes
         counts = await self._desk.scrape(asked)
         return ScrapeReply(dict(zip(asked, counts, strict=True))).encode()
-
-    async def _start_napster(self, napster: NapsterServer) -> None:
-        try:
-            await napster.start()
-        except BaseException:
-            await self.aclose()
-            raise
 
     async def _search(
         self, napster: NapsterServer, request: web.BaseRequest, path: str
@@ -232,6 +260,15 @@ def _limits(settings: TrackerSettings) -> Limits:
         peers_per_swarm=settings.max_peers,
         per_host=settings.max_per_address,
     )
+
+
+def _login(settings: TrackerSettings) -> "Login | None":
+    """Imported for whoever has one: what it stands on takes long."""
+    if settings.login is None:
+        return None
+    from tracker.login.service import Login
+
+    return Login(settings.login)
 
 
 def _napster(settings: TrackerSettings, clock: Callable[[], float]) -> NapsterServer | None:

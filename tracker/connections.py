@@ -5,7 +5,8 @@ read its answer. Here one rule covers every slow-loris: within `patience` second
 last answer, the next request has to be complete and that answer taken. Only who keeps reading a large
 answer gets more time. When all places are taken, whoever has done nothing for longest makes room for the
 newcomer. The connections are kept in the order of their last answer, so looking for the overdue ones
-touches no others, and one timer serves them all.
+touches no others, and one timer serves them all. A WebSocket has rules of its own (`rendezvous/door.py`); it
+takes a place and is not looked at here.
 """
 
 import asyncio
@@ -92,6 +93,7 @@ class PatientServer(web.Server):
         self._patience = patience
         self._places = max(_open_files() - _SPARE_FILES, _MIN_CONNECTIONS)
         self._waiting: OrderedDict[Connection, None] = OrderedDict()
+        self._kept: set[Connection] = set()
         self._every = min(1.0, patience / 4)
         self._timer = self._loop.call_later(self._every, self._look_around)
 
@@ -100,12 +102,19 @@ class PatientServer(web.Server):
         return Connection(self, self._loop)
 
     def admit(self, connection: Connection) -> None:
-        while len(self._waiting) >= self._places:
+        while self._waiting and len(self._waiting) + len(self._kept) >= self._places:
             self._drop(next(iter(self._waiting)))
         self._waiting[connection] = None
 
     def dismiss(self, connection: Connection) -> None:
         self._waiting.pop(connection, None)
+        self._kept.discard(connection)
+
+    def keep(self, connection: Connection) -> None:
+        """It becomes a WebSocket."""
+        if connection in self._waiting:
+            del self._waiting[connection]
+            self._kept.add(connection)
 
     def answered(self, connection: Connection, size: int) -> None:
         """A complete request came in and gets an answer of `size` bytes."""

@@ -18,7 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from p2pswarm.errors import HostError
 from p2pswarm.formats.bencode import MAX_SIZE
 
-__all__ = ["RefusedUploadError", "Uploads"]
+__all__ = ["RefusedUploadError", "Uploads", "line_of"]
 
 LEAST_TOKEN, MOST_TOKEN = 16, 1024  # characters
 ROOM_FOR_FORM = 16 << 10  # bytes of an upload that are not the torrent
@@ -76,7 +76,7 @@ class Uploads:
             raise RefusedUploadError(400, "that is not the form") from error
 
     def _count(self, caller: str) -> None:
-        caller, now = _line_of(caller), self._clock()
+        caller, now = line_of(caller), self._clock()
         since, count = self._recent.pop(caller, (now, 0))
         if now - since >= MINUTE:
             since, count = now, 0
@@ -96,7 +96,7 @@ class Uploads:
         return await _field(await form.next(), "torrent", MAX_SIZE)
 
 
-def _line_of(caller: str) -> str:
+def line_of(caller: str) -> str:
     """Whose line the address is on: who has one of IPv6 has all with the same first half."""
     try:
         ip = ip_address(caller)

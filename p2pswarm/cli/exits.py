@@ -5,7 +5,7 @@
 | 0 | done |
 | 1 | an error of this machine or its user |
 | 2 | wrong usage: flags, variables, configuration file |
-| 3 | not a torrent, or not one that is accepted |
+| 3 | not a torrent, or not one that is accepted; a code that is wrong or over |
 | 4 | no peers for as long as `--timeout` says, or no host that was not given up |
 | 5 | the data on disk is not the torrent's, or what came is not what was asked for, or a publisher lied |
 | 6 | a tracker or the network failed |
@@ -18,6 +18,7 @@ import errno
 from enum import IntEnum
 
 from p2pswarm.errors import (
+    CodeError,
     DiskFullError,
     FormatError,
     HashMismatchError,
@@ -69,7 +70,7 @@ def exit_code(error: BaseException) -> Exit:
     match error:
         case CommandError(code=code):
             return code
-        case FormatError():
+        case FormatError() | CodeError():
             return Exit.BAD_TORRENT
         case HashMismatchError() | TwoStoriesError():
             return Exit.BAD_DATA

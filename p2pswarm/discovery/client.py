@@ -1,4 +1,4 @@
-"""Our client as HTTP client: one GET at a time against strangers who may be hostile.
+"""Our client as HTTP client: one request at a time against strangers who may be hostile.
 
 A URL comes out of somebody's torrent, so whoever wrote it chooses whom we talk to. Hence: only http and
 https, certificates verified, no proxy from the environment, no cookies. A name is looked up once per request
@@ -31,6 +31,7 @@ __all__ = ["Admit", "HttpClient", "in_words", "parsed"]
 
 USER_AGENT = "p2pswarm/0.1"
 CONNECT_TIMEOUT = 10.0  # seconds
+_PING = 20.0  # seconds; a WebSocket whose other end does not answer is given up after half of that
 _KEPT = 15.0  # seconds that a connection waits for the next request, where any is kept
 _MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -97,6 +98,35 @@ class HttpClient:
                 url = parsed(str(url.join(location)))
         raise TrackerError(f"redirected more than {_MAX_REDIRECTS} times")
 
+    @asynccontextmanager
+    async def post(
+        self, url: URL, admit: Admit, body: bytes, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer of exactly that server: what is posted goes nowhere else, so a redirect is an answer.
+
+        `admit` hears of the farthest zone where the host may be. Raises what `get` raises.
+        """
+        here, found = await self._look_up(url, AF_UNSPEC)
+        admit(url, min(map(zone_of, found)))
+        asking = self._open(here).post(url, data=body, allow_redirects=False, headers=headers)
+        async with asking as response:
+            yield response
+
+    @asynccontextmanager
+    async def websocket(
+        self, url: URL, most: int
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket at an http or https URL, for messages of at most `most` bytes; never redirected.
+
+        Raises TrackerError, aiohttp.ClientError, OSError, ValueError.
+        """
+        here, _ = await self._look_up(url, AF_UNSPEC)
+        opening = self._open(here).ws_connect(
+            url, max_msg_size=most, heartbeat=_PING, timeout=aiohttp.ClientWSTimeout(ws_close=1.0)
+        )
+        async with opening as socket:
+            yield socket
+
     async def aclose(self) -> None:
         """May be called twice; a later request opens a new session."""
         sessions, self._sessions = self._sessions, {}
@@ -151,8 +181,20 @@ class HttpClient:
                 headers={"User-Agent": USER_AGENT},
                 auto_decompress=False,
                 trust_env=False,
+                trace_configs=[_no_detours()],
             )
         return self._sessions[here]
+
+
+def _no_detours() -> aiohttp.TraceConfig:
+    """Redirects are followed by `get` or not at all; a WebSocket's cannot be switched off otherwise."""
+
+    async def refuse(*_: object) -> None:
+        raise TrackerError("redirected: refused")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(refuse)
+    return trace
 
 
 def parsed(url: str) -> URL:

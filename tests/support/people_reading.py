@@ -5,6 +5,16 @@ from p2pswarm.wire.people.finding import Find, Found, Put, Referral, Rejected, S
 from p2pswarm.wire.people.hello import Bye, Hello, Ping, Pong, Refuse, Welcome
 from p2pswarm.wire.people.relaying import Meet, Ready, Relay, Swarm
 from p2pswarm.wire.people.ringing import Answer, Decline, Prove, Proved, Ring, Rung
+from p2pswarm.wire.people.slots import (
+    Differs,
+    Digest,
+    Gossip,
+    Gossiped,
+    Part,
+    Revoked,
+    Seat,
+    Slot,
+)
 from p2pswarm.wire.supernode.frames import Frame
 
 __all__ = ["MESSAGES", "read_frame"]
@@ -14,6 +24,7 @@ MESSAGES: list[type[PeopleMessage]] = [
     *(Prove, Proved, Ring, Rung, Answer, Decline),
     *(Relay, Ready, Swarm, Meet),
     *(Find, Found, Referral, Unknown, Put, Stored, Rejected),
+    *(Seat, Slot, Gossip, Gossiped, Digest, Differs, Revoked, Part),
 ]
 _READERS = {message.kind: message for message in MESSAGES}
 

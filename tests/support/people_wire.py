@@ -22,6 +22,17 @@ from p2pswarm.wire.people.hello import Bye, Hello, Ping, Pong, Reason, Refuse, W
 from p2pswarm.wire.people.nodes import Prefix, SuperNode
 from p2pswarm.wire.people.relaying import Meet, Mode, Ready, Relay, Swarm
 from p2pswarm.wire.people.ringing import Answer, Decline, No, Prove, Proved, Ring, Rung
+from p2pswarm.wire.people.slots import (
+    Differs,
+    Digest,
+    Gossip,
+    Gossiped,
+    Held,
+    Part,
+    Revoked,
+    Seat,
+    Slot,
+)
 from tests.support.supernode_wire import U16, U63, addresses, ports, texts
 
 __all__ = ["directory_messages", "messages", "prefixes", "super_nodes"]
@@ -45,6 +56,10 @@ hashes = st.lists(some(20).map(InfoHash), max_size=4).map(tuple)
 bodies = st.binary(min_size=1, max_size=80)
 ttls, hops, inside = st.integers(0, MAX_TTL), st.integers(0, MAX_HOPS), st.integers(0, 1000)
 flags = st.booleans()
+seqs, members = st.integers(0, MAX_SEQ), st.integers(0, 255)
+gossip = (some(8), some(16), prefixes, members, addresses, nodes, seqs, flags)
+held = st.lists(st.builds(Held, some(32), seqs), max_size=4).map(tuple)
+sums = st.just(()) | st.lists(some(8), min_size=16, max_size=16).map(tuple)
 
 directory_messages: st.SearchStrategy[TokenMessage] = st.one_of(
     st.builds(Find, some(8), some(32), flags, hops),
@@ -55,7 +70,22 @@ directory_messages: st.SearchStrategy[TokenMessage] = st.one_of(
     ),
     st.builds(Put, some(8), bodies, ttls, flags, flags),
     st.builds(Stored, some(8), st.integers(0, 64), st.integers(1, 64)),
-    st.builds(Rejected, some(8), st.sampled_from(Fault), st.integers(0, MAX_SEQ)),
+    st.builds(Rejected, some(8), st.sampled_from(Fault), seqs),
+    st.builds(Seat, some(8), st.builds(Prefix, st.just(32), st.integers(0, (1 << 32) - 1))),
+    st.builds(Slot, some(8), prefixes, members, addresses, nodes),
+    st.builds(Gossip, *gossip),
+    st.builds(Gossiped, *gossip),
+    st.builds(Digest, some(8), prefixes, seqs, some(8)),
+    st.builds(Differs, some(8), flags, sums, held),
+    st.builds(Revoked, some(8), st.integers(0, 1 << 16)),
+    st.builds(
+        Part,
+        some(8),
+        seqs,
+        st.integers(0, 1 << 16),
+        st.integers(0, 1 << 16),
+        st.binary(max_size=80),
+    ),
 )
 messages: st.SearchStrategy[PeopleMessage] = st.one_of(
     directory_messages,

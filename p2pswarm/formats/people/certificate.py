@@ -29,7 +29,7 @@ __all__ = ["MAX_CERTIFICATE", "MAX_REVOCATIONS", "Authority", "Certificate", "Re
 
 MAX_CERTIFICATE = 400  # bytes; the longest name makes about 300
 MAX_REVOCATIONS = 64 << 10  # bytes
-_MAX_AUTHORITY = 4 << 10  # bytes
+_MAX_PEM = 4 << 10  # bytes
 _SKEW = 86_400  # seconds that a certificate may begin in the future: clocks differ
 
 _T = TypeVar("_T")
@@ -54,6 +54,16 @@ class Certificate:
     def parse(cls, der: bytes) -> Self:
         """Raises FormatError."""
         return _guarded("a certificate", MAX_CERTIFICATE, der, cls._parse)
+
+    @classmethod
+    def of_pem(cls, text: bytes) -> Self:
+        """As the owner keeps it. Raises FormatError."""
+        der = _guarded("a certificate", _MAX_PEM, text, _der_of_pem)
+        return cls.parse(der)
+
+    @property
+    def pem(self) -> bytes:
+        return _pem_of_der(self.der)
 
     @classmethod
     def _parse(cls, der: bytes) -> Self:
@@ -85,19 +95,19 @@ class Authority:
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Of DER or PEM. Raises FormatError."""
-        return _guarded("an authority", _MAX_AUTHORITY, data, cls._parse)
+        return _guarded("an authority", _MAX_PEM, data, cls._parse)
 
     @classmethod
     def _parse(cls, data: bytes) -> Self:
         is_text = data.lstrip().startswith(b"-----BEGIN")
-        load = x509.load_pem_x509_certificate if is_text else x509.load_der_x509_certificate
-        certificate = load(data)
+        der = _der_of_pem(data) if is_text else data
+        certificate = x509.load_der_x509_certificate(der)
         if not _may_sign(certificate):
             raise FormatError("the certificate of somebody, not of an authority")
         key, text = _key_in(certificate), certificate.tbs_certificate_bytes
         if not is_signed(text, certificate.signature, key):
             raise FormatError("an authority that has not signed itself")
-        return cls(certificate.public_bytes(Encoding.DER), _common_name(certificate.subject), key)
+        return cls(der, _common_name(certificate.subject), key)
 
     @property
     def fingerprint(self) -> str:
@@ -106,7 +116,7 @@ class Authority:
 
     @property
     def pem(self) -> bytes:
-        return x509.load_der_x509_certificate(self.der).public_bytes(Encoding.PEM)
+        return _pem_of_der(self.der)
 
     def check(
         self, certificate: Certificate, now: float, revoked: "Revocations | None" = None
@@ -172,6 +182,14 @@ def _guarded(what: str, most: int, data: bytes, parse: Callable[[bytes], _T]) ->
         x509.UnsupportedGeneralNameType,
     ) as error:
         raise FormatError(f"{what} that cannot be read") from error
+
+
+def _der_of_pem(text: bytes) -> bytes:
+    return x509.load_pem_x509_certificate(text).public_bytes(Encoding.DER)
+
+
+def _pem_of_der(der: bytes) -> bytes:
+    return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
 
 
 def _key_in(certificate: x509.Certificate) -> bytes:

@@ -39,6 +39,14 @@ class PeopleKind(IntEnum):
     PUT = 0x34
     STORED = 0x35
     REJECTED = 0x36
+    SEAT = 0x40
+    SLOT = 0x41
+    GOSSIP = 0x42
+    GOSSIPED = 0x43
+    DIGEST = 0x44
+    DIFFERS = 0x45
+    REVOKED = 0x46
+    PART = 0x47
 
 
 _LITTLE = 1 << 10

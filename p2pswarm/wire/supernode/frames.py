@@ -100,16 +100,19 @@ class FrameFramer(CuttingFramer):
     """Wants the opening, then cuts frames, of unknown kinds as well."""
 
     frame: ClassVar[type[Frame]] = Frame
+    last: ClassVar[int | None] = None
+    """The kind after which no frame comes: what follows is left unread."""
 
     def __init__(self, scratch: Scratch | None = None, *, opened: bool = False) -> None:
         super().__init__(scratch)
         self.opened = opened
         """Whether the other side said who it is."""
+        self._ended = False  # the last frame came
 
     @override
     def _cut(self, view: memoryview, into: list[object]) -> int:
         at = 0 if self.opened else self._open(view)
-        end = len(view) if self.opened else 0
+        end = len(view) if self.opened and not self._ended else 0
         while end - at >= HEAD_SIZE:
             size, kind = _HEAD.unpack_from(view, at)
             if size > self.frame.most.get(kind, MAX_BODY):
@@ -119,6 +122,9 @@ class FrameFramer(CuttingFramer):
                 break
             at = start + size
             into.append(self.frame(kind, view[start:at].tobytes()))
+            if kind == self.last:
+                self._ended = True
+                break
         return at
 
     def _open(self, view: memoryview) -> int:

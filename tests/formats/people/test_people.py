@@ -80,6 +80,7 @@ def test_a_certificate_says_whose_key_it_is() -> None:
 def test_an_authority_is_the_same_in_either_clothes() -> None:
     ours = authority()
     assert Authority.parse(ours.pem) == Authority.parse(ours.der) == ours
+    assert Certificate.of_pem(ALICE.certificate.pem) == ALICE.certificate
     assert ours.fingerprint != authority(1).fingerprint
 
 
@@ -184,6 +185,7 @@ def test_any_bytes_are_understood_or_a_format_error(junk: bytes, at: int, byte: 
         (ALICE.certificate.der, Certificate.parse),
         (authority().der, Authority.parse),
         (authority().pem, Authority.parse),
+        (ALICE.certificate.pem, Certificate.of_pem),
         (crl, lambda der: Revocations.parse(der, authority())),
         (RECORD.raw, Record.parse),
     ):

@@ -9,10 +9,11 @@ from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.wire.people.datagrams import REQUEST_SIZE, pack_datagram, read_datagram
 from p2pswarm.wire.people.dictionary import TokenMessage
-from p2pswarm.wire.people.finding import Find, Found, Referral
+from p2pswarm.wire.people.finding import MAX_SEQ, Find, Found, Referral
 from p2pswarm.wire.people.frames import PeopleFrame
 from p2pswarm.wire.people.marked import MEDIA_HEAD, RELAY_HEAD, Relayed, Sealed
 from p2pswarm.wire.people.nodes import WHOLE, SuperNode
+from p2pswarm.wire.people.slots import HELD_MOST, MAX_LIST, MAX_PART, Differs, Gossip, Held, Part
 from tests.support.people_reading import read_frame
 from tests.support.people_wire import directory_messages
 from tests.wire.people.test_messages import HASH, NODE, TOKEN
@@ -45,7 +46,12 @@ def test_the_bytes_of_a_request() -> None:
 
 def test_the_longest_answers_fit() -> None:
     full = Referral(TOKEN, (SuperNode(NODE, Address(SIX, 65535), WHOLE),) * 24, WHOLE)
-    for message in (Found(TOKEN, b"r" * 900, 72 * 3600, True, 8, 1000), full):
+    big = MAX_SEQ
+    gossip = Gossip(TOKEN, NODE, WHOLE, 255, Address(SIX, 65535), full.nodes, big, True)
+    held = Differs(TOKEN, False, (), (Held(HASH, big),) * HELD_MOST)
+    part = Part(TOKEN, big, MAX_LIST, MAX_LIST, bytes(MAX_PART))
+    found = Found(TOKEN, b"r" * 900, 72 * 3600, True, 8, 1000)
+    for message in (full, gossip, held, part, found):
         assert len(pack_datagram(message.encode())) <= REQUEST_SIZE
 
 

@@ -1,0 +1,108 @@
+"""The door of the rendezvous: one WebSocket for each guest, at `/code` of the tracker's port.
+
+Programs come without `Origin`. A browser says whose page it runs, and a page of somebody else is sent away,
+so that nobody guesses codes with the browsers of others. Messages are short, never compressed, and a
+connection that does not answer a ping is dropped.
+"""
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+from urllib.parse import urlsplit
+
+from aiohttp import WSMsgType, web
+
+from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.wire.rendezvous import MOST_MESSAGE, Why, decode, encode
+from tracker.rendezvous.desk import Rendezvous
+from tracker.rendezvous.guests import Guest
+from tracker.uploads import line_of
+
+__all__ = ["Door"]
+
+_SWEEP = 1.0  # seconds
+_PING = 20.0  # seconds; who does not answer one within half of that is gone
+_FAREWELL = 1.0  # seconds for the other side to close, too
+_GOING_AWAY = 1001
+_UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade"}
+
+
+class Door:
+    """`open` once the service listens; `answer` each request; `aclose` sends everybody away."""
+
+    def __init__(self, clock: Callable[[], float], dice: Random) -> None:
+        self._clock = clock
+        self._desk = Rendezvous(dice)
+        self._inside: set[web.WebSocketResponse] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def open(self) -> None:
+        self._desk.sweep(self._clock())
+        self._timer = asyncio.get_running_loop().call_later(_SWEEP, self.open)
+
+    async def aclose(self) -> None:
+        """May be called twice."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.gather(*(socket.close(code=_GOING_AWAY) for socket in self._inside))
+
+    async def answer(
+        self, request: web.BaseRequest, caller: str, keep: Callable[[], None]
+    ) -> web.StreamResponse:
+        """Until the guest leaves; `keep` is called when its connection is a WebSocket."""
+        if not _from_here(request):
+            return web.Response(status=403, text="that page is not of this server\n")
+        socket = web.WebSocketResponse(
+            timeout=_FAREWELL, heartbeat=_PING, compress=False, max_msg_size=MOST_MESSAGE
+        )
+        if not socket.can_prepare(request):
+            return web.Response(status=426, text="codes need a WebSocket\n", headers=_UPGRADE)
+        awake = asyncio.Event()
+        guest = self._desk.enter(caller, line_of(caller), self._clock(), awake.set)
+        if guest is None:
+            return web.Response(status=503, text="too many\n", headers={"Retry-After": "10"})
+        try:
+            await socket.prepare(request)
+            keep()
+            self._inside.add(socket)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_tell(socket, guest, awake))
+                await self._hear(socket, guest)
+                guest.end()
+        finally:
+            self._inside.discard(socket)
+            self._desk.leave(guest, self._clock())
+        return socket
+
+    async def _hear(self, socket: web.WebSocketResponse, guest: Guest) -> None:
+        """Until the connection ends, or somebody ends it."""
+        async for message in socket:
+            if message.type is not WSMsgType.BINARY:
+                guest.refuse(Why.RUDE)
+                continue
+            try:
+                self._desk.received(guest, decode(message.data), self._clock())
+            except RemoteProtocolError:
+                guest.refuse(Why.RUDE)
+
+
+async def _tell(socket: web.WebSocketResponse, guest: Guest, awake: asyncio.Event) -> None:
+    """What the guest is to be told, and the end of the connection after its last message."""
+    try:
+        while True:
+            while guest.out:
+                await socket.send_bytes(encode(guest.out.popleft()))
+            if guest.over:
+                break
+            await awake.wait()
+            awake.clear()
+        await socket.close()
+    except ConnectionError:
+        guest.end()
+
+
+def _from_here(request: web.BaseRequest) -> bool:
+    origin = request.headers.get("Origin")
+    return (
+        origin is None or urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower()
+    )
