@@ -25,6 +25,7 @@ OWNERS = {
     "p2pswarm/overlay/living.py": "`Life.end` cancels what `begin` started and waits for it",
     "p2pswarm/overlay/supernode/searching.py": "`iterative` cancels the asking and waits for it",
     "p2pswarm/overlay/napster/client.py": "`leave` cancels what `join` started and waits for it",
+    "p2pswarm/calling/call.py": "`Call.close` cancels the keeping of its line and waits for it",
     "tracker/datagrams.py": "`Datagrams.aclose` cancels what `start` began and waits for it",
     "p2pswarm/cli/following.py": "`telling` cancels its listener and waits for it",
     "p2pswarm/cli/magnets.py": "`add_magnet` cancels the adding and waits for it",

@@ -153,7 +153,7 @@ def test_programs_pipe_through_a_call_that_changes_its_stream() -> None:
     async def story(ends: Ends, loop: VirtualLoop) -> None:
         there, back = bytes(range(256)) * 8000, b"short"
         programs = Program(there), Program(back, pace=0.01)
-        pipes = [Pipe(line, each) for line, each in zip(ends.lines, programs, strict=True)]
+        pipes = [Pipe(line) for line in ends.lines]
         for line, pipe in zip(ends.lines, pipes, strict=True):
             line._heard_by = pipe.got
         most = 0
@@ -167,7 +167,7 @@ def test_programs_pipe_through_a_call_that_changes_its_stream() -> None:
                 await asyncio.sleep(0.01)
 
         watching = asyncio.create_task(watch())
-        await asyncio.gather(*(pipe.run() for pipe in pipes))
+        await asyncio.gather(*(pipe.run(each) for pipe, each in zip(pipes, programs, strict=True)))
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
@@ -183,7 +183,7 @@ def test_programs_pipe_through_a_call_that_changes_its_stream() -> None:
 
 def test_bytes_after_the_end_are_a_fault_of_theirs() -> None:
     async def story(ends: Ends, loop: VirtualLoop) -> None:
-        pipe = Pipe(ends.lines[0], Program(b""))
+        pipe = Pipe(ends.lines[0])
         pipe.got(CallFrame(CallKind.DATA_END, 1))
         with pytest.raises(RemoteProtocolError, match="after their end"):
             pipe.got(CallFrame(CallKind.DATA, 2, body=b"more"))
