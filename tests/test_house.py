@@ -27,6 +27,7 @@ OWNERS = {
     "p2pswarm/reach/reach.py": "`Reach.close` ends the meetings that `begin` started and waits for them",
     "p2pswarm/reach/elsewhere.py": "`Elsewhere.close` cancels the opening and waits for it",
     "p2pswarm/overlay/napster/client.py": "`leave` cancels what `join` started and waits for it",
+    "p2pswarm/calling/call.py": "`Call.close` cancels the keeping of its line and waits for it",
     "tracker/datagrams.py": "`Datagrams.aclose` cancels what `start` began and waits for it",
     "p2pswarm/cli/following.py": "`telling` cancels its listener and waits for it",
     "p2pswarm/cli/magnets.py": "`add_magnet` cancels the adding and waits for it",
