@@ -32,12 +32,15 @@ LABEL org.opencontainers.image.title="p2pswarm" \
       org.opencontainers.image.description="A BitTorrent node and a tracker" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="MIT"
-# Tiger trees need libgcrypt, which bases by scripts/base-image have and others may lack. Where nobody can be
-# asked for it the image does without: files are verified by their other hashes then.
-RUN if ! ldconfig -p | grep -q 'libgcrypt\.so\.20'; then \
+# Tiger trees need libgcrypt and calls need libopus, which bases by scripts/base-image have and others may lack. Where
+# nobody can be asked for them the image does without: files are verified by their other hashes then, and nobody talks.
+RUN missing=; \
+    ldconfig -p | grep -q 'libgcrypt\.so\.20' || missing="$missing libgcrypt20"; \
+    ldconfig -p | grep -q 'libopus\.so\.0' || missing="$missing libopus0"; \
+    if [ -n "$missing" ]; then \
         { apt-get -qq -o Acquire::Retries=0 -o Acquire::http::Timeout=10 update \
-            && apt-get -qq install -y --no-install-recommends libgcrypt20; } \
-        || echo "NOTE: this image has no libgcrypt20, so no tiger trees" >&2; \
+            && apt-get -qq install -y --no-install-recommends $missing; } \
+        || echo "NOTE: this image has no$missing, so no tiger trees or no voice" >&2; \
         rm -rf /var/lib/apt/lists/*; \
     fi
 # Any --user may write into the folders, as into /tmp; a named volume begins with their mode and owner.

@@ -12,7 +12,10 @@ P2PSwarmError
 │   │   ├── BusyError           a host has the file, but no place for us now: ask again later
 │   │   │   └── PartialError    it fetches the file itself, and has some parts only
 │   │   ├── RefusedError        a host does not have it, or does not give it: asking again hardly helps
-│   │   └── ChangedError        a host has another version of it than a moment ago: begin anew
+│   │   ├── ChangedError        a host has another version of it than a moment ago: begin anew
+│   │   ├── UnknownNameError    nobody has that name, as most of those say who should know
+│   │   ├── OfflineError        somebody has the name, and is at home nowhere
+│   │   └── DeclinedError       who was rung does not want to talk to us now
 │   ├── CodeError               a short code that nobody gives (any more), or that is wrong
 │   ├── TwoStoriesError         a publisher signed what cannot both be true
 │   └── HashMismatchError       all of a file came, and it is not the file that was asked for
@@ -35,6 +38,7 @@ __all__ = [
     "BusyError",
     "ChangedError",
     "CodeError",
+    "DeclinedError",
     "DiskError",
     "DiskFullError",
     "FormatError",
@@ -44,6 +48,7 @@ __all__ = [
     "LocalProtocolError",
     "MetainfoError",
     "NetworkError",
+    "OfflineError",
     "P2PSwarmError",
     "PartialError",
     "PortTakenError",
@@ -53,6 +58,7 @@ __all__ = [
     "TargetExistsError",
     "TrackerError",
     "TwoStoriesError",
+    "UnknownNameError",
 ]
 
 
@@ -125,6 +131,22 @@ class TwoStoriesError(RemoteError):
 
 class ChangedError(NetworkError):
     """A host has another version of the file than a moment ago."""
+
+
+class UnknownNameError(NetworkError):
+    """Nobody has that name, as most of those say who should know."""
+
+
+class OfflineError(NetworkError):
+    """Somebody has the name, and is at home nowhere."""
+
+
+class DeclinedError(NetworkError):
+    """Who was rung does not want to talk to us now; `reason` is one word for programs."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class HashMismatchError(RemoteError):

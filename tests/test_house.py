@@ -51,6 +51,7 @@ VIRTUAL = (
     "p2pswarm.lab.loop",
     "tests.support.world",
     "tests.support.gnutella",
+    "tests.support.relaying",
     "tests.discovery.virtual",
 )
 

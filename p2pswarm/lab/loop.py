@@ -13,19 +13,21 @@ import errno
 import itertools
 import selectors
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
 from weakref import WeakSet
 
 from typing_extensions import override
 
+from p2pswarm.lab.nats import Kind, Name, Router
 from p2pswarm.lab.wires import DatagramTransport, Host, Transport
 
 __all__ = ["VirtualLoop", "play", "virtual_loop"]
 
 T = TypeVar("T")
-Name = tuple[str, int]
+_SYN_AGAIN = (1.0, 2.0, 4.0)  # seconds, as Linux sends it again
 
 
 class _NoWaiting(selectors.SelectSelector):
@@ -49,6 +51,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.now = 0.0
         self.hosts: dict[str, Host] = {}
+        self.routers: dict[str, Router] = {}
+        self.dialing: dict[tuple[Name, Name], _Dial] = {}
         self.listeners: dict[Name, Callable[[], asyncio.BaseProtocol]] = {}
         self.ears: dict[Name, DatagramTransport] = {}
         self.dice = Random(1)  # for what is lost
@@ -69,6 +73,27 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """One more machine, without limits."""
         host = self.hosts[name] = Host(name)
         return host
+
+    def behind(self, host: Host, kind: Kind, public: str) -> Router:
+        """Put it behind a router with this public address, which others may stand behind already."""
+        host.router = self.routers.setdefault(public, Router(public, kind))
+        return host.router
+
+    def leaving(self, here: Host, protocol: str, name: Name, to: Name) -> Name | None:
+        """As whom it is seen there; None when it does not get out."""
+        there = self.hosts.get(to[0])
+        if here.router is None or (there is not None and there.router is here.router):
+            return name
+        return here.router.leaves(protocol, name, to)
+
+    def entering(self, here: Host, protocol: str, source: Name, to: Name) -> Name | None:
+        """Whom it reaches; None when nobody gets it."""
+        router = self.routers.get(to[0])
+        if router is not None:
+            return None if here.router is router else router.enters(protocol, to[1], source)
+        there = self.hosts.get(to[0])
+        inside = there is not None and there.router is not None
+        return None if inside and there is not None and there.router is not here.router else to
 
     def deliver_later(self, delay: float, transport: Transport) -> None:
         """One timer for all that arrives at the same moment."""
@@ -97,10 +122,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         name, remote = (here.name, own or next(self.ports)), (there.name, port)
         near = Transport(self, here, there, ours, name, remote)
         far = Transport(self, there, here, theirs, remote, name)
+        self._join(near, far, ours, theirs)
+        return near, far
+
+    def _join(self, near: Transport, far: Transport, ours: Any, theirs: Any) -> None:
         near.other, far.other = far, near
         theirs.connection_made(far)
         ours.connection_made(near)
-        return near, far
 
     @override
     async def create_server(  # type: ignore[override]  # no node asks for more
@@ -115,17 +143,48 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, factory: Any, host: Any = None, port: Any = None, *, local_addr: Any = None, **_: Any
     ) -> Any:
         assert local_addr is not None, "every node of a world listens on an address of its own"
-        here, there = self.hosts[local_addr[0]], self.hosts.get(host)
-        if there is None:
+        here = self.hosts[local_addr[0]]
+        if host not in self.hosts and host not in self.routers:
             await asyncio.sleep(here.delay)
             raise OSError(errno.EHOSTUNREACH, "No route to host")
-        await asyncio.sleep(here.delay + there.delay)
-        answer = self.listeners.get((host, port))
-        if answer is None or not (here.online and there.online):
-            raise ConnectionRefusedError(f"nobody listens on {host}:{port}")
-        ours = factory()
-        near, far = self.connect(here, there, ours, answer(), port=port)
+        name = (here.name, local_addr[1] or next(self.ports))
+        dial = _Dial(factory, here, name, (host, port), self.create_future())
+        if (name, dial.to) in self.dialing:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        self.dialing[name, dial.to] = dial
+        try:
+            return await self._dial(dial)
+        finally:
+            del self.dialing[name, dial.to]
+
+    async def _dial(self, dial: "_Dial") -> Any:
+        """Somebody listens there, or dials us from there in the same moment. Raises OSError."""
+        there = self.hosts.get(dial.to[0], dial.here)
+        for pause in _SYN_AGAIN:
+            source = self.leaving(dial.here, "tcp", dial.name, dial.to)
+            await asyncio.sleep(dial.here.delay + there.delay)
+            if source is not None and not dial.met.done():
+                inner = self.entering(dial.here, "tcp", source, dial.to)
+                if inner is not None:
+                    return self._connected(dial, source, inner)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    return await dial.met
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+    def _connected(self, dial: "_Dial", source: Name, inner: Name) -> tuple[Transport, Any]:
+        there, other = self.hosts[inner[0]], self.dialing.get((inner, source))
+        listener = self.listeners.get(inner)
+        if not (dial.here.online and there.online) or not (other or listener):
+            raise ConnectionRefusedError(f"nobody listens on {dial.to[0]}:{dial.to[1]}")
+        ours = dial.factory()
+        theirs = other.factory() if other else listener()  # type: ignore[misc]  # one of them is there
+        near = Transport(self, dial.here, there, ours, dial.name, dial.to)
+        far = Transport(self, there, dial.here, theirs, inner, source)
+        self._join(near, far, ours, theirs)
         self.transports.update((near, far))
+        if other is not None and not other.met.done():
+            other.met.set_result((far, theirs))
         return near, ours
 
     @override
@@ -143,6 +202,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         transport = self.ears[name] = DatagramTransport(self, self.hosts[host], factory(), name)
         transport.protocol.connection_made(transport)
         return transport, transport.protocol
+
+
+@dataclass(frozen=True, slots=True)
+class _Dial:
+    """A connection that is being made."""
+
+    factory: Callable[[], Any]
+    here: Host
+    name: Name
+    to: Name
+    met: "asyncio.Future[tuple[Transport, Any]]"
 
 
 class _Server:

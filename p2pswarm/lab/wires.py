@@ -20,6 +20,8 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
+from p2pswarm.lab.nats import Name, Router
+
 __all__ = ["DatagramTransport", "Host", "Net", "Transport", "pump"]
 
 CHUNK = 16 << 10  # bytes that one connection sends before the next one's turn on the same uplink
@@ -38,6 +40,8 @@ class Host:
     loss: float = 0.0
     """Share of the datagrams from and to it that never arrive."""
     online: bool = True
+    router: Router | None = None
+    """What it is behind."""
     sent: int = 0
     """Bytes that left it."""
     line: "deque[Transport]" = field(default_factory=deque)
@@ -60,6 +64,12 @@ class Net(Protocol):
 
     def deliver_later(self, delay: float, transport: "Transport") -> None:
         """Have it deliver what arrives then."""
+
+    def leaving(self, here: Host, protocol: str, name: Name, to: Name) -> Name | None:
+        """As whom it is seen there; None when it does not get out."""
+
+    def entering(self, here: Host, protocol: str, source: Name, to: Name) -> Name | None:
+        """Whom it reaches; None when nobody gets it."""
 
 
 class Transport(asyncio.Transport):
@@ -211,23 +221,27 @@ class DatagramTransport(asyncio.DatagramTransport):
 
     @override
     def sendto(self, data: Any, addr: Any = None) -> None:
-        there = self._net.hosts.get(addr[0])
         if self._dead or not self._here.online:
             return
         self._here.sent += len(data)
-        if there is not None and not self._is_lost(there):
+        source = self._net.leaving(self._here, "udp", self._name, tuple(addr))
+        if source is not None:
             seconds = self._here.delay + len(data) / self._here.up
-            self._net.call_later(seconds, self._arrive, bytes(data), there, tuple(addr))
+            self._net.call_later(seconds, self._arrive, bytes(data), source, tuple(addr))
 
     def _is_lost(self, there: Host) -> bool:
         return any(
             host.loss and self._net.dice.random() < host.loss for host in (self._here, there)
         )
 
-    def _arrive(self, data: bytes, there: Host, addr: tuple[str, int]) -> None:
-        ear = self._net.ears.get(addr)
+    def _arrive(self, data: bytes, source: Name, addr: Name) -> None:
+        name = self._net.entering(self._here, "udp", source, addr)
+        there = None if name is None else self._net.hosts.get(name[0])
+        if name is None or there is None or self._is_lost(there):
+            return
+        ear = self._net.ears.get(name)
         if ear is not None and there.online and self._here.online:
-            ear.protocol.datagram_received(data, self._name)
+            ear.protocol.datagram_received(data, source)
 
     def get_write_buffer_size(self) -> int:
         return 0

@@ -125,6 +125,11 @@ class Limiter:
             self._sleep(bucket)
         return granted
 
+    def take_now(self, n: int) -> bool:
+        """All of it, or none and no promise: for what is worth nothing later."""
+        bucket = self._bucket
+        return bucket is None or bucket.take(n, n, self._clock()) > 0
+
     def refund(self, n: int) -> None:
         """Granted, but not used."""
         if self._bucket is not None:

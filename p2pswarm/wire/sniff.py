@@ -13,6 +13,9 @@ from typing_extensions import override
 
 from p2pswarm.wire.framer import CuttingFramer
 from p2pswarm.wire.peer import HANDSHAKE
+from p2pswarm.wire.people.datagrams import MAGIC as PEOPLE_MAGIC
+from p2pswarm.wire.people.frames import OPENING as PEOPLE_OPENING
+from p2pswarm.wire.people.marked import MEDIA_MAGIC, RELAY_MAGIC
 from p2pswarm.wire.supernode.datagrams import MAGIC
 from p2pswarm.wire.supernode.frames import OPENING
 
@@ -27,7 +30,8 @@ class Guest(Enum):
     GIV = auto()  # was asked to come, and brings a Gnutella file
     HTTP = auto()  # wants a shared file
     SUPERNODE = auto()  # a node of ours, for a parent, a link, a question or a test
-    TLS = auto()  # nobody of ours yet, but not noise either
+    PEOPLE = auto()  # wants to be rung here, to be joined to somebody, or to ask for a name
+    TLS = auto()  # a call, or a swarm of two who know each other's keys
     OBFUSCATED = auto()  # says noise: a peer that hides its handshake (MSE), or nobody
 
 
@@ -38,6 +42,7 @@ _OPENINGS = {
     b"GET ": Guest.HTTP,
     b"HEAD ": Guest.HTTP,
     OPENING: Guest.SUPERNODE,
+    PEOPLE_OPENING: Guest.PEOPLE,
 }
 _LONGEST = max(map(len, _OPENINGS))
 _NOISE = 20  # bytes that are nobody's opening, until somebody who says noise is believed to mean it
@@ -77,10 +82,20 @@ class DatagramGuest(Enum):
     TRACKER = auto()  # answers what we asked it
     GNUTELLA = auto()
     SUPERNODE = auto()
+    STUN = auto()
+    PEOPLE = auto()  # asks the directory
+    RELAY = auto()  # passes something on
+    MEDIA = auto()  # speaks in a call
     UTP = auto()
 
 
 _STUN_COOKIE = b"\x21\x12\xa4\x42"  # RFC 5389, bytes 4 to 7
+_OURS = {
+    MAGIC: DatagramGuest.SUPERNODE,
+    PEOPLE_MAGIC: DatagramGuest.PEOPLE,
+    RELAY_MAGIC: DatagramGuest.RELAY,
+    MEDIA_MAGIC: DatagramGuest.MEDIA,
+}
 # GUID, type, TTL, hops, and how many bytes follow.
 _GNUTELLA = struct.Struct("<16s B B B I")
 _GNUTELLA_TYPES = frozenset((0x00, 0x01, 0x02, 0x30, 0x31, 0x32, 0x40, 0x80, 0x81))
@@ -91,18 +106,20 @@ _UTP_HEAD = 20  # bytes, BEP 29
 
 def sniff_datagram(data: bytes, is_answer: Callable[[], bool] = bool) -> DatagramGuest | None:
     """Who sent it; None for nobody we know. `is_answer` tells whether we asked a tracker for it."""
-    if data[4:8] == _STUN_COOKIE:
-        return None
+    # The first two bits of STUN are zero (RFC 8489, 5): a channel of a relay may have its cookie there.
+    if data[4:8] == _STUN_COOKIE and data[0] < 0x40:
+        return DatagramGuest.STUN
     if _is_bencode(data):
         return DatagramGuest.DHT
     if is_answer():
         return DatagramGuest.TRACKER
     # First, because the GUID of a query of 80.50.83.78 that wants its hits by UDP begins as ours do. Ours
-    # never look like Gnutella's: they are too short, or have zeros where the length would be.
+    # never look like Gnutella's: they are too short, or have zeros where the length would be, or a letter
+    # where the type would be (`wire/people/datagrams` and `marked`).
     if _is_gnutella(data):
         return DatagramGuest.GNUTELLA
-    if data.startswith(MAGIC):
-        return DatagramGuest.SUPERNODE
+    if (ours := _OURS.get(data[:4])) is not None:
+        return ours
     return DatagramGuest.UTP if _is_utp(data) else None
 
 

@@ -114,3 +114,12 @@ def test_the_image_says_what_it_is(image: str) -> None:
 def test_the_image_can_hash_tiger_trees(image: str) -> None:
     ask = "from p2pswarm.formats.tiger import available; print(available())"
     assert docker("run", "--rm", image, "python", "-c", ask) == "True"
+
+
+def test_it_has_the_libraries_that_python_does_not_bring(
+    containers: Containers, image: str
+) -> None:
+    code = "import opuslib_next; from p2pswarm.formats.tiger import tiger; tiger(b'')"
+    one = containers("--network", "none", image, "python3", "-c", code)
+    until(lambda: not one.is_running(), "it ends")
+    assert one.look("{{.State.ExitCode}}") == "0"

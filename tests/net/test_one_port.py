@@ -18,6 +18,10 @@ from p2pswarm.net.stream import Stream
 from p2pswarm.wire.framer import KeepingFramer
 from p2pswarm.wire.mse import BOTH, MseAsker
 from p2pswarm.wire.peer import HANDSHAKE
+from p2pswarm.wire.people.datagrams import pack_datagram
+from p2pswarm.wire.people.finding import Find
+from p2pswarm.wire.people.frames import OPENING as PEOPLE_OPENING
+from p2pswarm.wire.people.marked import Relayed, Sealed
 from p2pswarm.wire.sniff import DatagramGuest, Guest
 from p2pswarm.wire.supernode.datagrams import UdpPing
 from p2pswarm.wire.supernode.frames import OPENING
@@ -25,7 +29,6 @@ from tests.support.loops import on_every_loop
 
 HERE = "127.0.0.1"
 NAPSTER = "napster, whom we greet"
-STUN = b"\x01\x01\x00\x00\x21\x12\xa4\x42" + bytes(12)  # an answer, whose first byte is uTP's, too
 
 
 def client_hello() -> bytes:
@@ -44,6 +47,7 @@ OPENINGS = {
     Guest.GIV: b"GIV 0:0123456789abcdef/file\n\n",
     Guest.HTTP: b"GET /get/1/file HTTP/1.1\r\n",
     Guest.SUPERNODE: OPENING + b"\0\0\0",
+    Guest.PEOPLE: PEOPLE_OPENING + b"\0\0\0\0",
     Guest.OBFUSCATED: MseAsker(InfoHash(b"h" * 20), b"", BOTH, Random(1)).opening(),
 }
 ANSWER = b"\0\0\0\1answer of a tracker"
@@ -52,6 +56,11 @@ DATAGRAMS = {
     DatagramGuest.TRACKER: ANSWER,
     DatagramGuest.GNUTELLA: b"\1" * 16 + bytes((0, 1, 0)) + bytes(4),
     DatagramGuest.SUPERNODE: UdpPing(b"12345678").encode(),
+    DatagramGuest.STUN: b"\x01\x01\x00\x00\x21\x12\xa4\x42"
+    + bytes(12),  # its first byte is uTP's, too
+    DatagramGuest.PEOPLE: pack_datagram(Find(b"12345678", b"h" * 32).encode(), request=True),
+    DatagramGuest.RELAY: Relayed(b"channel-", b"pass", b"anything").encode(),
+    DatagramGuest.MEDIA: Sealed(b"session-", 1, b"sealed").encode(),
 }
 
 
@@ -136,7 +145,7 @@ async def test_every_guest_of_the_table_at_once() -> None:
         for stream, opening in streams:
             stream.send(opening[:3])
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            for data in (STUN, *DATAGRAMS.values()):
+            for data in DATAGRAMS.values():
                 udp.sendto(data, place)
         for stream, opening in streams:
             stream.send(opening[3:])

@@ -2,10 +2,15 @@ import pytest
 from hypothesis import given, strategies as st
 
 from p2pswarm.wire.peer import HANDSHAKE
+from p2pswarm.wire.people.datagrams import pack_datagram
+from p2pswarm.wire.people.dictionary import TokenMessage
+from p2pswarm.wire.people.frames import OPENING as PEOPLE_OPENING
+from p2pswarm.wire.people.marked import Relayed, Sealed
 from p2pswarm.wire.sniff import DatagramGuest, Guest, SniffFramer, sniff_datagram
 from p2pswarm.wire.supernode.datagrams import MAGIC, UdpPing, UdpPong
 from p2pswarm.wire.supernode.frames import OPENING
 from tests.support.feeding import chunkings, feed
+from tests.support.people_wire import directory_messages
 
 OPENINGS = {
     HANDSHAKE: Guest.PEER_WIRE,
@@ -14,6 +19,7 @@ OPENINGS = {
     b"GET ": Guest.HTTP,
     b"HEAD ": Guest.HTTP,
     OPENING: Guest.SUPERNODE,
+    PEOPLE_OPENING: Guest.PEOPLE,
 }
 openings = st.sampled_from(list(OPENINGS))
 
@@ -57,6 +63,7 @@ def test_every_byte_is_left_for_the_next_framer(opening: bytes, rest: bytes) -> 
         (b"\x13BitTorrent ", b"Protocol"),  # the name is written small
         (b"\x12", b"BitTorrent protocol"),
         (b"\x12p2pswarm super", b" node"),
+        (b"\x0fp2pswarm peop", b"e"),
         (b"", b"BitTorrent protocol"),
         (b"", b"\x16\x03\x01"),
         (b"", b" GET /"),
@@ -106,8 +113,6 @@ def test_a_gnutella_descriptor_is_known_by_its_type_and_length(kind: int, payloa
         gnutella() + b"x",
         gnutella(payload=b"xy")[:-1],
         gnutella(kind=0x44),  # the DHT of another program
-        gnutella(guid=b"\1\1\1\1\x21\x12\xa4\x42" + bytes(8)),  # STUN
-        b"\1\1\0\0\x21\x12\xa4\x42" + bytes(12),  # STUN, which would be uTP
         b"\x51\0" + bytes(18),  # uTP has five types
         b"\x42\0" + bytes(18),  # and one version
         b"\x41\0" + bytes(17),  # and a whole head
@@ -115,6 +120,17 @@ def test_a_gnutella_descriptor_is_known_by_its_type_and_length(kind: int, payloa
 )
 def test_nobody_else_is_taken_for_it(data: bytes) -> None:
     assert sniff_datagram(data) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gnutella(guid=b"\1\1\1\1\x21\x12\xa4\x42" + bytes(8)),
+        b"\1\1\0\0\x21\x12\xa4\x42" + bytes(12),  # which would be uTP
+    ],
+)
+def test_stun_is_known_by_its_cookie(data: bytes) -> None:
+    assert sniff_datagram(data) is DatagramGuest.STUN
 
 
 def test_what_is_bencode_in_full_is_not_gnutella() -> None:
@@ -156,6 +172,26 @@ def test_ours_are_never_taken_for_gnutella(token: bytes) -> None:
     assert sniff_datagram(pong.encode()) is DatagramGuest.SUPERNODE
 
 
+@given(directory_messages, st.booleans())
+def test_the_directory_is_never_taken_for_anybody_else(
+    message: TokenMessage, request: bool
+) -> None:
+    data = pack_datagram(message.encode(), request=request)
+    assert sniff_datagram(data) is DatagramGuest.PEOPLE
+
+
+@given(st.binary(min_size=8, max_size=8), st.binary(min_size=4, max_size=4), st.binary())
+def test_what_is_carried_is_never_taken_for_anybody_else(
+    eight: bytes, four: bytes, carried: bytes
+) -> None:
+    looks = bytes((0x80, 1, 0)) + len(carried).to_bytes(4, "little") + carried
+    for each in (eight, b"\x21\x12\xa4\x42" + four):
+        for payload in (carried, looks[1:], looks):
+            relayed, sealed = Relayed(each, four, payload), Sealed(each, 7, payload)
+            assert sniff_datagram(relayed.encode()) is DatagramGuest.RELAY
+            assert sniff_datagram(sealed.encode()) is DatagramGuest.MEDIA
+
+
 @given(st.binary(max_size=100) | st.binary(max_size=40).map(b"P2SN".__add__))
 def test_any_datagram_is_of_somebody_or_nobody(data: bytes) -> None:
     match sniff_datagram(data):
@@ -163,5 +199,7 @@ def test_any_datagram_is_of_somebody_or_nobody(data: bytes) -> None:
             assert int.from_bytes(data[19:23], "little") == len(data) - 23
         case DatagramGuest.SUPERNODE:
             assert data.startswith(b"P2SN")
+        case DatagramGuest.STUN:
+            assert data[4:8] == b"\x21\x12\xa4\x42"
         case None:
-            assert data[4:8] == b"\x21\x12\xa4\x42" or not data.startswith(b"P2SN")
+            assert not data.startswith(b"P2SN")

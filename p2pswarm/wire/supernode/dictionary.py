@@ -6,12 +6,13 @@ before it leaves.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from enum import StrEnum
+from typing import ClassVar, Self, TypeVar
 
 from p2pswarm.errors import BencodeError, LocalProtocolError, RemoteProtocolError
 from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import Address
-from p2pswarm.wire.supernode.frames import Frame, FrameKind
+from p2pswarm.wire.supernode.frames import Frame
 from p2pswarm.wire.supernode.packing import (
     ADDRESS_4,
     ADDRESS_6,
@@ -20,13 +21,14 @@ from p2pswarm.wire.supernode.packing import (
     read_text,
 )
 
-__all__ = ["MAX_TEXT", "DictionaryMessage", "Fields", "Value"]
+__all__ = ["MAX_TEXT", "DictionaryMessage", "Fields", "Value", "read_word"]
 
 MAX_TEXT = 255  # bytes
 # Ours have a dozen values in one level; the rest is for tomorrow.
 _MAX_DEPTH, _MAX_TOKENS = 4, 256
 
 Value = int | str | bytes
+_Word = TypeVar("_Word", bound=StrEnum)
 
 
 class Fields:
@@ -62,6 +64,13 @@ class Fields:
             raise RemoteProtocolError(f"{key} is not bytes of the right length")
         return value
 
+    def within(self, key: str, least: int, most: int) -> bytes:
+        """So many bytes."""
+        value = self.raw(key)
+        if not least <= len(value) <= most:
+            raise RemoteProtocolError(f"{key} of {len(value)} bytes, {least} to {most} are read")
+        return value
+
     def node(self, key: str = "node") -> bytes:
         return self.raw(key, NODE_SIZE)
 
@@ -79,7 +88,8 @@ class DictionaryMessage(ABC):
     """A message whose class says its kind, what it writes, and how it is read."""
 
     __slots__ = ()
-    kind: ClassVar[FrameKind]
+    kind: ClassVar[int]
+    frame: ClassVar[type[Frame]] = Frame
 
     @abstractmethod
     def _written(self) -> dict[str, Value]:
@@ -90,14 +100,30 @@ class DictionaryMessage(ABC):
     def read(cls, body: bytes) -> Self:
         """Raises RemoteProtocolError."""
 
+    def _before(self) -> bytes:
+        """What stands in front of the dictionary."""
+        return b""
+
     def encode(self) -> Frame:
         """Raises LocalProtocolError for what nobody would read."""
-        body = bencode.encode({key.encode(): _plain(v) for key, v in self._written().items()})
+        body = self._before() + bencode.encode(
+            {key.encode(): _plain(v) for key, v in self._written().items()}
+        )
         try:
             self.read(body)
         except RemoteProtocolError as error:
             raise LocalProtocolError(f"{self!r} cannot be said: {error}") from error
-        return Frame(self.kind, body)
+        return self.frame(self.kind, body)
+
+
+def read_word(words: type[_Word], text: str) -> _Word:
+    """One of a few words. Raises RemoteProtocolError."""
+    try:
+        return words(text)
+    except ValueError as error:
+        raise RemoteProtocolError(
+            f"{text!r} is no {words.__name__.lower()} that we know"
+        ) from error
 
 
 def _plain(value: Value) -> int | bytes:

@@ -5,12 +5,14 @@ Each side says `OPENING` once, before its first frame: it tells the shared port 
 that what answers is a node of ours.
 
 The one hard thing: a length is believed before there is anything behind it, so each kind says how long it may
-be, and a frame of a kind from tomorrow still has an end.
+be, and a frame of a kind from tomorrow still has an end. The people network frames its streams the same way,
+under its own opening and with its own kinds (`wire/people/frames`).
 """
 
 from dataclasses import dataclass
 from enum import IntEnum
 from struct import Struct
+from typing import ClassVar
 
 from typing_extensions import override
 
@@ -73,49 +75,62 @@ MOST: dict[int, int] = {
 class Frame:
     """One message as it travels; `kind` may be a number that `FrameKind` does not know."""
 
+    opening: ClassVar[bytes] = OPENING
+    kinds: ClassVar[type[IntEnum]] = FrameKind
+    most: ClassVar[dict[int, int]] = MOST
+
     kind: int
     body: bytes
 
     def encode(self) -> bytes:
         """Raises LocalProtocolError for a kind or a length that cannot be."""
         size = len(self.body)
-        if not 0 <= self.kind < 256 or size > MOST.get(self.kind, MAX_BODY):
+        if not 0 <= self.kind < 256 or size > self.most.get(self.kind, MAX_BODY):
             raise LocalProtocolError(f"{self!r} cannot be sent")
         return _HEAD.pack(size, self.kind) + self.body
 
     @override
     def __repr__(self) -> str:
-        known = self.kind in MOST
-        name = FrameKind(self.kind).name if known else f"kind {self.kind:#04x}"
+        known = self.kind in self.most
+        name = self.kinds(self.kind).name if known else f"kind {self.kind:#04x}"
         return f"<{name} of {len(self.body)} bytes>"
 
 
 class FrameFramer(CuttingFramer):
     """Wants the opening, then cuts frames, of unknown kinds as well."""
 
+    frame: ClassVar[type[Frame]] = Frame
+    last: ClassVar[int | None] = None
+    """The kind after which no frame comes: what follows is left unread."""
+
     def __init__(self, scratch: Scratch | None = None, *, opened: bool = False) -> None:
         super().__init__(scratch)
         self.opened = opened
         """Whether the other side said who it is."""
+        self._ended = False  # the last frame came
 
     @override
     def _cut(self, view: memoryview, into: list[object]) -> int:
         at = 0 if self.opened else self._open(view)
-        end = len(view) if self.opened else 0
+        end = len(view) if self.opened and not self._ended else 0
         while end - at >= HEAD_SIZE:
             size, kind = _HEAD.unpack_from(view, at)
-            if size > MOST.get(kind, MAX_BODY):
+            if size > self.frame.most.get(kind, MAX_BODY):
                 raise RemoteProtocolError(f"a frame of kind {kind:#04x} with {size} bytes")
             start = at + HEAD_SIZE
             if start + size > end:
                 break
             at = start + size
-            into.append(Frame(kind, view[start:at].tobytes()))
+            into.append(self.frame(kind, view[start:at].tobytes()))
+            if kind == self.last:
+                self._ended = True
+                break
         return at
 
     def _open(self, view: memoryview) -> int:
-        start = view[: len(OPENING)].tobytes()
-        if not OPENING.startswith(start):
+        opening = self.frame.opening
+        start = view[: len(opening)].tobytes()
+        if not opening.startswith(start):
             raise RemoteProtocolError(f"no node of ours begins with {start!r}")
-        self.opened = start == OPENING
-        return len(OPENING) if self.opened else 0
+        self.opened = start == opening
+        return len(opening) if self.opened else 0

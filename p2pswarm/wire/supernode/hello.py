@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Self
 
 from typing_extensions import override
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address
-from p2pswarm.wire.supernode.dictionary import DictionaryMessage, Fields, Value
+from p2pswarm.wire.supernode.dictionary import DictionaryMessage, Fields, Value, read_word
 from p2pswarm.wire.supernode.frames import FrameKind
 from p2pswarm.wire.supernode.hosts import Entry, pack_entries, read_entries
 from p2pswarm.wire.supernode.packing import pack_address
@@ -30,8 +30,6 @@ NONCE_SIZE = 16
 MAX_AGENT = 64  # bytes
 MAX_COUNT = 0xFFFF  # children or links of one super node
 _MAX_VERSION = 0xFFFF
-
-_Word = TypeVar("_Word", bound=StrEnum)
 
 
 class Want(StrEnum):
@@ -58,7 +56,7 @@ class Reason(StrEnum):
 class Hello(DictionaryMessage):
     """Whoever dialed says this first."""
 
-    kind: ClassVar[FrameKind] = FrameKind.HELLO
+    kind: ClassVar[int] = FrameKind.HELLO
 
     node: bytes
     port: int
@@ -89,7 +87,7 @@ class Hello(DictionaryMessage):
     @classmethod
     def read(cls, body: bytes) -> Self:
         fields = Fields(body)
-        want = _word(Want, fields.text("want"))
+        want = read_word(Want, fields.text("want"))
         if ("nonce" in fields) != (want is Want.TEST):
             raise RemoteProtocolError("a nonce comes with a test, and with nothing else")
         return cls(
@@ -108,7 +106,7 @@ class Hello(DictionaryMessage):
 class Welcome(DictionaryMessage):
     """Whoever was dialed takes the other in."""
 
-    kind: ClassVar[FrameKind] = FrameKind.WELCOME
+    kind: ClassVar[int] = FrameKind.WELCOME
 
     node: bytes
     port: int
@@ -154,7 +152,7 @@ class Welcome(DictionaryMessage):
 class Refuse(DictionaryMessage):
     """Whoever was dialed does not, and hangs up."""
 
-    kind: ClassVar[FrameKind] = FrameKind.REFUSE
+    kind: ClassVar[int] = FrameKind.REFUSE
 
     reason: Reason
     text: str
@@ -176,7 +174,7 @@ class Refuse(DictionaryMessage):
     def read(cls, body: bytes) -> Self:
         fields = Fields(body)
         return cls(
-            _word(Reason, fields.text("reason")),
+            read_word(Reason, fields.text("reason")),
             fields.text("text"),
             read_entries(fields.raw("hosts")),
             fields.flag("invited"),
@@ -187,7 +185,7 @@ class Refuse(DictionaryMessage):
 class Bye(DictionaryMessage):
     """The connection ends now; a super node that ends tells its children where to go."""
 
-    kind: ClassVar[FrameKind] = FrameKind.BYE
+    kind: ClassVar[int] = FrameKind.BYE
 
     text: str
     hosts: tuple[Entry, ...] = ()
@@ -201,12 +199,3 @@ class Bye(DictionaryMessage):
     def read(cls, body: bytes) -> Self:
         fields = Fields(body)
         return cls(fields.text("text"), read_entries(fields.raw("hosts")))
-
-
-def _word(words: type[_Word], text: str) -> _Word:
-    try:
-        return words(text)
-    except ValueError as error:
-        raise RemoteProtocolError(
-            f"{text!r} is no {words.__name__.lower()} that we know"
-        ) from error

@@ -16,7 +16,7 @@ __all__ = ["Ping", "Pong"]
 class Ping(DictionaryMessage):
     """Are you there?"""
 
-    kind: ClassVar[FrameKind] = FrameKind.PING
+    kind: ClassVar[int] = FrameKind.PING
 
     @override
     def _written(self) -> dict[str, Value]:
@@ -33,7 +33,7 @@ class Ping(DictionaryMessage):
 class Pong(DictionaryMessage):
     """I am."""
 
-    kind: ClassVar[FrameKind] = FrameKind.PONG
+    kind: ClassVar[int] = FrameKind.PONG
 
     load: int
     """How full it is, in percent."""

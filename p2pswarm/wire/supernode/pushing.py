@@ -19,7 +19,7 @@ MAX_NUMBER = 0xFFFF_FFFF
 class Push(DictionaryMessage):
     """`node` shall dial `address` and bring the file of that number."""
 
-    kind: ClassVar[FrameKind] = FrameKind.PUSH
+    kind: ClassVar[int] = FrameKind.PUSH
 
     node: bytes
     number: int

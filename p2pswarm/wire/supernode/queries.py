@@ -125,7 +125,7 @@ class Query:
 class End(DictionaryMessage):
     """Of a visitor's question: that was all, and whom to ask next."""
 
-    kind: ClassVar[FrameKind] = FrameKind.END
+    kind: ClassVar[int] = FrameKind.END
 
     guid: bytes
     hits: int
@@ -147,7 +147,7 @@ class End(DictionaryMessage):
 class Stop(DictionaryMessage):
     """Whoever asked has enough."""
 
-    kind: ClassVar[FrameKind] = FrameKind.STOP
+    kind: ClassVar[int] = FrameKind.STOP
 
     guid: bytes
 

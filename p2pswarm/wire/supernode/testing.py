@@ -24,7 +24,7 @@ MAX_PROBE = 64 << 10  # bytes; 160 kbit/s take 3.3 s for them
 class Invite(DictionaryMessage):
     """Be a super node; these can test you."""
 
-    kind: ClassVar[FrameKind] = FrameKind.INVITE
+    kind: ClassVar[int] = FrameKind.INVITE
 
     hosts: tuple[Entry, ...] = ()
 
@@ -42,7 +42,7 @@ class Invite(DictionaryMessage):
 class Test(DictionaryMessage):
     """Dial me at this port of mine, and say this nonce."""
 
-    kind: ClassVar[FrameKind] = FrameKind.TEST
+    kind: ClassVar[int] = FrameKind.TEST
 
     port: int
     nonce: bytes
@@ -62,7 +62,7 @@ class Test(DictionaryMessage):
 class Verdict(DictionaryMessage):
     """What came of it."""
 
-    kind: ClassVar[FrameKind] = FrameKind.VERDICT
+    kind: ClassVar[int] = FrameKind.VERDICT
 
     reachable: bool
     rate: int
@@ -85,7 +85,7 @@ class Verdict(DictionaryMessage):
 class Probe(DictionaryMessage):
     """Send me so many bytes, as fast as you can: those that grow from this seed."""
 
-    kind: ClassVar[FrameKind] = FrameKind.PROBE
+    kind: ClassVar[int] = FrameKind.PROBE
 
     size: int
     seed: bytes
@@ -111,7 +111,7 @@ class Probe(DictionaryMessage):
 class Data:
     """The next of them."""
 
-    kind: ClassVar[FrameKind] = FrameKind.DATA
+    kind: ClassVar[int] = FrameKind.DATA
 
     data: bytes
 

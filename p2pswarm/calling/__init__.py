@@ -1,0 +1,1 @@
+"""Two people in a call: what is said, written and heard, over whatever path there is."""

@@ -1,0 +1,1 @@
+"""The people network: users found by name and rung where they are at home."""

@@ -1,0 +1,176 @@
+"""Being at home at a super node, and being rung there.
+
+What two say to each other before they have a path is an offer: the super nodes on its way do not read it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Self
+
+from typing_extensions import override
+
+from p2pswarm.wire.people.dictionary import PeopleMessage
+from p2pswarm.wire.people.frames import PeopleKind
+from p2pswarm.wire.supernode.dictionary import Fields, Value, read_word
+
+__all__ = [
+    "KEY_SIZE",
+    "MAX_CERTIFICATE",
+    "MAX_OFFER",
+    "SESSION_SIZE",
+    "SIGNATURE_SIZE",
+    "Answer",
+    "Decline",
+    "No",
+    "Prove",
+    "Proved",
+    "Ring",
+    "Rung",
+    "proof",
+]
+
+KEY_SIZE = 32  # ed25519
+SIGNATURE_SIZE = 64
+SESSION_SIZE = 16
+MAX_OFFER = 4096
+MAX_CERTIFICATE = 1024
+
+
+class No(StrEnum):
+    """Why nobody comes to the telephone."""
+
+    OFFLINE = "offline"
+    BUSY = "busy"
+    REFUSED = "refused"
+    TOO_OFTEN = "too-often"
+
+
+def proof(nonce: bytes, node: bytes) -> bytes:
+    """What is signed to be at home: the nonce of this connection, and whose guest one is."""
+    return b"p2pswarm home " + nonce + node
+
+
+@dataclass(frozen=True, slots=True)
+class Prove(PeopleMessage):
+    """I am whom this certificate names."""
+
+    kind: ClassVar[int] = PeopleKind.PROVE
+
+    certificate: bytes
+    signature: bytes
+    """Of `proof` by the certified key."""
+
+    @override
+    def _written(self) -> dict[str, Value]:
+        return {"certificate": self.certificate, "signature": self.signature}
+
+    @override
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        fields = Fields(body)
+        return cls(
+            fields.within("certificate", 1, MAX_CERTIFICATE),
+            fields.raw("signature", SIGNATURE_SIZE),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Proved(PeopleMessage):
+    """You are at home here, and are rung under your key."""
+
+    kind: ClassVar[int] = PeopleKind.PROVED
+
+    @override
+    def _written(self) -> dict[str, Value]:
+        return {}
+
+    @override
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        Fields(body)
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class Ring(PeopleMessage):
+    """Ring the guest of this key."""
+
+    kind: ClassVar[int] = PeopleKind.RING
+
+    to: bytes
+    session: bytes
+    offer: bytes
+
+    @override
+    def _written(self) -> dict[str, Value]:
+        return {"to": self.to, "session": self.session, "offer": self.offer}
+
+    @override
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        fields = Fields(body)
+        return cls(
+            fields.raw("to", KEY_SIZE),
+            fields.raw("session", SESSION_SIZE),
+            fields.within("offer", 1, MAX_OFFER),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rung(PeopleMessage):
+    """Somebody rings you."""
+
+    kind: ClassVar[int] = PeopleKind.RUNG
+
+    session: bytes
+    offer: bytes
+
+    @override
+    def _written(self) -> dict[str, Value]:
+        return {"session": self.session, "offer": self.offer}
+
+    @override
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        fields = Fields(body)
+        return cls(fields.raw("session", SESSION_SIZE), fields.within("offer", 1, MAX_OFFER))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(PeopleMessage):
+    """Here is how I can be reached; from the callee to his home, and on to the caller."""
+
+    kind: ClassVar[int] = PeopleKind.ANSWER
+
+    session: bytes
+    offer: bytes
+
+    @override
+    def _written(self) -> dict[str, Value]:
+        return {"session": self.session, "offer": self.offer}
+
+    @override
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        fields = Fields(body)
+        return cls(fields.raw("session", SESSION_SIZE), fields.within("offer", 1, MAX_OFFER))
+
+
+@dataclass(frozen=True, slots=True)
+class Decline(PeopleMessage):
+    """No; said by the callee, or by the super node for him."""
+
+    kind: ClassVar[int] = PeopleKind.DECLINE
+
+    session: bytes
+    reason: No
+
+    @override
+    def _written(self) -> dict[str, Value]:
+        return {"session": self.session, "reason": self.reason}
+
+    @override
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        fields = Fields(body)
+        return cls(fields.raw("session", SESSION_SIZE), read_word(No, fields.text("reason")))
