@@ -29,6 +29,7 @@ OWNERS = {
     "p2pswarm/overlay/napster/client.py": "`leave` cancels what `join` started and waits for it",
     "p2pswarm/calling/call.py": "`Call.close` cancels the keeping of its line and waits for it",
     "tracker/datagrams.py": "`Datagrams.aclose` cancels what `start` began and waits for it",
+    "p2pswarm/cli/codes.py": "`code_given` cancels the giving and waits for it",
     "p2pswarm/cli/following.py": "`telling` cancels its listener and waits for it",
     "p2pswarm/cli/magnets.py": "`add_magnet` cancels the adding and waits for it",
     "p2pswarm/cli/health.py": "`beating` cancels its heartbeat and waits for it",

@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 import platformdirs
 
 from p2pswarm.cli.choosing import Choosing
+from p2pswarm.cli.coding import Asking, Meeting
 from p2pswarm.cli.creation import Creation
 from p2pswarm.cli.placing import Placing
 from p2pswarm.config import (
@@ -37,6 +38,7 @@ from p2pswarm.overlay.query import Lookup
 __all__ = [
     "TABLES",
     "Argument",
+    "Asking",
     "Checkup",
     "Choosing",
     "Creation",
@@ -51,6 +53,7 @@ __all__ = [
     "Linking",
     "Listing",
     "Looking",
+    "Meeting",
     "NameArgument",
     "Offering",
     "Output",
@@ -86,7 +89,11 @@ FeedArgument = Annotated[str, Argument("FEED", "a magnet link with a public key,
 PathArgument = Annotated[Path, Argument("PATH", "a file or folder")]
 SourceArgument = Annotated[
     str,
-    Argument("TORRENT", "a .torrent file, an http(s) URL of one, a magnet link or an info-hash"),
+    Argument(
+        "TORRENT",
+        "a .torrent file, an http(s) URL of one, a magnet link, an info-hash, or the code of a share",
+        required=False,
+    ),
 ]
 WordsArgument = Annotated[
     list[str], Argument("WORDS", "what the name holds; after --, -WORD is what it must not")
@@ -226,7 +233,7 @@ class Linking:
 
 @dataclass(frozen=True)
 class Sharing:
-    """Where the embedded tracker of `share` is reached."""
+    """Where the embedded tracker of `share` is reached, and how long its code is good for."""
 
     host: str | None = field(
         default=None,
@@ -240,6 +247,14 @@ class Sharing:
         default=None,
         metadata=about(PORT, "the tracker listens here", shown="6969 or the next free one"),
     )
+    code_for: float = field(
+        default=3600.0,
+        metadata=about(DURATION, "the short code is good for this long; 0 is no code", shown="1h"),
+    )
+
+    def __post_init__(self) -> None:
+        if self.code_for > 7 * 86400:
+            raise ValueError("--code-for: a code is good for a week at most")
 
 
 @dataclass(frozen=True)
@@ -467,6 +482,8 @@ TABLES = (
     Choosing,
     Placing,
     Sharing,
+    Meeting,
+    Asking,
     Checkup,
     Publishing,
     Subscription,
