@@ -274,18 +274,22 @@ class Port:
 
     def knock(self) -> Stream:
         """Somebody connects, by TCP or uTP: what the new connection speaks with."""
-        loop = asyncio.get_running_loop()
         knocking = _Knocking(self, SniffFramer(self.scratch))
         stream = _Guest(knocking)
         knocking.stream = stream
-        late = RemoteProtocolError(f"no handshake within {DOOR_TIME:.0f} s")
-        self._at_door[stream] = loop.call_later(DOOR_TIME, stream.close, late)
+        self.stand(stream)
         if not self._servers:  # accepted before we closed, connected after
             stream.close()
-        elif len(self._at_door) > MOST_AT_DOOR:
+        return stream
+
+    def stand(self, stream: Stream) -> None:
+        """One that came another way, as through a relay, has as much time at the door as any other."""
+        loop = asyncio.get_running_loop()
+        late = RemoteProtocolError(f"no handshake within {DOOR_TIME:.0f} s")
+        self._at_door[stream] = loop.call_later(DOOR_TIME, stream.close, late)
+        if len(self._at_door) > MOST_AT_DOOR:
             oldest = next(iter(self._at_door))
             oldest.close(RemoteProtocolError("too many at the door"))
-        return stream
 
     def patience_with(self, remote: Address) -> float | None:
         """Seconds of silence after which this guest is greeted; None for never."""
