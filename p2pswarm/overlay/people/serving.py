@@ -138,6 +138,12 @@ class Serving:
 
     # What is believed
 
+    def revoke(self, revoked: Revocations) -> None:
+        """The login service has told that itself; the others hear it of us."""
+        if self._revoked.take(revoked.der):
+            self._kept = revoked.number
+            self.directory.judge_again()
+
     def _judge(self, data: bytes) -> Judged:
         """Raises FormatError."""
         try:
