@@ -14,7 +14,8 @@ What a field's metadata may say besides unit and help: `short` (a one-letter fla
 several times; the value is a tuple), `commas` (and one text may name several), `instead_of` (the name of a
 group of which one may be chosen), `shown` (the default in words), `secret` (no flag holds it, because
 everybody on the machine sees those: the flag `--X-file` and the variable `P2PSWARM_X_FILE` name a file with
-it; `P2PSWARM_X` and the TOML key hold it). A field without a default is a required option.
+it; `P2PSWARM_X` and the TOML key hold it), `asked` (no flag holds it either: `--X` has this function ask the
+person for it). A field without a default is a required option.
 """
 
 import inspect
@@ -70,7 +71,8 @@ def as_command(command: Callable[..., Exit], example: str = "") -> click.Command
         _read_secrets(given, tables.values())
         _only_one(given, tables.values())
         values = {name: _build(table, given) for name, table in tables.items()}
-        return command(**values, **{name: kind(raw[name]) for name, (kind, _) in arguments.items()})
+        named = {name: kind(raw[name] or "") for name, (kind, _) in arguments.items()}
+        return command(**values, **named)
 
     shown: list[click.Parameter] = [
         click.Argument(
@@ -95,6 +97,9 @@ def as_command(command: Callable[..., Exit], example: str = "") -> click.Command
 def _option(field: Field[Any]) -> click.Option:
     if "secret" in field.metadata:
         return _file_option(field)
+    if "asked" in field.metadata:
+        words = f"{help_of(field.metadata)}; {_variable(field)} holds it, too"
+        return click.Option([field.name, _flag(field)], is_flag=True, default=None, help=words)
     unit, flag = unit_of(field.metadata), _flag(field)
     names = [field.metadata["short"]] if "short" in field.metadata else []
     names.append(f"{flag}/--no-{flag[2:]}" if unit is FLAG else flag)
@@ -165,13 +170,14 @@ def _given(
 
 
 def _read_secrets(given: dict[str, Given], tables: Iterable[Any]) -> None:
-    """The file that was named, else the variable, else what the configuration file says."""
+    """The file that was named, or what was typed; else the variable, else the configuration file."""
     for field in (field for table in tables for field in fields(table)):
-        if "secret" not in field.metadata:
+        if not {"secret", "asked"} & field.metadata.keys():
             continue
         strength, value = given.get(field.name, (0, None))
         if strength > _PROFILE:
-            given[field.name] = strength, _first_line(field, str(value))
+            asked = field.metadata.get("asked")
+            given[field.name] = strength, asked() if asked else _first_line(field, str(value))
         elif _variable(field) in os.environ:
             given[field.name] = _ENVIRONMENT, os.environ[_variable(field)]
 

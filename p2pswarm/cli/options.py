@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 import platformdirs
 
 from p2pswarm.cli.choosing import Choosing
+from p2pswarm.cli.coding import Asking, Meeting
 from p2pswarm.cli.creation import Creation
 from p2pswarm.cli.placing import Placing
 from p2pswarm.config import (
@@ -37,6 +38,7 @@ from p2pswarm.overlay.query import Lookup
 __all__ = [
     "TABLES",
     "Argument",
+    "Asking",
     "Checkup",
     "Choosing",
     "Creation",
@@ -45,16 +47,20 @@ __all__ = [
     "FeedArgument",
     "Followers",
     "HitArgument",
+    "Keeping",
     "KeyArgument",
     "Laboratory",
     "Linking",
     "Listing",
     "Looking",
+    "Meeting",
+    "NameArgument",
     "Offering",
     "Output",
     "PathArgument",
     "Progress",
     "Publishing",
+    "Registering",
     "Replacing",
     "Salted",
     "Scraping",
@@ -78,11 +84,16 @@ TorrentArgument = Annotated[Path, Argument("TORRENT", "a .torrent file")]
 KeyArgument = Annotated[
     Path, Argument("KEYFILE", "the secret of whoever publishes; made if it is not there")
 ]
+NameArgument = Annotated[str, Argument("NAME", "what somebody is called")]
 FeedArgument = Annotated[str, Argument("FEED", "a magnet link with a public key, or such a key")]
 PathArgument = Annotated[Path, Argument("PATH", "a file or folder")]
 SourceArgument = Annotated[
     str,
-    Argument("TORRENT", "a .torrent file, an http(s) URL of one, a magnet link or an info-hash"),
+    Argument(
+        "TORRENT",
+        "a .torrent file, an http(s) URL of one, a magnet link, an info-hash, or the code of a share",
+        required=False,
+    ),
 ]
 WordsArgument = Annotated[
     list[str], Argument("WORDS", "what the name holds; after --, -WORD is what it must not")
@@ -222,7 +233,7 @@ class Linking:
 
 @dataclass(frozen=True)
 class Sharing:
-    """Where the embedded tracker of `share` is reached."""
+    """Where the embedded tracker of `share` is reached, and how long its code is good for."""
 
     host: str | None = field(
         default=None,
@@ -236,6 +247,14 @@ class Sharing:
         default=None,
         metadata=about(PORT, "the tracker listens here", shown="6969 or the next free one"),
     )
+    code_for: float = field(
+        default=3600.0,
+        metadata=about(DURATION, "the short code is good for this long; 0 is no code", shown="1h"),
+    )
+
+    def __post_init__(self) -> None:
+        if self.code_for > 7 * 86400:
+            raise ValueError("--code-for: a code is good for a week at most")
 
 
 @dataclass(frozen=True)
@@ -360,6 +379,52 @@ class Subscription(Followers):
 
 
 @dataclass(frozen=True)
+class Keeping:
+    """Where it is kept who we are."""
+
+    data_dir: Path = field(
+        default_factory=partial(platformdirs.user_data_path, "p2pswarm"),
+        metadata=about(
+            PATH,
+            "where the key and the name are, in the folder identity",
+            shown="$XDG_DATA_HOME/p2pswarm",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Registering:
+    """Where a name is registered, and what proves that it is ours beside the key."""
+
+    login: str = field(
+        default="",
+        metadata=about(
+            Unit("URL", str),
+            "the login service, as it prints it: https://HOST, or http://HOST:PORT#FINGERPRINT",
+            shown="the one of before",
+        ),
+    )
+    password: str = field(
+        default="",
+        repr=False,
+        metadata=about(
+            TEXT,
+            "the password of the name; the first time it is set, and with it another device, or a new key "
+            "after the old one was lost, gets the name, too",
+            secret=True,
+        ),
+    )
+    revoke: bool = field(
+        default=False,
+        metadata=about(
+            FLAG,
+            "take back the certificates of this key; with the password, those of all other keys of "
+            "the name",
+        ),
+    )
+
+
+@dataclass(frozen=True)
 class Laboratory:
     """What an experiment is made on, how much of it, and where its pictures go."""
 
@@ -417,8 +482,12 @@ TABLES = (
     Choosing,
     Placing,
     Sharing,
+    Meeting,
+    Asking,
     Checkup,
     Publishing,
     Subscription,
+    Keeping,
+    Registering,
     Laboratory,
 )

@@ -78,6 +78,10 @@ class Report:
         self._results += 1
         self._calls.put(lambda view: self._print_result(view, now, line, fields))
 
+    def picture(self, draw: Callable[[], list[str]]) -> None:
+        """Rows of block characters, drawn only where a person sees a terminal."""
+        self._offer(lambda view: view.picture(draw))
+
     def abandon(self) -> None:
         """The process ends at once: leave the terminal usable."""
         if self._make is _bar:

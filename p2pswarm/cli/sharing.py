@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from p2pswarm.cli.codes import CodeOffer, code_given
 from p2pswarm.cli.exits import Exit
 from p2pswarm.cli.health import beating
 from p2pswarm.cli.making import hashing, made
 from p2pswarm.cli.networking import watching
-from p2pswarm.cli.options import Creation, Offering, PathArgument, Progress, Sharing
+from p2pswarm.cli.options import Creation, Meeting, Offering, PathArgument, Progress, Sharing
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError, run
 from p2pswarm.cli.transfer import seed_until_stopped
@@ -41,6 +42,7 @@ def share(
     sharing: Sharing,
     offering: Offering,
     creation: Creation,
+    meeting: Meeting,
     networks: NetworkSettings,
     settings: Settings,
     progress: Progress,
@@ -51,7 +53,8 @@ def share(
             report.note(
                 "no search network is joined: which one is --connect for? Name it with --on"
             )
-        work = partial(_share, path, creation, sharing, offering.on, networks, settings, report)
+        asked = sharing, meeting.rendezvous, offering.on
+        work = partial(_share, path, creation, *asked, networks, settings, report)
         return run(work, at_once=report.abandon, when_stopped=Exit.OK)
 
 
@@ -59,6 +62,7 @@ async def _share(
     path: Path,
     creation: Creation,
     sharing: Sharing,
+    rendezvous: str | None,
     on: Sequence[str],
     networks: NetworkSettings,
     settings: Settings,
@@ -94,7 +98,9 @@ async def _share(
             _tell(tracker, metainfo, sharing.host, report)
             here = Address(urlsplit(announce[0]).hostname or "", node.port)
             peers = [here] if here.dialable else []  # a name has no place in a link
-            await seed_until_stopped(node, metainfo, path, report, stop, peers)
+            offer = _code_offer(sharing.code_for, rendezvous, announce[0])
+            code = code_given(offer, metainfo, peers, node.port, settings, report)
+            await seed_until_stopped(node, metainfo, path, report, stop, peers, code)
     finally:
         await tracker.aclose()
     return Exit.OK
@@ -154,6 +160,15 @@ def _tell(
     if metainfo.v2 is not None:
         names["info_hash_v2"] = metainfo.v2.hex()
     report.result(command, command=command, url=url, **names)
+
+
+def _code_offer(seconds: float, rendezvous: str | None, announce: str) -> CodeOffer:
+    """At our own tracker, if at no other."""
+    if rendezvous is not None:
+        return CodeOffer(seconds, rendezvous, None)
+    parts = urlsplit(announce)
+    at = Address(parts.hostname or "", parts.port or 0)
+    return CodeOffer(seconds, f"http://{at}", at)
 
 
 def _as_reached(url: str, host: str | None) -> str:

@@ -1,19 +1,23 @@
 """`seed` and `get`: a torrent given, a torrent fetched."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from p2pswarm.cli.choosing import Choosing, selection_of
-from p2pswarm.cli.exits import CommandError, Exit, exit_code
+from p2pswarm.cli.codes import taken
+from p2pswarm.cli.exits import CommandError, Exit, UsageError, exit_code
 from p2pswarm.cli.following import Goal, Patience, follow, plain, telling
 from p2pswarm.cli.health import beating
 from p2pswarm.cli.magnets import link, looked_for, read_magnet
 from p2pswarm.cli.making import load
 from p2pswarm.cli.options import (
+    Asking,
     DataPath,
     Download,
+    Meeting,
     Output,
     Progress,
     SourceArgument,
@@ -25,6 +29,7 @@ from p2pswarm.cli.running import Stop, run
 from p2pswarm.cli.text import counted
 from p2pswarm.config import Settings, format_size
 from p2pswarm.errors import DiskFullError, RemoteError
+from p2pswarm.formats.code import Code, is_code
 from p2pswarm.formats.ids import Address
 
 if TYPE_CHECKING:
@@ -71,8 +76,9 @@ async def seed_until_stopped(
     report: Report,
     stop: Stop,
     peers: Sequence[Address] = (),
+    meanwhile: AbstractAsyncContextManager[None] | None = None,
 ) -> None:
-    """`peers` are where others reach us, for the magnet link that is printed.
+    """`peers` are where others reach us, for the magnet link that is printed; `meanwhile` begins after it.
 
     Raises CommandError when the data is not complete, StoppedError when Ctrl-C came too early.
     """
@@ -85,7 +91,8 @@ async def seed_until_stopped(
         report.note(f"seeding {metainfo.name} on port {node.port}, Ctrl-C ends it")
         magnet = link(metainfo, peers)
         report.result(magnet, magnet=magnet, info_hash=metainfo.info_hash.hex())
-        await follow(torrent, report, stop, lambda _, __: False)
+        async with meanwhile or nullcontext():
+            await follow(torrent, report, stop, lambda _, __: False)
 
 
 def checked(status: "Status", now: float) -> bool:
@@ -116,6 +123,8 @@ def refuse_incomplete(torrent: "Torrent", data: Path) -> None:
 
 def get(
     source: SourceArgument,
+    asking: Asking,
+    meeting: Meeting,
     output: Output,
     download: Download,
     choosing: Choosing,
@@ -126,12 +135,23 @@ def get(
     """Fetch the data of a torrent, and print where it lies. Goes on where it was stopped."""
     with Report(progress) as report:
         placing.check()
-        is_url = source.lower().startswith(("http://", "https://"))
-        torrent = source if is_url else read_magnet(source) or load(Path(source))
+        torrent = _meant(source, asking.code)
         chosen = selection_of(choosing), choosing.rename
         wanted = Wanted(output.output or Path(), download, placing, *chosen)
-        work = partial(_get, torrent, wanted, settings, report)
+        work = partial(_get, torrent, meeting.rendezvous, wanted, settings, report)
         return run(work, at_once=report.abandon)
+
+
+def _meant(source: str, typed: str) -> "str | Code | Magnet | Metainfo":
+    """What is to be fetched; a URL is a text. Raises UsageError, FormatError, OSError."""
+    if not source and not typed:
+        missing = "Missing argument 'TORRENT'. (see p2pswarm get --help)"
+        raise UsageError(f"{missing}, or --code to be asked for a code")
+    if not source or (is_code(source) and not Path(source).exists()):
+        return Code.parse(source or typed)
+    if source.lower().startswith(("http://", "https://")):
+        return source
+    return read_magnet(source) or load(Path(source))
 
 
 class Wanted(NamedTuple):
@@ -145,7 +165,8 @@ class Wanted(NamedTuple):
 
 
 async def _get(
-    source: "str | Magnet | Metainfo",
+    source: "str | Code | Magnet | Metainfo",
+    rendezvous: str | None,
     wanted: Wanted,
     settings: Settings,
     report: Report,
@@ -154,6 +175,8 @@ async def _get(
     from p2pswarm.node import Node
 
     download = wanted.download
+    if isinstance(source, Code):
+        source = await taken(source, rendezvous, settings, report, stop)
     async with Node(settings) as node, beating(node, report):
         torrent = await _added(node, source, wanted, report, stop)
         async with telling(torrent, report, stop):

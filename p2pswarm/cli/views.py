@@ -18,7 +18,7 @@ began). Sizes are bytes, rates bytes per second, times seconds.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
@@ -73,6 +73,8 @@ class View(Protocol):
 
     def result(self, time: float, line: str, fields: Mapping[str, Any]) -> None: ...
 
+    def picture(self, draw: Callable[[], list[str]]) -> None: ...
+
     def flush(self) -> None:
         """That was all for the moment."""
 
@@ -95,6 +97,9 @@ class Nothing:
 
     def result(self, time: float, line: str, fields: Mapping[str, Any]) -> None:
         tell_result(line)
+
+    def picture(self, draw: Callable[[], list[str]]) -> None:
+        pass
 
     def flush(self) -> None:
         pass
@@ -202,6 +207,15 @@ class Bar(Nothing):
     def result(self, time: float, line: str, fields: Mapping[str, Any]) -> None:
         self.close()
         tell_result(line)
+
+    @override
+    def picture(self, draw: Callable[[], list[str]]) -> None:
+        from rich.text import Text
+
+        rows = draw()
+        if max(map(len, rows)) < self._console.width:  # a row that is broken is worth nothing
+            for row in rows:
+                self._console.print(Text(row, style="bright_white on black"))
 
     @override
     def close(self) -> None:

@@ -1,6 +1,9 @@
 """Claims and answers of a login service: what is said is read again, and nothing else is."""
 
+import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -19,6 +22,7 @@ from p2pswarm.wire.login import (
 )
 from tests.support.people import authority, person
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "protocols" / "login.md"
 ALICE = person("alice")
 CLAIM = Claim.sign(
     Deed.REGISTER, "alice", ALICE.key, bytes(range(32)), authority(), "pass \u00fc word"
@@ -39,6 +43,14 @@ def test_what_is_said_is_read_again() -> None:
     for value in (Granted(bytes(range(256))), Revoked(7), Refusal(Why.TAKEN, "the name is taken")):
         assert type(value).read(value.encode()) == value
     assert read_challenge(write_challenge(bytes(range(32)))) == bytes(range(32))
+
+
+def test_the_example_of_the_document_is_what_we_say() -> None:
+    text = DOCUMENT.read_text()
+    [example] = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    claim = Claim.sign(Deed.REGISTER, "alice", ALICE.key, bytes(range(32)), authority())
+    assert json.loads(example) == json.loads(claim.encode())
+    assert authority().fingerprint in text
 
 
 def test_secrets_are_not_shown() -> None:

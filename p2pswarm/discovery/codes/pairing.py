@@ -20,16 +20,21 @@ from spake2.ed25519_basic import NotOnCurve
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.code import Code
 
-__all__ = ["FIRST_SIZE", "PROOF_SIZE", "Giver", "Taker"]
+__all__ = ["FIRST_SIZE", "PROOF_SIZE", "Giver", "Taker", "derived"]
 
 FIRST_SIZE = 33  # bytes: the side's letter and an element of the group
 PROOF_SIZE = 32
 _GIVER, _TAKER = b"p2pswarm code, giver", b"p2pswarm code, taker"
-_ABOUT = b"p2pswarm code 1: "
+_ABOUT, _USES = b"p2pswarm code 1: ", (b"taker", b"giver", b"seal")
 _NONCE = bytes(12)  # a key seals one message
 # What the library raises at an element that is none; it has no common root for that.
 _WRONG = (SPAKEError, NotOnCurve, ValueError, AssertionError)
 _PAD = 256  # bytes; the sealed message tells its length to nobody but in such steps
+
+
+def derived(key: bytes, use: bytes) -> bytes:
+    """One of the keys of a pairing, of the key that SPAKE2 found."""
+    return HKDF(SHA256(), PROOF_SIZE, salt=None, info=_ABOUT + use).derive(key)
 
 
 class _Side:
@@ -48,10 +53,7 @@ class _Side:
             key: bytes = self._pake.finish(first)
         except _WRONG as error:
             raise RemoteProtocolError("a first message that is none") from error
-        self._taker, self._giver, self._seal = (
-            HKDF(SHA256(), 32, salt=None, info=_ABOUT + use).derive(key)
-            for use in (b"taker", b"giver", b"seal")
-        )
+        self._taker, self._giver, self._seal = (derived(key, each) for each in _USES)
 
 
 class Giver(_Side):

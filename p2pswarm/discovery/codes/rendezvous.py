@@ -16,7 +16,7 @@ import aiohttp
 from yarl import URL
 
 from p2pswarm.discovery.client import HttpClient, in_words, parsed
-from p2pswarm.discovery.codes.visits import Giving, Taking
+from p2pswarm.discovery.codes.visits import MOST_WRONG, Giving, Taking
 from p2pswarm.errors import BusyError, NetworkError, RemoteProtocolError, TrackerError
 from p2pswarm.formats.code import Code
 from p2pswarm.formats.ids import Address
@@ -52,7 +52,7 @@ async def take(code: Code, rendezvous: str, client: HttpClient, dice: Random) ->
                 try:
                     return await _visit(code, rendezvous, client)
                 except BusyError as error:
-                    await asyncio.sleep((error.retry_in or 1.0) * dice.uniform(1.0, 1.5))
+                    await asyncio.sleep((error.retry_in or _REST) * dice.uniform(1.0, 1.5))
     except TimeoutError as error:
         raise NetworkError(f"code {code.number}: no answer within {_TAKE_FOR:g} s") from error
 
@@ -105,6 +105,11 @@ class GivenCode:
     def given(self) -> int:
         """To how many."""
         return self._giving.given if self._giving else 0
+
+    @property
+    def left(self) -> int:
+        """So many more wrong guesses, and the code is dead."""
+        return MOST_WRONG - (self._giving.wrong if self._giving else 0)
 
     async def run(self, ttl: float) -> None:
         """Until the code is over, `ttl` seconds at most, or cancelled; then its number is given back."""

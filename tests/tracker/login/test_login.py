@@ -137,6 +137,12 @@ def test_the_key_takes_itself_back(book: Book) -> None:
     assert book.register("alice", "laptop").why is Why.TAKEN  # a thief has the key, too
 
 
+def test_a_key_that_was_taken_back_comes_back_with_the_password(book: Book) -> None:
+    book.register("alice", "laptop", PASSWORD)
+    book.revoke("alice", "laptop")
+    assert book.holds(book.register("alice", "laptop", PASSWORD))
+
+
 def test_a_lost_key_is_taken_back_with_the_password(book: Book) -> None:
     lost, kept = book.register("alice", "lost", PASSWORD), book.register("alice", "kept", PASSWORD)
     assert book.revoke("alice", "new", "wrong password").why is Why.TAKEN
@@ -151,9 +157,9 @@ def test_what_ended_leaves_the_list(book: Book) -> None:
     book.register("alice", "laptop")
     book.revoke("alice", "laptop")
     assert len(book.registry.revocations.serials) == 1
+    book.now += LIFE / 2
     book.register("bob", "bobs")
-    book.now += LIFE + 1
-    book.register("bob", "bobs")
+    book.now += LIFE / 2 + 1
     book.revoke("bob", "bobs")
     assert len(book.registry.revocations.serials) == 1
 
@@ -311,8 +317,9 @@ class World:
             Deed.REGISTER, "alice", key("laptop"), read_challenge(body), self.login.authority
         )
         deed = changes.pop("deed", Deed.REGISTER)
+        kind = changes.pop("kind", "application/json")
         body = replace(made, **changes).encode()
-        return await self.ask("POST", f"/login/{deed}", body, Content_Type="application/json")
+        return await self.ask("POST", f"/login/{deed}", body, Content_Type=kind)
 
 
 @pytest.fixture
@@ -446,7 +453,7 @@ async def test_junk_is_refused(world: World, body: bytes) -> None:
 
 async def test_a_page_of_somebody_else_cannot_claim(world: World) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
-        assert (await world.ask("POST", "/login/register", b"{}", Content_Type=kind))[0] == 400
+        assert (await world.claim(kind=kind))[0] == 400
     assert (await world.ask("OPTIONS", "/login/register"))[0] == 405
     assert (await world.ask("GET", "/login/register"))[0] == 405
     assert (await world.ask("POST", "/login/challenge", b"{}"))[0] == 405

@@ -1,0 +1,176 @@
+"""Short codes on the command line: what `share` prints beside its link, and what `get` makes of one.
+
+The rendezvous of a share is its own tracker, and then the code says where that is; one that both sides name
+(`--rendezvous`) is not part of it. The torrent is never announced at a rendezvous that is somebody else's:
+who knows the info-hash needs no code.
+"""
+
+import asyncio
+import shlex
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from random import SystemRandom
+from typing import TYPE_CHECKING, NamedTuple
+
+from p2pswarm.cli.exits import UsageError
+from p2pswarm.cli.report import Report
+from p2pswarm.cli.running import Stop
+from p2pswarm.config import Settings, format_duration
+from p2pswarm.errors import FormatError
+from p2pswarm.formats.code import Code
+from p2pswarm.formats.ids import Address
+from p2pswarm.net.binding import bound_addresses
+
+if TYPE_CHECKING:
+    from p2pswarm.discovery.client import HttpClient
+    from p2pswarm.discovery.codes.rendezvous import GivenCode, Happened
+    from p2pswarm.formats.magnet import Magnet
+    from p2pswarm.formats.metainfo import Metainfo
+
+__all__ = ["CodeOffer", "code_given", "taken"]
+
+_MOST_LINK = 8 << 10  # bytes; what is longer loses web seeds and most trackers
+
+
+class CodeOffer(NamedTuple):
+    """How a code is given: for how long, at which rendezvous, and where that is if it is our own."""
+
+    seconds: float
+    rendezvous: str
+    at: Address | None
+
+
+@asynccontextmanager
+async def code_given(
+    offer: CodeOffer,
+    metainfo: "Metainfo",
+    peers: Sequence[Address],
+    port: int,
+    settings: Settings,
+    report: Report,
+) -> AsyncIterator[None]:
+    """While the body runs, whoever types the code gets the link with these peers in it."""
+    if not offer.seconds:
+        yield
+        return
+    if metainfo.private:
+        report.note("no code: peers do not tell what a private torrent is to who has only its link")
+        yield
+        return
+    from p2pswarm.discovery.codes.rendezvous import GivenCode
+
+    async with _client(settings) as client:
+        link = partial(_link, metainfo, peers, port)
+        told = _Told(offer, report)
+        given = GivenCode(offer.rendezvous, client, SystemRandom(), link, told.hear, offer.at)
+        told.given = given
+        giving = asyncio.create_task(given.run(offer.seconds))
+        try:
+            yield
+        finally:
+            giving.cancel()
+            with suppress(asyncio.CancelledError):
+                await giving
+
+
+async def taken(
+    code: Code, rendezvous: str | None, settings: Settings, report: Report, stop: Stop
+) -> "Magnet":
+    """What the code stands for. Raises CodeError, NetworkError, FormatError, UsageError, StoppedError."""
+    from p2pswarm.discovery.codes.rendezvous import take
+    from p2pswarm.formats.magnet import Magnet
+
+    where = f"http://{code.at}" if code.at else rendezvous
+    if where is None:
+        raise UsageError(
+            f"where is code {code.number} given? Type it as share printed it, with @HOST:PORT, "
+            "or name the --rendezvous"
+        )
+    report.note(f"asking {where} for code {code.number}")
+    async with _client(settings) as client:
+        link = await stop.unless(take(code, where, client, SystemRandom()))
+    try:
+        magnet = Magnet.parse(link.decode())
+    except (UnicodeDecodeError, FormatError) as error:
+        raise FormatError(f"code {code.number} stands for no magnet link") from error
+    report.event("code_opened", number=code.number, magnet=str(magnet))
+    again = shlex.join(["p2pswarm", "get", str(magnet)])
+    report.note(
+        f"that is {magnet.name or 'a torrent'}; when the code is over this goes on: {again}"
+    )
+    return magnet
+
+
+class _Told:
+    """What happens to a code, in words."""
+
+    def __init__(self, offer: CodeOffer, report: Report) -> None:
+        self._offer, self._report = offer, report
+        self.given: GivenCode
+
+    def hear(self, what: "Happened") -> None:
+        report, given = self._report, self.given
+        match what:
+            case "drawn":
+                self._tell_code(given.code)
+            case "given":
+                report.event("code_given", times=given.given)
+                report.note(f"the code was typed right, {given.given} so far")
+            case "guessed":
+                report.note(f"the code was typed wrong; that may happen {given.left} times more")
+            case "dead":
+                report.note("too many wrong guesses: the code is over, the rest goes on")
+            case "expired":
+                report.note("the code is over, the rest goes on")
+            case "lost":
+                report.note(
+                    f"{self._offer.rendezvous} gave the number of the code to somebody else"
+                )
+            case "unreachable":
+                report.note(f"no code at {self._offer.rendezvous}: {given.trouble}; trying again")
+
+    def _tell_code(self, code: Code) -> None:
+        offer, words = self._offer, ["p2pswarm", "get", str(code)]
+        if offer.at is None:
+            words += ["--rendezvous", offer.rendezvous]
+        command, lasts = shlex.join(words), format_duration(offer.seconds)
+        self._report.note(f"for {lasts} the other side may as well type:")
+        self._report.result(command, command=command, code=str(code), expires=offer.seconds)
+        self._report.picture(partial(_qr, command))
+
+
+def _qr(text: str) -> list[str]:
+    """Rows of half blocks: light where the code is light."""
+    import io
+
+    import segno
+
+    rows = io.StringIO()
+    segno.make_qr(text, error="l").terminal(rows, border=2, compact=True)
+    return rows.getvalue().splitlines()
+
+
+def _link(metainfo: "Metainfo", peers: Sequence[Address], port: int, seen: str) -> bytes:
+    """The magnet link, with our address as the rendezvous sees it among the peers."""
+    from p2pswarm.formats.magnet import Magnet
+
+    here = Address(seen, port)
+    known = dict.fromkeys([*peers, here] if here.dialable else peers)
+    magnet = Magnet.of(metainfo, tuple(known))
+    if len(str(magnet)) > _MOST_LINK:
+        magnet = replace(magnet, web_seeds=(), trackers=magnet.trackers[:4])
+    return str(magnet).encode()
+
+
+@asynccontextmanager
+async def _client(settings: Settings) -> "AsyncIterator[HttpClient]":
+    """A client that comes from the addresses that are used."""
+    from p2pswarm.discovery.client import HttpClient
+
+    client = HttpClient(hosts=bound_addresses(settings.bind), most=2)
+    try:
+        yield client
+    finally:
+        await client.aclose()

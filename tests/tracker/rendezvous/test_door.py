@@ -1,0 +1,161 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from p2pswarm.wire.rendezvous import (
+    MOST_MESSAGE,
+    Ask,
+    Claim,
+    Claimed,
+    Left,
+    Message,
+    Refused,
+    Said,
+    Why,
+    decode,
+    encode,
+)
+from tracker.app import TrackerService
+from tracker.config import TrackerSettings
+from tracker.rendezvous import desk
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[TrackerService]:
+    service = TrackerService(TrackerSettings(host="127.0.0.1", port=0, udp=False, patience=0.3))
+    await service.start()
+    yield service
+    await service.aclose()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        yield session
+
+
+def door(service: TrackerService) -> str:
+    return f"http://127.0.0.1:{service.port}/code"
+
+
+async def say(socket: aiohttp.ClientWebSocketResponse, message: Message) -> None:
+    await socket.send_bytes(encode(message))
+
+
+async def heard(socket: aiohttp.ClientWebSocketResponse) -> Message:
+    return decode(await socket.receive_bytes(timeout=5))
+
+
+async def test_two_meet(service: TrackerService, session: aiohttp.ClientSession) -> None:
+    async with (
+        session.ws_connect(door(service)) as giver,
+        session.ws_connect(door(service)) as taker,
+    ):
+        await say(giver, Claim(60))
+        claimed = await heard(giver)
+        assert isinstance(claimed, Claimed)
+        assert claimed.you == "127.0.0.1"
+        await say(taker, Ask(claimed.number, b"hello"))
+        assert await heard(giver) == Said(1, b"hello")
+        await say(giver, Said(1, b"good day"))
+        assert await heard(taker) == Said(0, b"good day")
+        await taker.close()
+        assert await heard(giver) == Left(1)
+
+
+async def test_a_guest_may_be_silent_longer_than_who_asks_by_http(
+    service: TrackerService, session: aiohttp.ClientSession
+) -> None:
+    async with session.ws_connect(door(service)) as giver:
+        await say(giver, Claim(60))
+        await heard(giver)
+        with pytest.raises(TimeoutError):
+            await giver.receive(timeout=1.0)
+
+
+async def test_pages_of_others_are_sent_away(
+    service: TrackerService, session: aiohttp.ClientSession
+) -> None:
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:1"):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            await session.ws_connect(door(service), headers={"Origin": origin})
+        assert caught.value.status == 403
+    ours = f"http://127.0.0.1:{service.port}"
+    async with session.ws_connect(door(service), headers={"Origin": ours}) as giver:
+        await say(giver, Claim(60))
+        assert isinstance(await heard(giver), Claimed)
+
+
+async def test_who_asks_by_plain_http_is_told_and_gets_no_more_patience(
+    service: TrackerService,
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(b"GET /code HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 426 ")
+    await asyncio.wait_for(reader.read(), 5)  # dropped after `patience`
+    writer.close()
+
+
+@pytest.mark.parametrize("rude", [b"", b"\7de", b"\4" * 100, bytes(MOST_MESSAGE + 1), "text"])
+async def test_who_is_rude_is_sent_away(
+    service: TrackerService, session: aiohttp.ClientSession, rude: bytes | str
+) -> None:
+    async with session.ws_connect(door(service)) as guest:
+        await (guest.send_str(rude) if isinstance(rude, str) else guest.send_bytes(rude))
+        told = await guest.receive(timeout=5)
+        if told.type is aiohttp.WSMsgType.BINARY:
+            assert decode(told.data) == Refused(Why.RUDE)
+            told = await guest.receive(timeout=5)
+        assert told.type is aiohttp.WSMsgType.CLOSE
+
+
+async def test_a_flood_of_connections_leaves_room_for_others(
+    service: TrackerService, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "GUESTS_PER_LINE", 20)
+    sockets = [await session.ws_connect(door(service)) for _ in range(20)]
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await session.ws_connect(door(service))
+    assert caught.value.status == 503
+    near = aiohttp.TCPConnector(local_addr=("127.0.0.9", 0))
+    async with (
+        aiohttp.ClientSession(connector=near) as other,
+        other.ws_connect(door(service)) as giver,
+        other.get(door(service).replace("/code", "/health")) as health,
+    ):
+        await say(giver, Claim(60))
+        assert isinstance(await heard(giver), Claimed)
+        assert health.status == 200
+    for socket in sockets:
+        await socket.close()
+    async with session.ws_connect(door(service)) as guest:  # their places are free again
+        await say(guest, Claim(60))
+        assert isinstance(await heard(guest), Claimed)
+
+
+async def test_a_flood_of_messages_is_over_soon(
+    service: TrackerService, session: aiohttp.ClientSession
+) -> None:
+    async with session.ws_connect(door(service)) as giver:
+        await say(giver, Claim(60))
+        await heard(giver)
+        for _ in range(2000):
+            try:
+                await say(giver, Said(9, bytes(1000)))
+            except (ConnectionError, aiohttp.ClientError):
+                break
+        assert await heard(giver) == Refused(Why.RUDE)
+
+
+async def test_the_end_of_the_service_is_the_end_of_all_visits(
+    session: aiohttp.ClientSession,
+) -> None:
+    service = TrackerService(TrackerSettings(host="127.0.0.1", port=0, udp=False))
+    await service.start()
+    sockets = [await session.ws_connect(door(service)) for _ in range(3)]
+    closing = asyncio.gather(*(socket.receive(timeout=5) for socket in sockets))
+    await service.aclose()
+    await service.aclose()
+    assert {each.type for each in await closing} == {aiohttp.WSMsgType.CLOSE}
