@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2pswarm.calling.call import Call
-from p2pswarm.cli.conversing import MOST_LINES, Talking, converse, sounds_of
+from p2pswarm.cli.conversing import MOST_LINES, converse, sounds_of
+from p2pswarm.cli.talking import Talking
 from p2pswarm.errors import HostError, NetworkError
 from p2pswarm.lab.loop import VirtualLoop, play
 from tests.support.phones import Exchange
