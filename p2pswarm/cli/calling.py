@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from p2pswarm.cli.conversing import Sounds, converse, sounds_of
 from p2pswarm.cli.exits import Exit, UsageError, one_line, words_of
 from p2pswarm.cli.health import beating
-from p2pswarm.cli.options import NameArgument, Progress
+from p2pswarm.cli.options import Inquiry, NameArgument, Progress
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError, run
 from p2pswarm.cli.stdio import TypedLines
@@ -22,6 +22,7 @@ from p2pswarm.cli.talking import Talking
 from p2pswarm.cli.text import printable
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.errors import RemoteError
+from p2pswarm.overlay.query import Lookup
 
 if TYPE_CHECKING:
     from p2pswarm.calling.call import Call
@@ -35,6 +36,7 @@ DECIDE_TIME = 25.0  # seconds a person has to say yes; the caller waits 30
 def call(
     name: NameArgument,
     talking: Talking,
+    inquiry: Inquiry,
     networks: NetworkSettings,
     settings: Settings,
     progress: Progress,
@@ -45,8 +47,9 @@ def call(
     --pipe it connects two programs. Each second it is told how well the other side is heard.
     """
     _check(talking, progress)
+    recursive = inquiry.lookup is Lookup.RECURSIVE
     with Report(progress) as report:
-        work = partial(_call, name, talking, networks, settings, report)
+        work = partial(_call, name, talking, recursive, networks, settings, report)
         return run(work, at_once=report.abandon)
 
 
@@ -97,6 +100,7 @@ async def _telephone(
 async def _call(
     name: str,
     talking: Talking,
+    recursive: bool,
     networks: NetworkSettings,
     settings: Settings,
     report: Report,
@@ -107,7 +111,7 @@ async def _call(
         async with _telephone(networks, settings, report, stop) as phone:
             report.event("ringing", name=name)
             report.note(f"calling {name}")
-            called = await stop.unless(phone.call(name, talking.wants))
+            called = await stop.unless(phone.call(name, talking.wants, recursive=recursive))
             await _conversed(called, talking, sounds, TypedLines(), report, stop, calls=True)
     finally:
         sounds.close()

@@ -48,6 +48,7 @@ __all__ = [
     "FeedArgument",
     "Followers",
     "HitArgument",
+    "Inquiry",
     "Keeping",
     "KeyArgument",
     "Laboratory",
@@ -315,6 +316,20 @@ class Looking:
     def __post_init__(self) -> None:
         if self.max_size is not None and self.max_size < self.min_size:
             raise ValueError("--max-size is less than --min-size")
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """How somebody is looked up."""
+
+    lookup: Lookup = field(
+        default=Lookup.ITERATIVE,
+        metadata=about(
+            _LOOKUP,
+            "iterative: we ask one super node after the other; recursive: ours asks on for us, which goes "
+            "without UDP",
+        ),
+    )
 
 
 @dataclass(frozen=True)

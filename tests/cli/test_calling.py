@@ -12,7 +12,7 @@ from p2pswarm.calling.phone import Phone
 from p2pswarm.cli import calling
 from p2pswarm.cli.calling import _answer, _call, answer, call
 from p2pswarm.cli.exits import Exit, UsageError, exit_code
-from p2pswarm.cli.options import Progress
+from p2pswarm.cli.options import Inquiry, Progress
 from p2pswarm.cli.running import Stop, StoppedError
 from p2pswarm.cli.talking import Talking
 from p2pswarm.config import NetworkSettings, Settings
@@ -46,7 +46,7 @@ class Commands:
     def call(self, name: str, talking: Talking, who: str = "alice") -> Awaitable[Exit]:
         told: Any = self.told[who]
         settings: Any = who
-        return _call(name, talking, NetworkSettings(), settings, told, self.stops[who])
+        return _call(name, talking, False, NetworkSettings(), settings, told, self.stops[who])
 
     def answer(self, talking: Talking, who: str = "bob") -> Awaitable[Exit]:
         told: Any = self.told[who]
@@ -162,7 +162,9 @@ def test_a_call_that_nobody_takes_has_its_exit_code(played: Callable[[Story], No
 
 def test_a_pipe_has_standard_output_for_itself() -> None:
     for act in (
-        lambda: call("bob", Talking(pipe=True), NetworkSettings(), Settings(), Progress(json=True)),
+        lambda: call(
+            "bob", Talking(pipe=True), Inquiry(), NetworkSettings(), Settings(), Progress(json=True)
+        ),
         lambda: answer(Talking(pipe=True), NetworkSettings(), Settings(), Progress(json=True)),
     ):
         with pytest.raises(UsageError, match="--json has no place"):
