@@ -456,6 +456,14 @@ class NetworkSettings:
         metadata=about(FLAG, "tell networks that nobody can connect to us; we connect instead"),
     )
 
+    login: str = field(
+        default="",
+        metadata=about(
+            TEXT,
+            "the login service whose users a super node believes; asked once, and remembered",
+            shown="the one of before",
+        ),
+    )
     supernode_role: str = field(
         default="auto",
         metadata=about(
