@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from p2pswarm.config import Settings
 from p2pswarm.discovery.families import by_family
+from p2pswarm.discovery.introducing import Introduced, Introducer, Introduction
 from p2pswarm.discovery.late import LateFetch, LateRanged
 from p2pswarm.discovery.source import PeerSource
 from p2pswarm.discovery.trackers import Trackers
@@ -46,6 +47,8 @@ class Discovery:
         self._parts = AsyncExitStack()
         self._lsd: Lsd | None = None
         self.dht: Dht | None = None
+        self.introducer: Introducer | None = None
+        """Super nodes at which peers meet that nobody can dial."""
 
     async def open(self) -> None:
         """Raises PortTakenError."""
@@ -92,7 +95,9 @@ class Discovery:
             seen_as=seen_as,
         )
 
-    def others(self, info_hash: InfoHash) -> tuple[PeerSource, ...]:
+    def others(
+        self, info_hash: InfoHash, introduced: Callable[[Introduction], None]
+    ) -> tuple[PeerSource, ...]:
         """What else knows peers of a torrent that is not private (BEP 27)."""
         others: list[PeerSource] = []
         if self._lsd is not None:
@@ -103,6 +108,8 @@ class Discovery:
             from p2pswarm.discovery.dht.source import DhtSource
 
             others.append(DhtSource(self.dht, info_hash, self._listens_on))
+        if self.introducer is not None:
+            others.append(Introduced(self.introducer, info_hash, introduced))
         return tuple(others)
 
     def web_seeds(self, metainfo: Metainfo, *, near: bool) -> WebSeeds | None:

@@ -67,6 +67,12 @@ class Identity:
         """What the certificate says."""
         return None if self.certificate is None else self.certificate.name
 
+    @property
+    def is_revoked(self) -> bool:
+        """Whether the authority took the certificate back."""
+        held, gone = self.certificate, self.revoked
+        return held is not None and gone is not None and held.serial in gone.serials
+
     def trust(self, authority: Authority, login: str) -> None:
         """This service's authority is ours from now on. Raises HostError when another one is, DiskError."""
         if self.authority is not None and self.authority != authority:

@@ -324,7 +324,7 @@ class Node:
         for name in names.swarms:
             if name not in searched:
                 trackers = ours.discovery.trackers(tiers, name, ours.surroundings.ranking.seen_as)
-                others = () if private else ours.discovery.others(name)
+                others = () if private else ours.discovery.others(name, finding.introduced)
                 finding.add_swarm(name, trackers, others)
 
     def _seek(self, folders: Sequence[Path]) -> Callable[[Metainfo], Seeking]:
@@ -399,6 +399,7 @@ class Node:
             torrents=lambda: len(self._torrents),
             ranking=Ranking(),
             pex=self.settings.pex,
+            relayed=self._greet_relayed,
             dht=discovery.named if self.settings.dht else None,
         )
 
@@ -412,11 +413,16 @@ class Node:
         """Somebody speaks BitTorrent; what about, its handshake will say."""
         stream.switch(HandshakeFramer(self._port.scratch), self._answering(stream))
 
-    def _greet_obfuscated(self, stream: Stream) -> None:
+    def _greet_relayed(self, stream: Stream) -> None:
+        """Somebody came through a relay, which is to see nothing but noise."""
+        self._port.stand(stream)
+        self._greet_obfuscated(stream, "require")
+
+    def _greet_obfuscated(self, stream: Stream, encryption: str = "") -> None:
         """Somebody says noise: a handshake may be hidden in it."""
         from p2pswarm.swarm.obfuscation import answer_obfuscated
 
-        encryption, scratch = self.settings.encryption, self._port.scratch
+        encryption, scratch = encryption or self.settings.encryption, self._port.scratch
         answering = self._answering(stream)
         answer_obfuscated(
             stream, answering, self._revealed, encryption, self._dice, scratch, self._slices

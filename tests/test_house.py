@@ -24,7 +24,10 @@ OWNERS = {
     "p2pswarm/lab/supernodes/members.py": "`stop` cancels what `start` began and waits for it",
     "p2pswarm/overlay/living.py": "`Life.end` cancels what `begin` started and waits for it",
     "p2pswarm/overlay/supernode/searching.py": "`iterative` cancels the asking and waits for it",
+    "p2pswarm/reach/reach.py": "`Reach.close` ends the meetings that `begin` started and waits for them",
+    "p2pswarm/reach/elsewhere.py": "`Elsewhere.close` cancels the opening and waits for it",
     "p2pswarm/overlay/napster/client.py": "`leave` cancels what `join` started and waits for it",
+    "p2pswarm/calling/call.py": "`Call.close` cancels the keeping of its line and waits for it",
     "tracker/datagrams.py": "`Datagrams.aclose` cancels what `start` began and waits for it",
     "p2pswarm/cli/codes.py": "`code_given` cancels the giving and waits for it",
     "p2pswarm/cli/following.py": "`telling` cancels its listener and waits for it",
@@ -50,9 +53,11 @@ VIRTUAL = (
     "tests.support.crowd",
     "p2pswarm.lab.loop",
     "tests.support.world",
+    "tests.support.people_world",
     "tests.support.gnutella",
     "tests.support.relaying",
     "tests.discovery.virtual",
+    "tests.reach.worlds",
 )
 
 

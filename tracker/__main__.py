@@ -2,9 +2,9 @@
 
 Every field of `TrackerSettings` is a flag, a variable `P2PSWARM_TRACKER_…` and a key of the file
 `$XDG_CONFIG_HOME/p2pswarm/tracker.toml`; the flag wins over the variable, the variable over the file.
-Standard output carries the announce URL once the service listens, in the next line the one by UDP, and with
-`--napster` another, `napster://HOST:PORT`. SIGTERM and SIGINT end it; a second one at once. SIGHUP has the
-deny-list read again.
+Standard output carries the announce URL once the service listens, in the next line the one by UDP, with
+`--napster` another, `napster://HOST:PORT`, and with `--login` the one that `p2pswarm register` takes. SIGTERM
+and SIGINT end it; a second one at once. SIGHUP has the deny-list read again.
 """
 
 import asyncio
@@ -60,6 +60,8 @@ async def _run(settings: TrackerSettings) -> None:
             click.echo(service.udp_url)
         if service.napster is not None:
             click.echo(service.napster.url)
+        if service.login_url is not None:
+            click.echo(service.login_url)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reload)
         await _until_told_to_stop()
     finally:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from random import Random, SystemRandom
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -38,6 +39,9 @@ from tracker.store.memory import MemoryStore
 from tracker.torrents import Library
 from tracker.udp import UdpTracker
 from tracker.uploads import Uploads
+
+if TYPE_CHECKING:
+    from tracker.login.service import Login
 
 __all__ = ["TrackerService"]
 
@@ -72,6 +76,7 @@ class TrackerService:
         self._hosting = Hosting(Library(self.settings.torrents), uploads, self._desk)
         self._codes = Door(clock, SystemRandom())
         self.napster = _napster(self.settings, clock)
+        self.login = _login(self.settings)
         self._server: PatientServer | None = None
         self._listener: asyncio.Server | None = None
         self._datagrams: Datagrams | None = None
@@ -80,6 +85,18 @@ class TrackerService:
 
     async def start(self) -> None:
         """Listen. Raises PortTakenError when the named port is taken, HostError for a host not ours."""
+        try:
+            if self.login is not None:
+                await self.login.start()
+            await self._listen()
+            if self.napster is not None:
+                await self.napster.start()
+        except BaseException:
+            await self.aclose()
+            raise
+        _log.info("listening on %s:%d", self.settings.host, self.port)
+
+    async def _listen(self) -> None:
         settings = self.settings
         tcp, udp = await asyncio.to_thread(bind, settings.host, settings.port, udp=settings.udp)
         self.port = tcp.getsockname()[1]
@@ -92,9 +109,6 @@ class TrackerService:
             self._datagrams = Datagrams(udp, answer)
             self._datagrams.start()
         self._codes.open()
-        if self.napster is not None:
-            await self._start_napster(self.napster)
-        _log.info("listening on %s:%d", self.settings.host, self.port)
 
     async def aclose(self) -> None:
         """Stop listening, let answers under way out, forget everybody."""
@@ -108,6 +122,8 @@ class TrackerService:
             await self._desk.store.aclose()
             if self.napster is not None:
                 await self.napster.aclose()
+        if self.login is not None:
+            await self.login.aclose()
 
     def reload(self) -> None:
         """Read again what may be changed while the service runs: the token for uploads, the deny-list."""
@@ -125,6 +141,11 @@ class TrackerService:
         """The same by UDP; None when that is off."""
         base = self._base.removeprefix("http")
         return f"udp{base}/announce" if self.settings.udp else None
+
+    @property
+    def login_url(self) -> str | None:
+        """Where people get their names, and by which authority; None when there is none."""
+        return None if self.login is None else f"{self._base}#{self.login.authority.fingerprint}"
 
     def host(self, name: str, data: bytes) -> str:
         """Offer a torrent from memory at `/t/NAME.torrent`; its URL.
@@ -153,6 +174,8 @@ class TrackerService:
             path, query = request.rel_url.raw_path, request.rel_url.raw_query_string
         if request.method == "POST" and path == "/t/":
             return await self._hosting.upload(request, str(self._caller(request)))
+        if self.login is not None and path.startswith("/login/"):
+            return await self.login.answer(request, path, self._caller(request))
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, text="only GET\n", headers={"Allow": "GET, HEAD"})
         if path in ("/announce", "/scrape"):
@@ -192,13 +215,6 @@ class TrackerService:
         asked = Scrape.from_query(query).info_hashes
         counts = await self._desk.scrape(asked)
         return ScrapeReply(dict(zip(asked, counts, strict=True))).encode()
-
-    async def _start_napster(self, napster: NapsterServer) -> None:
-        try:
-            await napster.start()
-        except BaseException:
-            await self.aclose()
-            raise
 
     async def _search(
         self, napster: NapsterServer, request: web.BaseRequest, path: str
@@ -244,6 +260,15 @@ def _limits(settings: TrackerSettings) -> Limits:
         peers_per_swarm=settings.max_peers,
         per_host=settings.max_per_address,
     )
+
+
+def _login(settings: TrackerSettings) -> "Login | None":
+    """Imported for whoever has one: what it stands on takes long."""
+    if settings.login is None:
+        return None
+    from tracker.login.service import Login
+
+    return Login(settings.login)
 
 
 def _napster(settings: TrackerSettings, clock: Callable[[], float]) -> NapsterServer | None:

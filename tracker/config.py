@@ -83,6 +83,12 @@ class TrackerSettings:
         default=None,
         metadata=_about("who knows the token in this file may add torrents to that folder", "FILE"),
     )
+    login: Path | None = field(
+        default=None,
+        metadata=_about(
+            "give people names and certificates at /login/, kept in this folder", "DIR"
+        ),
+    )
 
     napster: int | None = field(
         default=None,

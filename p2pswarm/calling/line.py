@@ -44,6 +44,8 @@ class Line:
         self._renew = asyncio.Event()
         self._moved = asyncio.Event()  # something was heard: there may be room
         self._last_stream = self._loop.time()
+        self.trouble = ""
+        """Why there is no other stream."""
         self.greeted = asyncio.Event()
         """The other side greeted us: who is there is there."""
 
@@ -130,11 +132,12 @@ class Line:
 
     def _look_at_clock(self, error: Exception) -> None:
         """Raises NetworkError after too long without a stream."""
+        self.trouble = str(error) or type(error).__name__
         listener, now = self._listener, self._loop.time()
         if listener is not None:
             self._last_stream = now
         elif now - self._last_stream > LOST_AFTER:
-            raise NetworkError(f"the call was lost: {error}") from error
+            raise NetworkError(f"the call was lost: {self.trouble}") from error
 
     async def _breathe(self) -> None:
         """Tell that we are there, and notice when the other side is not. Raises NetworkError."""

@@ -14,9 +14,6 @@ from p2pswarm.wire.calling.frames import MOST_BODY, CallFrame, CallKind
 __all__ = ["Pipe", "PipeEnds"]
 
 
-ENOUGH = 64 << 10  # bytes that wait for the program
-
-
 class PipeEnds(Protocol):
     """The program: `read` gives b"" at its end, `write` waits until it took the bytes. Raise OSError."""
 
@@ -30,9 +27,8 @@ class PipeEnds(Protocol):
 class Pipe:
     """Both directions of one call."""
 
-    def __init__(self, line: Line, ends: PipeEnds) -> None:
+    def __init__(self, line: Line) -> None:
         self._line = line
-        self._ends = ends
         self._came: asyncio.Queue[bytes] = asyncio.Queue()
         self._waiting = 0  # bytes in it
         self._ended = False
@@ -45,28 +41,29 @@ class Pipe:
         if frame.body and not self._ended:
             self._came.put_nowait(frame.body)
             self._waiting += len(frame.body)
-            if self._waiting >= ENOUGH:
-                self._line.hold()
+            self._line.hold()  # it is heard when the program has it
         if self._ended:
             self._came.put_nowait(b"")
 
-    async def run(self) -> None:
-        """Until both directions are at their end. Raises OSError."""
+    async def run(self, ends: PipeEnds) -> None:
+        """Until both directions are at their end, and the other program has all. Raises ExceptionGroup of
+        OSError."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._out())
-            tasks.create_task(self._in())
+            tasks.create_task(self._out(ends))
+            tasks.create_task(self._in(ends))
+        await self._line.settle()
 
-    async def _out(self) -> None:
-        while data := await self._ends.read(MOST_BODY):
+    async def _out(self, ends: PipeEnds) -> None:
+        while data := await ends.read(MOST_BODY):
             await self._line.room()
             self._line.say(CallKind.DATA, data)
         await self._line.room()
         self._line.say(CallKind.DATA_END)
 
-    async def _in(self) -> None:
+    async def _in(self, ends: PipeEnds) -> None:
         while data := await self._came.get():
-            await self._ends.write(data)
+            await ends.write(data)
             self._waiting -= len(data)
             if not self._waiting:
                 self._line.free()
-        await self._ends.write_end()
+        await ends.write_end()

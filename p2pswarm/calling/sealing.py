@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.wire.calling.frames import CallHello
-from p2pswarm.wire.calling.media import HEAD, MAGIC, read_head
+from p2pswarm.wire.people.marked import SESSION_SIZE, Sealed
 
 __all__ = ["WINDOW", "Opener", "Sealer", "media_keys"]
 
@@ -36,14 +36,14 @@ class Sealer:
 
     def __init__(self, key: bytes, session: bytes) -> None:
         self._aead = ChaCha20Poly1305(key)
-        self._session = session[:4]
+        self._session = session[:SESSION_SIZE]
         self._counter = 0
 
     def seal(self, plain: bytes) -> bytes:
         """Raises LocalProtocolError when the nonces are used up, after two years of voice."""
         if self._counter > _LAST:
             raise LocalProtocolError("a call that has lasted too long")
-        head = HEAD.pack(MAGIC, self._session, self._counter)
+        head = Sealed(self._session, self._counter, b"").head
         sealed = self._aead.encrypt(_nonce(self._counter), plain, head)
         self._counter += 1
         return head + sealed
@@ -54,20 +54,19 @@ class Opener:
 
     def __init__(self, key: bytes, session: bytes) -> None:
         self._aead = ChaCha20Poly1305(key)
-        self._session = session[:4]
+        self._session = session[:SESSION_SIZE]
         self._newest = -1
         self._seen = 0
 
     def open(self, datagram: bytes) -> bytes:
         """Raises RemoteProtocolError for what is not the other side's, and for what was opened before."""
-        session, counter = read_head(datagram)
+        came = Sealed.read(datagram)
+        counter = came.counter
         age = self._newest - counter
-        if session != self._session or age >= WINDOW or (age >= 0 and self._seen >> age & 1):
+        if came.session != self._session or age >= WINDOW or (age >= 0 and self._seen >> age & 1):
             raise RemoteProtocolError("media of another call, or from long ago, or again")
         try:
-            plain = self._aead.decrypt(
-                _nonce(counter), datagram[HEAD.size :], datagram[: HEAD.size]
-            )
+            plain = self._aead.decrypt(_nonce(counter), came.sealed, came.head)
         except InvalidTag as error:
             raise RemoteProtocolError("media that the other side did not seal") from error
         if age < 0:

@@ -96,6 +96,14 @@ _COMMANDS = {
         "Look into the DHT, where nodes find peers without a tracker, and get and put small items there.",
         "p2pswarm dht put 'hello, world'",
     ),
+    "id": _Known(
+        "registering", "Show who you are to others: your key and your name.", "p2pswarm id"
+    ),
+    "register": _Known(
+        "registering",
+        "Take a name at a login service, or renew the certificate of yours.",
+        "p2pswarm register alice --login https://login.example.org",
+    ),
     "lab": _Known(
         "lab",
         "Measure search networks of thousands of real nodes in this process, on virtual time.",

@@ -47,17 +47,20 @@ __all__ = [
     "FeedArgument",
     "Followers",
     "HitArgument",
+    "Keeping",
     "KeyArgument",
     "Laboratory",
     "Linking",
     "Listing",
     "Looking",
     "Meeting",
+    "NameArgument",
     "Offering",
     "Output",
     "PathArgument",
     "Progress",
     "Publishing",
+    "Registering",
     "Replacing",
     "Salted",
     "Scraping",
@@ -81,6 +84,7 @@ TorrentArgument = Annotated[Path, Argument("TORRENT", "a .torrent file")]
 KeyArgument = Annotated[
     Path, Argument("KEYFILE", "the secret of whoever publishes; made if it is not there")
 ]
+NameArgument = Annotated[str, Argument("NAME", "what somebody is called")]
 FeedArgument = Annotated[str, Argument("FEED", "a magnet link with a public key, or such a key")]
 PathArgument = Annotated[Path, Argument("PATH", "a file or folder")]
 SourceArgument = Annotated[
@@ -375,6 +379,52 @@ class Subscription(Followers):
 
 
 @dataclass(frozen=True)
+class Keeping:
+    """Where it is kept who we are."""
+
+    data_dir: Path = field(
+        default_factory=partial(platformdirs.user_data_path, "p2pswarm"),
+        metadata=about(
+            PATH,
+            "where the key and the name are, in the folder identity",
+            shown="$XDG_DATA_HOME/p2pswarm",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Registering:
+    """Where a name is registered, and what proves that it is ours beside the key."""
+
+    login: str = field(
+        default="",
+        metadata=about(
+            Unit("URL", str),
+            "the login service, as it prints it: https://HOST, or http://HOST:PORT#FINGERPRINT",
+            shown="the one of before",
+        ),
+    )
+    password: str = field(
+        default="",
+        repr=False,
+        metadata=about(
+            TEXT,
+            "the password of the name; the first time it is set, and with it another device, or a new key "
+            "after the old one was lost, gets the name, too",
+            secret=True,
+        ),
+    )
+    revoke: bool = field(
+        default=False,
+        metadata=about(
+            FLAG,
+            "take back the certificates of this key; with the password, those of all other keys of "
+            "the name",
+        ),
+    )
+
+
+@dataclass(frozen=True)
 class Laboratory:
     """What an experiment is made on, how much of it, and where its pictures go."""
 
@@ -437,5 +487,7 @@ TABLES = (
     Checkup,
     Publishing,
     Subscription,
+    Keeping,
+    Registering,
     Laboratory,
 )

@@ -1,4 +1,4 @@
-"""Our client as HTTP client: one GET at a time against strangers who may be hostile.
+"""Our client as HTTP client: one request at a time against strangers who may be hostile.
 
 A URL comes out of somebody's torrent, so whoever wrote it chooses whom we talk to. Hence: only http and
 https, certificates verified, no proxy from the environment, no cookies. A name is looked up once per request
@@ -97,6 +97,20 @@ class HttpClient:
                 location = URL(response.headers.get("Location", ""), encoded=True)
                 url = parsed(str(url.join(location)))
         raise TrackerError(f"redirected more than {_MAX_REDIRECTS} times")
+
+    @asynccontextmanager
+    async def post(
+        self, url: URL, admit: Admit, body: bytes, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer of exactly that server: what is posted goes nowhere else, so a redirect is an answer.
+
+        `admit` hears of the farthest zone where the host may be. Raises what `get` raises.
+        """
+        here, found = await self._look_up(url, AF_UNSPEC)
+        admit(url, min(map(zone_of, found)))
+        asking = self._open(here).post(url, data=body, allow_redirects=False, headers=headers)
+        async with asking as response:
+            yield response
 
     @asynccontextmanager
     async def websocket(

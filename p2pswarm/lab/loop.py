@@ -188,6 +188,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return near, ours
 
     @override
+    def sock_connect(self, sock: Any, address: Any) -> Any:
+        raise NotImplementedError("there are no sockets in a virtual world")
+
+    @override
     def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:  # type: ignore[override]
         raise NotImplementedError("there are no sockets in a virtual world")
 

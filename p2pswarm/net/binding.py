@@ -4,7 +4,7 @@ An interface stands for its first address of each family that others can reach: 
 each of them, and answers a datagram from where it was asked.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 import ifaddr
@@ -12,7 +12,7 @@ import ifaddr
 from p2pswarm.errors import PortTakenError
 from p2pswarm.formats.ids import Address
 
-__all__ = ["ANY", "EVERYWHERE", "Family", "bound_addresses", "family_of"]
+__all__ = ["ANY", "EVERYWHERE", "Family", "bound_addresses", "family_of", "own_addresses"]
 
 ANY = "any"
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - peers come from everywhere
@@ -35,6 +35,29 @@ def bound_addresses(wish: str) -> tuple[str, ...]:
         if wish in (adapter.name, adapter.nice_name):
             return _first_of_each(adapter, wish)
     return (wish,)  # a host name, for the system to look up
+
+
+def own_addresses(bound: Iterable[str]) -> list[str]:
+    """Where others may find who listens there: each address itself, or all of ours where it is any.
+
+    Loopback is left out of all of ours, IPv6 comes first.
+    """
+    found: dict[str, None] = {}
+    for host in bound:
+        ip = Address(host, 1).ip
+        if ip is not None and not ip.is_unspecified:
+            found[host] = None
+        elif ip is not None:
+            found.update(dict.fromkeys(_all_of(type(ip))))
+    return sorted(found, key=lambda host: family_of(host) is not IPv6Address)
+
+
+def _all_of(family: Family) -> Iterator[str]:
+    for adapter in ifaddr.get_adapters():
+        for host in _reachable(adapter):
+            ip = Address(host, 1).ip
+            if isinstance(ip, family) and not ip.is_loopback:
+                yield host
 
 
 def _first_of_each(adapter: ifaddr.Adapter, wish: str) -> tuple[str, ...]:

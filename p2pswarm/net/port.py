@@ -21,6 +21,7 @@ from typing_extensions import override
 from p2pswarm.errors import LocalProtocolError, PortTakenError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.binding import ANY, Family, bound_addresses, family_of
+from p2pswarm.net.punching import dial_from
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.net.udp import DatagramHandler, Datagrams
 from p2pswarm.net.utp import Utp
@@ -193,6 +194,15 @@ class Port:
         )
         return stream
 
+    async def dial_from(
+        self, number: int, address: Address, framer: Framer, conversation: Conversation
+    ) -> Stream:
+        """Connect by TCP from a number that other connections begin at, too; 0 for any. Raises OSError."""
+        here = self._source_for(address)
+        stream = Stream(framer, conversation)
+        await dial_from((here or "", number), address, stream)
+        return stream
+
     @property
     def speaks_utp(self) -> bool:
         return self._utp is not None
@@ -264,18 +274,22 @@ class Port:
 
     def knock(self) -> Stream:
         """Somebody connects, by TCP or uTP: what the new connection speaks with."""
-        loop = asyncio.get_running_loop()
         knocking = _Knocking(self, SniffFramer(self.scratch))
         stream = _Guest(knocking)
         knocking.stream = stream
-        late = RemoteProtocolError(f"no handshake within {DOOR_TIME:.0f} s")
-        self._at_door[stream] = loop.call_later(DOOR_TIME, stream.close, late)
+        self.stand(stream)
         if not self._servers:  # accepted before we closed, connected after
             stream.close()
-        elif len(self._at_door) > MOST_AT_DOOR:
+        return stream
+
+    def stand(self, stream: Stream) -> None:
+        """One that came another way, as through a relay, has as much time at the door as any other."""
+        loop = asyncio.get_running_loop()
+        late = RemoteProtocolError(f"no handshake within {DOOR_TIME:.0f} s")
+        self._at_door[stream] = loop.call_later(DOOR_TIME, stream.close, late)
+        if len(self._at_door) > MOST_AT_DOOR:
             oldest = next(iter(self._at_door))
             oldest.close(RemoteProtocolError("too many at the door"))
-        return stream
 
     def patience_with(self, remote: Address) -> float | None:
         """Seconds of silence after which this guest is greeted; None for never."""

@@ -100,6 +100,10 @@ class Reaching:
         pair = self._pairs.get(way)
         return pair is not None and pair.good
 
+    def asked(self, answer: stun.Message) -> bool:
+        """Whether it names one of our checks."""
+        return answer.transaction_id in self._pending
+
     def tick(self, now: float) -> Out:
         """What is due."""
         out: Out = []

@@ -19,13 +19,14 @@ What a torrent needs of its node is written here too, because dialing needs most
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.discovery.introducing import Introduction, RelayDial
+from p2pswarm.errors import RemoteError, RemoteProtocolError
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.formats.names import Names
 from p2pswarm.net.port import Port
@@ -36,7 +37,7 @@ from p2pswarm.swarm.addresses import AddressBook
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.greeting import HANDSHAKE_TIME, Asking, Greeted
 from p2pswarm.swarm.ranking import Ranking
-from p2pswarm.wire.framer import Framer
+from p2pswarm.wire.framer import Framer, KeepingFramer
 from p2pswarm.wire.peer import HandshakeFramer
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ log = logging.getLogger(__name__)
 MOST_DIALING = 30  # at a time for one torrent: libtorrent's connection speed
 MOST_HALF_OPEN = 100  # at a time for a node: anacrolix's; each is an open file
 CONNECT_TIME = 10.0  # seconds
+RELAY_TIME = 40.0  # seconds until a relay has joined us: the other side may come later than we do
+MOST_RELAYING = 4  # at a time for one torrent
 HEAD_START = 0.3  # seconds that one way of connecting has before the next one is tried beside it
 
 Dial = Callable[[Address, Framer, Conversation], Awaitable[Stream]]
@@ -103,6 +106,7 @@ class Surroundings:
     torrents: Callable[[], int]  # how many the node has
     ranking: Ranking
     pex: bool  # whether peers exchange addresses
+    relayed: Callable[[Stream], None]  # takes in who comes through a relay
     dht: Callable[[Address], None] | None = None  # to be told of nodes of the DHT, if we are one
 
 
@@ -122,7 +126,7 @@ class Dialer:
         self._node = node
         self._welcome = welcome
         self._unreached = unreached
-        self._dialing = 0
+        self._dialing = self._relaying = 0
 
     @property
     def busy(self) -> bool:
@@ -168,12 +172,13 @@ class Dialer:
             else:
                 self._book.failed(address, self._node.clock())
 
-    async def meet(self, address: Address) -> None:
+    async def meet(self, address: Address, patience: float = CONNECT_TIME) -> None:
         """By uTP, in the moment in which it dials us: each opens the way for the other (BEP 55)."""
         dials = [self._node.port.dial_utp]
         self._count(1)
         try:
-            who = await self._introduce(address, dials, self._openings(address)[0])
+            opening = self._openings(address)[0]
+            who = await self._introduce(address, dials, opening, patience=patience)
         except (OSError, TimeoutError, RemoteProtocolError) as error:
             log.debug("did not meet %s: %s", address, error)
         else:
@@ -210,17 +215,56 @@ class Dialer:
         modes = _modes(self._node.encryption, was_plain=self._book.was_plain(address))
         return _openings(self.names, modes, v2=self._book.is_v2(address))
 
+    async def be_relayed(self, to: Introduction, there: Address | None) -> None:
+        """Through a relay, where `there` is as far as that is known; and hidden from it."""
+        if to.relay is None or self._relaying >= MOST_RELAYING or self._node.encryption == "off":
+            return
+        self._relaying += 1
+        try:
+            if to.speaks:
+                await self._speak_first(to.relay, there or to.third)
+            else:
+                hidden = KeepingFramer(self._node.port.scratch)
+                self._node.relayed(await to.relay(hidden, _Nobody()))
+        except (OSError, TimeoutError, RemoteError) as error:
+            log.debug("no relay at %s: %s", to.third, error)
+        finally:
+            self._relaying -= 1
+
+    async def _speak_first(self, relay: RelayDial, there: Address) -> None:
+        """Raises OSError, TimeoutError, RemoteProtocolError."""
+
+        async def dial(address: Address, framer: Framer, conversation: Conversation) -> Stream:
+            try:
+                stream = await relay(framer, conversation)
+            except RemoteError as error:
+                raise OSError(str(error)) from error
+            stream.remote = address
+            return stream
+
+        sealed = replace(self._node, encryption="require")
+        opening = self._openings(there)[0]._replace(obfuscated=True)
+        who = await self._introduce(there, [dial], opening, patience=RELAY_TIME, node=sealed)
+        if self._welcome(who) and not who.stream.over:
+            self._book.greeted(there)
+
     async def _introduce(
-        self, address: Address, dials: Sequence[Dial], opening: "_Opening"
+        self,
+        address: Address,
+        dials: Sequence[Dial],
+        opening: "_Opening",
+        *,
+        patience: float = CONNECT_TIME,
+        node: Surroundings | None = None,
     ) -> Greeted:
         """On a connection of its own."""
 
         def ways() -> Iterator[Callable[[], Coroutine[Any, Any, _Introduction]]]:
             for dial in dials:
-                new = _Introduction(self._node, opening)
+                new = _Introduction(node or self._node, opening)
                 yield partial(new.connect, dial, address)
 
-        async with asyncio.timeout(CONNECT_TIME):
+        async with asyncio.timeout(patience):
             introduction = await first_of(list(ways()), HEAD_START, _Introduction.close)
         try:
             async with asyncio.timeout(HANDSHAKE_TIME):
@@ -253,6 +297,22 @@ def _openings(names: Names, modes: Sequence[bool], *, v2: bool) -> Sequence[_Ope
     offer = names.v1, short
     first, second = ((short, short), offer) if v2 else (offer, (names.v1, None))
     return [_Opening(modes[0], *first), _Opening(modes[-1], *second)]
+
+
+class _Nobody:
+    """Who hears a stream of which somebody else will take care at once."""
+
+    def got(self, message: object) -> None:
+        """Nothing is understood yet."""
+
+    def caught_up(self) -> None:
+        """Nor is anything answered."""
+
+    def drained(self) -> None:
+        """Nothing was sent."""
+
+    def closed(self, reason: Exception | None) -> None:
+        """It shows when it is taken over."""
 
 
 class _HungUpError(RemoteProtocolError):

@@ -17,14 +17,17 @@ from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from p2pswarm.discovery.introducing import Introduction
 from p2pswarm.discovery.source import PeerSource, Progress
 from p2pswarm.discovery.standings import standings
 from p2pswarm.discovery.trackers import Trackers, TrackerStatus
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.names import Names
+from p2pswarm.net.binding import family_of
 from p2pswarm.swarm.addresses import AddressBook
 from p2pswarm.swarm.dialer import Dialer, Surroundings
 from p2pswarm.swarm.greeting import Greeted
+from p2pswarm.swarm.meeting import Encounters
 
 __all__ = ["Finding", "Seeker"]
 
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _NO_TASKS: frozenset[Any] = frozenset()
 _NO_SOURCES: frozenset[PeerSource] = frozenset()
+PUNCH_TIME = 4.0  # seconds for two to get through to each other, before a relay joins them
 LEAVE_TIME = 2.0  # seconds that saying good-bye to all sources may take
 
 
@@ -77,6 +81,7 @@ class Finding:
         self._starting: asyncio.TimerHandle | None = None
         self._searched = self._private = False
         self._dial_waits = False
+        self._encounters = Encounters()
         self._loop = asyncio.get_running_loop()
 
     # Life
@@ -242,6 +247,26 @@ class Finding:
         if self._seeker is not None and not self.book.is_banned(address):
             self.book.met(address, self._node.clock())
             self._spawn(self._dialer.meet(address))
+
+    def introduced(self, to: Introduction) -> None:
+        """The same, where a super node introduces us; it may relay us if that leads nowhere."""
+        seeker, families = self._seeker, self._node.port.families
+        if seeker is None or self._private:
+            return
+        there = next((each for each in to.addresses if family_of(each.host) in families), None)
+        if there is not None:
+            known = there in seeker.connected() or self.book.is_banned(there)
+            if known or not self._encounters.begin(there, to.third.host, self._node.clock()):
+                return
+        self._spawn(self._meet_or_be_relayed(to, there))
+
+    async def _meet_or_be_relayed(self, to: Introduction, there: Address | None) -> None:
+        if there is not None:
+            self.book.met(there, self._node.clock())
+            await self._dialer.meet(there, PUNCH_TIME)
+            if self._seeker is None or there in self._seeker.connected():
+                return
+        await self._dialer.be_relayed(to, there)
 
     def _unreached(self, address: Address) -> None:
         if self._seeker is not None:

@@ -19,7 +19,7 @@ from p2pswarm.swarm.extensions import Talker
 from p2pswarm.wire.extension.holepunch import Holepunch, HolepunchError, HolepunchKind
 from p2pswarm.wire.extension.numbers import HOLEPUNCH
 
-__all__ = ["Meetings"]
+__all__ = ["Encounters", "Meetings"]
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,30 @@ AGAIN = 600.0  # seconds between meetings with the same host
 MOST_INTRODUCED = 10  # a minute, at the wish of one peer
 MOST_MET = 10  # a minute
 MOST_REMEMBERED = 200  # hosts we met
+
+
+class Encounters:
+    """Whom we met lately because somebody else named him. Sans-IO."""
+
+    def __init__(self) -> None:
+        self._met: OrderedDict[str, float] = OrderedDict()
+        self._recent: deque[float] = deque(maxlen=MOST_MET)
+
+    def begin(self, address: Address, third: str, now: float) -> bool:
+        """Whether we meet him, as the host `third` wishes; then he was met."""
+        nearer = zone_of(address.host) > zone_of(third)
+        if nearer or not self.may_meet(address, now) or not _has_turn(self._recent, now):
+            return False
+        self._met[owner_of(address)] = now
+        while len(self._met) > MOST_REMEMBERED:
+            self._met.popitem(last=False)
+        return True
+
+    def may_meet(self, address: Address, now: float) -> bool:
+        """Whether it is a place for a peer, and was not met lately."""
+        while self._met and next(iter(self._met.values())) <= now - AGAIN:
+            self._met.popitem(last=False)
+        return address.dialable and owner_of(address) not in self._met
 
 
 class Meetings:
@@ -45,8 +69,7 @@ class Meetings:
         self._clock = clock
         self._meet = meet
         self._wishes: WeakKeyDictionary[Talker, deque[float]] = WeakKeyDictionary()
-        self._met: OrderedDict[str, float] = OrderedDict()
-        self._recent: deque[float] = deque(maxlen=MOST_MET)
+        self._encounters = Encounters()
 
     def unreached(self, address: Address) -> None:
         """Nobody answered there: ask somebody who is connected to it to introduce us."""
@@ -94,22 +117,18 @@ class Meetings:
     # As one of the two
 
     def _connect(self, third: Talker, address: Address) -> None:
-        nearer = zone_of(address.host) > zone_of(third.stream.remote.host)
-        if nearer or not self._may_meet(address) or not _has_turn(self._recent, self._clock()):
-            return
-        self._met[owner_of(address)] = self._clock()
-        while len(self._met) > MOST_REMEMBERED:
-            self._met.popitem(last=False)
-        self._meet(address)
+        if self._is_stranger(address) and self._encounters.begin(
+            address, third.stream.remote.host, self._clock()
+        ):
+            self._meet(address)
 
     def _may_meet(self, address: Address) -> bool:
-        if not address.dialable or self._ourselves(address):
+        return self._is_stranger(address) and self._encounters.may_meet(address, self._clock())
+
+    def _is_stranger(self, address: Address) -> bool:
+        if self._ourselves(address):
             return False
-        if any(peer.address == address for peer in self._peers()):
-            return False
-        while self._met and next(iter(self._met.values())) <= self._clock() - AGAIN:
-            self._met.popitem(last=False)
-        return owner_of(address) not in self._met
+        return all(peer.address != address for peer in self._peers())
 
 
 def _place_of(peer: Talker) -> Address:

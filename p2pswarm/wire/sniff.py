@@ -16,6 +16,7 @@ from p2pswarm.wire.peer import HANDSHAKE
 from p2pswarm.wire.people.datagrams import MAGIC as PEOPLE_MAGIC
 from p2pswarm.wire.people.frames import OPENING as PEOPLE_OPENING
 from p2pswarm.wire.people.marked import MEDIA_MAGIC, RELAY_MAGIC
+from p2pswarm.wire.reaching import OPENING as REACH_OPENING
 from p2pswarm.wire.supernode.datagrams import MAGIC
 from p2pswarm.wire.supernode.frames import OPENING
 
@@ -31,6 +32,7 @@ class Guest(Enum):
     HTTP = auto()  # wants a shared file
     SUPERNODE = auto()  # a node of ours, for a parent, a link, a question or a test
     PEOPLE = auto()  # wants to be rung here, to be joined to somebody, or to ask for a name
+    REACH = auto()  # somebody with whom we agreed to meet
     TLS = auto()  # a call, or a swarm of two who know each other's keys
     OBFUSCATED = auto()  # says noise: a peer that hides its handshake (MSE), or nobody
 
@@ -43,6 +45,7 @@ _OPENINGS = {
     b"HEAD ": Guest.HTTP,
     OPENING: Guest.SUPERNODE,
     PEOPLE_OPENING: Guest.PEOPLE,
+    REACH_OPENING: Guest.REACH,
 }
 _LONGEST = max(map(len, _OPENINGS))
 _NOISE = 20  # bytes that are nobody's opening, until somebody who says noise is believed to mean it

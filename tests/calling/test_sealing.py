@@ -6,6 +6,7 @@ from hypothesis import given, settings, strategies as st
 from p2pswarm.calling.sealing import WINDOW, Opener, Sealer, media_keys
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.wire.calling.frames import CallHello
+from p2pswarm.wire.people.marked import Sealed
 
 SESSION = b"0123456789abcdef"
 OUT, IN = media_keys(CallHello(SESSION, "call", b"a" * 32), CallHello(SESSION, "call", b"b" * 32))
@@ -63,7 +64,7 @@ def test_noise_is_not_opened(noise: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         Opener(IN, SESSION).open(noise)
     with pytest.raises(RemoteProtocolError):
-        Opener(IN, SESSION).open(b"P2PM" + SESSION[:4] + noise)
+        Opener(IN, SESSION).open(Sealed(SESSION[:8], 1, noise).encode())
 
 
 def test_no_nonce_is_used_twice() -> None:

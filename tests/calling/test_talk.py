@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,7 @@ from p2pswarm.calling.talk import Talk
 from p2pswarm.calling.wav import WavReader, WavWriter
 from p2pswarm.lab.loop import VirtualLoop, play
 from p2pswarm.wire.calling.frames import CallHello
+from tests.support.phones import Link
 from tests.support.sound import likeness, read_wav, speech, write_wav
 
 if TYPE_CHECKING:
@@ -20,23 +20,6 @@ if TYPE_CHECKING:
 
 SESSION = b"0123456789abcdef"
 OUT, IN = media_keys(CallHello(SESSION, "call", b"a" * 32), CallHello(SESSION, "call", b"b" * 32))
-
-
-class Link:
-    """Datagrams one way: late by so much, unevenly, and some not at all."""
-
-    def __init__(self, loop: VirtualLoop, delay: float, uneven: float, loss: float) -> None:
-        self.on_datagram = lambda data: None
-        self.other: Link
-        self._loop, self._delay, self._uneven, self._loss = loop, delay, uneven, loss
-        self._dice = Random(11)
-        self.sent = 0
-
-    def send(self, data: bytes) -> None:
-        self.sent += 1
-        if self._dice.random() >= self._loss:
-            late = self._delay + self._dice.random() * self._uneven
-            self._loop.call_later(late, lambda: self.other.on_datagram(data))
 
 
 class Side:
@@ -74,7 +57,7 @@ def talk(
     source, sink = WavReader(folder / "in.wav"), WavWriter(folder / "out.wav")
 
     async def story(loop: VirtualLoop) -> tuple[Side, Side]:
-        links = [Link(loop, 0.03, uneven, loss) for _ in range(2)] if udp else [None, None]
+        links = [Link(loop, uneven=uneven, loss=loss) for _ in range(2)] if udp else [None, None]
         if links[0] is not None and links[1] is not None:
             links[0].other, links[1].other = links[1], links[0]
         near, far = Side(loop, links[0], (OUT, IN)), Side(loop, links[1], (IN, OUT))

@@ -146,15 +146,14 @@ def test_what_somebody_between_the_two_sees(policy: str, handshakes: int, tmp_pa
         meta, folder = world.content(SIZE, PIECE)
         home, away = world.host(), world.host()
         await (await world.node(home, encryption=policy)).add(meta, data=folder)
-        line, connect = bytearray(), world.loop.connect
+        line, join = bytearray(), world.loop._join
 
-        def tapped(*args: Any, **how: Any) -> Any:
-            ends = connect(*args, **how)
-            for end in ends:
-                end.write = tap(end.write, line)  # type: ignore[method-assign]
-            return ends
+        def tapped(near: Any, far: Any, *protocols: Any) -> None:
+            for end in (near, far):
+                end.write = tap(end.write, line)
+            join(near, far, *protocols)
 
-        world.loop.connect = tapped  # type: ignore[method-assign]
+        world.loop._join = tapped  # type: ignore[method-assign]
         torrent = await world.download(await world.node(away, encryption=policy), meta, home)
         await torrent.finished()
         assert len(line) > SIZE

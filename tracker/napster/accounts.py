@@ -15,7 +15,7 @@ from hashlib import scrypt
 from pathlib import Path
 
 from p2pswarm.errors import HostError
-from tracker.napster.worker import Worker
+from tracker.worker import Worker
 
 __all__ = ["Account", "Accounts", "Refused", "Seen"]
 

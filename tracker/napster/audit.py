@@ -19,7 +19,7 @@ from typing import Any
 from p2pswarm.errors import HostError
 from tracker.napster.denylist import Rules
 from tracker.napster.index import readable
-from tracker.napster.worker import Worker
+from tracker.worker import Worker
 
 __all__ = ["Audit"]
 

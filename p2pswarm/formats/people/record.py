@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
-from p2pswarm.errors import BencodeError, FormatError, LocalProtocolError
+from p2pswarm.errors import FormatError, LocalProtocolError
 from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import Address, compact, read_compact
 from p2pswarm.formats.people.certificate import Authority, Certificate, Revocations
@@ -105,7 +105,7 @@ class Record:
         if not isinstance(outer, dict) or outer.keys() != {b"body", b"sig"}:
             raise FormatError("not a record of somebody")
         body, signature = outer[b"body"], outer[b"sig"]
-        if not isinstance(body, dict) or body.keys() != _KEYS or not _is_canonical(outer, raw):
+        if not isinstance(body, dict) or body.keys() != _KEYS or bencode.encode(outer) != raw:
             raise FormatError("a record that is not in canonical form")
         if not isinstance(signature, bytes) or len(signature) != _SIGNATURE:
             raise FormatError("a record without a signature")
@@ -152,10 +152,3 @@ def _address(value: object) -> Address:
     if not address.dialable or compact(address) != value:
         raise FormatError(f"a record with an address where nobody can be: {address}")
     return address
-
-
-def _is_canonical(value: object, raw: bytes) -> bool:
-    try:
-        return bencode.encode(value) == raw
-    except BencodeError:
-        return False

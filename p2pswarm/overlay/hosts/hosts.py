@@ -25,8 +25,6 @@ __all__ = ["MOST", "Hosts"]
 log = logging.getLogger(__name__)
 
 MOST = 1000
-MOST_OF_ONE = MOST // 10  # addresses of one teller
-MOST_PROVEN = MOST // 2  # who was once connected; the others are told
 CACHE_EVERY = 600.0  # seconds between questions to a UDP host cache
 SAVE_EVERY = 60.0
 _PROVEN = ""  # the row of those who were connected; no teller has this name
@@ -36,11 +34,12 @@ class Hosts:
     """`tell` what was heard, `candidates` to dial, and what became of it.
 
     `network` is for the log.
-    Invariants: every host is in exactly one row; no row is longer than it may be; at most 1000 in all.
+    Invariants: every host is in exactly one row; no row is longer than it may be; at most `most` in all.
     """
 
-    def __init__(self, network: str) -> None:
+    def __init__(self, network: str, most: int = MOST) -> None:
         self.network = network
+        self._most, self._most_of_one, self._most_proven = most, most // 10, most // 2
         self._hosts: dict[Address, Host] = {}
         self._row_of: dict[Address, str] = {}
         self._rows: dict[
@@ -163,10 +162,10 @@ class Hosts:
 
     def _put(self, host: Host, teller: str) -> None:
         row = self._rows.setdefault(teller, OrderedDict())
-        most = MOST_PROVEN if teller == _PROVEN else MOST_OF_ONE
+        most = self._most_proven if teller == _PROVEN else self._most_of_one
         if len(row) >= most:
             self._remove(self._least(row))
-        elif len(self._hosts) >= MOST:
+        elif len(self._hosts) >= self._most:
             told = [row for teller, row in self._rows.items() if teller != _PROVEN]
             self._remove(self._least(max(told, key=len)))
         self._rows.setdefault(teller, row)[host.address] = None
@@ -187,11 +186,12 @@ class Hosts:
         return True
 
     def check(self) -> None:
-        assert len(self._hosts) <= MOST
+        assert len(self._hosts) <= self._most
         assert self._hosts.keys() == self._row_of.keys()
         assert sum(map(len, self._rows.values())) == len(self._hosts)
         for teller, row in self._rows.items():
-            assert 0 < len(row) <= (MOST_PROVEN if teller == _PROVEN else MOST_OF_ONE)
+            most = self._most_proven if teller == _PROVEN else self._most_of_one
+            assert 0 < len(row) <= most
             assert all(self._row_of[address] == teller for address in row)
             assert all(self._hosts[address].proven is (teller == _PROVEN) for address in row)
 

@@ -22,8 +22,9 @@ STAGGER = 0.5  # seconds until the next one begins while one is on its way
 MOST_DIALS = 3
 HASTE, LEISURE = 1.0, 10.0  # seconds at most until the first try of who has no home, and of who has
 LONGEST = 20.0  # seconds between rounds that fail
-FULL = 60.0  # seconds that a super node is left alone which did not take us
-MOST_FULL = 200
+FULL = 60.0  # seconds that a super node is left alone which did not take us,
+SILENT = 10.0  # and one that did not answer
+MOST_LEFT = 200
 STABLE = 60.0  # seconds that a home lasts before what failed earlier is forgotten
 
 Candidates = Callable[[int, Collection[Address]], list[Address]]
@@ -38,7 +39,7 @@ class Choosing:
         self.homes: dict[Address, float] = {}
         """Where we are at home, and since when."""
         self._dialing: dict[Address, float] = {}
-        self._full: OrderedDict[Address, float] = OrderedDict()  # and until when
+        self._left: OrderedDict[Address, float] = OrderedDict()  # alone, and until when
         self._failures = 0  # in a row
         self._next = now  # the first dial begins at once: only losses come in crowds
 
@@ -61,12 +62,12 @@ class Choosing:
     def step(self, now: float) -> Address | None:
         """Whom to dial now."""
         for late, since in list(self._dialing.items()):
-            if now - since >= DIAL_TIME:
+            if now >= since + DIAL_TIME:
                 self.failed(late, now)
         if not self._wants or now < self._next:
             return None
-        full = {address for address, until in self._full.items() if now < until}
-        left_out = full | self.homes.keys() | self._dialing.keys()
+        alone = {address for address, until in self._left.items() if now < until}
+        left_out = alone | self.homes.keys() | self._dialing.keys()
         address = next(iter(self._candidates(1, left_out)), None)
         if address is None:
             self._pause(now)
@@ -82,12 +83,15 @@ class Choosing:
 
     def refused(self, address: Address, now: float, wait: float = FULL) -> None:
         """It is there and does not take us; not before so many seconds."""
-        remember(self._full, address, now + max(wait, 1.0), MOST_FULL)
-        self.failed(address, now)
+        self._failed(address, now, max(wait, SILENT))
 
     def failed(self, address: Address, now: float) -> None:
         """It is not there."""
+        self._failed(address, now, SILENT)
+
+    def _failed(self, address: Address, now: float, wait: float) -> None:
         if self._dialing.pop(address, None) is not None:
+            remember(self._left, address, now + wait, MOST_LEFT)
             self._pause(now)
 
     def lost(self, address: Address, now: float) -> None:
@@ -96,7 +100,8 @@ class Choosing:
         if now - since >= STABLE:
             self._failures = 0
         most = LEISURE if len(self.homes) >= CALM else HASTE + len(self.homes) * HASTE
-        self._next = max(self._next, now + self._dice.uniform(0.0, most))
+        soon = now + self._dice.uniform(0.0, most)
+        self._next = min(self._next, soon) if self._next > now else soon
 
     def _pause(self, now: float) -> None:
         self._failures += 1

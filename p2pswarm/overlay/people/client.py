@@ -2,56 +2,362 @@
 
 `find` needs nobody's leave: who only asks need not have a name. Who has one and joins is at home at two or
 three super nodes, and his record in the directory says at which.
+
+The one hard thing: somebody moves, and his record is a moment behind. So a ring that finds nobody at home
+looks for a newer record, and rings again where that says.
 """
 
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
-from p2pswarm.errors import NetworkError
+from p2pswarm.errors import (
+    DeclinedError,
+    NetworkError,
+    OfflineError,
+    RemoteError,
+)
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.people.record import Record
+from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.overlay.budget import DialBudget
+from p2pswarm.overlay.hosts.cache import HostFile
+from p2pswarm.overlay.hosts.hosts import Hosts
+from p2pswarm.overlay.living import Life
+from p2pswarm.overlay.people.choosing import HOMES
+from p2pswarm.overlay.people.door import Door, Relays
+from p2pswarm.overlay.people.finder import Finder, Found
+from p2pswarm.overlay.people.home import Home
+from p2pswarm.overlay.people.keeping import Keeping
+from p2pswarm.overlay.people.proving import Proofs, Who
+from p2pswarm.overlay.people.publisher import Publisher
+from p2pswarm.overlay.people.ringing import Rung
+from p2pswarm.overlay.people.visitor import Desk
+from p2pswarm.overlay.people.walks import Walks
+from p2pswarm.overlay.remembering import remember
+from p2pswarm.overlay.supernode.known import Known
+from p2pswarm.overlay.supernode.options import Options
+from p2pswarm.overlay.tools import Tools
+from p2pswarm.wire.people.datagrams import read_datagram
+from p2pswarm.wire.people.nodes import SuperNode
+from p2pswarm.wire.sniff import DatagramGuest
+from p2pswarm.wire.supernode.frames import Frame
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = ["Found", "Keeper", "People", "PeopleStatus"]
 
-    from p2pswarm.formats.people.record import Record
-    from p2pswarm.overlay.people.ringing import Rung
-
-__all__ = ["Found", "People"]
+PATIENCE = 12.0  # seconds until somebody should have taken us in
+SAVE_EVERY = 10.0  # seconds between looks whether the host cache is worth writing
+FIRST_LOOK, LONGEST_LOOK = 2.0, 300.0  # seconds between looks around while we have too few homes
+TICK = 1.0  # seconds between looks at silent guests
+MOST_KNOWN = 400  # super nodes in the host cache: 200 that we reached, as many that we were told of
+MOST_SESSIONS = 200  # rings that are remembered, as they may come by two homes
+MOVING = 12.0  # seconds, for somebody whose homes died to be at home elsewhere
+PAUSE = 2.0  # seconds between looks whether he is
+VISITED = 2  # super nodes that are visited to ask on for us, while we have no home
+"""Enough to overrule one that lies."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Somebody, and what it took to find him."""
+class PeopleStatus:
+    """A snapshot of our place in the people network."""
 
-    record: "Record"
-    hops: int
-    """Super nodes that were asked one behind the other; 0 when we knew him."""
-    messages: int
-    """Both ways."""
+    name: str | None
+    homes: tuple[Address, ...]
+    published: bool
+    """Whether the directory says so."""
+    known: int
+    """Super nodes that we could dial."""
+    serves: bool
+    guests: int
+    """At home with us, as a super node."""
+    trouble: str = ""
+
+
+class Keeper(Desk, Protocol):
+    """The part of the directory that a super node keeps."""
+
+    def heard(self, frame: Frame, source: Address) -> None:
+        """A datagram that is no answer to a question of ours. Raises RemoteError."""
+
+    def others(self) -> Sequence[SuperNode]:
+        """Super nodes for those whom we do not take in."""
 
 
 class People:
     """`on_ring` first, then `join`; `leave` at the end, which may be called twice."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        who: Who,
+        node: bytes,
+        folder: Path,
+        options: Options,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """`node` is our name among super nodes; `folder` keeps the host cache; `wall` is the world's
+        clock."""
         self.on_ring: Callable[[Rung], None] = lambda rung: rung.decline("busy")
+        self._tools, self._who, self._node = tools, who, node
+        self._clock = asyncio.get_running_loop().time
+        self._hosts = Hosts("people", MOST_KNOWN)
+        self._file = HostFile(folder / "hosts.json", self._hosts, tools.disk)
+        self._known = Known(self._hosts, DialBudget(), options, tools.dice, wall)
+        self._budget = DialBudget()  # of visits, to whom records name
+        self.proofs = Proofs(who, node, wall)
+        port, dice = tools.port, tools.dice
+        self.door = Door(port, node, self.proofs)
+        self.walks = Walks(port, dice, self._trusts, self._known.answered, self.told)
+        self.finder = Finder(self.walks, self.proofs, self.starts, self._connected, dice)
+        self.keeping = Keeping(port, node, self.proofs, self._known, dice, self)
+        self.publisher = Publisher(
+            self.walks, self.finder, who, self.starts, self._homes, dice, wall
+        )
+        self._sessions: OrderedDict[bytes, None] = OrderedDict()
+        self._visits: list[Home] = []
+        self._keeper: Keeper | None = None
+        self._opened = False
+        self._life = Life("the people network")
+        self._settled = asyncio.Event()
+
+    # Being in it
+
+    async def open(self) -> None:
+        """Enough to ask; `join` does it, too. Raises PortTakenError."""
+        if not self._opened:
+            self._opened = True
+            await self._file.load()
+            port = self._tools.port
+            port.route_datagrams(DatagramGuest.PEOPLE, self._heard)
+            await port.open_datagrams()
+            self.door.open()
 
     async def join(self) -> None:
         """Be at home somewhere, and in the directory if we have a name; both go on by themselves.
 
-        Raises NetworkError when no super node takes us in at first.
+        Raises NetworkError when no super node takes us in at first; PortTakenError.
         """
-        raise NetworkError("there is no people network")
+        await self._life.begin(self.open, self._live)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._settled.wait()
+        if not (self.keeping.homes or self.door.serves):
+            trouble = self.keeping.trouble or "none is known: name one with --connect"
+            raise NetworkError(f"no super node takes us in: {trouble}")
+
+    async def _live(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.keeping.run())
+                tasks.create_task(self.publisher.run())
+                tasks.create_task(self._look_after())
+                tasks.create_task(self._explore())
+                while True:
+                    await asyncio.sleep(SAVE_EVERY)
+                    await self._file.save()
+        finally:
+            await self._file.save_at_end()
+
+    async def _look_after(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self.door.tick(self._clock())
+
+    async def _explore(self) -> None:
+        """While there are too few homes, somebody who is asked for nobody names others."""
+        pause = FIRST_LOOK
+        while True:
+            await asyncio.sleep(pause)
+            lonely = len(self.keeping.homes) < HOMES and not self.door.serves
+            if lonely:
+                await self.finder.look_around()
+            pause = min(pause * 2, LONGEST_LOOK) if lonely else FIRST_LOOK
 
     async def leave(self) -> None:
         """Say goodbye."""
+        self.rest()
+        await self._life.end()
+        self._settled.clear()
+        visits, self._visits = self._visits, []
+        for visit in visits:
+            visit.close()
+
+    def told(self, nodes: Iterable[SuperNode], teller: Address) -> None:
+        """Somebody names super nodes."""
+        zone = zone_of(teller.host)
+        for each in nodes:
+            self._known.told(each.address, teller.host, zone)
+
+    def learn(self, addresses: Iterable[Address], zone: Zone = Zone.INTERNET) -> None:
+        """Super nodes that another network of ours knows."""
+        for address in addresses:
+            self._known.told(address, "the supernode network", zone)
+
+    def serve(self, keeper: "Keeper", relays: Relays | None = None) -> None:
+        """Be a super node, which keeps a part of the directory, from now on."""
+        self._keeper = keeper
+        self.door.serve(keeper, relays, keeper.others)
+        self._settled.set()
+
+    def rest(self) -> None:
+        """Be a super node no longer; may be called twice."""
+        self._keeper = None
+        self.door.rest("this super node serves no longer")
+
+    def status(self) -> PeopleStatus:
+        """How it stands."""
+        certificate, publisher = self._who.certificate, self.publisher
+        return PeopleStatus(
+            certificate.name if certificate is not None else None,
+            tuple(self.keeping.homes),
+            publisher.up_to_date,
+            len(self._hosts),
+            self.door.serves,
+            len(self.door.homes),
+            "" if self.keeping.homes else self.keeping.trouble or publisher.trouble,
+        )
+
+    @property
+    def homes(self) -> Sequence[Home]:
+        """Where we are rung."""
+        return self._homes()
+
+    def _homes(self) -> list[Home]:
+        return list(self.keeping.homes.values())
+
+    def starts(self, n: int) -> list[Address]:
+        """Super nodes to ask first: our homes, then others that we know."""
+        homes = list(self.keeping.homes)[:n]
+        return [*homes, *self._known.candidates(n, homes)][:n]
+
+    def _trusts(self, address: Address) -> bool:
+        return self._known.may_ping(address, self._clock())
+
+    @property
+    def zone(self) -> Zone:
+        """Of the nearest super node that we know: what is nearer yet, nobody may send us to."""
+        near: Collection[Address] = [*self.keeping.homes, *self._known.lately()]
+        return max((zone_of(address.host) for address in near), default=Zone.INTERNET)
+
+    # Finding and ringing
 
     async def find(self, name: str, *, recursive: bool = False) -> Found:
         """`recursive` lets our home ask for us, which goes without UDP.
 
-        Raises FormatError for what is no name, UnknownNameError, NetworkError.
+        Raises FormatError for what is no name, UnknownNameError, NetworkError, PortTakenError.
         """
-        raise NetworkError(f"nobody can be asked for {name}")
+        await self.open()
+        return await self.finder.find(name, recursive=recursive)
 
-    async def ring(self, record: "Record", offer: bytes, *, session: bytes) -> bytes:
+    async def ring(self, record: Record, offer: bytes, *, session: bytes) -> bytes:
         """What the callee answers. Raises OfflineError, DeclinedError, NetworkError."""
-        raise NetworkError(f"{record.name} cannot be rung")
+        deadline = self._clock() + MOVING
+        while True:
+            try:
+                return await self._ring(record, offer, session)
+            except DeclinedError:
+                raise
+            except NetworkError as error:
+                newer, over = await self._newer(record), self._clock() >= deadline
+                if over or (newer is None and isinstance(error, OfflineError)):
+                    raise OfflineError(f"{record.name} is not there: {error}") from error
+                if newer is None:  # his homes died, so he looks for others at this moment
+                    await asyncio.sleep(PAUSE)
+                record = newer or record
+
+    async def _newer(self, record: Record) -> Record | None:
+        """Where he is by now. Raises NetworkError."""
+        self.finder.drop(record)
+        found = (await self.finder.find(record.name, anew=True)).record
+        return found if found.seq > record.seq and found.homes != record.homes else None
+
+    async def _ring(self, record: Record, offer: bytes, session: bytes) -> bytes:
+        """At one home after the other.
+
+        Raises DeclinedError; OfflineError when one of them says so; NetworkError when none can be reached.
+        """
+        trouble = NetworkError("at home nowhere")
+        ours = self.keeping.homes
+        for address in sorted(record.homes, key=lambda each: each not in ours):
+            try:
+                return await self._ring_at(address, record, offer, session)
+            except DeclinedError:
+                raise
+            except OfflineError as error:
+                trouble = error
+            except RemoteError as error:
+                if not isinstance(trouble, OfflineError):
+                    trouble = NetworkError(str(error))
+        raise trouble
+
+    async def _ring_at(
+        self, address: Address, record: Record, offer: bytes, session: bytes
+    ) -> bytes:
+        """Raises OfflineError, DeclinedError, NetworkError."""
+        home = self.keeping.homes.get(address)
+        if home is not None:
+            return await home.ring(record.key, offer, session)
+        visit = await self._visit(address)
+        try:
+            return await visit.ring(record.key, offer, session)
+        finally:
+            visit.close()
+
+    async def _visit(self, address: Address) -> Home:
+        """Raises NetworkError."""
+        port, dice = self._tools.port, self._tools.dice
+        met = self._trusts(address)
+        if not met and not self._budget.may_dial(address, self.zone, self._clock()):
+            raise NetworkError(f"{address} is not dialed: it did not answer, or cannot be there")
+        visit = await Home.dial(port, address, self._node, self.proofs, dice)
+        self._budget.answered(address)
+        return visit
+
+    async def _connected(self) -> Sequence[Home]:
+        """Homes, or super nodes that are visited instead. Raises NetworkError."""
+        self._visits = [visit for visit in self._visits if not visit.over]
+        there = self._homes() or self._visits
+        if there:
+            return there
+        trouble: Exception | None = None
+        for address in self._known.candidates(2 * VISITED):
+            try:
+                self._visits.append(await self._visit(address))
+                self._known.answered(address)
+            except RemoteError as error:
+                trouble = error
+            if len(self._visits) >= VISITED:
+                break
+        if not self._visits:
+            raise NetworkError(f"no super node can be asked: {trouble or 'none is known'}")
+        return self._visits
+
+    # What others say
+
+    def _heard(self, data: bytes, source: Address) -> None:
+        """A datagram. Raises RemoteError."""
+        frame = read_datagram(data)
+        if not self.walks.got(frame, source) and self._keeper is not None:
+            self._keeper.heard(frame, source)
+
+    def rung(self, rung: Rung) -> None:
+        """Somebody rings, by one of our homes."""
+        if rung.session not in self._sessions:  # it may come by each of our homes
+            remember(self._sessions, rung.session, None, MOST_SESSIONS)
+            self.on_ring(rung)
+
+    def moved(self) -> None:
+        """We have other homes than before."""
+        homes = self.keeping.homes
+        if homes:
+            self._settled.set()
+        number = self._tools.port.number
+        hosts = [host for home in homes.values() for host in (home.you.host, home.local.host)]
+        addresses = dict.fromkeys(Address(host, number).normal for host in hosts)
+        dialable = sorted(address for address in addresses if address.dialable)
+        self.publisher.changed(dialable, list(homes))

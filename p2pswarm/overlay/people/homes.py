@@ -10,13 +10,13 @@ ring that nobody answers ends by itself. Sans-IO.
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from p2pswarm.overlay.limits import Tokens
 from p2pswarm.overlay.remembering import remember
+from p2pswarm.wire.people.ringing import No
 
-__all__ = ["RING_TIME", "Decline", "Guest", "Homes"]
+__all__ = ["RING_TIME", "Guest", "Homes"]
 
 MOST_GUESTS = 2000
 RING_TIME = 40.0  # seconds; who calls gives up after 30
@@ -28,15 +28,6 @@ OF_PAIR = (0.1, 6.0)
 MOST_KNOWN = 10_000  # callers, callees and pairs that are counted
 
 
-class Decline(StrEnum):
-    """Why a ring comes to nothing."""
-
-    OFFLINE = "offline"
-    BUSY = "busy"
-    REFUSED = "refused"
-    TOO_OFTEN = "too-often"
-
-
 class Guest(Protocol):
     """A connection of somebody; it is compared by identity."""
 
@@ -46,7 +37,7 @@ class Guest(Protocol):
     def answered(self, session: bytes, offer: bytes) -> None:
         """Whom it rang answers."""
 
-    def declined(self, session: bytes, reason: Decline) -> None:
+    def declined(self, session: bytes, reason: No) -> None:
         """Whom it rang does not."""
 
     def replaced(self) -> None:
@@ -105,7 +96,7 @@ class Homes:
             if ring.caller is guest:
                 self._end(session)
             elif ring.callee is guest:
-                self._end(session).caller.declined(session, Decline.OFFLINE)
+                self._end(session).caller.declined(session, No.OFFLINE)
 
     # Rings
 
@@ -115,11 +106,11 @@ class Homes:
         """`caller`, who proved `key`, wants to talk to whoever is at home under `to`."""
         callee = self._at_home.get(to)
         if not self._may_ring(caller, key, to, now) or session in self._rings:
-            caller.declined(session, Decline.TOO_OFTEN)
+            caller.declined(session, No.TOO_OFTEN)
         elif callee is None:
-            caller.declined(session, Decline.OFFLINE)
+            caller.declined(session, No.OFFLINE)
         elif self._open[id(callee)] >= MOST_OF_ONE or len(self._rings) >= MOST_RINGS:
-            caller.declined(session, Decline.BUSY)
+            caller.declined(session, No.BUSY)
         else:
             self._rings[session] = _Ring(caller, callee, now + RING_TIME)
             self._open.update((id(caller), id(callee)))
@@ -130,7 +121,7 @@ class Homes:
         if self._is_of(guest, session):
             self._end(session).caller.answered(session, offer)
 
-    def decline(self, guest: Guest, session: bytes, reason: Decline) -> None:
+    def decline(self, guest: Guest, session: bytes, reason: No) -> None:
         """Who was rung does not talk."""
         if self._is_of(guest, session):
             self._end(session).caller.declined(session, reason)
@@ -141,7 +132,7 @@ class Homes:
             session, ring = next(iter(self._rings.items()))
             if now < ring.ends:
                 return
-            self._end(session).caller.declined(session, Decline.OFFLINE)
+            self._end(session).caller.declined(session, No.OFFLINE)
 
     def _is_of(self, guest: Guest, session: bytes) -> bool:
         ring = self._rings.get(session)

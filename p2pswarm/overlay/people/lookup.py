@@ -57,6 +57,8 @@ class Verdict(Generic[Record]):
     known: bool
     hops: int
     messages: int
+    answers: int
+    """How many of the messages came."""
 
 
 class Walk(Generic[Record]):
@@ -84,7 +86,7 @@ class Walk(Generic[Record]):
     def step(self, now: float) -> list[Address]:
         """Whom to ask now."""
         for step, since in list(self._asked.values()):
-            if now - since >= ASK_TIME:
+            if now >= since + ASK_TIME:
                 self._failed(step)
         chosen: list[Address] = []
         while self._may_ask(now) and not self.verdict:
@@ -101,7 +103,7 @@ class Walk(Generic[Record]):
         return bool(self._waiting) and self._count < MOST_ASKED
 
     def _may_ask(self, now: float) -> bool:
-        return self._goes_on and (not self._asked or now - self._last >= HEDGE)
+        return self._goes_on and (not self._asked or now >= self._last + HEDGE)
 
     def _rank(self, step: _Step) -> tuple[int, bool, int, float]:
         return self._blame[step.root], not step.way.member, -step.way.near, step.order
@@ -161,14 +163,15 @@ class Walk(Generic[Record]):
     @property
     def verdict(self) -> Verdict[Record] | None:
         """None while it goes on."""
-        messages, idle = self._count + self._answers, not self._asked and not self._goes_on
+        idle = not self._asked and not self._goes_on
+        cost = self._count + self._answers, self._answers
         heard = len(self._found) + len(self._denied)
         if self._found and (self._want == 1 or heard >= self._want or idle):
             _, record, step = max(self._found, key=lambda each: each[0])
-            return Verdict(record, True, step.hops, messages)
+            return Verdict(record, True, step.hops, *cost)
         if not self._found and self._is_denied(idle=idle):
-            return Verdict(None, True, max(step.hops for step in self._denied), messages)
-        return Verdict(None, False, 0, messages) if idle else None
+            return Verdict(None, True, max(step.hops for step in self._denied), *cost)
+        return Verdict(None, False, 0, *cost) if idle else None
 
     def _is_denied(self, *, idle: bool) -> bool:
         """Whether most say so who should know, along more than one way where there is more than one."""

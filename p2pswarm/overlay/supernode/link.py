@@ -21,7 +21,7 @@ from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.overlay.limits import Tokens
 from p2pswarm.overlay.supernode.asking import Role
 from p2pswarm.wire.framer import Scratch
-from p2pswarm.wire.supernode.frames import MOST, Frame, FrameFramer
+from p2pswarm.wire.supernode.frames import Frame, FrameFramer
 from p2pswarm.wire.supernode.keeping import Ping
 
 __all__ = ["CONGESTED", "Hearer", "Link"]
@@ -53,10 +53,16 @@ class Link:
     """A conversation. `tick` now and then; `part` or `close` at the end."""
 
     def __init__(
-        self, stream: Stream, hearer: Hearer | None = None, heard: Iterable[Frame] = ()
+        self,
+        stream: Stream,
+        hearer: Hearer | None = None,
+        heard: Iterable[Frame] = (),
+        framer: type[FrameFramer] = FrameFramer,
     ) -> None:
-        """`heard` came already, and waits for whoever listens."""
+        """`heard` came already, and waits for whoever listens; `framer` is of the protocol that is spoken,
+        where PING is the same in all."""
         self.stream = stream
+        self._framer = framer
         self.role = Role.STRANGER
         self.node = b""
         """Who it is, once it was greeted."""
@@ -144,7 +150,7 @@ class Link:
     def hand_over(self, conversation: Conversation, scratch: Scratch) -> None:
         """Somebody else talks from here on, and we hear nothing more of it."""
         self.reason = NetworkError("handed over")
-        self.stream.switch(FrameFramer(scratch, opened=True), conversation)
+        self.stream.switch(self._framer(scratch, opened=True), conversation)
 
     async def relaxed(self) -> None:
         """Until it is not congested, or over: for who has much to say."""
@@ -242,4 +248,4 @@ class Link:
 
 def _cost(frame: Frame) -> float:
     """Of what is passed over nothing else says how much may come."""
-    return 1.0 if frame.kind in MOST else 1.0 + len(frame.body) / UNKNOWN
+    return 1.0 if frame.kind in frame.most else 1.0 + len(frame.body) / UNKNOWN

@@ -16,7 +16,7 @@ from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.wire.framer import Scratch
-from p2pswarm.wire.supernode.frames import HEAD_SIZE, OPENING, Frame, FrameFramer, FrameKind
+from p2pswarm.wire.supernode.frames import HEAD_SIZE, Frame, FrameFramer, FrameKind
 from p2pswarm.wire.supernode.hello import Hello, Refuse, Welcome
 
 __all__ = ["Meeting", "TurnedDownError", "greet"]
@@ -77,8 +77,15 @@ class _Message(Protocol):
 class Meeting:
     """`say` and `hear`; `close` at the end, or `stay`. Whatever waits raises NetworkError."""
 
-    def __init__(self, address: Address, scratch: Scratch, most: int) -> None:
+    def __init__(
+        self,
+        address: Address,
+        scratch: Scratch,
+        most: int,
+        framer: type[FrameFramer] = FrameFramer,
+    ) -> None:
         self._address, self._scratch = address, scratch
+        self._framer = framer  # of the protocol that is spoken
         self._stream: Stream | None = None
         self._left = most  # bytes that may still come
         self._heard: deque[Frame] = deque()
@@ -89,7 +96,7 @@ class Meeting:
     def opened(self, stream: Stream) -> None:
         """It is there."""
         self._stream = stream
-        stream.send(OPENING)
+        stream.send(self._framer.frame.opening)
 
     @property
     def stream(self) -> Stream:
@@ -99,7 +106,7 @@ class Meeting:
     def say(self, *messages: _Message) -> None:
         self.stream.send(b"".join(message.encode().encode() for message in messages))
 
-    async def hear(self, *kinds: FrameKind, patience: float) -> Frame:
+    async def hear(self, *kinds: int, patience: float) -> Frame:
         """The next frame of one of these kinds; others are passed over."""
         try:
             async with asyncio.timeout(patience):
@@ -108,7 +115,7 @@ class Meeting:
             self.close()
             raise NetworkError(f"{self._address} said nothing for {patience:.0f} s") from error
 
-    async def next(self, *kinds: FrameKind) -> Frame:
+    async def next(self, *kinds: int) -> Frame:
         """The same, however long that takes."""
         while (frame := await self._next()).kind not in kinds:
             pass
@@ -126,13 +133,13 @@ class Meeting:
 
     def stay(self) -> Link:
         """It goes on as a link; `listen` to that at once, as what came meanwhile waits in it."""
-        link = Link(self.stream, heard=self._heard)
+        link = Link(self.stream, heard=self._heard, framer=self._framer)
         link.address = self._address
         if self._over:
             link.closed(self._reason)
         else:
             self.stream.resume()
-            self.stream.switch(FrameFramer(self._scratch, opened=True), link)
+            self.stream.switch(self._framer(self._scratch, opened=True), link)
         return link
 
     def close(self) -> None:

@@ -1,10 +1,9 @@
 """What goes beside the stream of a call: 20 ms of voice, and once in a second what was heard of the other's.
 
-A datagram is sealed; its head (`P2PM`, four bytes of the session, a counter) is what the seal covers besides.
-Where no datagrams get through, the same messages go as frames of the stream.
+In a datagram it is sealed (`wire/people/marked.Sealed`); where no datagrams get through, the same messages go
+as frames of the stream.
 
 ```
-datagram   P2PM 4 · session 4 · counter 4 · sealed
 voice      1 · number 4 · an Opus packet
 report     2 · sent 4 · heard 4 · lost 4 · jitter 4 · clock 4 · echo 4 · held 4
 ```
@@ -15,10 +14,8 @@ from struct import Struct
 
 from p2pswarm.errors import RemoteProtocolError
 
-__all__ = ["HEAD", "MAGIC", "MOST_OPUS", "Report", "Voice", "read_head", "read_media"]
+__all__ = ["MOST_OPUS", "Report", "Voice", "read_media"]
 
-MAGIC = b"P2PM"
-HEAD = Struct(">4s4sI")
 MOST_OPUS = 1275  # bytes of a frame; RFC 6716, 3.2.1
 _VOICE, _REPORT = 1, 2
 _VOICE_HEAD = Struct(">BI")
@@ -75,11 +72,3 @@ def read_media(body: bytes) -> Voice | Report | None:
             raise RemoteProtocolError("media without anything")
         case _:
             return None
-
-
-def read_head(datagram: bytes) -> tuple[bytes, int]:
-    """The session's four bytes, and the counter. Raises RemoteProtocolError."""
-    if len(datagram) < HEAD.size or not datagram.startswith(MAGIC):
-        raise RemoteProtocolError("a datagram that is no media")
-    _, session, counter = HEAD.unpack_from(datagram)
-    return session, counter

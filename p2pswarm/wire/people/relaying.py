@@ -92,7 +92,10 @@ class Ready(PeopleMessage):
 
 @dataclass(frozen=True, slots=True)
 class Swarm(PeopleMessage):
-    """I am in these swarms and want to meet others of them; it takes the place of the last one said."""
+    """I am in these swarms and want to meet others of them; it takes the place of the last one said.
+
+    A swarm is named by a hash of its info-hash (`formats/people/swarms`), which nobody here needs to know.
+    """
 
     kind: ClassVar[int] = PeopleKind.SWARM
 
@@ -129,6 +132,8 @@ class Meet(PeopleMessage):
     peer: bytes
     """Its key, or zeros when it has none."""
     addresses: tuple[Address, ...]
+    speaks: bool
+    """Whether you say the first word, if you are relayed."""
 
     @override
     def _written(self) -> dict[str, Value]:
@@ -137,6 +142,7 @@ class Meet(PeopleMessage):
             "session": self.session,
             "peer": self.peer,
             "addresses": pack_addresses(self.addresses),
+            "speaks": self.speaks,
         }
 
     @override
@@ -148,4 +154,5 @@ class Meet(PeopleMessage):
             fields.raw("session", SESSION_SIZE),
             fields.raw("peer", KEY_SIZE),
             read_addresses(fields.raw("addresses"), ADDRESSES_MOST),
+            fields.flag("speaks"),
         )

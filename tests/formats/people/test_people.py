@@ -107,6 +107,8 @@ def test_a_certificate_of_another_authority_is_not_believed() -> None:
     stranger = Person("alice", by=1).certificate
     with pytest.raises(FormatError, match="another login service"):
         authority().check(stranger, NOW)
+    with pytest.raises(FormatError, match="another login service"):
+        replace(authority(), name="p2pswarm login 00000000").check(ALICE.certificate, NOW)
     impostor = Issuer(bytes(32), replace(authority(), key=SigningKey(bytes(32)).public))
     with pytest.raises(FormatError, match="another login service"):
         authority().check(impostor.issue("alice", ALICE.key.public, 7, NOW, NOW + DAY), NOW)
@@ -277,6 +279,7 @@ def test_what_is_no_record_is_refused(change: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
+        b"d3:sig64:" + RECORD.signature + b"4:body" + RECORD.text + b"e",  # in another order
         b"",
         b"le",
         b"de",

@@ -64,7 +64,7 @@ def test_nobody_to_dial_is_no_busy_loop() -> None:
 
 
 def test_losses_of_many_at_once_are_spread() -> None:
-    """A thousand users lose all homes at once: in no tenth of a second do more than a fifth of them dial."""
+    """A thousand users lose all homes at once, and no fifth of them dials in one tenth of a second."""
     starts = []
     for seed in range(1000):
         each = choosing(seed)
@@ -72,7 +72,7 @@ def test_losses_of_many_at_once_are_spread() -> None:
         for home in list(each.homes):
             each.lost(home, now)
         starts.append(each.due - now)
-    assert max(starts) < 12.0
+    assert max(starts) < 2.0
     busiest = max(sum(at <= start < at + 0.1 for start in starts) for at in starts)
     assert busiest < 200
 

@@ -5,7 +5,8 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from p2pswarm.overlay.people import homes as room
-from p2pswarm.overlay.people.homes import RING_TIME, Decline, Homes
+from p2pswarm.overlay.people.homes import RING_TIME, Homes
+from p2pswarm.wire.people.ringing import No
 
 ALICE, BOB, CAROL = b"A" * 32, b"B" * 32, b"C" * 32
 ONE, TWO = b"1" * 16, b"2" * 16
@@ -23,7 +24,7 @@ class Line:
     def answered(self, session: bytes, offer: bytes) -> None:
         self.told.append(("answered", session, offer))
 
-    def declined(self, session: bytes, reason: Decline) -> None:
+    def declined(self, session: bytes, reason: No) -> None:
         self.told.append(("declined", session, reason))
 
     def replaced(self) -> None:
@@ -37,7 +38,7 @@ def test_a_ring_and_its_answer() -> None:
     assert callee.told == [("rung", ONE, b"hello")]
     homes.answer(callee, ONE, b"here")
     homes.answer(callee, ONE, b"again")
-    homes.decline(callee, ONE, Decline.BUSY)
+    homes.decline(callee, ONE, No.BUSY)
     assert caller.told == [("answered", ONE, b"here")]
 
 
@@ -47,11 +48,11 @@ def test_nobody_else_answers_a_ring() -> None:
     homes.came(other, CAROL)
     homes.ring(caller, ALICE, BOB, ONE, b"", 0.0)
     homes.answer(other, ONE, b"me")
-    homes.decline(other, ONE, Decline.REFUSED)
+    homes.decline(other, ONE, No.REFUSED)
     homes.answer(caller, ONE, b"me")
     assert caller.told == []
-    homes.decline(callee, ONE, Decline.REFUSED)
-    assert caller.told == [("declined", ONE, Decline.REFUSED)]
+    homes.decline(callee, ONE, No.REFUSED)
+    assert caller.told == [("declined", ONE, No.REFUSED)]
 
 
 def test_who_is_not_at_home_is_offline() -> None:
@@ -61,7 +62,7 @@ def test_who_is_not_at_home_is_offline() -> None:
     homes.ring(caller, ALICE, BOB, TWO, b"", 0.0)
     homes.left(callee)
     homes.left(callee)
-    assert caller.told == [("declined", each, Decline.OFFLINE) for each in (ONE, TWO)]
+    assert caller.told == [("declined", each, No.OFFLINE) for each in (ONE, TWO)]
     assert not homes.has(BOB)
 
 
@@ -72,7 +73,7 @@ def test_a_ring_that_nobody_answers_ends() -> None:
     homes.tick(RING_TIME - 1)
     assert not caller.told
     homes.tick(RING_TIME)
-    assert caller.told == [("declined", ONE, Decline.OFFLINE)]
+    assert caller.told == [("declined", ONE, No.OFFLINE)]
 
 
 def test_the_newest_connection_of_a_user_is_rung() -> None:
@@ -92,9 +93,9 @@ def test_who_rings_much_is_told() -> None:
     callers = [Line() for _ in range(30)]
     for number, caller in enumerate(callers):
         homes.ring(caller, ALICE, BOB, bytes([number]) * 16, b"", 0.0)
-        homes.decline(callee, bytes([number]) * 16, Decline.BUSY)
+        homes.decline(callee, bytes([number]) * 16, No.BUSY)
     reasons = [caller.told[-1][2] for caller in callers]
-    assert reasons.count(Decline.TOO_OFTEN) == 24
+    assert reasons.count(No.TOO_OFTEN) == 24
     assert len(callee.told) == 6
     other = Line()
     homes.ring(other, CAROL, BOB, ONE, b"", 0.0)
@@ -109,7 +110,7 @@ def test_rings_that_wait_are_few() -> None:
         homes.ring(caller, bytes([number]) * 32, BOB, bytes([number]) * 16, b"", 0.0)
     told = [line.told for line in callers]
     assert told[:4] == [[], [], [], []]
-    assert [each[0][2] for each in told[4:]] == [Decline.BUSY, Decline.BUSY]
+    assert [each[0][2] for each in told[4:]] == [No.BUSY, No.BUSY]
 
 
 def test_a_session_rings_once() -> None:
@@ -119,7 +120,7 @@ def test_a_session_rings_once() -> None:
     homes.ring(thief, CAROL, BOB, ONE, b"", 0.0)
     homes.answer(callee, ONE, b"for her")
     assert caller.told == [("answered", ONE, b"for her")]
-    assert thief.told == [("declined", ONE, Decline.TOO_OFTEN)]
+    assert thief.told == [("declined", ONE, No.TOO_OFTEN)]
 
 
 def test_a_full_house_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

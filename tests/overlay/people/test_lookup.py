@@ -69,12 +69,12 @@ def addresses(ways: list[Way]) -> list[Address]:
 
 
 def test_three_hops_and_two_messages_each() -> None:
-    assert run(honest) == Verdict("record", True, 3, 6)
+    assert run(honest) == Verdict("record", True, 3, 6, 3)
 
 
 def test_nobody_to_ask_is_no_verdict_about_the_name() -> None:
     walk: Walk[str] = Walk([], Random(1))
-    assert walk.verdict == Verdict(None, False, 0, 0)
+    assert walk.verdict == Verdict(None, False, 0, 0, 0)
     assert not run(silent).known
 
 
@@ -186,7 +186,7 @@ def test_somebody_else_is_asked_when_it_takes_long() -> None:
     assert second != first
     walk.step(HEDGE * 2)
     walk.step(HEDGE * 2 + ASK_TIME)
-    assert walk.verdict == Verdict(None, False, 0, 4)
+    assert walk.verdict == Verdict(None, False, 0, 4, 1)
 
 
 def test_who_was_not_asked_is_not_heard() -> None:

@@ -135,7 +135,7 @@ async def test_a_database_that_fails_lets_nobody_in_and_says_so(
     future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
     accounts.change_password("foo", "new", future.set_result)
     assert await future is False
-    assert "a job of the Napster server failed" in caplog.text
+    assert "a job of napster-accounts failed" in caplog.text
 
 
 async def test_too_many_at_once(accounts: Accounts) -> None:

@@ -440,7 +440,7 @@ async def test_sqlite_that_fails_says_so_and_goes_on(
     index._tables._db.execute("ALTER TABLE terms RENAME TO broken")
     assert await names(index, "moon") == []
     assert await ask(index.add, 1, [RED]) == 0
-    assert "a job of the Napster server failed" in caplog.text
+    assert "a job of napster-index failed" in caplog.text
     assert index.files == 1
     index._tables._db.execute("ALTER TABLE broken RENAME TO terms")
     assert await ask(index.add, 1, [RED]) == 1

@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 from p2pswarm.errors import LocalProtocolError, RemoteError, RemoteProtocolError
 from p2pswarm.formats import bencode
 from p2pswarm.wire.calling.frames import MOST_BODY, CallFrame, CallFramer, CallHello
-from p2pswarm.wire.calling.media import MOST_OPUS, Report, Voice, read_head, read_media
+from p2pswarm.wire.calling.media import MOST_OPUS, Report, Voice, read_media
 from tests.support.feeding import chunkings, feed, feed_until_error
 
 numbers = st.integers(0, 0xFFFFFFFF)
@@ -86,10 +86,3 @@ def test_voice_has_an_end() -> None:
         read_media(Voice(1, bytes(MOST_OPUS + 1)).encode())
     with pytest.raises(RemoteProtocolError):
         read_media(Voice(1, b"").encode())
-
-
-@given(st.binary(max_size=20))
-def test_a_head_is_whole_or_not_ours(noise: bytes) -> None:
-    with pytest.raises(RemoteProtocolError):
-        read_head(noise)
-    assert read_head(b"P2PMabcd\0\0\1\0") == (b"abcd", 256)

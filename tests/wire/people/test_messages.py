@@ -101,7 +101,7 @@ def test_the_majority_is_more_than_half() -> None:
         lambda: Ready(b"c" * 7, b"pass", 1, HERE),
         lambda: Swarm((InfoHash(b"h" * 20),) * 101, ()),
         lambda: Swarm((), (HERE,) * 17),
-        lambda: Meet(InfoHash(b"h" * 20), b"s" * 16, b"k", (HERE,)),
+        lambda: Meet(InfoHash(b"h" * 20), b"s" * 16, b"k", (HERE,), True),
     ],
 )
 def test_what_nobody_would_read_is_not_said(make: Callable[[], PeopleMessage]) -> None:

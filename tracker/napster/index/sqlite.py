@@ -20,7 +20,7 @@ from typing_extensions import override
 from p2pswarm.wire.napster import Bounds
 from tracker.napster.index import ANY, FileIndex, Found, Query, SharedFile
 from tracker.napster.index.tables import Tables
-from tracker.napster.worker import Worker
+from tracker.worker import Worker
 
 __all__ = ["SqliteIndex"]
 

@@ -20,6 +20,7 @@ class Worker:
     """After `aclose` nothing more is run and nobody hears of what was running."""
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._threads = ThreadPoolExecutor(1, name)
         self._closed = False
         self.waiting = 0  # jobs not done yet
@@ -53,7 +54,7 @@ class Worker:
         try:
             result = job()
         except Exception:  # a thread's last chance to say so
-            log.exception("a job of the Napster server failed")
+            log.exception("a job of %s failed", self._name)
             loop.call_soon_threadsafe(self._deliver, failed)
         else:
             loop.call_soon_threadsafe(self._deliver, lambda: done(result))

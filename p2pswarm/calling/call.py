@@ -1,0 +1,223 @@
+"""A call: two people who know for certain who the other one is, until one of them hangs up.
+
+It joins what the rooms beside it do: a line for whatever must arrive, media for what may be lost, voice and a
+pipe on top. The path may change at any time; `on_path` tells how it goes now.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from typing_extensions import override
+
+from p2pswarm.calling.control import Control
+from p2pswarm.calling.line import Connect, Line
+from p2pswarm.calling.media import Datagrams, Media
+from p2pswarm.calling.pipe import Pipe
+from p2pswarm.calling.sealing import media_keys
+from p2pswarm.calling.statistics import Quality
+from p2pswarm.calling.talk import Sink, Source, Talk
+from p2pswarm.errors import LocalProtocolError, NetworkError, RemoteProtocolError
+from p2pswarm.reach.paths import Path
+from p2pswarm.wire.calling.frames import CallFrame, CallHello, CallKind
+from p2pswarm.wire.calling.media import Report, Voice
+
+__all__ = ["MOST_TEXT", "Call", "Paths"]
+
+MOST_TEXT = 4000  # bytes of one line of chat
+_MOST_REASON = 100  # characters
+GREETING_TIME = 25.0  # seconds from the answer to the first greeting; ways are looked for meanwhile
+FAREWELL_TIME = 2.0  # seconds for what was said last to arrive
+
+
+class Paths(Protocol):
+    """What a call needs of a meeting (`p2pswarm.reach.meeting`)."""
+
+    changed: Callable[[], None]
+
+    @property
+    def datagrams(self) -> Datagrams | None: ...
+
+    @property
+    def path(self) -> Path | None: ...
+
+    def close(self) -> None: ...
+
+
+class Call:
+    """`open` it, and `close` it at the end. Invariant: `ended` is set once, and nothing is heard after it."""
+
+    def __init__(
+        self, other: str, paths: Paths, connect: Connect, hello: CallHello, *, calls: bool
+    ) -> None:
+        """`other` is the name of who is at the other end; `calls` whether it is we who called."""
+        loop = asyncio.get_running_loop()
+        self.other = other
+        self._paths, self._calls = paths, calls
+        self._clock = loop.time
+        self._control = Control(hello)
+        self.line = Line(self._control, connect, self._got)
+        self.pipe = Pipe(self.line)
+        self._media: Media | None = None
+        self._talk: Talk | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self.ended: asyncio.Future[str] = loop.create_future()
+        """Why the other side hung up; or a NetworkError, when it was lost."""
+        self.on_text: Callable[[str], None] = lambda text: None
+        self.on_path: Callable[[Path | None], None] = lambda path: None
+        self.on_frame: Callable[[CallFrame], None] = lambda frame: None
+        """Told frames of kinds that a call does not know."""
+
+    async def open(self) -> None:
+        """Until the other side has greeted us. Raises NetworkError."""
+        self._paths.changed = self._path_changed
+        self._attach()
+        self._keeping = asyncio.create_task(self._keep())
+        greeted = asyncio.create_task(self.line.greeted.wait())
+        try:
+            async with asyncio.timeout(GREETING_TIME):
+                await asyncio.wait({greeted, self._keeping}, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError as error:
+            why = self.line.trouble or "no answer"
+            raise NetworkError(f"no way leads to {self.other}: {why}") from error
+        finally:
+            greeted.cancel()
+        if self.ended.done():
+            self.ended.result()
+
+    @property
+    def wants(self) -> str:
+        """What the caller wants: `call`, `pipe` or whatever is agreed upon."""
+        theirs = self._control.theirs
+        if theirs is None:
+            raise LocalProtocolError("nobody has greeted us yet")
+        return self._control.hello.want if self._calls else theirs.want
+
+    @property
+    def path(self) -> Path | None:
+        """How it goes now."""
+        return self._paths.path
+
+    def say(self, text: str) -> None:
+        """A line of chat. Raises LocalProtocolError when it is too long, or nobody listens."""
+        body = text.encode("utf-8", "replace")
+        if len(body) > MOST_TEXT:
+            raise LocalProtocolError(f"a line of {len(body)} bytes, at most {MOST_TEXT} are said")
+        self.line.say(CallKind.TEXT, body)
+
+    def talk(
+        self,
+        source: Source | None,
+        sink: Sink | None,
+        told: Callable[[Quality], None] = lambda quality: None,
+    ) -> Talk:
+        """Voice from now on, once: `run` what is returned. Raises HostError without libopus."""
+        self._talk = Talk(source, sink, self._send_media, told)
+        return self._talk
+
+    async def hang_up(self, reason: str = "") -> None:
+        """The other side hears it, if it can still hear anything."""
+        if not self.ended.done():
+            self.ended.set_result("we hung up")
+            with suppress(TimeoutError, LocalProtocolError):
+                self.line.say(CallKind.BYE, reason[:_MOST_REASON].encode("utf-8", "replace"))
+                async with asyncio.timeout(FAREWELL_TIME):
+                    await self.line.settle()
+        await self.close()
+
+    async def close(self) -> None:
+        """Now. May be called twice."""
+        keeping, self._keeping = self._keeping, None
+        if keeping is not None:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+        self.line.close()
+        self._paths.close()
+        if not self.ended.done():
+            self.ended.set_result("we hung up")
+
+    async def _keep(self) -> None:
+        try:
+            await self.line.keep()
+        except NetworkError as error:
+            if not self.ended.done():
+                self.ended.set_exception(error)
+                self.ended.exception()  # whoever has hung up meanwhile does not ask
+
+    # Paths
+
+    def _path_changed(self) -> None:
+        self._attach()
+        self.line.renew()
+        self.on_path(self._paths.path)
+
+    def _attach(self) -> None:
+        """Datagrams go the way that there is now."""
+        datagrams = self._paths.datagrams
+        if datagrams is not None:
+            datagrams.on_datagram = self._got_datagram
+        if self._media is not None:
+            self._media.datagrams = datagrams
+
+    # What is heard
+
+    def _got(self, frame: CallFrame) -> None:
+        """Raises RemoteProtocolError."""
+        match frame.kind:
+            case CallKind.MEDIA:
+                self._sealed().got_frame(frame.body)
+            case CallKind.DATA | CallKind.DATA_END:
+                self.pipe.got(frame)
+            case CallKind.TEXT:
+                self.on_text(_text(frame.body, MOST_TEXT))
+            case CallKind.BYE:
+                self._got_bye(frame)
+            case _:
+                self.on_frame(frame)
+
+    def _got_bye(self, frame: CallFrame) -> None:
+        reason = _text(frame.body, 4 * _MOST_REASON)
+        if not self.ended.done():
+            self.ended.set_result(reason)
+
+    def _got_datagram(self, data: bytes) -> None:
+        if self._control.theirs is not None:
+            self._sealed().got_datagram(data, self._clock())
+
+    def _send_media(self, message: Voice | Report) -> None:
+        if self._control.theirs is not None:
+            self._sealed().send(message, self._clock())
+
+    def _sealed(self) -> Media:
+        """Media under the keys that the greetings brought."""
+        if self._media is None:
+            ours, theirs = self._control.hello, self._control.theirs
+            assert theirs is not None, "frames come after the greeting"
+            caller, callee = (ours, theirs) if self._calls else (theirs, ours)
+            said, heard = media_keys(caller, callee)
+            keys = (said, heard) if self._calls else (heard, said)
+            self._media = Media(keys, ours.session, self._mention, self._got_media)
+            self._attach()
+        return self._media
+
+    def _mention(self, body: bytes) -> None:
+        self.line.mention(CallKind.MEDIA, body)
+
+    def _got_media(self, message: Voice | Report) -> None:
+        if self._talk is not None:
+            self._talk.got(message)
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Call with {self.other} {'over' if self.ended.done() else self.path}>"
+
+
+def _text(body: bytes, most: int) -> str:
+    """Raises RemoteProtocolError."""
+    try:
+        if len(body) <= most:
+            return body.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    raise RemoteProtocolError("text that is too long or none")

@@ -1,0 +1,118 @@
+"""Whoever comes to us in the people network: greeted, and handed to what it came for, or sent elsewhere.
+
+Only super nodes take anybody in; who is none says so, and whom it knows.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+
+from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.net.port import Port
+from p2pswarm.net.stream import Stream
+from p2pswarm.overlay.limits import Knocks
+from p2pswarm.overlay.people.homes import Homes
+from p2pswarm.overlay.people.proving import Proofs
+from p2pswarm.overlay.people.visitor import Desk, Visitor
+from p2pswarm.overlay.supernode.link import Link
+from p2pswarm.wire.people.frames import OPENING, PeopleFramer, PeopleKind
+from p2pswarm.wire.people.hello import NONCE_SIZE, OTHERS_MOST, Hello, Reason, Refuse, Want, Welcome
+from p2pswarm.wire.people.nodes import SuperNode
+from p2pswarm.wire.sniff import Guest
+from p2pswarm.wire.supernode.frames import Frame
+
+__all__ = ["Door", "Relays"]
+
+MOST_VISITORS = 3000  # connections
+
+Relays = Callable[[Stream, bytes], None]
+"""Somebody was welcomed with this nonce, and wants to be relayed."""
+
+
+class Door:
+    """`open` once; `serve` and `rest` when our role turns; `tick` now and then."""
+
+    def __init__(self, port: Port, node: bytes, proofs: Proofs) -> None:
+        self.homes = Homes()
+        self._port, self._node, self._proofs = port, node, proofs
+        self._clock = asyncio.get_running_loop().time
+        self._knocks = Knocks()
+        self._visitors: set[Visitor] = set()
+        self._desk: Desk | None = None
+        self._relays: Relays | None = None
+        self._others: Callable[[], Sequence[SuperNode]] = tuple
+
+    def open(self) -> None:
+        self._port.route(Guest.PEOPLE, self._came)
+
+    def serve(
+        self, desk: Desk, relays: Relays | None, others: Callable[[], Sequence[SuperNode]]
+    ) -> None:
+        """Take them in; `others` are super nodes for those whom we do not."""
+        self._desk, self._relays, self._others = desk, relays, others
+
+    def rest(self, why: str) -> None:
+        """Everybody is told and sent away; may be called twice."""
+        self._desk = self._relays = None
+        for visitor in list(self._visitors):
+            visitor.part(why)
+
+    @property
+    def serves(self) -> bool:
+        return self._desk is not None
+
+    def __len__(self) -> int:
+        return len(self._visitors)
+
+    def tick(self, now: float) -> None:
+        for visitor in list(self._visitors):
+            visitor.tick(now)
+        self.homes.tick(now)
+
+    def _came(self, stream: Stream) -> None:
+        """The port's clock runs until it has said HELLO."""
+        link = Link(stream, self, framer=PeopleFramer)
+        stream.switch(PeopleFramer(self._port.scratch), link)
+
+    def got(self, link: Link, frame: Frame) -> None:
+        """The first word of a stranger. Raises RemoteError."""
+        if frame.kind != PeopleKind.HELLO:
+            raise RemoteProtocolError("it does not greet")
+        hello = Hello.read(frame.body)
+        self._port.admitted(link.stream)
+        desk = self._desk
+        if hello.node == self._node:
+            self._refuse(link, Reason.SELF, "you are me")
+        elif not self._knocks.may_enter(link.remote.host, self._clock()):
+            self._refuse(link, Reason.TOO_OFTEN, "you come too often")
+        elif desk is None:
+            self._refuse(link, Reason.NOT_SUPER, "I am no super node")
+        elif len(self._visitors) >= MOST_VISITORS:
+            self._refuse(link, Reason.FULL, "too many are here")
+        else:
+            self._welcome(link, hello, desk)
+
+    def left(self, link: Link, reason: Exception) -> None:
+        """A stranger that said nothing."""
+        self._port.admitted(link.stream)
+
+    def _welcome(self, link: Link, hello: Hello, desk: Desk) -> None:
+        if hello.want is Want.RELAY and self._relays is None:
+            self._refuse(link, Reason.NOT_WANTED, "this super node does not relay")
+            return
+        nonce = secrets.token_bytes(NONCE_SIZE)
+        relays = self._relays is not None
+        welcome = Welcome(self._node, link.remote, nonce, relays=relays)
+        link.stream.send(OPENING + welcome.encode().encode())
+        if hello.want is Want.RELAY and self._relays is not None:
+            self._relays(link.stream, nonce)
+            return
+        visitor = Visitor(
+            link, hello, nonce, self.homes, self._proofs, desk, self._visitors.discard
+        )
+        self._visitors.add(visitor)
+        link.listen(visitor)
+
+    def _refuse(self, link: Link, reason: Reason, text: str) -> None:
+        others = tuple(self._others())[:OTHERS_MOST]
+        link.part(OPENING + Refuse(reason, text, others).encode().encode(), text)

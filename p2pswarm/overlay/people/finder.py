@@ -1,0 +1,161 @@
+"""Somebody looked up: in what we know, by a walk of ours, or by our homes, which ask on for us.
+
+The walk is the rule: we see every answer and every time-out ourselves. Where UDP does not come through, our
+homes do it. Either way a record counts when its signatures hold, whoever brings it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import TypeAlias
+
+from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError, UnknownNameError
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.people.names import HASH_SIZE, name_hash, parse_name
+from p2pswarm.formats.people.record import Record
+from p2pswarm.overlay.people.caches import Cache
+from p2pswarm.overlay.people.home import Home
+from p2pswarm.overlay.people.lookup import Walk
+from p2pswarm.overlay.people.proving import Proofs
+from p2pswarm.overlay.people.walks import Question, Walks
+from p2pswarm.wire.people.finding import Find, Found as FoundMessage, Unknown
+from p2pswarm.wire.people.frames import PeopleKind
+from p2pswarm.wire.supernode.frames import Frame
+
+__all__ = ["Finder", "Found"]
+
+STARTS = 3  # super nodes that a walk begins with
+ENOUGH = 2  # homes that say that nobody has the name
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Somebody, and what it took to find him."""
+
+    record: Record
+    hops: int
+    """Super nodes that were asked one behind the other; 0 when we knew him."""
+    messages: int
+    """Both ways, also of those who asked on for us."""
+
+
+Homes: TypeAlias = Callable[[], Awaitable[Sequence[Home]]]
+"""Super nodes that we are connected to, or connect to for this. Raises NetworkError when there are none."""
+
+
+class Finder:
+    """`find`; `starts` gives super nodes that we know, the best first."""
+
+    def __init__(
+        self,
+        walks: Walks,
+        proofs: Proofs,
+        starts: Callable[[int], list[Address]],
+        homes: Homes,
+        dice: Random,
+    ) -> None:
+        self._walks, self._proofs, self._dice = walks, proofs, dice
+        self._starts, self._homes = starts, homes
+        self._clock = asyncio.get_running_loop().time
+        self._cache: Cache[Record] = Cache()
+        self._deaf = False  # no walk heard anybody, the last time
+
+    async def find(self, name: str, *, recursive: bool = False, anew: bool = False) -> Found:
+        """`anew`: what we know, or the next best says, is old.
+
+        Raises FormatError for what is no name, UnknownNameError, NetworkError.
+        """
+        name = parse_name(name)
+        hashed = name_hash(name)
+        if self._proofs.who.authority is None:
+            raise NetworkError("no login service is known, so nobody can be told from a liar")
+        known = self._cache.get(hashed, self._clock())
+        if known is not None and not anew:
+            return Found(known, 0, 0)
+        if self._cache.is_unknown(hashed, self._clock()) and not anew:
+            raise _unknown(name)
+        if recursive:
+            return await self._recursive(name, hashed)
+        return await self._iterative(name, hashed, thorough=anew)
+
+    async def look_around(self) -> None:
+        """Ask for what nobody is called: on the way super nodes are named."""
+        hashed = self._dice.randbytes(HASH_SIZE)
+        walk: Walk[Record] = Walk(self._starts(STARTS), self._dice)
+        heard = partial(self._heard, hashed)
+        await self._walks.walk(walk, Question(hashed, lambda token: Find(token, hashed), heard))
+
+    def drop(self, record: Record) -> None:
+        """He is not where it says."""
+        self._cache.drop(record.hash)
+
+    async def _iterative(self, name: str, hashed: bytes, *, thorough: bool) -> Found:
+        """Raises UnknownNameError, NetworkError."""
+        if self._deaf:
+            try:
+                return await self._recursive(name, hashed)
+            except UnknownNameError:
+                raise
+            except NetworkError:
+                self._deaf = False  # then the walk may be better after all
+        walk: Walk[Record] = Walk(self._starts(STARTS), self._dice, thorough=thorough)
+        heard = partial(self._heard, hashed)
+        question: Question[Record] = Question(hashed, lambda token: Find(token, hashed), heard)
+        verdict = await self._walks.walk(walk, question)
+        if verdict.record is not None:
+            return Found(verdict.record, verdict.hops, verdict.messages)
+        if verdict.known:
+            self._cache.unknown(hashed, float("inf"), self._clock())
+            raise _unknown(name)
+        if not verdict.answers:
+            self._deaf = True
+        return await self._recursive(name, hashed)
+
+    def _heard(self, hashed: bytes, walk: Walk[Record], address: Address, frame: Frame) -> None:
+        """Raises RemoteError."""
+        if frame.kind != PeopleKind.FOUND:
+            raise RemoteProtocolError("no answer to what was asked")
+        record = self._believed(FoundMessage.read(frame.body), hashed)
+        walk.found(address, record, record.seq)
+
+    def _believed(self, found: FoundMessage, hashed: bytes) -> Record:
+        """Raises RemoteError for what is forged, somebody else's, or old."""
+        record = self._proofs.record(found.record)
+        if record.hash != hashed:
+            raise RemoteProtocolError("it gives the record of somebody else")
+        if record.seq < self._cache.newest(hashed):
+            raise RemoteProtocolError(f"it gives an old record of {record.name}")
+        ttl = min(found.ttl, record.ttl)
+        self._cache.found(hashed, record, record.seq, ttl, self._clock())
+        return record
+
+    async def _recursive(self, name: str, hashed: bytes) -> Found:
+        """Raises UnknownNameError, NetworkError."""
+        denied = asked = 0
+        trouble: Exception | None = None
+        homes = await self._homes()
+        for home in homes:
+            try:
+                asked += 1
+                frame = await home.ask(lambda token: Find(token, hashed, recursive=True))
+                if frame.kind == PeopleKind.UNKNOWN:
+                    denied += Unknown.read(frame.body).authoritative
+                    if denied >= min(ENOUGH, len(homes)):
+                        break
+                    continue
+                found = FoundMessage.read(frame.body)
+                record = self._believed(found, hashed)
+            except RemoteError as error:
+                trouble = error
+                continue
+            return Found(record, found.hops + 1, found.messages + 2 * asked)
+        if denied and denied * 2 > asked:
+            self._cache.unknown(hashed, float("inf"), self._clock())
+            raise _unknown(name)
+        raise NetworkError(f"nobody could say who {name} is: {trouble or 'no super node answers'}")
+
+
+def _unknown(name: str) -> UnknownNameError:
+    return UnknownNameError(f"nobody is called {name}, or not in the last three days")
