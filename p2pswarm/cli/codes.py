@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CodeOffer", "code_given", "taken"]
 
-_MOST_LINK = 8 << 10  # bytes; what is longer loses web seeds and most trackers
+_MOST_LINK = 8 << 10  # bytes; what is longer loses web seeds, and trackers from its end
 
 
 class CodeOffer(NamedTuple):
@@ -201,7 +201,9 @@ def _link(metainfo: "Metainfo", peers: Sequence[Address], port: int, seen: str) 
     known = dict.fromkeys([*peers, here] if here.dialable else peers)
     magnet = Magnet.of(metainfo, tuple(known))
     if len(str(magnet)) > _MOST_LINK:
-        magnet = replace(magnet, web_seeds=(), trackers=magnet.trackers[:4])
+        magnet = replace(magnet, web_seeds=())
+    while len(str(magnet)) > _MOST_LINK:  # the rest is names and addresses, and never so long
+        magnet = replace(magnet, trackers=magnet.trackers[:-1])
     return str(magnet).encode()
 
 

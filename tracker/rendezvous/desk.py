@@ -30,7 +30,7 @@ TAKER_BODY = 256  # bytes; elements of a group and proofs are short
 SILENT_FOR = 15.0  # seconds that a guest has for its first message
 VISIT_FOR = 60.0  # seconds
 AWAY_FOR = 300.0  # seconds that a number waits for its giver
-ASKS_A_SECOND, ASKS_AT_ONCE = 1.0, 60.0  # of one line
+ASKS_A_SECOND, ASKS_AT_ONCE = 5.0, 100.0  # of one line
 MOST_LINES = 10_000  # lines whose asking is remembered
 GIVEN_BACK = 64  # numbers that are not given again soon: somebody may still type one
 
@@ -159,7 +159,7 @@ class Rendezvous:
     def _ask(self, guest: Guest, asked: Ask, now: float) -> None:
         number = self._numbers.get(asked.number)
         if not self._may_ask(guest.line, now):
-            guest.refuse(Why.BUSY, retry=10)
+            guest.refuse(Why.BUSY, retry=5)
         elif number is None:
             guest.refuse(Why.UNKNOWN)
         elif _is_crowded(number, guest.line):
