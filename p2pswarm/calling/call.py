@@ -19,6 +19,7 @@ from p2pswarm.calling.sealing import media_keys
 from p2pswarm.calling.statistics import Quality
 from p2pswarm.calling.talk import Sink, Source, Talk
 from p2pswarm.errors import LocalProtocolError, NetworkError, RemoteProtocolError
+from p2pswarm.reach.paths import Path
 from p2pswarm.wire.calling.frames import CallFrame, CallHello, CallKind
 from p2pswarm.wire.calling.media import Report, Voice
 
@@ -39,7 +40,7 @@ class Paths(Protocol):
     def datagrams(self) -> Datagrams | None: ...
 
     @property
-    def path(self) -> object | None: ...
+    def path(self) -> Path | None: ...
 
     def close(self) -> None: ...
 
@@ -64,7 +65,7 @@ class Call:
         self.ended: asyncio.Future[str] = loop.create_future()
         """Why the other side hung up; or a NetworkError, when it was lost."""
         self.on_text: Callable[[str], None] = lambda text: None
-        self.on_path: Callable[[object], None] = lambda path: None
+        self.on_path: Callable[[Path | None], None] = lambda path: None
         self.on_frame: Callable[[CallFrame], None] = lambda frame: None
         """Told frames of kinds that a call does not know."""
 
@@ -94,7 +95,8 @@ class Call:
         return self._control.hello.want if self._calls else theirs.want
 
     @property
-    def path(self) -> object | None:
+    def path(self) -> Path | None:
+        """How it goes now."""
         return self._paths.path
 
     def say(self, text: str) -> None:

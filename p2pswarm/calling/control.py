@@ -77,9 +77,9 @@ class Control:
             self._out.append(self._encoded(CallFrame(kind, body=body)))
 
     def hold(self) -> None:
-        """From now on nothing is told to be heard, until `free`."""
+        """From the frame that came last on nothing is told to be heard, until `free`."""
         if self._held is None:
-            self._held, self._held_bytes = self._heard, 0
+            self._held, self._held_bytes = max(self._heard - 1, 0), 0
 
     def free(self) -> None:
         """What came is taken, and more may come."""
@@ -97,7 +97,7 @@ class Control:
             return None
         if frame.number and not self._is_next(frame.number):
             return None
-        self._held_bytes += len(frame.body) + HEAD_SIZE
+        self._held_bytes += len(frame.body) + HEAD_SIZE if frame.number else 0
         if self._held is not None and self._held_bytes > 2 * MOST:
             raise RemoteProtocolError("more was said than there is room for")
         return frame

@@ -14,9 +14,6 @@ from p2pswarm.wire.calling.frames import MOST_BODY, CallFrame, CallKind
 __all__ = ["Pipe", "PipeEnds"]
 
 
-ENOUGH = 64 << 10  # bytes that wait for the program
-
-
 class PipeEnds(Protocol):
     """The program: `read` gives b"" at its end, `write` waits until it took the bytes. Raise OSError."""
 
@@ -44,16 +41,17 @@ class Pipe:
         if frame.body and not self._ended:
             self._came.put_nowait(frame.body)
             self._waiting += len(frame.body)
-            if self._waiting >= ENOUGH:
-                self._line.hold()
+            self._line.hold()  # it is heard when the program has it
         if self._ended:
             self._came.put_nowait(b"")
 
     async def run(self, ends: PipeEnds) -> None:
-        """Until both directions are at their end. Raises ExceptionGroup of OSError."""
+        """Until both directions are at their end, and the other program has all. Raises ExceptionGroup of
+        OSError."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._out(ends))
             tasks.create_task(self._in(ends))
+        await self._line.settle()
 
     async def _out(self, ends: PipeEnds) -> None:
         while data := await ends.read(MOST_BODY):

@@ -41,7 +41,7 @@ def read_config(path: str | None, profile: str | None = None) -> tuple[Options, 
     profiles = content.pop("profile", {})
     if not isinstance(profiles, dict) or not all(isinstance(p, dict) for p in profiles.values()):
         raise UsageError(f"{where}: a profile is a table, such as [profile.music]")
-    known = {field.name: field for table in TABLES for field in fields(table)}
+    known = {field.name.rstrip("_"): field for table in TABLES for field in fields(table)}
     own = _checked_all(f"{where}", content, known)
     named = {
         name: _checked_all(f"{where}: [profile.{name}]", options, known)
@@ -66,7 +66,8 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _checked_all(where: str, content: Options, known: Mapping[str, Field[Any]]) -> Options:
-    return {key: _checked(where, key, value, known) for key, value in content.items()}
+    checked = {key: _checked(where, key, value, known) for key, value in content.items()}
+    return {known[key].name: value for key, value in checked.items()}
 
 
 def _checked(where: str, key: str, value: object, known: Mapping[str, Field[Any]]) -> Any:

@@ -127,11 +127,16 @@ def _file_option(field: Field[Any]) -> click.Option:
 
 
 def _variable(field: Field[Any]) -> str:
-    return f"P2PSWARM_{field.name.upper()}"
+    return f"P2PSWARM_{_word(field).upper()}"
 
 
 def _flag(field: Field[Any]) -> str:
-    return "--" + field.name.replace("_", "-")
+    return "--" + _word(field).replace("_", "-")
+
+
+def _word(field: Field[Any]) -> str:
+    """Its name; one that is a word of Python has a `_` behind it, which nobody types."""
+    return field.name.rstrip("_")
 
 
 def _is_required(field: Field[Any]) -> bool:

@@ -78,7 +78,7 @@ async def seed_until_stopped(
     peers: Sequence[Address] = (),
     meanwhile: AbstractAsyncContextManager[None] | None = None,
 ) -> None:
-    """`peers`: where others reach us, for the magnet link that is printed, and `meanwhile` is what lasts from then on.
+    """`peers` are where others reach us, for the magnet link that is printed; `meanwhile` begins after it.
 
     Raises CommandError when the data is not complete, StoppedError when Ctrl-C came too early.
     """

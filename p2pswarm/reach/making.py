@@ -35,7 +35,8 @@ MOST_PUNCHES = 40
 UTP_TIME, UTP_TRIES = 4.0, 3
 DIRECT_TIME = 15.0  # seconds until a direct way for datagrams is not waited for any more
 RELAY_HEAD_START = 0.5  # seconds
-RELAY_STAGGER = 1.5  # seconds from one relay to the next
+RELAY_STAGGER = 1.0  # seconds from one relay to the next
+RELAY_PAUSES = (1.0, 2.0, 4.0, 8.0)
 _Make = Callable[[Framer, Offered], Coroutine[Any, Any, Stream]]
 
 
@@ -85,14 +86,14 @@ class Making:
 
     async def _enough(self, running: Sequence["asyncio.Task[None]"]) -> None:
         """Until a direct stream is in use; then the rest need not be made."""
-        while not (self._is_new and self._streams.direct):  # noqa: ASYNC110 - streams end by themselves
+        while not (self.done and self._streams.direct):  # noqa: ASYNC110 - streams end by themselves
             await asyncio.sleep(0.1)
         for each in running:
             each.cancel()
 
     @property
-    def _is_new(self) -> bool:
-        """Whether the stream in use was taken since we began."""
+    def done(self) -> bool:
+        """Whether a stream was taken since this round began."""
         return self._streams.used is not self._before
 
     async def _dial(self, address: Address) -> None:
@@ -148,10 +149,13 @@ class Making:
             return await relaying.stream(relay, self._theirs.session, self._peer, framer, offered)
 
         await asyncio.sleep(RELAY_HEAD_START + number * RELAY_STAGGER)
-        if not self._streams.waiting and not self._is_new:
+        for pause in RELAY_PAUSES:
+            if self._streams.waiting or self.done:
+                return
             with suppress(NetworkError):
                 offered = self._streams.offer(StreamKind.RELAY, relay, crossing=True)
                 await self._make(offered, make, None)
+            await asyncio.sleep(pause)
 
     async def _make(self, offered: Offered, make: _Make, seconds: float | None) -> bool:
         """Whether there is a stream that both sides know."""

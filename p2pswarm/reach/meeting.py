@@ -32,6 +32,7 @@ __all__ = ["Meeting", "Ways"]
 STREAM_TIME = 30.0  # seconds until a stream is given up
 RELAYS_AT_ONCE = 2
 RELAY_PATIENCE = 3.0  # seconds for those before there is one relay more
+ROUND_PAUSE = 0.2  # seconds
 RELAY_AGAIN, RELAY_LAST_AGAIN = 1.0, 30.0  # seconds
 _RANKS = {CandidateKind.HOST: Rank.HOST, CandidateKind.REFLEXIVE: Rank.REFLEXIVE}
 
@@ -66,41 +67,47 @@ class Meeting:
         )
         self._bell, self._news, self._wanted = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.streams.bell, self.streams.better = self._bell.set, self._tell
+        self.streams.wanted = lambda: self._waiters > 0
         self._numbers = count(1)
         self._channels: dict[int, tuple[RelayAt, Channel]] = {}
         self._sends = _Sends(self)
         self._shown: tuple[bool, Way | None] = (False, None)
+        self._waiters = 0  # for a stream
         self._over = False
 
     # What a call may do
 
     async def stream(self, framer: Framer, conversation: Conversation) -> Stream:
         """By the best way there is; both sides ask. Raises NetworkError when none was found in time."""
+        self._wanted.set()
+        self._waiters += 1
         try:
             async with asyncio.timeout(STREAM_TIME):
                 while not self._over:
-                    if (stream := self.streams.take(framer, conversation)) is not None:
-                        return stream
-                    self._wanted.set()
-                    self._bell.clear()
-                    await self._bell.wait()
+                    picked = self.streams.pick()
+                    if picked is None:
+                        self._bell.clear()
+                        await self._bell.wait()
+                    elif not self.leads or await self.streams.confirm(picked):
+                        return self.streams.hand_out(picked, framer, conversation)
         except TimeoutError as error:
             raise NetworkError("no way to the other side was found") from error
+        finally:
+            self._waiters -= 1
         raise NetworkError("the meeting is over")
 
     @property
     def datagrams(self) -> Datagrams | None:
         """Direct or through a relay; None while there is no way, or only one for streams."""
-        path = self.path
-        return self._sends if path is not None and path.udp else None
+        return None if self.checks.best is None else self._sends
 
     @property
     def path(self) -> Path | None:
         """None until there is one."""
         ours, theirs = (offer.candidates.nat for offer in self._offers)
         best, used = self.checks.best, self.streams.used
-        relay = None if best is None else self._relay_of(best.way)
-        if best is not None and (relay is None or not self.streams.direct):
+        if best is not None:
+            relay = self._relay_of(best.way)
             return Path(relay, best.rtt, udp=True, ours=ours, theirs=theirs)
         if used is not None and used.works:
             return Path(used.relay, used.rtt, udp=False, ours=ours, theirs=theirs)
@@ -188,10 +195,24 @@ class Meeting:
             self._ways.dice,
         )
         while True:
-            await self._wanted.wait()
+            if not self._waiters:
+                await self._wanted.wait()
             self._wanted.clear()
-            await making.once(self._direct_way)
-            await asyncio.sleep(RELAY_AGAIN)
+            async with asyncio.TaskGroup() as tasks:
+                round_ = tasks.create_task(making.once(self._direct_way))
+                again = tasks.create_task(self._wanted_anew(making))
+                await asyncio.wait((round_, again), return_when=asyncio.FIRST_COMPLETED)
+                round_.cancel()
+                again.cancel()
+            await asyncio.sleep(ROUND_PAUSE)
+
+    async def _wanted_anew(self, making: Making) -> None:
+        """Until somebody wants one more, or another one, than this round has brought already."""
+        while True:
+            await self._wanted.wait()
+            if making.done:
+                return
+            self._wanted.clear()
 
     async def _direct_way(self) -> Address:
         while True:

@@ -25,7 +25,8 @@ __all__ = ["Offered", "StreamKind", "Streams", "greeting_to"]
 
 MOST_OFFERED = 16
 GREETING_TIME = 10.0  # seconds
-KEPT_TIME = 60.0  # seconds for which one that was greeted waits
+KEPT_TIME = 20.0  # seconds for which one that was greeted waits
+CHOOSING_TIME = 2.0  # seconds
 
 
 class StreamKind(IntEnum):
@@ -64,6 +65,8 @@ class Streams:
         """The one that was taken last."""
         self.bell: Callable[[], None] = _nothing
         self.better: Callable[[], None] = _nothing
+        self.wanted: Callable[[], bool] = bool
+        """Whether somebody waits for one."""
 
     @property
     def direct(self) -> bool:
@@ -104,27 +107,47 @@ class Streams:
         same = greeting.session == self._hears.session
         return same and hmac.compare_digest(greeting.tag, self._hears.tag)
 
-    def take(self, framer: Framer, conversation: Conversation) -> Stream | None:
-        """The best there is, for whoever waits; None when there is none."""
-        taken = self._best() if self.leads else self._next_chosen()
-        if taken is None or taken.stream is None:
-            return None
-        self._offered.pop(taken, None)
-        self.used = taken
+    def pick(self) -> "Offered | None":
+        """The best there is, for whoever waits; None when there is none. Of who leads, `confirm` it."""
+        picked = self._best() if self.leads else self._next_chosen()
+        if picked is not None:
+            self._offered.pop(picked, None)
+        return picked
+
+    async def confirm(self, picked: "Offered") -> bool:
+        """Say that it is chosen. Whether the other side heard it; else it is over."""
+        assert picked.stream is not None
+        picked.stream.send(CHOSEN)
+        try:
+            async with asyncio.timeout(CHOOSING_TIME):
+                await picked.agreed.wait()
+        except TimeoutError:
+            picked.close()
+        except BaseException:
+            picked.close()
+            raise
+        return picked.works
+
+    def hand_out(self, picked: "Offered", framer: Framer, conversation: Conversation) -> Stream:
+        """It is in use."""
+        stream = picked.stream
+        assert stream is not None
+        self.used = picked
         if self.leads:
-            taken.stream.send(CHOSEN)
-            self._close_worse(taken)
-        taken.stream.switch(framer, conversation)
-        taken.stream.resume()
-        return taken.stream
+            self._close_worse(picked)
+        stream.switch(framer, conversation)
+        stream.resume()
+        return stream
 
     def arrived(self, offered: "Offered") -> None:
         """It was greeted from both sides."""
         if not self.leads:
             return
-        used = self.used
-        if used is not None and used.works and offered.kind < used.kind:
+        used = self.used if self.used is not None and self.used.works else None
+        if used is not None and offered.kind < used.kind:
             self.better()
+        elif used is not None and not self.wanted():
+            offered.close()  # when it is wanted, it may be dead
         self.bell()
 
     def chosen(self, offered: "Offered") -> None:
@@ -176,6 +199,8 @@ class Offered:
         self.greeted = False
         self.settled = asyncio.Event()
         """It was greeted, or is over."""
+        self.agreed = asyncio.Event()
+        """Both sides said that it is chosen, or it is over."""
         self._legs = 2 if crossing else 1  # how often their word is on its way in one round trip
         self.since = streams.clock()
         self.rtt: float | None = None
@@ -209,9 +234,16 @@ class Offered:
         if isinstance(message, Greeting):
             self._greeted(message)
         elif isinstance(message, Chosen) and self.stream is not None:
-            if self._streams.leads or not self.greeted:
-                raise RemoteProtocolError("it is not theirs to choose")
-            self.stream.pause()
+            if not self.greeted:
+                raise RemoteProtocolError("chosen before it was greeted")
+            self._agree(self.stream)
+
+    def _agree(self, stream: Stream) -> None:
+        """What follows is for the framer of whoever gets it."""
+        stream.pause()
+        self.agreed.set()
+        if not self._streams.leads:
+            stream.send(CHOSEN)
             self._streams.chosen(self)
 
     def _greeted(self, greeting: Greeting) -> None:
@@ -244,6 +276,7 @@ class Offered:
     def closed(self, reason: Exception | None) -> None:
         self._closed = True
         self.settled.set()
+        self.agreed.set()
         self._streams.gone(self)
 
 

@@ -1,8 +1,8 @@
 """The first words of a stream between two who reach each other, before TLS: of which meeting it is.
 
 Each side says `Greeting` once, whoever dialed first; when both dialed in the same moment, or both came to a
-relay, both do. Several streams may get that far: the side that leads says on one of them that it is chosen.
-What follows belongs to whoever wanted the stream.
+relay, both do. Several streams may get that far: the side that leads says on one of them that it is chosen,
+and the other side says so, too: the stream may be dead by then. What follows is of whoever wanted the stream.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Greeting:
 
 
 class Chosen:
-    """This stream is the one; the side that leads says so."""
+    """This stream is the one; the side that leads says so, and is answered with the same word."""
 
 
 class GreetingFramer(CuttingFramer):

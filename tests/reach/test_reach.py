@@ -5,9 +5,8 @@ import asyncio
 import pytest
 
 from p2pswarm.lab.nats import Kind
-from p2pswarm.reach.meeting import Meeting
 from p2pswarm.reach.offers import Nat
-from tests.reach.worlds import Lines, Talk, World, in_a_world
+from tests.reach.worlds import World, in_a_world, talk
 
 KINDS = [None, Kind.FULL, Kind.ADDRESS, Kind.PORT, Kind.SYMMETRIC, Kind.BLOCKED]
 RELAYED_UDP = {
@@ -28,18 +27,6 @@ def is_direct(kinds: tuple[Kind | None, Kind | None]) -> bool:
     if Kind.BLOCKED in kinds:
         return Kind.SYMMETRIC not in kinds
     return kinds not in RELAYED_UDP
-
-
-async def talk(world: World, meetings: tuple[Meeting, Meeting]) -> tuple[Talk, Talk]:
-    """A stream of both, over which each has heard the other."""
-    talks = Talk(), Talk()
-    pairs = zip(meetings, talks, strict=True)
-    streams = await asyncio.gather(*(m.stream(Lines(), t) for m, t in pairs))
-    for stream, word in zip(streams, (b"from a", b"from b"), strict=True):
-        stream.send(word)
-    await world.until(lambda: all(t.heard for t in talks))
-    assert [t.heard for t in talks] == [b"from b", b"from a"]
-    return talks
 
 
 @pytest.mark.sim

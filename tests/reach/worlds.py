@@ -20,7 +20,7 @@ from p2pswarm.wire.people.frames import OPENING, PeopleFramer
 from p2pswarm.wire.people.hello import Welcome
 from p2pswarm.wire.sniff import Guest
 
-__all__ = ["Lines", "Talk", "User", "World", "in_a_world"]
+__all__ = ["Lines", "Talk", "User", "World", "in_a_world", "talk"]
 
 
 class Lines:
@@ -184,6 +184,10 @@ class User:
             relaying=For(world.relays, self),
         )
 
+    @property
+    def port_address(self) -> Address:
+        return Address(self.host.name, self.port.number)
+
     async def open(self) -> None:
         await self.port.open()
         await self.reach.open()
@@ -269,3 +273,15 @@ def in_a_world(story: Callable[[World], Awaitable[None]], super_nodes: int = 3) 
             await world.close()
 
     play(told)
+
+
+async def talk(world: World, meetings: tuple[Meeting, Meeting]) -> tuple[Talk, Talk]:
+    """A stream of both, over which each has heard the other."""
+    talks = Talk(), Talk()
+    pairs = zip(meetings, talks, strict=True)
+    streams = await asyncio.gather(*(m.stream(Lines(), t) for m, t in pairs))
+    for stream, word in zip(streams, (b"from a", b"from b"), strict=True):
+        stream.send(word)
+    await world.until(lambda: all(t.heard for t in talks))
+    assert [t.heard for t in talks] == [b"from b", b"from a"]
+    return talks

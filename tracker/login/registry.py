@@ -72,10 +72,15 @@ class Registry:
 
     def do(self, claim: Claim, now: float, may_take: Callable[[], bool]) -> _Answer:
         """What a proven claim comes to. Raises HostError."""
-        with _told(self._path), self._transaction():
-            if claim.deed is Deed.REGISTER:
-                return self._register(claim, now, may_take)
-            return self._revoke(claim, now)
+        with _told(self._path):
+            with self._transaction():
+                is_new = claim.deed is Deed.REGISTER
+                answer = (
+                    self._register(claim, now, may_take) if is_new else self._revoke(claim, now)
+                )
+            if isinstance(answer, Revoked) and answer.count:
+                self.revocations = self._list(now)
+            return answer
 
     # Certificates given
 
@@ -162,7 +167,6 @@ class Registry:
         count = self._sql.execute(held, (*values, now)).rowcount
         if count:
             self._sql.execute("UPDATE authority SET lists = lists + 1")
-            self.revocations = self._list(now)
         return Revoked(count)
 
     def _list(self, now: float) -> Revocations:

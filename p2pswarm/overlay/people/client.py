@@ -29,16 +29,16 @@ from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.hosts.cache import HostFile
 from p2pswarm.overlay.hosts.hosts import Hosts
 from p2pswarm.overlay.living import Life
-from p2pswarm.overlay.people.asking import Asking
 from p2pswarm.overlay.people.choosing import HOMES
 from p2pswarm.overlay.people.door import Door, Relays
 from p2pswarm.overlay.people.finder import Finder, Found
 from p2pswarm.overlay.people.home import Home
 from p2pswarm.overlay.people.keeping import Keeping
 from p2pswarm.overlay.people.proving import Proofs, Who
+from p2pswarm.overlay.people.publisher import Publisher
 from p2pswarm.overlay.people.ringing import Rung
 from p2pswarm.overlay.people.visitor import Desk
-from p2pswarm.overlay.people.writing import Writing
+from p2pswarm.overlay.people.walks import Walks
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.overlay.supernode.options import Options
@@ -112,10 +112,12 @@ class People:
         self.proofs = Proofs(who, node, wall)
         port, dice = tools.port, tools.dice
         self.door = Door(port, node, self.proofs)
-        self.asking = Asking(port, dice, self._trusts, self._known.answered, self.told)
-        self.finder = Finder(self.asking, self.proofs, self.starts, self._connected, dice)
+        self.walks = Walks(port, dice, self._trusts, self._known.answered, self.told)
+        self.finder = Finder(self.walks, self.proofs, self.starts, self._connected, dice)
         self.keeping = Keeping(port, node, self.proofs, self._known, dice, self)
-        self.writing = Writing(self.asking, self.finder, who, self.starts, self._homes, dice, wall)
+        self.publisher = Publisher(
+            self.walks, self.finder, who, self.starts, self._homes, dice, wall
+        )
         self._sessions: OrderedDict[bytes, None] = OrderedDict()
         self._visits: list[Home] = []
         self._keeper: Keeper | None = None
@@ -152,7 +154,7 @@ class People:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.keeping.run())
-                tasks.create_task(self.writing.run())
+                tasks.create_task(self.publisher.run())
                 tasks.create_task(self._look_after())
                 tasks.create_task(self._explore())
                 while True:
@@ -209,15 +211,15 @@ class People:
 
     def status(self) -> PeopleStatus:
         """How it stands."""
-        certificate, writing = self._who.certificate, self.writing
+        certificate, publisher = self._who.certificate, self.publisher
         return PeopleStatus(
             certificate.name if certificate is not None else None,
             tuple(self.keeping.homes),
-            writing.up_to_date,
+            publisher.up_to_date,
             len(self._hosts),
             self.door.serves,
             len(self.door.homes),
-            "" if self.keeping.homes else self.keeping.trouble or writing.trouble,
+            "" if self.keeping.homes else self.keeping.trouble or publisher.trouble,
         )
 
     @property
@@ -340,7 +342,7 @@ class People:
     def _heard(self, data: bytes, source: Address) -> None:
         """A datagram. Raises RemoteError."""
         frame = read_datagram(data)
-        if not self.asking.got(frame, source) and self._keeper is not None:
+        if not self.walks.got(frame, source) and self._keeper is not None:
             self._keeper.heard(frame, source)
 
     def rung(self, rung: Rung) -> None:
@@ -358,4 +360,4 @@ class People:
         hosts = [host for home in homes.values() for host in (home.you.host, home.local.host)]
         addresses = dict.fromkeys(Address(host, number).normal for host in hosts)
         dialable = sorted(address for address in addresses if address.dialable)
-        self.writing.changed(dialable, list(homes))
+        self.publisher.changed(dialable, list(homes))

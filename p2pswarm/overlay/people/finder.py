@@ -15,11 +15,11 @@ from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError, Unkn
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.names import HASH_SIZE, name_hash, parse_name
 from p2pswarm.formats.people.record import Record
-from p2pswarm.overlay.people.asking import Asking, Question
 from p2pswarm.overlay.people.caches import Cache
 from p2pswarm.overlay.people.home import Home
 from p2pswarm.overlay.people.lookup import Walk
 from p2pswarm.overlay.people.proving import Proofs
+from p2pswarm.overlay.people.walks import Question, Walks
 from p2pswarm.wire.people.finding import Find, Found as FoundMessage, Unknown
 from p2pswarm.wire.people.frames import PeopleKind
 from p2pswarm.wire.supernode.frames import Frame
@@ -50,13 +50,13 @@ class Finder:
 
     def __init__(
         self,
-        asking: Asking,
+        walks: Walks,
         proofs: Proofs,
         starts: Callable[[int], list[Address]],
         homes: Homes,
         dice: Random,
     ) -> None:
-        self._asking, self._proofs, self._dice = asking, proofs, dice
+        self._walks, self._proofs, self._dice = walks, proofs, dice
         self._starts, self._homes = starts, homes
         self._clock = asyncio.get_running_loop().time
         self._cache: Cache[Record] = Cache()
@@ -85,7 +85,7 @@ class Finder:
         hashed = self._dice.randbytes(HASH_SIZE)
         walk: Walk[Record] = Walk(self._starts(STARTS), self._dice)
         heard = partial(self._heard, hashed)
-        await self._asking.walk(walk, Question(hashed, lambda token: Find(token, hashed), heard))
+        await self._walks.walk(walk, Question(hashed, lambda token: Find(token, hashed), heard))
 
     def drop(self, record: Record) -> None:
         """He is not where it says."""
@@ -103,7 +103,7 @@ class Finder:
         walk: Walk[Record] = Walk(self._starts(STARTS), self._dice, thorough=thorough)
         heard = partial(self._heard, hashed)
         question: Question[Record] = Question(hashed, lambda token: Find(token, hashed), heard)
-        verdict = await self._asking.walk(walk, question)
+        verdict = await self._walks.walk(walk, question)
         if verdict.record is not None:
             return Found(verdict.record, verdict.hops, verdict.messages)
         if verdict.known:

@@ -122,8 +122,8 @@ def test_published_without_udp(tmp_path: Path) -> None:
         for clerk in town.clerks:
             clerk.deaf = True
         bob = await at_home(town, "bob")
-        assert bob.writing.stored is not None
-        assert set(bob.writing.stored.homes) == set(bob.keeping.homes)
+        assert bob.publisher.stored is not None
+        assert set(bob.publisher.stored.homes) == set(bob.keeping.homes)
 
     play(tmp_path, story)
 

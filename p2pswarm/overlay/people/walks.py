@@ -25,7 +25,7 @@ from p2pswarm.wire.people.frames import PeopleKind
 from p2pswarm.wire.people.nodes import Prefix, SuperNode
 from p2pswarm.wire.supernode.frames import Frame
 
-__all__ = ["Asking", "Question"]
+__all__ = ["Question", "Walks"]
 
 MOST_WALKS = 50  # at a time; more wait for their turn
 
@@ -68,7 +68,7 @@ class Question(Generic[T]):
                 return ()
 
 
-class Asking:
+class Walks:
     """`walk`; whoever has the port's datagrams tells `got` of answers.
 
     `known` says whom we have met, or were told of by the user; `answered` hears who is there, and `named`

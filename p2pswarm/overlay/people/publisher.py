@@ -14,30 +14,30 @@ from random import Random
 from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.record import MAX_ADDRESSES, MAX_HOMES, Record
-from p2pswarm.overlay.people.asking import Asking, Question
 from p2pswarm.overlay.people.finder import Finder
 from p2pswarm.overlay.people.home import Home
 from p2pswarm.overlay.people.lookup import Walk
 from p2pswarm.overlay.people.proving import Who
 from p2pswarm.overlay.people.publishing import TTL, Publishing
+from p2pswarm.overlay.people.walks import Question, Walks
 from p2pswarm.wire.people.finding import Fault, Put, Rejected, Stored
 from p2pswarm.wire.people.frames import PeopleKind
 from p2pswarm.wire.supernode.frames import Frame
 
-__all__ = ["Writing"]
+__all__ = ["Publisher"]
 
 log = logging.getLogger(__name__)
 
 STARTS = 3
 
 
-class Writing:
+class Publisher:
     """`changed` when homes or addresses did; `run` in a task of the owner's, which ends by being
     cancelled."""
 
     def __init__(
         self,
-        asking: Asking,
+        walks: Walks,
         finder: Finder,
         who: Who,
         starts: Callable[[int], list[Address]],
@@ -46,7 +46,7 @@ class Writing:
         wall: Callable[[], float],
     ) -> None:
         self._wall = wall
-        self._asking, self._finder, self._who = asking, finder, who
+        self._walks, self._finder, self._who = walks, finder, who
         self._starts, self._homes, self._dice = starts, homes, dice
         self._clock = asyncio.get_running_loop().time
         self._publishing = Publishing(dice)
@@ -98,7 +98,7 @@ class Writing:
         record = self._signed()
         walk: Walk[Stored] = Walk(self._starts(STARTS), self._dice)
         put = partial(_put, record)
-        verdict = await self._asking.walk(walk, Question(record.hash, put, self._heard))
+        verdict = await self._walks.walk(walk, Question(record.hash, put, self._heard))
         if verdict.record is None:
             await self._by_homes(record)
         await self._look(record)
