@@ -1,7 +1,7 @@
 """Two who reach each other: checks find ways for datagrams, streams are made, and the path is shown.
 
-Both sides call `stream` and get two ends of the same one. `changed` is called when there is a better path, or
-the one there was is lost: then both call `stream` again. What was handed out is not touched.
+Both sides call `stream` and get two ends of the same one; after `changed` both do it again. What was handed
+out is not touched.
 
 The one hard thing: a relay that dies while somebody speaks through it. So two relays carry checks all the
 time, unless a direct way does, and what is sent next takes another way.
@@ -57,6 +57,9 @@ class Meeting:
         self.leads = theirs.to < ours.to
         """Whose key is the smaller one chooses ways, and is the client of TLS."""
         self.changed: Callable[[], None] = _nothing
+        """A better stream can be had, or the path is lost: `stream` gives another one, to both."""
+        self.moved: Callable[[], None] = _nothing
+        """`path` is another one, to be shown."""
         self.ended: Callable[[], None] = _nothing
         """For whoever runs it."""
         self._ways, self._offers, self._relays = ways, (ours, theirs), _agreed(ours, theirs)
@@ -98,7 +101,7 @@ class Meeting:
 
     @property
     def datagrams(self) -> Datagrams | None:
-        """Direct or through a relay; None while there is no way, or only one for streams."""
+        """Direct or through a relay; None while there is no way, or only one for streams: see `moved`."""
         return None if self.checks.best is None else self._sends
 
     @property
@@ -169,18 +172,20 @@ class Meeting:
 
     def _notice(self) -> None:
         """Another path is told, and a direct one for datagrams is used for a stream as well."""
-        best = self.checks.best
+        best, (was_direct, before) = self.checks.best, self._shown
         direct = best is not None and best.rank != Rank.RELAY
-        before, self._shown = self._shown, (direct, None if best is None else best.way)
-        if before == self._shown:
+        self._shown = (direct, None if best is None else best.way)
+        if self._shown == (was_direct, before):
             return
+        self.moved()
         if direct and not self.streams.direct and self.streams.used is not None:
             self._wanted.set()
-        if before[1] is not None:
+        if before is not None and not self.checks.knows(before):
             self._tell()
 
     def _tell(self) -> None:
-        if not self._over:
+        """Whoever waits for a stream gets the one that this is about."""
+        if not self._over and not self._waiters:
             self.changed()
 
     async def _make(self) -> None:
