@@ -18,6 +18,7 @@ OWNERS = {
     "p2pswarm/following.py": "`unless_superseded` waits for what it starts",
     "p2pswarm/presence.py": "`Presence.aclose` cancels its service and waits for it",
     "p2pswarm/networks.py": "`Networks.aclose` cancels what goes on by itself and waits for it",
+    "p2pswarm/calling/parcels.py": "`_until_over` and `_take_one` cancel what they start and wait for it",
     "p2pswarm/swarm/finding.py": "`Torrent.close` and `MetadataSwarm.close` rest it and wait for its `tasks`",
     "p2pswarm/swarm/torrent.py": "`Torrent.close` cancels the work that `spawn` began and waits for it",
     "p2pswarm/overlay/gnutella/search/searching.py": "`iterative` cancels the asking and waits for it",

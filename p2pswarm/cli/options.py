@@ -14,6 +14,7 @@ from p2pswarm.cli.choosing import Choosing
 from p2pswarm.cli.coding import Asking, Meeting
 from p2pswarm.cli.creation import Creation
 from p2pswarm.cli.placing import Placing
+from p2pswarm.cli.talking import Talking
 from p2pswarm.config import (
     ADDRESS,
     DURATION,
@@ -506,4 +507,5 @@ TABLES = (
     Keeping,
     Registering,
     Laboratory,
+    Talking,
 )
