@@ -263,6 +263,8 @@ class Presence:
         Raises NetworkError, HostError, DiskError.
         """
 
+        from p2pswarm.registering import LoginService  # loads aiohttp
+
         url = self._settings.login or self.identity.login
         if url:
             service = LoginService(url, hosts=bound_addresses(self._port.host))
