@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from p2pswarm.cli.conversing import Sounds, converse, sounds_of
 from p2pswarm.cli.exits import Exit, UsageError, one_line, words_of
 from p2pswarm.cli.health import beating
+from p2pswarm.cli.networking import visiting
 from p2pswarm.cli.options import Inquiry, NameArgument, Progress
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError, run
@@ -49,7 +50,7 @@ def call(
     _check(talking, progress)
     recursive = inquiry.lookup is Lookup.RECURSIVE
     with Report(progress) as report:
-        work = partial(_call, name, talking, recursive, networks, settings, report)
+        work = partial(_call, name, talking, recursive, visiting(networks), settings, report)
         return run(work, at_once=report.abandon)
 
 

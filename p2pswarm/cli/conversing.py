@@ -81,7 +81,7 @@ async def converse(
 ) -> None:
     """Until one of the two hangs up. Raises NetworkError when the call is lost."""
     call.on_path = lambda path: _tell_path(call, report)
-    call.on_text = _Texts(call, report, silent=how.pipe).got
+    call.listen(_Texts(call, report, silent=how.pipe).got)
     _tell_path(call, report)
     talk = call.talk(sounds.source, sounds.sink, lambda quality: _tell(quality, report))
     works: list[Coroutine[Any, Any, None]] = []
