@@ -271,6 +271,7 @@ def _bounds(most: int) -> Unit:
 _bytes = count(0, _MAX_SIZE - 1).check
 
 TEXT = Unit("TEXT", str)
+URL = Unit("URL", str)
 FLAG = Unit("", str)
 LIMIT = Unit("RATE", parse_rate, lambda rate: format_rate(rate) if rate else "unlimited", _bytes)
 DURATION = Unit("DURATION", parse_duration, format_duration)
@@ -459,8 +460,8 @@ class NetworkSettings:
     login: str = field(
         default="",
         metadata=about(
-            TEXT,
-            "the login service whose users a super node believes; asked once, and remembered",
+            URL,
+            "the login service whose certificates count: asked once, and remembered",
             shown="the one of before",
         ),
     )

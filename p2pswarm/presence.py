@@ -31,7 +31,6 @@ from p2pswarm.overlay.supernode.options import Options, Wish
 from p2pswarm.reach.offers import RelayAt
 from p2pswarm.reach.reach import Reach
 from p2pswarm.reach.relayed import Credential, Relays
-from p2pswarm.registering import LoginService
 
 if TYPE_CHECKING:
     from p2pswarm.networks import Networks
@@ -45,6 +44,8 @@ T = TypeVar("T")
 
 KEPT = Path("people")  # in the data folder: our name among super nodes, and the host cache
 ASKED = 8  # super nodes that show us where we are seen
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # seconds until a login service is asked again
+REFRESH = 3600.0  # seconds until a super node asks what was taken back
 END_TIME = 1.0  # seconds for the goodbye of a super node
 
 
@@ -96,6 +97,11 @@ class Presence:
 
     async def open(self) -> None:
         """Raises DiskError, HostError, NetworkError, PortTakenError."""
+        await self._once_open()
+        if self.identity.authority is None and self._settings.login:
+            await self._introduced()
+
+    async def _once_open(self) -> None:
         async with self._opening:
             if self._over:
                 raise HostError("the node was closed meanwhile")
@@ -172,14 +178,14 @@ class Presence:
     async def _serve(self) -> None:
         """Until cancelled."""
         try:
-            await self.open()
-            await self._believe()
+            await self._once_open()
         except P2PSwarmError as error:
             log.warning("people cannot be served: %s", error)
             return
-        if self.identity.authority is None:
+        if not (self.identity.authority or self._settings.login):
             log.info("people are not served: no login service is known (--login URL)")
             return
+        await self._believing()
         serving = Serving(
             self.network,
             self._port,
@@ -190,12 +196,40 @@ class Presence:
             self._dice,
         )
         log.info("people: we serve")
-        await serving.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(serving.run())
+            tasks.create_task(self._refreshing(serving))
 
-    async def _believe(self) -> None:
-        """Learn whose users are believed, unless we know. Raises NetworkError, HostError, DiskError."""
-        if self.identity.authority is None and self._settings.login:
-            service = LoginService(self._settings.login, hosts=bound_addresses(self._port.host))
+    async def _believing(self) -> None:
+        """Until we know whose users are believed: the login service may begin after us."""
+        pause = FIRST_PAUSE
+        while self.identity.authority is None:
+            try:
+                await self._introduced()
+            except P2PSwarmError as error:
+                log.warning("people are not served yet: %s", error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _refreshing(self, serving: Serving) -> None:
+        """What the login service took back, as long as it answers; nothing waits for it."""
+        while True:
+            await asyncio.sleep(REFRESH * self._dice.uniform(0.5, 1.0))
+            with suppress(P2PSwarmError):
+                await self._introduced()
+            if self.identity.revoked is not None:
+                serving.revoke(self.identity.revoked)
+
+    async def _introduced(self) -> None:
+        """Ask the login service for its authority, and what that took back.
+
+        Raises NetworkError, HostError, DiskError.
+        """
+        from p2pswarm.registering import LoginService  # loads aiohttp
+
+        url = self._settings.login or self.identity.login
+        if url:
+            service = LoginService(url, hosts=bound_addresses(self._port.host))
             try:
                 await service.introduce(self.identity)
             finally:

@@ -35,6 +35,7 @@ class Paths(Protocol):
     """What a call needs of a meeting (`p2pswarm.reach.meeting`)."""
 
     changed: Callable[[], None]
+    moved: Callable[[], None]
 
     @property
     def datagrams(self) -> Datagrams | None: ...
@@ -70,7 +71,7 @@ class Call:
 
     async def open(self) -> None:
         """Until the other side has greeted us. Raises NetworkError."""
-        self._paths.changed = self._path_changed
+        self._paths.changed, self._paths.moved = self._path_changed, self._path_moved
         self._attach()
         self._keeping = asyncio.create_task(self._keep())
         greeted = asyncio.create_task(self.line.greeted.wait())
@@ -172,8 +173,11 @@ class Call:
     # Paths
 
     def _path_changed(self) -> None:
-        self._attach()
         self.line.renew()
+        self._path_moved()
+
+    def _path_moved(self) -> None:
+        self._attach()
         self.on_path(self._paths.path)
 
     def _attach(self) -> None:

@@ -106,7 +106,7 @@ _COMMANDS = {
     ),
     "whois": _Known(
         "whois",
-        "Look somebody up by name: the key, and where he is rung.",
+        "Look somebody up; prints the name, its key, until when that is certified, and where it is rung.",
         "p2pswarm whois alice --connect 192.0.2.7:46881",
     ),
     "call": _Known(

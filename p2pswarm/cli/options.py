@@ -24,6 +24,7 @@ from p2pswarm.config import (
     PATH,
     PORT,
     TEXT,
+    URL,
     NetworkSettings,
     Settings,
     Unit,
@@ -415,7 +416,7 @@ class Registering:
     login: str = field(
         default="",
         metadata=about(
-            Unit("URL", str),
+            URL,
             "the login service, as it prints it: https://HOST, or http://HOST:PORT#FINGERPRINT",
             shown="the one of before",
         ),

@@ -15,6 +15,7 @@ from p2pswarm.formats.people.record import Record
 from p2pswarm.formats.signing import SigningKey
 from p2pswarm.lab.loop import VirtualLoop, virtual_loop
 from p2pswarm.net.port import Port
+from p2pswarm.overlay.people.carrying import Carrying
 from p2pswarm.overlay.people.client import People
 from p2pswarm.overlay.people.visitor import Visitor
 from p2pswarm.overlay.supernode.options import Options
@@ -88,9 +89,6 @@ class Clerk:
         if (answer := self.answer(frame)) is not None:
             visitor.say(answer)
 
-    def told(self, visitor: Visitor, frame: Frame) -> None:
-        pass
-
     def others(self) -> Sequence[SuperNode]:
         return [clerk.place for clerk in self.town.clerks if clerk is not self][:10]
 
@@ -122,11 +120,13 @@ class Town:
         self.everybody.append((people, port))
         return people
 
-    async def supernode(self) -> Clerk:
-        people = await self.people()
+    async def supernode(
+        self, people: People | None = None, carrying: Carrying | None = None
+    ) -> Clerk:
+        people = people or await self.people()
         port = people._port
         clerk = Clerk(self, people, people._node, Address(port.host, PORT))
-        self.serving[people] = asyncio.create_task(people.serve(clerk))
+        self.serving[people] = asyncio.create_task(people.serve(clerk, carrying))
         await people._life.begin(people.open, people._live)
         self.clerks.append(clerk)
         return clerk

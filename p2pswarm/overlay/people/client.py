@@ -32,8 +32,9 @@ from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.hosts.cache import HostFile
 from p2pswarm.overlay.hosts.hosts import Hosts
 from p2pswarm.overlay.living import Life
+from p2pswarm.overlay.people.carrying import Carrying
 from p2pswarm.overlay.people.choosing import HOMES
-from p2pswarm.overlay.people.door import Door, Relays
+from p2pswarm.overlay.people.door import Door
 from p2pswarm.overlay.people.finder import Finder, Found
 from p2pswarm.overlay.people.home import Home
 from p2pswarm.overlay.people.keeping import Keeping
@@ -194,11 +195,14 @@ class People:
         for address in addresses:
             self._known.told(address, "the supernode network", zone)
 
-    async def serve(self, keeper: "Keeper", relays: Relays | None = None) -> None:
-        """Be a super node, which keeps a part of the directory, until cancelled. Raises PortTakenError."""
+    async def serve(self, keeper: "Keeper", carrying: Carrying | None = None) -> None:
+        """Be a super node, which keeps a part of the directory, until cancelled. Raises PortTakenError.
+
+        Without `carrying` no peers of swarms are introduced to each other, and nobody is relayed.
+        """
         await self.open()
         self._keeper = keeper
-        self.door.serve(keeper, relays, keeper.others)
+        self.door.serve(keeper, carrying, keeper.others)
         self._settled.set()
         try:
             while True:
@@ -207,6 +211,8 @@ class People:
         finally:
             self._keeper = None
             self.door.rest("this super node serves no longer")
+            if carrying is not None:
+                carrying.close()
 
     def status(self) -> PeopleStatus:
         """How it stands."""

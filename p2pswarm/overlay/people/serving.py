@@ -13,9 +13,9 @@ from p2pswarm.errors import FormatError, NetworkError, RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.certificate import Revocations
 from p2pswarm.net.port import Port
+from p2pswarm.overlay.people.carrying import Carrying
 from p2pswarm.overlay.people.client import People
 from p2pswarm.overlay.people.directory import Directory
-from p2pswarm.overlay.people.door import Relays
 from p2pswarm.overlay.people.questions import Sent
 from p2pswarm.overlay.people.records import Judged
 from p2pswarm.overlay.people.revoking import RevokedList
@@ -81,16 +81,14 @@ class Serving:
         self._revoked = RevokedList(self._number, held.der if held is not None else b"")
         self._kept = self._revoked.number
         self.directory = Directory(node, address, self._judge, self._revoked, dice)
-        self.swarms: Callable[[Visitor, Frame], None] = lambda visitor, frame: None
-        """Hears in which swarms guests are (SWARM)."""
 
-    async def run(self, relays: Relays | None = None) -> None:
+    async def run(self, carrying: Carrying | None = None) -> None:
         """Until cancelled. Raises PortTakenError."""
         await self._people.open()
         self._send(self.directory.join(self._known(), self._clock()))
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._people.serve(self, relays))
+                tasks.create_task(self._people.serve(self, carrying))
                 await self._steps()
         finally:
             self._send(self.directory.leave(self._clock()))
@@ -122,10 +120,6 @@ class Serving:
         if message is not None:
             self._send(self.directory.asked(message, visitor, self._clock()))
 
-    def told(self, visitor: Visitor, frame: Frame) -> None:
-        """Raises RemoteError."""
-        self.swarms(visitor, frame)
-
     def others(self) -> list[SuperNode]:
         return self.directory.others(OTHERS_MOST)
 
@@ -137,6 +131,12 @@ class Serving:
                 to.say(message)
 
     # What is believed
+
+    def revoke(self, revoked: Revocations) -> None:
+        """The login service has told that itself; the others hear it of us."""
+        if self._revoked.take(revoked.der):
+            self._kept = revoked.number
+            self.directory.judge_again()
 
     def _judge(self, data: bytes) -> Judged:
         """Raises FormatError."""
