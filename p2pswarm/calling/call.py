@@ -144,6 +144,9 @@ class Call:
         """The other side hears it, if it can still hear anything."""
         if not self.ended.done():
             self.ended.set_result("we hung up")
+            if not self.line.greeted.is_set():
+                await self.close()
+                return
             with suppress(TimeoutError, LocalProtocolError):
                 self.line.say(CallKind.BYE, reason[:_MOST_REASON].encode("utf-8", "replace"))
                 async with asyncio.timeout(FAREWELL_TIME):

@@ -38,12 +38,25 @@ class Sounds:
 
 def sounds_of(how: Talking, report: Report) -> Sounds:
     """Raises HostError, OSError for files that cannot be used."""
-    stack = ExitStack()
-    if how.pipe or not how.audio:
-        return Sounds(None, None, stack)
+    if how.pipe or not how.audio or not _has_opus(how, report):
+        return Sounds(None, None, ExitStack())
     with ExitStack() as opened:
         source, sink = _source(how, opened, report), _sink(how, opened, report)
         return Sounds(source, sink, opened.pop_all())
+
+
+def _has_opus(how: Talking, report: Report) -> bool:
+    """Raises HostError where files need it; a person without it can still write."""
+    from p2pswarm.calling.voice import need_opus
+
+    try:
+        need_opus()
+    except HostError as error:
+        if how.by_machine:
+            raise
+        report.note(str(error))
+        return False
+    return True
 
 
 def _source(how: Talking, opened: ExitStack, report: Report) -> "Source | None":

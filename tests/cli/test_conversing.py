@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -220,8 +221,19 @@ def test_files_that_cannot_be_used_are_told_before_anybody_rings(tmp_path: Path)
 def test_without_a_microphone_it_is_text_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "sounddevice", None)
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
     told: Any = Told()
     sounds = sounds_of(Talking(), told)
     assert (sounds.source, sounds.sink) == (None, None)
     assert told.notes[0].startswith("no sound here")
+
+
+def test_without_opus_a_person_writes_and_a_machine_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opuslib_next", None)
+    told: Any = Told()
+    assert sounds_of(Talking(), told).source is None
+    assert told.notes == ["voice needs libopus: install the package libopus0 (or opus)"]
+    with pytest.raises(HostError, match="libopus0"):
+        sounds_of(Talking(out=tmp_path / "out.wav"), told)
