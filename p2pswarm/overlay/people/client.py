@@ -55,12 +55,14 @@ __all__ = ["Found", "Keeper", "People", "PeopleStatus"]
 
 PATIENCE = 12.0  # seconds until somebody should have taken us in
 SAVE_EVERY = 10.0  # seconds between looks whether the host cache is worth writing
-FIRST_LOOK, LONGEST_LOOK = 2.0, 300.0  # seconds between looks around while we have too few homes
+FIRST_LOOK, LONGEST_LOOK = 4.0, 600.0  # seconds between looks around for other super nodes
+ENOUGH_KNOWN = 20
 TICK = 1.0  # seconds between looks at silent guests
 MOST_KNOWN = 400  # super nodes in the host cache: 200 that we reached, as many that we were told of
 MOST_SESSIONS = 200  # rings that are remembered, as they may come by two homes
 MOVING = 12.0  # seconds, for somebody whose homes died to be at home elsewhere
 PAUSE = 2.0  # seconds between looks whether he is
+NOBODY = "none is known: name one with --connect"
 VISITED = 2  # super nodes that are visited to ask on for us, while we have no home
 """Enough to overrule one that lies."""
 
@@ -151,34 +153,32 @@ class People:
             async with asyncio.timeout(PATIENCE):
                 await self._settled.wait()
         if not (self.keeping.homes or self.door.serves):
-            trouble = self.keeping.trouble or "none is known: name one with --connect"
+            trouble = self.keeping.trouble or NOBODY
             raise NetworkError(f"no super node takes us in: {trouble}")
 
     async def _live(self) -> None:
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.keeping.run())
-                tasks.create_task(self.publisher.run())
-                tasks.create_task(self._explore())
-                while True:
-                    await asyncio.sleep(SAVE_EVERY)
-                    await self._file.save()
-        finally:
-            await self._file.save_at_end()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.keeping.run())
+            tasks.create_task(self.publisher.run())
+            tasks.create_task(self._explore())
+            while True:
+                await asyncio.sleep(SAVE_EVERY)
+                await self._file.save()
 
     async def _explore(self) -> None:
-        """While there are too few homes, somebody who is asked for nobody names others."""
+        """Whoever knows its homes alone is lost when they die together: so others are met in good time."""
         pause = FIRST_LOOK
         while True:
-            await asyncio.sleep(pause)
-            lonely = len(self.keeping.homes) < HOMES and not self.door.serves
-            if lonely:
-                await self.finder.look_around()
-            pause = min(pause * 2, LONGEST_LOOK) if lonely else FIRST_LOOK
+            await asyncio.sleep(pause * self._dice.uniform(0.5, 1.0))
+            await self.finder.look_around()
+            few = len(self.keeping.homes) < HOMES or len(self._hosts) < ENOUGH_KNOWN
+            pause = min(pause * 2, LONGEST_LOOK) if few else LONGEST_LOOK
 
     async def leave(self) -> None:
         """Say goodbye."""
         await self._life.end()
+        if self._opened:  # also of who only asked
+            await self._file.save_at_end()
         self._settled.clear()
         visits, self._visits = self._visits, []
         for visit in visits:
@@ -338,7 +338,7 @@ class People:
             if len(self._visits) >= VISITED:
                 break
         if not self._visits:
-            raise NetworkError(f"no super node can be asked: {trouble or 'none is known'}")
+            raise NetworkError(f"no super node can be asked: {trouble or NOBODY}")
         return self._visits
 
     # What others say
