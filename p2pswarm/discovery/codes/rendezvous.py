@@ -38,7 +38,8 @@ __all__ = ["GivenCode", "Happened", "take"]
 
 Happened = Literal["drawn", "given", "guessed", "dead", "expired", "lost", "unreachable"]
 
-_TAKE_FOR = 60.0  # seconds for all of it, waiting where many ask among it
+_FULL = 503  # HTTP's
+_TAKE_FOR = 120.0  # seconds for all of it, waiting where many ask among it
 _REST, _LONGEST_REST = 1.0, 60.0  # seconds before it is tried again
 
 _FAILURES = (aiohttp.ClientError, OSError, ValueError, TrackerError, RemoteProtocolError)
@@ -69,6 +70,8 @@ async def _visit(code: Code, rendezvous: str, client: HttpClient) -> bytes:
                 if reply is not None:
                     await socket.send_bytes(encode(reply))
     except _FAILURES as error:
+        if isinstance(error, aiohttp.WSServerHandshakeError) and error.status == _FULL:
+            raise BusyError("too many are at that rendezvous") from error
         raise NetworkError(f"the rendezvous {rendezvous}: {_said(error)}") from error
     raise NetworkError(f"the rendezvous {rendezvous} hung up")
 
