@@ -267,11 +267,13 @@ class World:
             await port.close()
 
 
-def in_a_world(story: Callable[[World], Awaitable[None]], super_nodes: int = 3) -> None:
+def in_a_world(
+    story: Callable[[World], Awaitable[None]], super_nodes: int = 3, of: type[World] = World
+) -> None:
     """Run it. Raises whatever it raises, and for each complaint of the loop."""
 
     async def told(loop: VirtualLoop) -> None:
-        world = World(loop)
+        world = of(loop)
         for number in range(super_nodes):
             await world.super_node(number)
         try:
