@@ -108,7 +108,7 @@ class Call:
 
     def listen(
         self,
-        on_text: Callable[[str], None],
+        on_text: Callable[[str], None] = lambda text: None,
         on_frame: Callable[[CallFrame], None] = lambda frame: None,
     ) -> None:
         """From now on chat is heard, and frames of kinds that a call does not know.
@@ -123,10 +123,10 @@ class Call:
                 on_frame(frame)
 
         early, self._early, self._listens = self._early, [], heard
+        if early:
+            self.line.free()  # first, for whoever hears may hold on
         for frame in early:
             heard(frame)
-        if early:
-            self.line.free()
 
     def talk(
         self,
@@ -137,6 +137,11 @@ class Call:
         """Voice from now on, once: `run` what is returned. Raises HostError without libopus."""
         self._talk = Talk(source, sink, self._send_media, told)
         return self._talk
+
+    async def said(self) -> None:
+        """Our voice is at its end: until the other side has heard that, so it was there."""
+        self.line.say(CallKind.SAID)
+        await self.line.settle()
 
     async def hang_up(self, reason: str = "") -> None:
         """The other side hears it, if it can still hear anything."""

@@ -66,13 +66,13 @@ class _Side:
     """What both sides share: frames come in, streams come and go, and one thing ends it all."""
 
     def __init__(self, call: Call, me: PeerId) -> None:
-        """Before the call is opened, or its first frames are lost."""
+        """At any time: what came before waits."""
         self._call, self._me = call, me
         self._scratch = Scratch()
         self._tunnels: dict[int, Tunnel] = {}
         self._holds = False
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        call.on_frame = self._got
+        call.listen(on_frame=self._got)
 
     async def _until_over(self, work: Coroutine[Any, Any, None]) -> None:
         """The work, unless the call or the other side ends it. Raises NetworkError, RemoteError."""
