@@ -354,6 +354,16 @@ class Settings:
     )
     pex: bool = field(default=True, metadata=about(FLAG, "exchange addresses of peers with peers"))
     lsd: bool = field(default=True, metadata=about(FLAG, "find peers in the local network"))
+    meet: tuple[Address, ...] = field(
+        default=(),
+        metadata=about(
+            ADDRESS,
+            "a super node that introduces peers to us whom nobody can dial, and may relay them; may be "
+            "repeated",
+            repeat=True,
+            shown="nobody",
+        ),
+    )
     web_seeds: bool = field(
         default=True,
         metadata=about(FLAG, "take files from the web servers that a torrent names, too"),
@@ -465,6 +475,24 @@ class NetworkSettings:
             shown="the one of before",
         ),
     )
+    relay: bool = field(
+        default=True,
+        metadata=about(
+            FLAG, "as a super node: carry what two say to each other who cannot reach each other"
+        ),
+    )
+    relay_rate: int = field(
+        default=256 << 10,
+        metadata=about(
+            LIMIT, "as a super node: the most for two who are relayed", shown="256.0 KiB/s"
+        ),
+    )
+    relay_total: int = field(
+        default=2 << 20,
+        metadata=about(
+            LIMIT, "as a super node: the most for all who are relayed together", shown="2.0 MiB/s"
+        ),
+    )
     supernode_role: str = field(
         default="auto",
         metadata=about(
@@ -520,6 +548,8 @@ class NetworkSettings:
         _SUPERNODE_ROLE.check(self.supernode_role)
         if self.firewalled and self.supernode_role == "super":
             raise ValueError("--firewalled: nobody could connect to such a super node")
+        LIMIT.check(self.relay_rate)
+        LIMIT.check(self.relay_total)
         _CHILDREN.check(self.children)
         _LINKS.check(self.links)
         if not self.rewire:

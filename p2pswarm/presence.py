@@ -16,6 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
 from p2pswarm.config import NetworkSettings
+from p2pswarm.discovery.introducing import Introducer
 from p2pswarm.discovery.places import places
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import DiskError, HostError, NetworkError, P2PSwarmError
@@ -25,12 +26,17 @@ from p2pswarm.identity import FOLDER, Identity
 from p2pswarm.net.binding import bound_addresses
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.identity import Identity as NodeName
+from p2pswarm.overlay.people.carrying import Carrying
 from p2pswarm.overlay.people.client import People
+from p2pswarm.overlay.people.quotas import Terms
 from p2pswarm.overlay.people.serving import Serving
+from p2pswarm.overlay.people.slots import Slots
+from p2pswarm.overlay.people.swarming import Swarming
 from p2pswarm.overlay.supernode.options import Options, Wish
 from p2pswarm.reach.offers import RelayAt
 from p2pswarm.reach.reach import Reach
 from p2pswarm.reach.relayed import Credential, Relays
+from p2pswarm.wire.people.ringing import Prove
 
 if TYPE_CHECKING:
     from p2pswarm.networks import Networks
@@ -60,7 +66,10 @@ class Presence:
         disk: DiskPool,
         dice: Random,
         networks: "Callable[[], Networks]",
+        meet: Sequence[Address] = (),
     ) -> None:
+        """`meet` are super nodes where peers of our torrents may be introduced to us."""
+        self._meet = meet
         self._settings, self._folder = settings, folder
         self._port, self._disk, self._dice, self._networks = port, disk, dice, networks
         self._opening = asyncio.Lock()
@@ -68,6 +77,7 @@ class Presence:
         self._network: People | None = None
         self._reach: Reach | None = None
         self._relays: Relays | None = None
+        self._swarming: Swarming | None = None
         self._name: NodeName | None = None
         self._node = b""  # our name among super nodes
         self._supernode: Supernode | None = None
@@ -135,9 +145,10 @@ class Presence:
     async def _options(self) -> Options:
         """Whom we know. Raises NetworkError."""
         settings = self._settings
-        connect = await places(settings.connect)
+        to_connect = (*settings.connect, *self._meet)
+        connect = await places(to_connect)
         supernodes = await places(settings.supernodes)
-        for named, found in ((settings.supernodes, supernodes), (settings.connect, connect)):
+        for named, found in ((settings.supernodes, supernodes), (to_connect, connect)):
             if named and not found:
                 raise NetworkError(f"nobody can be dialed at {', '.join(map(str, named))}")
         return Options(
@@ -146,6 +157,22 @@ class Presence:
             connect=connect,
             firewalled=settings.firewalled,
         )
+
+    async def meet(self) -> Introducer:
+        """Who introduces peers of our torrents that nobody can dial. Raises what `open` raises."""
+        await self.open()
+        if self._swarming is None:
+            network = self.network
+            slots = Slots(network.walks, network.starts, self._dice)
+            self._swarming = Swarming(
+                self._port, self._node, slots.members, self._seen, self._relays, self._dice
+            )
+        await self._swarming.join()
+        return self._swarming
+
+    async def _seen(self) -> list[Address]:
+        """Where others see our port, by UDP."""
+        return [each.address for each in (await self.reach.gather()).udp]
 
     # Being in it
 
@@ -197,8 +224,18 @@ class Presence:
         )
         log.info("people: we serve")
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(serving.run())
+            tasks.create_task(serving.run(self._carrying()))
             tasks.create_task(self._refreshing(serving))
+
+    def _carrying(self) -> Carrying:
+        """What we do for guests beside the directory."""
+        settings, network = self._settings, self.network
+        terms = Terms(settings.relay_rate, settings.relay_total) if settings.relay else None
+
+        def check(shown: Prove, nonce: bytes) -> bytes:
+            return network.proofs.check(shown, nonce).key
+
+        return Carrying(self._port, _opened(self._relays), terms, check, self._dice)
 
     async def _believing(self) -> None:
         """Until we know whose users are believed: the login service may begin after us."""
@@ -225,6 +262,7 @@ class Presence:
 
         Raises NetworkError, HostError, DiskError.
         """
+
         from p2pswarm.registering import LoginService  # loads aiohttp
 
         url = self._settings.login or self.identity.login
@@ -251,6 +289,8 @@ class Presence:
         if service is not None:
             service.cancel()
             await asyncio.wait([service], timeout=END_TIME)
+        if self._swarming is not None:
+            await self._swarming.leave()
         if self._network is not None:
             await self._network.leave()
         if self._reach is not None:
