@@ -112,6 +112,14 @@ class Relays:
                 channel.other = None
                 channel.on_closed()
 
+    def hush(self, host: str) -> None:
+        """Nothing comes through it any more, and nobody is told."""
+        self.dead.add(host)
+        self.silent.add(host)
+        for transport in self.transports:
+            if transport[0] == host:
+                transport[1].write = lambda data: None
+
     async def meet(self, key: Any, mine: Any) -> Any:
         """What the other one brings."""
         await asyncio.sleep(0.05)
@@ -259,11 +267,13 @@ class World:
             await port.close()
 
 
-def in_a_world(story: Callable[[World], Awaitable[None]], super_nodes: int = 3) -> None:
+def in_a_world(
+    story: Callable[[World], Awaitable[None]], super_nodes: int = 3, of: type[World] = World
+) -> None:
     """Run it. Raises whatever it raises, and for each complaint of the loop."""
 
     async def told(loop: VirtualLoop) -> None:
-        world = World(loop)
+        world = of(loop)
         for number in range(super_nodes):
             await world.super_node(number)
         try:
