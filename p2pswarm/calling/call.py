@@ -226,6 +226,7 @@ class Call:
 
     def _send_media(self, message: Voice | Report) -> None:
         if self._control.theirs is not None:
+            self._attach()  # a way may have come that changes nothing of the path that is shown
             self._sealed().send(message, self._clock())
 
     def _sealed(self) -> Media:
