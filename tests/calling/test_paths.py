@@ -27,7 +27,7 @@ class Side:
         hello = CallHello(meeting.session, "call", bytes([calls] * KEY_SIZE))
         self.call = Call("somebody", meeting, connect, hello, calls=calls)
         self.heard: list[str] = []
-        self.call.on_text = self.heard.append
+        self.call.listen(self.heard.append)
 
     @property
     def direct(self) -> bool | None:
