@@ -271,6 +271,7 @@ def _bounds(most: int) -> Unit:
 _bytes = count(0, _MAX_SIZE - 1).check
 
 TEXT = Unit("TEXT", str)
+URL = Unit("URL", str)
 FLAG = Unit("", str)
 LIMIT = Unit("RATE", parse_rate, lambda rate: format_rate(rate) if rate else "unlimited", _bytes)
 DURATION = Unit("DURATION", parse_duration, format_duration)
@@ -456,6 +457,14 @@ class NetworkSettings:
         metadata=about(FLAG, "tell networks that nobody can connect to us; we connect instead"),
     )
 
+    login: str = field(
+        default="",
+        metadata=about(
+            URL,
+            "the login service whose certificates count: asked once, and remembered",
+            shown="the one of before",
+        ),
+    )
     supernode_role: str = field(
         default="auto",
         metadata=about(

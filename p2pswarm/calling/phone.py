@@ -84,6 +84,11 @@ class Phone:
         self.on_incoming: Callable[[Incoming], None] = self._nobody_listens
         directory.on_ring = self._rung
 
+    @property
+    def name(self) -> str:
+        """Our own. Raises HostError without one."""
+        return self._certified().name
+
     async def call(self, name: str, want: str, *, recursive: bool = False) -> Call:
         """`open` what is returned. Raises HostError without a name of our own, FormatError,
         UnknownNameError, OfflineError, DeclinedError, NetworkError."""

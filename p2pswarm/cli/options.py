@@ -14,6 +14,7 @@ from p2pswarm.cli.choosing import Choosing
 from p2pswarm.cli.coding import Asking, Meeting
 from p2pswarm.cli.creation import Creation
 from p2pswarm.cli.placing import Placing
+from p2pswarm.cli.talking import Talking
 from p2pswarm.config import (
     ADDRESS,
     DURATION,
@@ -23,6 +24,7 @@ from p2pswarm.config import (
     PATH,
     PORT,
     TEXT,
+    URL,
     NetworkSettings,
     Settings,
     Unit,
@@ -47,6 +49,7 @@ __all__ = [
     "FeedArgument",
     "Followers",
     "HitArgument",
+    "Inquiry",
     "Keeping",
     "KeyArgument",
     "Laboratory",
@@ -317,6 +320,20 @@ class Looking:
 
 
 @dataclass(frozen=True)
+class Inquiry:
+    """How somebody is looked up."""
+
+    lookup: Lookup = field(
+        default=Lookup.ITERATIVE,
+        metadata=about(
+            _LOOKUP,
+            "iterative: we ask one super node after the other; recursive: ours asks on for us, which goes "
+            "without UDP",
+        ),
+    )
+
+
+@dataclass(frozen=True)
 class Offering:
     """Where a share is found besides."""
 
@@ -399,7 +416,7 @@ class Registering:
     login: str = field(
         default="",
         metadata=about(
-            Unit("URL", str),
+            URL,
             "the login service, as it prints it: https://HOST, or http://HOST:PORT#FINGERPRINT",
             shown="the one of before",
         ),
@@ -490,4 +507,5 @@ TABLES = (
     Keeping,
     Registering,
     Laboratory,
+    Talking,
 )

@@ -59,16 +59,16 @@ class Making:
         ours, self._theirs = offers
         self._peer = ours.to
         self._before: Offered | None = None
-        all_ours = ours.candidates.udp + ours.candidates.tcp
-        every = fitting(self._theirs.candidates.tcp, all_ours)
-        hosts = {
-            c.address.normal for c in self._theirs.candidates.tcp if c.kind == CandidateKind.HOST
-        }
+        named = self._theirs.candidates.tcp
+        every = fitting(named, self._theirs.candidates, ours.candidates)
+        hosts = {address.normal for kind, address in named if kind == CandidateKind.HOST}
         self._dialed = [each for each in every if each in hosts][:MOST_DIALED]
         self._punched = [each for each in every if each not in hosts][:MOST_PUNCHED]
 
-    async def once(self, direct_way: Callable[[], Awaitable[Address]]) -> None:
-        """`direct_way` waits for an address to which datagrams get."""
+    async def once(
+        self, direct_way: Callable[[], Awaitable[Address]], relay: RelayAt | None
+    ) -> None:
+        """`direct_way` waits for an address to which datagrams get; `relay` is the one that carries them."""
         self._before = self._streams.used
         ways = [self._dial(address) for address in self._dialed]
         if self._number:
@@ -76,7 +76,8 @@ class Making:
         if self._streams.leads and self._port.speaks_utp:
             ways.append(self._utp(direct_way))
         if self._relaying is not None:
-            ways += [self._relay(n, relay) for n, relay in enumerate(self._relays)]
+            relays = sorted(self._relays, key=lambda each: each != relay)
+            ways += [self._relay(n, each) for n, each in enumerate(relays)]
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(way) for way in ways]
             enough = tasks.create_task(self._enough(running))

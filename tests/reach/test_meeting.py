@@ -66,7 +66,7 @@ def test_a_relay_is_used_at_once_and_left_when_a_direct_way_is_found() -> None:
             user.router.lets_in = lambda protocol, source: True
         await world.until(lambda: paths(meetings) == [True, True], 10.0)
         await asyncio.sleep(5.0)
-        assert min(told) >= 1
+        assert max(told) >= 1  # of who leads; the other hears of it when it is chosen
         await talk(world, meetings)  # as whoever is told does
         for each in meetings:
             assert each.streams.direct

@@ -14,8 +14,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Protocol
 
+from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import (
     DeclinedError,
     NetworkError,
@@ -25,12 +27,14 @@ from p2pswarm.errors import (
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.record import Record
 from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.net.port import Port
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.hosts.cache import HostFile
 from p2pswarm.overlay.hosts.hosts import Hosts
 from p2pswarm.overlay.living import Life
+from p2pswarm.overlay.people.carrying import Carrying
 from p2pswarm.overlay.people.choosing import HOMES
-from p2pswarm.overlay.people.door import Door, Relays
+from p2pswarm.overlay.people.door import Door
 from p2pswarm.overlay.people.finder import Finder, Found
 from p2pswarm.overlay.people.home import Home
 from p2pswarm.overlay.people.keeping import Keeping
@@ -42,7 +46,6 @@ from p2pswarm.overlay.people.walks import Walks
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.overlay.supernode.options import Options
-from p2pswarm.overlay.tools import Tools
 from p2pswarm.wire.people.datagrams import read_datagram
 from p2pswarm.wire.people.nodes import SuperNode
 from p2pswarm.wire.sniff import DatagramGuest
@@ -93,7 +96,9 @@ class People:
 
     def __init__(
         self,
-        tools: Tools,
+        port: Port,
+        disk: DiskPool,
+        dice: Random,
         who: Who,
         node: bytes,
         folder: Path,
@@ -103,14 +108,13 @@ class People:
         """`node` is our name among super nodes; `folder` keeps the host cache; `wall` is the world's
         clock."""
         self.on_ring: Callable[[Rung], None] = lambda rung: rung.decline("busy")
-        self._tools, self._who, self._node = tools, who, node
+        self._port, self._dice, self._who, self._node = port, dice, who, node
         self._clock = asyncio.get_running_loop().time
         self._hosts = Hosts("people", MOST_KNOWN)
-        self._file = HostFile(folder / "hosts.json", self._hosts, tools.disk)
-        self._known = Known(self._hosts, DialBudget(), options, tools.dice, wall)
+        self._file = HostFile(folder / "hosts.json", self._hosts, disk)
+        self._known = Known(self._hosts, DialBudget(), options, dice, wall)
         self._budget = DialBudget()  # of visits, to whom records name
         self.proofs = Proofs(who, node, wall)
-        port, dice = tools.port, tools.dice
         self.door = Door(port, node, self.proofs)
         self.walks = Walks(port, dice, self._trusts, self._known.answered, self.told)
         self.finder = Finder(self.walks, self.proofs, self.starts, self._connected, dice)
@@ -132,7 +136,7 @@ class People:
         if not self._opened:
             self._opened = True
             await self._file.load()
-            port = self._tools.port
+            port = self._port
             port.route_datagrams(DatagramGuest.PEOPLE, self._heard)
             await port.open_datagrams()
             self.door.open()
@@ -155,18 +159,12 @@ class People:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.keeping.run())
                 tasks.create_task(self.publisher.run())
-                tasks.create_task(self._look_after())
                 tasks.create_task(self._explore())
                 while True:
                     await asyncio.sleep(SAVE_EVERY)
                     await self._file.save()
         finally:
             await self._file.save_at_end()
-
-    async def _look_after(self) -> None:
-        while True:
-            await asyncio.sleep(TICK)
-            self.door.tick(self._clock())
 
     async def _explore(self) -> None:
         """While there are too few homes, somebody who is asked for nobody names others."""
@@ -180,7 +178,6 @@ class People:
 
     async def leave(self) -> None:
         """Say goodbye."""
-        self.rest()
         await self._life.end()
         self._settled.clear()
         visits, self._visits = self._visits, []
@@ -198,16 +195,24 @@ class People:
         for address in addresses:
             self._known.told(address, "the supernode network", zone)
 
-    def serve(self, keeper: "Keeper", relays: Relays | None = None) -> None:
-        """Be a super node, which keeps a part of the directory, from now on."""
-        self._keeper = keeper
-        self.door.serve(keeper, relays, keeper.others)
-        self._settled.set()
+    async def serve(self, keeper: "Keeper", carrying: Carrying | None = None) -> None:
+        """Be a super node, which keeps a part of the directory, until cancelled. Raises PortTakenError.
 
-    def rest(self) -> None:
-        """Be a super node no longer; may be called twice."""
-        self._keeper = None
-        self.door.rest("this super node serves no longer")
+        Without `carrying` no peers of swarms are introduced to each other, and nobody is relayed.
+        """
+        await self.open()
+        self._keeper = keeper
+        self.door.serve(keeper, carrying, keeper.others)
+        self._settled.set()
+        try:
+            while True:
+                await asyncio.sleep(TICK)
+                self.door.tick(self._clock())
+        finally:
+            self._keeper = None
+            self.door.rest("this super node serves no longer")
+            if carrying is not None:
+                carrying.close()
 
     def status(self) -> PeopleStatus:
         """How it stands."""
@@ -310,11 +315,10 @@ class People:
 
     async def _visit(self, address: Address) -> Home:
         """Raises NetworkError."""
-        port, dice = self._tools.port, self._tools.dice
         met = self._trusts(address)
         if not met and not self._budget.may_dial(address, self.zone, self._clock()):
             raise NetworkError(f"{address} is not dialed: it did not answer, or cannot be there")
-        visit = await Home.dial(port, address, self._node, self.proofs, dice)
+        visit = await Home.dial(self._port, address, self._node, self.proofs, self._dice)
         self._budget.answered(address)
         return visit
 
@@ -356,7 +360,7 @@ class People:
         homes = self.keeping.homes
         if homes:
             self._settled.set()
-        number = self._tools.port.number
+        number = self._port.number
         hosts = [host for home in homes.values() for host in (home.you.host, home.local.host)]
         addresses = dict.fromkeys(Address(host, number).normal for host in hosts)
         dialable = sorted(address for address in addresses if address.dialable)

@@ -60,6 +60,10 @@ class Prefix(NamedTuple):
         apart = self.bits >> (self.length - length) ^ other.bits >> (other.length - length)
         return length - apart.bit_length()
 
+    def bit(self, place: int) -> int:
+        """The one after so many."""
+        return self.bits >> (self.length - place - 1) & 1
+
     def up(self, levels: int = 1) -> "Prefix":
         """What is above; the whole has nothing above it."""
         levels = min(levels, self.length)

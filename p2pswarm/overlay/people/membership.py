@@ -1,0 +1,324 @@
+"""How a super node gets its place in the directory, knows who is alive, and moves.
+
+A newcomer asks for the slot at each of its eight places and takes the one that has fewest. From then on it
+gossips: with those of its slot every ten seconds, with the others every half minute, and each exchange tells
+of some more. Who does not answer three times is gone. Who sits in a full slot looks now and then whether
+another of its places is wanted more. Sans-IO.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from p2pswarm.formats.ids import Address
+from p2pswarm.overlay.people.contacts import Contact, Contacts
+from p2pswarm.overlay.people.places import may_be, places
+from p2pswarm.overlay.people.questions import Questions
+from p2pswarm.overlay.people.shape import followed, shaped
+from p2pswarm.overlay.remembering import remember
+from p2pswarm.wire.people.dictionary import TokenMessage
+from p2pswarm.wire.people.finding import NODES_MOST, Referral
+from p2pswarm.wire.people.nodes import MAX_DEPTH, WHOLE, Prefix, SuperNode
+from p2pswarm.wire.people.slots import MAX_SIZE, Gossip, Gossiped, Seat, Slot
+
+__all__ = ["Membership"]
+
+NEAR_EVERY, FAR_EVERY = 10.0, 30.0  # seconds between two exchanges with one
+AGAIN = 2.0  # seconds, when one did not answer
+MOST_GOSSIPS = 8  # exchanges begun in one step
+TOLD_EACH_STEP = 4  # of those that are merely told
+SETTLED = 15.0  # seconds in a slot until it is left for its half or for what is above
+STEADY = 4.0  # seconds for which the others must look so that we would
+LOOK_EVERY = 30.0  # seconds between looks whether another place is wanted more
+CROWDED = 12  # members, from which one may leave for a slot that has few
+MUCH_EMPTIER = 6  # members fewer, so that it is fewer after the move, too
+LOOKED_FOR = 12.0  # seconds for all walks of a newcomer
+ALONE_AFTER = 6.0  # seconds without an answer, after which the first of a network begins alone
+MOST_STEPS = 5  # referrals that one walk follows
+ASK_AGAIN = 3.0  # seconds
+MOST_KNOCKS = 8  # at those we were told of first
+KNOCK_EVERY = 10.0  # seconds, while nobody is there
+TOLD_IN_GOSSIP = 12
+MOST_SEEN = 20
+REFERRED = 8
+
+
+@dataclass(slots=True, eq=False)
+class _Walk:
+    """A question that follows referrals until the slot at a place is found."""
+
+    at: Prefix
+    asked: set[Address] = field(default_factory=set)
+    best: int = -1
+
+
+class Membership:
+    """`join`, then `step` each half second; `gossiped` and `seat` answer others; `leave`.
+
+    `moved` is told when the slot is another one. `address` is where we are as far as the owner knows.
+    """
+
+    def __init__(
+        self,
+        contacts: Contacts,
+        questions: Questions,
+        address: Callable[[], Address | None],
+        moved: Callable[[Prefix, float], None],
+        revoked: Callable[[], int],
+        dice: Random,
+    ) -> None:
+        self._contacts, self._questions = contacts, questions
+        self._given, self._moved, self._revoked, self._dice = address, moved, revoked, dice
+        self._seen: OrderedDict[Address, Address] = OrderedDict()  # by whom, and where
+        self._known: list[Address] = []
+        self._began = self._changed = self._look = self._ask_again = float("-inf")
+        self._knocked = float("-inf")
+        self._wanted: tuple[Prefix, float] | None = None
+        self._seats: dict[Prefix, tuple[Prefix, int]] = {}
+        self.seated = self._over = False
+        """Whether it has a slot."""
+        self.heard_list: Callable[[int, Address, float], None] = lambda number, source, now: None
+        """Is told of the newest revocation list that somebody has."""
+
+    @property
+    def address(self) -> Address | None:
+        """Where we are: as our owner knows, or as most see us."""
+        given = self._given()
+        if given is not None:
+            return given.normal
+        told = Counter(self._seen.values()).most_common(1)
+        return told[0][0] if told else None
+
+    def join(self, known: list[Address], now: float) -> None:
+        """Look for a slot, with the help of these."""
+        self._known, self._began, self._seats = list(known), now, {}
+        self._ask_again, self.seated, self._over = now, False, False
+        self._knock(now)
+
+    def _knock(self, now: float) -> None:
+        """At those that we were told of first."""
+        self._knocked = now
+        for address in self._dice.sample(self._known, min(len(self._known), MOST_KNOCKS)):
+            self._greet(address.normal, WHOLE, None, now)
+
+    def step(self, now: float) -> None:
+        if self._over:
+            return
+        if self.seated:
+            self._reshape(now)
+            self._look_around(now)
+        else:
+            self._sit_down(now)
+        if not self._contacts.live and now - self._knocked >= KNOCK_EVERY:
+            self._knock(now)
+        self._gossip(now)
+
+    # Looking for a seat
+
+    def _ask_for(self, at: Prefix, now: float) -> None:
+        for contact in self._contacts.nearest(at, 1):
+            self._follow(_Walk(at), contact.address, now)
+
+    def _follow(self, walk: _Walk, whom: Address, now: float) -> None:
+        walk.asked.add(whom)
+
+        def then(answer: TokenMessage | None, when: float) -> None:
+            self._walked(walk, whom, answer, when)
+
+        self._questions.ask(whom, lambda token: Seat(token, walk.at), then, now)
+
+    def _walked(self, walk: _Walk, whom: Address, answer: TokenMessage | None, now: float) -> None:
+        match answer:
+            case Slot(_, slot, size, you, nodes) if slot.covers(walk.at):
+                remember(self._seen, whom, you.normal, MOST_SEEN)
+                self._contacts.told(nodes, whom, now)
+                self._seats[walk.at] = slot, size
+            case Referral(_, nodes):
+                self._contacts.told(nodes, whom, now)
+                nearer = [
+                    each
+                    for each in nodes
+                    if each.address not in walk.asked and each.slot.common(walk.at) > walk.best
+                ]
+                if nearer and len(walk.asked) < MOST_STEPS:
+                    next_ = max(nearer, key=lambda each: each.slot.common(walk.at))
+                    walk.best = next_.slot.common(walk.at)
+                    self._follow(walk, next_.address, now)
+            case _:
+                pass
+
+    def _sit_down(self, now: float) -> None:
+        """Ask for our places once we know where we are; take the emptiest when they are found."""
+        here = self.address
+        if here is None:
+            return
+        if not self._contacts.live:
+            if now - self._began >= ALONE_AFTER:
+                self._take(WHOLE, now)
+            return
+        missing = [place for place in places(here) if place not in self._seats]
+        if not missing or now - self._began >= LOOKED_FOR:
+            self._choose(here, now)
+        elif now >= self._ask_again:
+            self._ask_again = now + ASK_AGAIN
+            for place in missing:
+                self._ask_for(place, now)
+
+    def _choose(self, here: Address, now: float) -> None:
+        found = [seat for place, seat in self._seats.items() if place in places(here)]
+        if not found:  # nobody has answered that: some slot that we know of
+            slots = {contact.slot for contact in self._contacts.live.values()}
+            found = [(slot, self._contacts.size(slot)) for slot in slots if may_be(here, slot)]
+        self._dice.shuffle(found)
+        slot, _ = min(found, key=lambda seat: seat[1], default=(WHOLE, 0))
+        self._take(slot, now)
+
+    def _take(self, slot: Prefix, now: float) -> None:
+        self.seated, self._changed, self._wanted, self._seats = True, now, None, {}
+        self._look = now + LOOK_EVERY * self._dice.uniform(1, 2)
+        self._contacts.moved(slot)
+        for contact in self._contacts.near():
+            contact.due = now
+        self._moved(slot, now)
+
+    # Staying alive
+
+    def _gossip(self, now: float) -> None:
+        due = [contact for contact in self._contacts.live.values() if contact.due <= now]
+        due.sort(key=lambda contact: contact.due)
+        for contact in due[:MOST_GOSSIPS]:
+            contact.due = now + self._pause(contact)
+            self._greet(contact.address, contact.slot, contact, now)
+        for _ in range(TOLD_EACH_STEP):
+            told = self._contacts.take_told(now)
+            if told is None:
+                break
+            self._greet(told.address, told.slot, None, now)
+
+    def _pause(self, contact: Contact) -> float:
+        near = self._contacts.slot.up().covers(contact.slot)
+        return (NEAR_EVERY if near else FAR_EVERY) * self._dice.uniform(0.8, 1.2)
+
+    def _greet(self, whom: Address, slot: Prefix, contact: Contact | None, now: float) -> None:
+        def then(answer: TokenMessage | None, when: float) -> None:
+            if isinstance(answer, Gossiped):
+                self._heard(answer, whom, when)
+            elif contact is not None and not self._contacts.missed(contact, when):
+                contact.due = when + AGAIN
+
+        nodes = tuple(self._contacts.chosen(TOLD_IN_GOSSIP, slot))
+        self._questions.ask(whom, lambda token: Gossip(*self._say(token, whom, nodes)), then, now)
+
+    def _say(
+        self, token: bytes, whom: Address, nodes: tuple[SuperNode, ...], *, leaving: bool = False
+    ) -> tuple[bytes, bytes, Prefix, int, Address, tuple[SuperNode, ...], int, bool]:
+        contacts = self._contacts
+        return (
+            token,
+            contacts.node,
+            contacts.slot,
+            min(self.size, MAX_SIZE) if self.seated else 0,
+            whom,
+            nodes,
+            self._revoked(),
+            leaving or not self.seated,
+        )
+
+    @property
+    def size(self) -> int:
+        """Of our slot, with us."""
+        return len(self._contacts.members()) + 1
+
+    def _heard(self, said: Gossip, source: Address, now: float) -> None:
+        """It answered us."""
+        remember(self._seen, source, said.you.normal, MOST_SEEN)
+        if said.node == self._contacts.node:
+            self._contacts.gone(source, now)
+            return
+        self._contacts.told(said.nodes, source, now)
+        if said.leaving:
+            self._contacts.left(source)
+            return
+        told = SuperNode(said.node, source, said.slot)
+        known = self._contacts.heard(told, said.size, now)
+        if known is not None:
+            known.due = now + self._pause(known)
+        self.heard_list(said.revoked, source, now)
+
+    def gossiped(self, said: Gossip, source: Address, now: float) -> None:
+        """Somebody says that it is there: answer, and believe it when it has answered us."""
+        nodes = tuple(self._contacts.chosen(TOLD_IN_GOSSIP, said.slot))
+        self._questions.send(source, Gossiped(*self._say(said.token, source, nodes)))
+        known = self._contacts.live.get(source)
+        if said.leaving:
+            if known is not None and known.node == said.node:
+                known.due = now  # it is asked, for anybody can say so in its name
+            return
+        self._contacts.back(source)
+        self._contacts.told((*said.nodes, SuperNode(said.node, source, said.slot)), source, now)
+
+    def seat(self, asked: Seat, source: Address, now: float) -> None:
+        """Which slot is there; or who is nearer."""
+        token, at, contacts = asked.token, asked.at, self._contacts
+        common = contacts.slot.common(at)
+        nearer = contacts.deeper(at) or contacts.nearest(at, REFERRED, beyond=common)
+        if nearer or not self.seated:
+            nearer = nearer[:REFERRED]
+            nodes = tuple(contact.told for contact in nearer)
+            self._questions.send(source, Referral(token, nodes, contacts.slot))
+            return
+        slot, size = contacts.slot, self.size
+        if not slot.covers(at):  # a gap: nobody is beyond the bit where we part
+            slot, size = Prefix(common + 1, at.bits >> (MAX_DEPTH - common - 1)), 0
+        there = [contact.told for contact in contacts.members()] if size else []
+        here = self.address
+        if here is not None and size:
+            there.append(SuperNode(contacts.node, here, slot))
+        nodes = tuple(there[:NODES_MOST])
+        self._questions.send(source, Slot(token, slot, min(size, MAX_SIZE), source, nodes))
+
+    def leave(self, now: float) -> None:
+        """Say so to all."""
+        self.seated, self._over = False, True
+        for contact in list(self._contacts.live.values()):
+            self._greet(contact.address, contact.slot, None, now)
+
+    # Moving
+
+    def _reshape(self, now: float) -> None:
+        here = self.address
+        if here is None:
+            return
+        contacts = self._contacts
+        us = SuperNode(contacts.node, here, contacts.slot)
+        near = [contact.told for contact in contacts.near()]
+        wanted = followed(us, near)
+        if wanted == us.slot and now - self._changed >= SETTLED:
+            wanted = shaped(us, near)
+        if wanted == us.slot:
+            self._wanted = None
+        elif self._wanted is None or self._wanted[0] != wanted:
+            self._wanted = wanted, now + STEADY * self._dice.uniform(0.5, 1.5)
+        elif self._wanted[1] <= now:
+            self._take(wanted, now)
+
+    def _look_around(self, now: float) -> None:
+        """In a crowded slot: is one of our other places in one that has few?"""
+        here = self.address
+        if here is None or self._look > now or self.size < CROWDED:
+            return
+        self._look = now + LOOK_EVERY * self._dice.uniform(0.7, 1.3)
+        others = [place for place in places(here) if not self._contacts.slot.covers(place)]
+        wanted = [
+            (size, slot)
+            for place, (slot, size) in self._seats.items()
+            if place in others
+            and size <= self.size - MUCH_EMPTIER
+            and not slot.covers(self._contacts.slot)
+        ]
+        self._seats = {}
+        if wanted:
+            self._take(min(wanted)[1], now)
+        elif others:
+            self._ask_for(self._dice.choice(others), now)
