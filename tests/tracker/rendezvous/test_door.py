@@ -1,4 +1,6 @@
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -135,6 +137,23 @@ async def test_a_flood_of_connections_leaves_room_for_others(
     async with session.ws_connect(door(service)) as guest:  # their places are free again
         await say(guest, Claim(60))
         assert isinstance(await heard(guest), Claimed)
+
+
+async def test_who_is_gone_before_the_handshake_leaves_no_trace(
+    service: TrackerService, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = (
+        b"GET /code HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: YWFhYWFhYWFhYWFhYWFhYQ==\r\n\r\n"
+    )
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", service.port)) as rude:
+            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            rude.sendall(lines)  # and reset
+    async with session.get(door(service).replace("/code", "/health")) as health:
+        assert health.status == 200
+    assert not service._codes._desk._guests
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
 
 
 async def test_a_flood_of_messages_is_over_soon(
