@@ -132,8 +132,8 @@ async def test_a_flood_of_connections_leaves_room_for_others(
         await say(giver, Claim(60))
         assert isinstance(await heard(giver), Claimed)
         assert health.status == 200
-    for socket in sockets:
-        await socket.close()
+    for each in sockets:
+        await each.close()
     async with session.ws_connect(door(service)) as guest:  # their places are free again
         await say(guest, Claim(60))
         assert isinstance(await heard(guest), Claimed)
