@@ -46,7 +46,9 @@ def town(tmp_path: Path) -> Iterator[list[object]]:
         yield [*named, "--login", login, *where(3)]
 
 
-def test_somebody_is_looked_up_by_name(command: Command, town: list[object]) -> None:
+def test_somebody_is_looked_up_by_name(
+    command: Command, town: list[object], tmp_path: Path
+) -> None:
     until(lambda: command("whois", "bob", *town).code == Exit.OK, "he is in the directory")
     ran = command("whois", "Bob", *town)
     assert ran.code == Exit.OK, ran.err
@@ -59,5 +61,8 @@ def test_somebody_is_looked_up_by_name(command: Command, town: list[object]) -> 
     # A super node that has just begun knows only after a while that it knows everybody.
     nobody = "p2pswarm: nobody is called carol, or not in the last three days\n"
     until(lambda: command("whois", "carol", *town).err == nobody, "that nobody is carol")
-    ran = command("whois", "bob", *town[:1], f"{NETWORK}.9:{PORT}", *town[2:])
+    nobody_there = ["--connect", f"{NETWORK}.9:{PORT}", *town[2:]]
+    assert command("whois", "bob", *nobody_there).code == Exit.OK  # it is known from before
+    ran = command("whois", "bob", *nobody_there, "--data-dir", tmp_path / "new")
     assert (ran.code, ran.out) == (Exit.NETWORK, "")
+    assert f"cannot reach {NETWORK}.9:{PORT}" in ran.err
