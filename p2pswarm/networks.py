@@ -34,6 +34,7 @@ from p2pswarm.swarm.torrent import Torrent
 
 if TYPE_CHECKING:
     from p2pswarm.overlay.files.exchange import Exchange
+    from p2pswarm.overlay.supernode.client import Supernode
 
 __all__ = ["Adding", "Networks"]
 
@@ -81,7 +82,10 @@ class Networks:
         torrents: Mapping[InfoHash, Torrent],
         *,
         index_threads: int,
+        turned: "Callable[[Supernode, bool], None]" = lambda supernode, serves: None,
     ) -> None:
+        """`turned` hears whether we serve in the supernode network."""
+        self._turned = turned
         self._settings = settings
         self._folder = folder
         self._tools = tools
@@ -205,7 +209,9 @@ class Networks:
         )
         self._held.append(identity)
         exchange, hosts = self._moving(tools), self._folder / SUPERNODES
-        return Supernode(tools, exchange, hosts, identity.guid, options)
+        supernode = Supernode(tools, exchange, hosts, identity.guid, options)
+        supernode.follow(partial(self._turned, supernode))
+        return supernode
 
     def _moving(self, tools: Tools) -> "Exchange":
         """One for all networks whose files move by HTTP, made with the first of them."""

@@ -26,7 +26,7 @@ from p2pswarm.disk.renaming import Rename
 from p2pswarm.disk.resume import ResumeFolder
 from p2pswarm.disk.seeking import Seeking
 from p2pswarm.disk.torrents import TorrentFolder
-from p2pswarm.errors import HostError
+from p2pswarm.errors import HostError, NetworkError
 from p2pswarm.formats.bencode import MAX_SIZE
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.formats.magnet import Magnet
@@ -57,7 +57,9 @@ if TYPE_CHECKING:
     from p2pswarm.networks import Networks
     from p2pswarm.overlay.query import Hit, Query
     from p2pswarm.overlay.search import Find, Search
+    from p2pswarm.overlay.supernode.client import Supernode
     from p2pswarm.overlay.tools import Seed, Tools
+    from p2pswarm.presence import Presence
     from p2pswarm.swarm.feed import FeedSwarm
     from p2pswarm.swarm.metadata import MetadataSwarm
 
@@ -128,6 +130,7 @@ class Node:
         self._places = Places(self.settings.max_connections)
         self._network_settings = networks or NetworkSettings()
         self._networks: Networks | None = None
+        self._people: Presence | None = None
         self._feeds: Feeds | None = None
 
     async def __aenter__(self) -> Self:
@@ -161,8 +164,31 @@ class Node:
                 self.remove,
                 self._torrents,
                 index_threads=min(self.settings.disk_threads, 1),
+                turned=self._turned,
             )
         return self._networks
+
+    @property
+    def people(self) -> "Presence":
+        """Our place among people: found by name and rung, if we want to. Raises HostError when not open."""
+        if self._people is None:
+            from p2pswarm.presence import Presence
+
+            self._people = Presence(
+                self._network_settings,
+                self.settings.data_dir,
+                self._port,
+                self._working().disk,
+                self._dice,
+                lambda: self.networks,
+                self.settings.meet,
+            )
+        return self._people
+
+    def _turned(self, supernode: "Supernode", serves: bool) -> None:
+        """Who serves in the supernode network serves people, too."""
+        if self._is_open and (serves or self._people is not None):
+            self.people.turned(supernode, serves=serves)
 
     @property
     def dht(self) -> "Dht | None":
@@ -201,10 +227,17 @@ class Node:
         await self._port.open()
         self._is_open = True
         await discovery.open()
+        if self.settings.meet:
+            try:
+                discovery.introducer = await self.people.meet()
+            except NetworkError as error:
+                log.warning("nobody introduces peers to us: %s", error)
 
     async def aclose(self) -> None:
         """Tell trackers, note what we have, close everything. May be called twice; takes at most 3 s."""
         self._is_open = False
+        if self._people is not None:
+            await self._people.aclose()
         if self._networks is not None:
             await self._networks.aclose()
         swarms = [self._machinery.magnets.aclose()] if self._machinery is not None else []

@@ -35,6 +35,7 @@ class Paths(Protocol):
     """What a call needs of a meeting (`p2pswarm.reach.meeting`)."""
 
     changed: Callable[[], None]
+    moved: Callable[[], None]
 
     @property
     def datagrams(self) -> Datagrams | None: ...
@@ -54,6 +55,8 @@ class Call:
         """`other` is the name of who is at the other end; `calls` whether it is we who called."""
         loop = asyncio.get_running_loop()
         self.other = other
+        self.key = b""
+        """The other side's, where it matters from which device somebody speaks; the phone says it."""
         self._paths, self._calls = paths, calls
         self._clock = loop.time
         self._control = Control(hello)
@@ -64,14 +67,13 @@ class Call:
         self._keeping: asyncio.Task[None] | None = None
         self.ended: asyncio.Future[str] = loop.create_future()
         """Why the other side hung up; or a NetworkError, when it was lost."""
-        self.on_text: Callable[[str], None] = lambda text: None
+        self._listens: Callable[[CallFrame], None] | None = None
+        self._early: list[CallFrame] = []
         self.on_path: Callable[[Path | None], None] = lambda path: None
-        self.on_frame: Callable[[CallFrame], None] = lambda frame: None
-        """Told frames of kinds that a call does not know."""
 
     async def open(self) -> None:
         """Until the other side has greeted us. Raises NetworkError."""
-        self._paths.changed = self._path_changed
+        self._paths.changed, self._paths.moved = self._path_changed, self._path_moved
         self._attach()
         self._keeping = asyncio.create_task(self._keep())
         greeted = asyncio.create_task(self.line.greeted.wait())
@@ -106,6 +108,28 @@ class Call:
             raise LocalProtocolError(f"a line of {len(body)} bytes, at most {MOST_TEXT} are said")
         self.line.say(CallKind.TEXT, body)
 
+    def listen(
+        self,
+        on_text: Callable[[str], None] = lambda text: None,
+        on_frame: Callable[[CallFrame], None] = lambda frame: None,
+    ) -> None:
+        """From now on chat is heard, and frames of kinds that a call does not know.
+
+        What came before waited, and so did the other side. Both may raise RemoteError, and so does this.
+        """
+
+        def heard(frame: CallFrame) -> None:
+            if frame.kind == CallKind.TEXT:
+                on_text(_text(frame.body, MOST_TEXT))
+            else:
+                on_frame(frame)
+
+        early, self._early, self._listens = self._early, [], heard
+        if early:
+            self.line.free()  # first, for whoever hears may hold on
+        for frame in early:
+            heard(frame)
+
     def talk(
         self,
         source: Source | None,
@@ -116,10 +140,18 @@ class Call:
         self._talk = Talk(source, sink, self._send_media, told)
         return self._talk
 
+    async def said(self) -> None:
+        """Our voice is at its end: until the other side has heard that, so it was there."""
+        self.line.say(CallKind.SAID)
+        await self.line.settle()
+
     async def hang_up(self, reason: str = "") -> None:
         """The other side hears it, if it can still hear anything."""
         if not self.ended.done():
             self.ended.set_result("we hung up")
+            if not self.line.greeted.is_set():
+                await self.close()
+                return
             with suppress(TimeoutError, LocalProtocolError):
                 self.line.say(CallKind.BYE, reason[:_MOST_REASON].encode("utf-8", "replace"))
                 async with asyncio.timeout(FAREWELL_TIME):
@@ -148,8 +180,11 @@ class Call:
     # Paths
 
     def _path_changed(self) -> None:
-        self._attach()
         self.line.renew()
+        self._path_moved()
+
+    def _path_moved(self) -> None:
+        self._attach()
         self.on_path(self._paths.path)
 
     def _attach(self) -> None:
@@ -169,12 +204,18 @@ class Call:
                 self._sealed().got_frame(frame.body)
             case CallKind.DATA | CallKind.DATA_END:
                 self.pipe.got(frame)
-            case CallKind.TEXT:
-                self.on_text(_text(frame.body, MOST_TEXT))
             case CallKind.BYE:
                 self._got_bye(frame)
             case _:
-                self.on_frame(frame)
+                self._got_other(frame)
+
+    def _got_other(self, frame: CallFrame) -> None:
+        """Raises RemoteError."""
+        if self._listens is not None:
+            self._listens(frame)
+        elif frame.number:
+            self._early.append(frame)
+            self.line.hold()
 
     def _got_bye(self, frame: CallFrame) -> None:
         reason = _text(frame.body, 4 * _MOST_REASON)
@@ -187,6 +228,7 @@ class Call:
 
     def _send_media(self, message: Voice | Report) -> None:
         if self._control.theirs is not None:
+            self._attach()  # a way may have come that changes nothing of the path that is shown
             self._sealed().send(message, self._clock())
 
     def _sealed(self) -> Media:

@@ -91,7 +91,8 @@ class WavWriter:
     """Raises OSError."""
 
     def __init__(self, path: Path) -> None:
-        self._file = wave.open(str(path), "wb")  # noqa: SIM115 — `close` does
+        self._raw = path.open("wb")
+        self._file = wave.open(self._raw, "wb")  # noqa: SIM115 — `close` does
         self._file.setnchannels(1)
         self._file.setsampwidth(2)
         self._file.setframerate(RATE)
@@ -108,6 +109,7 @@ class WavWriter:
 
     def close(self) -> None:
         self._file.close()
+        self._raw.close()
 
 
 def _bytes(samples: "array[int]") -> bytes:

@@ -104,6 +104,31 @@ _COMMANDS = {
         "Take a name at a login service, or renew the certificate of yours.",
         "p2pswarm register alice --login https://login.example.org",
     ),
+    "whois": _Known(
+        "whois",
+        "Look somebody up; prints the name, its key, until when that is certified, and where it is rung.",
+        "p2pswarm whois alice --connect 192.0.2.7:46881",
+    ),
+    "call": _Known(
+        "calling",
+        "Call somebody by name and talk, encrypted from end to end; Ctrl-C hangs up.",
+        "p2pswarm call bob --connect 192.0.2.7:46881",
+    ),
+    "answer": _Known(
+        "calling",
+        "Be found and called by name, until stopped; with --in, --out or --pipe for one call.",
+        "p2pswarm answer --connect 192.0.2.7:46881",
+    ),
+    "send": _Known(
+        "sending",
+        "Send files and folders to people by name, encrypted from end to end.",
+        "p2pswarm send bob,carol holiday.mp4 photos/",
+    ),
+    "message": _Known(
+        "sending",
+        "Leave somebody a message, delivered when both are there: by this command, or by a later `answer`.",
+        "p2pswarm message bob 'see you at eight'",
+    ),
     "lab": _Known(
         "lab",
         "Measure search networks of thousands of real nodes in this process, on virtual time.",

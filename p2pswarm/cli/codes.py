@@ -17,21 +17,24 @@ from typing import TYPE_CHECKING, NamedTuple
 from p2pswarm.cli.exits import UsageError
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop
+from p2pswarm.cli.text import counted
 from p2pswarm.config import Settings, format_duration
-from p2pswarm.errors import FormatError
+from p2pswarm.errors import CodeError, FormatError, NetworkError, RemoteError
 from p2pswarm.formats.code import Code
 from p2pswarm.formats.ids import Address
-from p2pswarm.net.binding import bound_addresses
+from p2pswarm.net.binding import bound_addresses, own_addresses
 
 if TYPE_CHECKING:
     from p2pswarm.discovery.client import HttpClient
     from p2pswarm.discovery.codes.rendezvous import GivenCode, Happened
+    from p2pswarm.discovery.lsd import Lsd
     from p2pswarm.formats.magnet import Magnet
     from p2pswarm.formats.metainfo import Metainfo
 
 __all__ = ["CodeOffer", "code_given", "taken"]
 
-_MOST_LINK = 8 << 10  # bytes; what is longer loses web seeds and most trackers
+_MOST_PEERS = 8
+_MOST_LINK = 8 << 10  # bytes; what is longer loses web seeds, and trackers from its end
 
 
 class CodeOffer(NamedTuple):
@@ -62,17 +65,36 @@ async def code_given(
     from p2pswarm.discovery.codes.rendezvous import GivenCode
 
     async with _client(settings) as client:
-        link = partial(_link, metainfo, peers, port)
+        ours = (Address(host, port) for host in own_addresses(bound_addresses(settings.bind)))
+        link = partial(_link, metainfo, [*peers, *ours][:_MOST_PEERS], port)
         told = _Told(offer, report)
         given = GivenCode(offer.rendezvous, client, SystemRandom(), link, told.hear, offer.at)
         told.given = given
-        giving = asyncio.create_task(given.run(offer.seconds))
+        giving = asyncio.create_task(_give(given, told, settings))
         try:
             yield
         finally:
             giving.cancel()
             with suppress(asyncio.CancelledError):
                 await giving
+
+
+async def _give(given: "GivenCode", told: "_Told", settings: Settings) -> None:
+    """Until the code is over, and meanwhile the local network is told where that is."""
+    async with asyncio.TaskGroup() as tasks:
+        answering = tasks.create_task(_answer_near(told, settings))
+        await given.run(told.offer.seconds)
+        answering.cancel()
+
+
+async def _answer_near(told: "_Told", settings: Settings) -> None:
+    """For who types number and words alone. Another rendezvous than ours has to be named by both."""
+    from p2pswarm.discovery.codes.near import answer
+
+    at = told.offer.at
+    if at is not None and settings.lsd:
+        await told.drawn.wait()
+        await answer(told.given.code.number, _lsd(settings, at.port))
 
 
 async def taken(
@@ -82,15 +104,13 @@ async def taken(
     from p2pswarm.discovery.codes.rendezvous import take
     from p2pswarm.formats.magnet import Magnet
 
-    where = f"http://{code.at}" if code.at else rendezvous
-    if where is None:
-        raise UsageError(
-            f"where is code {code.number} given? Type it as share printed it, with @HOST:PORT, "
-            "or name the --rendezvous"
-        )
-    report.note(f"asking {where} for code {code.number}")
     async with _client(settings) as client:
-        link = await stop.unless(take(code, where, client, SystemRandom()))
+        where = f"http://{code.at}" if code.at else rendezvous
+        if where is not None:
+            report.note(f"asking {where} for code {code.number}")
+            link = await stop.unless(take(code, where, client, SystemRandom()))
+        else:
+            link = await stop.unless(_taken_nearby(code, settings, client, report))
     try:
         magnet = Magnet.parse(link.decode())
     except (UnicodeDecodeError, FormatError) as error:
@@ -103,21 +123,47 @@ async def taken(
     return magnet
 
 
+async def _taken_nearby(
+    code: Code, settings: Settings, client: "HttpClient", report: Report
+) -> bytes:
+    """The link, of somebody in the local network. Raises CodeError, NetworkError, UsageError."""
+    from p2pswarm.discovery.codes.near import Nearby
+    from p2pswarm.discovery.codes.rendezvous import take
+
+    where = "Type it as share printed it, with @HOST:PORT, or name the --rendezvous"
+    if not settings.lsd:
+        raise UsageError(f"where is code {code.number} given? {where}")
+    error: RemoteError = CodeError(f"nobody in the local network gives code {code.number}. {where}")
+    nearby = Nearby(code.number, _lsd(settings, 1))
+    report.note(f"looking for code {code.number} in the local network")
+    try:
+        while (place := await nearby.next()) is not None:
+            try:
+                return await take(code, f"http://{place}", client, SystemRandom())
+            except (CodeError, NetworkError) as why:
+                error = why
+    finally:
+        nearby.close()
+    raise error
+
+
 class _Told:
     """What happens to a code, in words."""
 
     def __init__(self, offer: CodeOffer, report: Report) -> None:
-        self._offer, self._report = offer, report
+        self.offer, self._report = offer, report
         self.given: GivenCode
+        self.drawn = asyncio.Event()
 
     def hear(self, what: "Happened") -> None:
         report, given = self._report, self.given
         match what:
             case "drawn":
+                self.drawn.set()
                 self._tell_code(given.code)
             case "given":
                 report.event("code_given", times=given.given)
-                report.note(f"the code was typed right, {given.given} so far")
+                report.note(f"by the code came {counted(given.given, 'receiver')} so far")
             case "guessed":
                 report.note(f"the code was typed wrong; that may happen {given.left} times more")
             case "dead":
@@ -125,14 +171,12 @@ class _Told:
             case "expired":
                 report.note("the code is over, the rest goes on")
             case "lost":
-                report.note(
-                    f"{self._offer.rendezvous} gave the number of the code to somebody else"
-                )
+                report.note(f"{self.offer.rendezvous} gave the number of the code to somebody else")
             case "unreachable":
-                report.note(f"no code at {self._offer.rendezvous}: {given.trouble}; trying again")
+                report.note(f"no code at {self.offer.rendezvous}: {given.trouble}; trying again")
 
     def _tell_code(self, code: Code) -> None:
-        offer, words = self._offer, ["p2pswarm", "get", str(code)]
+        offer, words = self.offer, ["p2pswarm", "get", str(code)]
         if offer.at is None:
             words += ["--rendezvous", offer.rendezvous]
         command, lasts = shlex.join(words), format_duration(offer.seconds)
@@ -160,8 +204,19 @@ def _link(metainfo: "Metainfo", peers: Sequence[Address], port: int, seen: str) 
     known = dict.fromkeys([*peers, here] if here.dialable else peers)
     magnet = Magnet.of(metainfo, tuple(known))
     if len(str(magnet)) > _MOST_LINK:
-        magnet = replace(magnet, web_seeds=(), trackers=magnet.trackers[:4])
+        magnet = replace(magnet, web_seeds=())
+    while len(str(magnet)) > _MOST_LINK:  # the rest is names and addresses, and never so long
+        magnet = replace(magnet, trackers=magnet.trackers[:-1])
     return str(magnet).encode()
+
+
+def _lsd(settings: Settings, port: int) -> "Lsd":
+    """For one number; `port` is where that is given."""
+    from p2pswarm.discovery.lsd import Lsd
+    from p2pswarm.net.multicast import interfaces
+
+    hosts = bound_addresses(settings.bind)
+    return Lsd(lambda: port, lambda: interfaces(hosts), SystemRandom())
 
 
 @asynccontextmanager

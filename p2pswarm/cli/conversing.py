@@ -7,15 +7,14 @@ writes is a result and goes to stdout, unless a pipe has that.
 import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from p2pswarm.cli.exits import one_line
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.stdio import StandardPipe, TypedLines
+from p2pswarm.cli.talking import Talking
 from p2pswarm.cli.text import printable
-from p2pswarm.config import FLAG, PATH, about
 from p2pswarm.errors import HostError
 
 if TYPE_CHECKING:
@@ -23,43 +22,10 @@ if TYPE_CHECKING:
     from p2pswarm.calling.statistics import Quality
     from p2pswarm.calling.talk import Sink, Source, Talk
 
-__all__ = ["Sounds", "Talking", "converse", "sounds_of"]
+__all__ = ["Sounds", "converse", "sounds_of"]
 
 QUIET_FOR = 1.0  # seconds without voice after which a file that is heard is believed to be over
 MOST_LINES = 20  # of chat in a second; more is not read by anybody
-
-
-@dataclass(frozen=True)
-class Talking:
-    """What is said and heard in a call."""
-
-    in_: Path | None = field(
-        default=None, metadata=about(PATH, "say this WAV file", shown="the microphone")
-    )
-    out: Path | None = field(
-        default=None,
-        metadata=about(PATH, "write what is heard to this WAV file", shown="the loudspeaker"),
-    )
-    pipe: bool = field(
-        default=False,
-        metadata=about(
-            FLAG, "standard input comes out at the other side's standard output, and the reverse"
-        ),
-    )
-    audio: bool = field(default=True, metadata=about(FLAG, "say and hear; else it is text only"))
-
-    def __post_init__(self) -> None:
-        if self.pipe and (self.in_ or self.out):
-            raise ValueError("--pipe has no sound, so there is nothing for --in and --out")
-
-    @property
-    def wants(self) -> str:
-        return "pipe" if self.pipe else "call"
-
-    @property
-    def by_machine(self) -> bool:
-        """Nobody sits there: one call is taken, unasked."""
-        return self.pipe or self.in_ is not None or self.out is not None
 
 
 class Sounds:
@@ -72,12 +38,25 @@ class Sounds:
 
 def sounds_of(how: Talking, report: Report) -> Sounds:
     """Raises HostError, OSError for files that cannot be used."""
-    stack = ExitStack()
-    if how.pipe or not how.audio:
-        return Sounds(None, None, stack)
+    if how.pipe or not how.audio or not _has_opus(how, report):
+        return Sounds(None, None, ExitStack())
     with ExitStack() as opened:
         source, sink = _source(how, opened, report), _sink(how, opened, report)
         return Sounds(source, sink, opened.pop_all())
+
+
+def _has_opus(how: Talking, report: Report) -> bool:
+    """Raises HostError where files need it; a person without it can still write."""
+    from p2pswarm.calling.voice import need_opus
+
+    try:
+        need_opus()
+    except HostError as error:
+        if how.by_machine:
+            raise
+        report.note(str(error))
+        return False
+    return True
 
 
 def _source(how: Talking, opened: ExitStack, report: Report) -> "Source | None":
@@ -115,7 +94,7 @@ async def converse(
 ) -> None:
     """Until one of the two hangs up. Raises NetworkError when the call is lost."""
     call.on_path = lambda path: _tell_path(call, report)
-    call.on_text = _Texts(call, report, silent=how.pipe).got
+    call.listen(_Texts(call, report, silent=how.pipe).got)
     _tell_path(call, report)
     talk = call.talk(sounds.source, sounds.sink, lambda quality: _tell(quality, report))
     works: list[Coroutine[Any, Any, None]] = []
@@ -125,7 +104,7 @@ async def converse(
     if how.pipe:
         ends.append(call.pipe.run(StandardPipe()))
     elif how.in_ is not None and calls:
-        ends.append(_said_all(talk, listens=how.out is not None))
+        ends.append(_said_all(call, talk, listens=how.out is not None))
         works.append(_chat(call, typed))
     else:
         silent = sounds.source is None and sounds.sink is None
@@ -167,9 +146,10 @@ async def _ended(call: "Call") -> None:
     call.ended.result()
 
 
-async def _said_all(talk: "Talk", *, listens: bool) -> None:
+async def _said_all(call: "Call", talk: "Talk", *, listens: bool) -> None:
     """All of our file was heard and, if we listen, the other side has come to its end, too."""
     await talk.said.wait()
+    await call.said()
     left = QUIET_FOR  # the last frames are on their way
     while left > 0:
         await asyncio.sleep(left)

@@ -5,8 +5,8 @@
 | 0 | done |
 | 1 | an error of this machine or its user |
 | 2 | wrong usage: flags, variables, configuration file |
-| 3 | not a torrent, or not one that is accepted; a code that is wrong or over |
-| 4 | no peers for as long as `--timeout` says, or no host that was not given up |
+| 3 | not a torrent, or not one that is accepted; a code that is wrong or over; a name that nobody has |
+| 4 | no peers for as long as `--timeout` says, or no host that was not given up; nobody answers a call |
 | 5 | the data on disk is not the torrent's, or what came is not what was asked for, or a publisher lied |
 | 6 | a tracker or the network failed |
 | 9 | stopped while the disk was full |
@@ -19,13 +19,16 @@ from enum import IntEnum
 
 from p2pswarm.errors import (
     CodeError,
+    DeclinedError,
     DiskFullError,
     FormatError,
     HashMismatchError,
+    OfflineError,
     P2PSwarmError,
     RemoteError,
     TargetExistsError,
     TwoStoriesError,
+    UnknownNameError,
 )
 
 __all__ = ["EXPECTED", "CommandError", "Exit", "UsageError", "exit_code", "one_line", "words_of"]
@@ -72,6 +75,10 @@ def exit_code(error: BaseException) -> Exit:
             return code
         case FormatError() | CodeError():
             return Exit.BAD_TORRENT
+        case UnknownNameError():
+            return Exit.BAD_TORRENT
+        case OfflineError() | DeclinedError():
+            return Exit.NO_PEERS
         case HashMismatchError() | TwoStoriesError():
             return Exit.BAD_DATA
         case RemoteError():

@@ -14,6 +14,7 @@ from p2pswarm.cli.choosing import Choosing
 from p2pswarm.cli.coding import Asking, Meeting
 from p2pswarm.cli.creation import Creation
 from p2pswarm.cli.placing import Placing
+from p2pswarm.cli.talking import Talking
 from p2pswarm.config import (
     ADDRESS,
     DURATION,
@@ -23,6 +24,7 @@ from p2pswarm.config import (
     PATH,
     PORT,
     TEXT,
+    URL,
     NetworkSettings,
     Settings,
     Unit,
@@ -30,6 +32,7 @@ from p2pswarm.config import (
     count,
     format_size,
     parse_size,
+    word_of,
 )
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.words import Kind
@@ -45,8 +48,10 @@ __all__ = [
     "DataPath",
     "Download",
     "FeedArgument",
+    "FilesArgument",
     "Followers",
     "HitArgument",
+    "Inquiry",
     "Keeping",
     "KeyArgument",
     "Laboratory",
@@ -55,18 +60,22 @@ __all__ = [
     "Looking",
     "Meeting",
     "NameArgument",
+    "NamesArgument",
     "Offering",
     "Output",
     "PathArgument",
     "Progress",
     "Publishing",
+    "Receiving",
     "Registering",
     "Replacing",
     "Salted",
     "Scraping",
+    "Sending",
     "Sharing",
     "SourceArgument",
     "Subscription",
+    "TextArgument",
     "TorrentArgument",
     "WordsArgument",
 ]
@@ -85,6 +94,11 @@ KeyArgument = Annotated[
     Path, Argument("KEYFILE", "the secret of whoever publishes; made if it is not there")
 ]
 NameArgument = Annotated[str, Argument("NAME", "what somebody is called")]
+NamesArgument = Annotated[str, Argument("NAMES", "to whom: a name, or several with commas between")]
+FilesArgument = Annotated[list[str], Argument("FILE", "files and folders")]
+TextArgument = Annotated[
+    list[str], Argument("TEXT", "what to say; standard input if nothing is said", required=False)
+]
 FeedArgument = Annotated[str, Argument("FEED", "a magnet link with a public key, or such a key")]
 PathArgument = Annotated[Path, Argument("PATH", "a file or folder")]
 SourceArgument = Annotated[
@@ -317,6 +331,20 @@ class Looking:
 
 
 @dataclass(frozen=True)
+class Inquiry:
+    """How somebody is looked up."""
+
+    lookup: Lookup = field(
+        default=Lookup.ITERATIVE,
+        metadata=about(
+            _LOOKUP,
+            "iterative: we ask one super node after the other; recursive: ours asks on for us, which goes "
+            "without UDP",
+        ),
+    )
+
+
+@dataclass(frozen=True)
 class Offering:
     """Where a share is found besides."""
 
@@ -399,7 +427,7 @@ class Registering:
     login: str = field(
         default="",
         metadata=about(
-            Unit("URL", str),
+            URL,
             "the login service, as it prints it: https://HOST, or http://HOST:PORT#FINGERPRINT",
             shown="the one of before",
         ),
@@ -420,6 +448,36 @@ class Registering:
             FLAG,
             "take back the certificates of this key; with the password, those of all other keys of "
             "the name",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Receiving:
+    """What becomes of files that somebody sends."""
+
+    accept: str = field(
+        default="ask",
+        metadata=about(
+            word_of("WHOSE", ("ask", "contacts", "all")),
+            "files of whom are taken: all, of contacts (whom you called or sent something to), or ask; "
+            "where there is no terminal, ask is nobody's",
+        ),
+    )
+    save_to: Path = field(
+        default=Path(),
+        metadata=about(PATH, "put them into this folder", shown="the current folder"),
+    )
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How long who is not there is waited for."""
+
+    timeout: float | None = field(
+        default=None,
+        metadata=about(
+            DURATION, "give up after this long without anybody who takes it", shown="never"
         ),
     )
 
@@ -489,5 +547,8 @@ TABLES = (
     Subscription,
     Keeping,
     Registering,
+    Receiving,
+    Sending,
     Laboratory,
+    Talking,
 )

@@ -46,25 +46,29 @@ def _in_daemon(job: Callable[[], T]) -> "asyncio.Future[T]":
 class StandardPipe:
     """Standard input and output as the ends of a call's pipe."""
 
+    def __init__(self, source: int = 0, target: int = 1) -> None:
+        self._source, self._target = source, target
+
     async def read(self, most: int) -> bytes:
-        return await _in_daemon(lambda: os.read(0, most))
+        return await _in_daemon(lambda: os.read(self._source, most))
 
     async def write(self, data: bytes) -> None:
         while data:
             data = data[await self._written(data) :]
 
     async def _written(self, data: bytes) -> int:
-        return await _in_daemon(lambda: os.write(1, data))
+        return await _in_daemon(lambda: os.write(self._target, data))
 
     async def write_end(self) -> None:
         """Whoever reads sees the end, though the process goes on a moment."""
-        await _in_daemon(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 1))
+        await _in_daemon(lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), self._target))
 
 
 class TypedLines:
     """Lines of standard input, one after the other; whoever stops waiting for one loses none."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: int = 0) -> None:
+        self._source = source
         self._came = b""
         self._ended = False
         self._reading: asyncio.Future[bytes] | None = None
@@ -73,7 +77,7 @@ class TypedLines:
         """Without its end; None when there are no more."""
         while not self._ended and b"\n" not in self._came and len(self._came) < MOST_LINE:
             if self._reading is None:
-                self._reading = _in_daemon(lambda: os.read(0, MOST_LINE))
+                self._reading = _in_daemon(lambda: os.read(self._source, MOST_LINE))
             try:
                 data = await asyncio.shield(self._reading)
             except OSError:  # closed, or of a terminal whose foreground we are not

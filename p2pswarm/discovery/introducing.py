@@ -29,6 +29,8 @@ class Introduction:
 
     third: Address
     """Who introduces us."""
+    who: bytes
+    """What the other one is called, by whoever introduces us to it."""
     addresses: tuple[Address, ...]
     """Where the other one is, by UDP."""
     relay: RelayDial | None

@@ -13,7 +13,7 @@ import errno
 import itertools
 import selectors
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
@@ -167,9 +167,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 inner = self.entering(dial.here, "tcp", source, dial.to)
                 if inner is not None:
                     return self._connected(dial, source, inner)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    return await dial.met
+            if (await asyncio.wait([dial.met], timeout=pause))[0]:
+                return dial.met.result()
         raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
 
     def _connected(self, dial: "_Dial", source: Name, inner: Name) -> tuple[Transport, Any]:

@@ -1,7 +1,7 @@
 """Two who reach each other: checks find ways for datagrams, streams are made, and the path is shown.
 
-Both sides call `stream` and get two ends of the same one. `changed` is called when there is a better path, or
-the one there was is lost: then both call `stream` again. What was handed out is not touched.
+Both sides call `stream` and get two ends of the same one; after `changed` both do it again. What was handed
+out is not touched.
 
 The one hard thing: a relay that dies while somebody speaks through it. So two relays carry checks all the
 time, unless a direct way does, and what is sent next takes another way.
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from p2pswarm.errors import NetworkError, RemoteError
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import zone_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.reach import stun
 from p2pswarm.reach.checking import Out, Rank, Reaching, Secrets, Way
 from p2pswarm.reach.making import Making
-from p2pswarm.reach.offers import MAX_RELAYS, CandidateKind, Offer, RelayAt, fitting
+from p2pswarm.reach.offers import MAX_RELAYS, CandidateKind, Offer, RelayAt, farthest, fitting
 from p2pswarm.reach.paths import Channel, Datagrams, Path, Relaying
 from p2pswarm.reach.streams import Streams
 from p2pswarm.wire.framer import Framer
@@ -57,6 +58,9 @@ class Meeting:
         self.leads = theirs.to < ours.to
         """Whose key is the smaller one chooses ways, and is the client of TLS."""
         self.changed: Callable[[], None] = _nothing
+        """A better stream can be had, or the path is lost: `stream` gives another one, to both."""
+        self.moved: Callable[[], None] = _nothing
+        """`path` is another one, to be shown."""
         self.ended: Callable[[], None] = _nothing
         """For whoever runs it."""
         self._ways, self._offers, self._relays = ways, (ours, theirs), _agreed(ours, theirs)
@@ -98,7 +102,7 @@ class Meeting:
 
     @property
     def datagrams(self) -> Datagrams | None:
-        """Direct or through a relay; None while there is no way, or only one for streams."""
+        """Direct or through a relay; None while there is no way, or only one for streams: see `moved`."""
         return None if self.checks.best is None else self._sends
 
     @property
@@ -107,8 +111,7 @@ class Meeting:
         ours, theirs = (offer.candidates.nat for offer in self._offers)
         best, used = self.checks.best, self.streams.used
         if best is not None:
-            relay = self._relay_of(best.way)
-            return Path(relay, best.rtt, udp=True, ours=ours, theirs=theirs)
+            return Path(self._carries(), best.rtt, udp=True, ours=ours, theirs=theirs)
         if used is not None and used.works:
             return Path(used.relay, used.rtt, udp=False, ours=ours, theirs=theirs)
         return None
@@ -169,18 +172,20 @@ class Meeting:
 
     def _notice(self) -> None:
         """Another path is told, and a direct one for datagrams is used for a stream as well."""
-        best = self.checks.best
+        best, (was_direct, before) = self.checks.best, self._shown
         direct = best is not None and best.rank != Rank.RELAY
-        before, self._shown = self._shown, (direct, None if best is None else best.way)
-        if before == self._shown:
+        self._shown = (direct, None if best is None else best.way)
+        if self._shown == (was_direct, before):
             return
+        self.moved()
         if direct and not self.streams.direct and self.streams.used is not None:
             self._wanted.set()
-        if before[1] is not None:
+        if before is not None and not self.checks.knows(before):
             self._tell()
 
     def _tell(self) -> None:
-        if not self._over:
+        """Whoever waits for a stream gets the one that this is about."""
+        if not self._over and not self._waiters:
             self.changed()
 
     async def _make(self) -> None:
@@ -199,7 +204,7 @@ class Meeting:
                 await self._wanted.wait()
             self._wanted.clear()
             async with asyncio.TaskGroup() as tasks:
-                round_ = tasks.create_task(making.once(self._direct_way))
+                round_ = tasks.create_task(making.once(self._direct_way, self._carries))
                 again = tasks.create_task(self._wanted_anew(making))
                 await asyncio.wait((round_, again), return_when=asyncio.FIRST_COMPLETED)
                 round_.cancel()
@@ -266,8 +271,12 @@ class Meeting:
     def _carrying(self) -> int:
         return sum(map(self.checks.knows, self._channels))
 
-    def _relay_of(self, way: Way) -> RelayAt | None:
-        return None if isinstance(way, Address) else self._channels[way][0]
+    def _carries(self) -> RelayAt | None:
+        """Which carries datagrams, if one does."""
+        best = self.checks.best
+        return (
+            None if best is None or isinstance(best.way, Address) else self._channels[best.way][0]
+        )
 
 
 _COOKIE = b"\x21\x12\xa4\x42"  # RFC 8489, 5
@@ -287,20 +296,24 @@ class _Sends:
 def _checks(ours: Offer, theirs: Offer, *, leads: bool, dice: Random) -> Reaching:
     secrets = [Secrets(offer.ufrag, offer.password) for offer in (ours, theirs)]
     checks = Reaching(*secrets, leads=leads, dice=dice)
-    all_ours = ours.candidates.udp + ours.candidates.tcp
     kinds = {address.normal: kind for kind, address in reversed(theirs.candidates.udp)}
-    ways = fitting(theirs.candidates.udp, all_ours)
+    ways = fitting(theirs.candidates.udp, theirs.candidates, ours.candidates)
     now = asyncio.get_running_loop().time()
     checks.add([(way, _RANKS[kinds[way]]) for way in ways], now)
     return checks
 
 
 def _agreed(ours: Offer, theirs: Offer) -> list[RelayAt]:
-    """The relays of both in an order that both find: the first of each, then the second."""
+    """The relays of both in an order that both find: the first of each, then the second.
+
+    None of theirs is nearer to us than they can be; then there is one less here.
+    """
+    most = farthest(theirs.candidates, ours.candidates)
     first, second = (ours, theirs) if theirs.to < ours.to else (theirs, ours)
     rows = [offer.relays for offer in (first, second)]
     mixed = [row[n] for n in range(MAX_RELAYS) for row in rows if n < len(row)]
-    return list({relay.node: relay for relay in mixed}.values())[:MAX_RELAYS]
+    fits = [each for each in mixed if each in ours.relays or zone_of(each.address.host) <= most]
+    return list({relay.node: relay for relay in fits}.values())[:MAX_RELAYS]
 
 
 async def _rings(bell: asyncio.Event, seconds: float) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "Nat",
     "Offer",
     "RelayAt",
+    "farthest",
     "fitting",
     "new_session",
 ]
@@ -197,21 +198,26 @@ class Offer:
             raise FormatError("an offer with a wrong signature")
 
 
-def fitting(candidates: Iterable[Candidate], ours: Iterable[Candidate]) -> list[Address]:
-    """Which addresses of the other side we may send to: none that is nearer than it can be.
+def fitting(candidates: Iterable[Candidate], theirs: Candidates, ours: Candidates) -> list[Address]:
+    """Which of these addresses of the other side we may send to: none that is nearer than it can be."""
+    most = farthest(theirs, ours)
+    fits = (a.normal for _, a in candidates if a.dialable and zone_of(a.host) <= most)
+    return list(dict.fromkeys(fits))
+
+
+def farthest(theirs: Candidates, ours: Candidates) -> Zone:
+    """How near to us the other side may be.
 
     Somebody on the Internet has no business in our network or on our machine. Who shows the same address to
     the Internet as we do, or shows none there, may be next to us.
     """
-    theirs, places = list(candidates), {address.host for _, address in ours}
-    public = {a.host for _, a in theirs if zone_of(a.host) is Zone.INTERNET}
-    near = not public or bool(public & places)
-    ours_here = any(zone_of(host) is Zone.THIS_MACHINE for host in places)
-    farthest = Zone.INTERNET if not near else Zone.LOCAL_NETWORK
-    farthest = Zone.THIS_MACHINE if near and ours_here else farthest
-    return list(
-        dict.fromkeys(a.normal for _, a in theirs if a.dialable and zone_of(a.host) <= farthest)
-    )
+    hosts = {address.host for _, address in (*theirs.udp, *theirs.tcp)}
+    places = {address.host for _, address in (*ours.udp, *ours.tcp)}
+    public = {host for host in hosts if zone_of(host) is Zone.INTERNET}
+    nearest = max(map(zone_of, places), default=Zone.LOCAL_NETWORK)
+    if not public:
+        return nearest
+    return max(nearest, Zone.LOCAL_NETWORK) if public & places else Zone.INTERNET
 
 
 class _Fields:
@@ -267,4 +273,6 @@ def _head_and_address(data: object, head: int) -> tuple[bytes, Address]:
     if not isinstance(data, bytes) or len(data) - head not in (6, 18):
         raise FormatError("an address in an offer that is none")
     [address] = read_compact(data[head:], len(data) - head)
+    if compact(address) != data[head:]:
+        raise FormatError("an address in an offer that has another spelling")
     return data[:head], address

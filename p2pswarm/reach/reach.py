@@ -42,12 +42,14 @@ class Reach:
         super_nodes: Callable[[], Sequence[Address]],
         serves: Callable[[], bool],
         relaying: Relaying | None = None,
+        others: Callable[[], Sequence[Address]] | None = None,
     ) -> None:
-        """`super_nodes` are those to ask, best first; `serves` says whether we are one."""
+        """`super_nodes` are those to ask, best first; `serves` says whether we are one, which then believes
+        `others` when they want somebody told how he is filtered."""
         self.port, self.dice, self.relaying = port, dice, relaying
         self._serves = serves
         self._gathering = Gathering(port, dice, super_nodes, node)
-        self._answering = Answering(dice, super_nodes)
+        self._answering = Answering(dice, others or super_nodes)
         self._elsewhere = Elsewhere(port)
         self._meetings: dict[str, Meeting] = {}  # by our ufrag
         self._lives: set[asyncio.Task[None]] = set()

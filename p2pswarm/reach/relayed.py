@@ -57,6 +57,10 @@ class Relays:
         """Hear what relays pass on."""
         self._port.route_datagrams(DatagramGuest.RELAY, self._got)
 
+    def alone(self) -> None:
+        """We are no relay to others any more."""
+        self.others = _nobody
+
     def close(self) -> None:
         """Ends all channels; streams are whose they were given to. May be called twice."""
         for channel in list(self._channels.values()):

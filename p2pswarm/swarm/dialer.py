@@ -215,21 +215,28 @@ class Dialer:
         modes = _modes(self._node.encryption, was_plain=self._book.was_plain(address))
         return _openings(self.names, modes, v2=self._book.is_v2(address))
 
-    async def be_relayed(self, to: Introduction, there: Address | None) -> None:
-        """Through a relay, where `there` is as far as that is known; and hidden from it."""
+    async def be_relayed(self, to: Introduction, there: Address | None) -> bool:
+        """Whether a relay joined us; `there` is where the other one is, as far as that is known.
+
+        It sees nothing but noise, so who obfuscates nothing is not relayed.
+        """
         if to.relay is None or self._relaying >= MOST_RELAYING or self._node.encryption == "off":
-            return
+            return False
         self._relaying += 1
         try:
             if to.speaks:
                 await self._speak_first(to.relay, there or to.third)
             else:
                 hidden = KeepingFramer(self._node.port.scratch)
-                self._node.relayed(await to.relay(hidden, _Nobody()))
+                stream = await to.relay(hidden, _Nobody())
+                stream.remote = there or to.third
+                self._node.relayed(stream)
         except (OSError, TimeoutError, RemoteError) as error:
             log.debug("no relay at %s: %s", to.third, error)
+            return False
         finally:
             self._relaying -= 1
+        return True
 
     async def _speak_first(self, relay: RelayDial, there: Address) -> None:
         """Raises OSError, TimeoutError, RemoteProtocolError."""

@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 _NO_TASKS: frozenset[Any] = frozenset()
 _NO_SOURCES: frozenset[PeerSource] = frozenset()
 PUNCH_TIME = 4.0  # seconds for two to get through to each other, before a relay joins them
+GATHER_TIME = 1.0  # seconds for others to introduce the same peer
+MOST_MEETING = 20  # peers that we are introduced to at a time
+MOST_WAYS = 2  # relays that are tried to reach one peer
 LEAVE_TIME = 2.0  # seconds that saying good-bye to all sources may take
 
 
@@ -82,6 +85,7 @@ class Finding:
         self._searched = self._private = False
         self._dial_waits = False
         self._encounters = Encounters()
+        self._meeting: dict[bytes, list[Introduction]] = {}  # of whom we try to reach, by his name
         self._loop = asyncio.get_running_loop()
 
     # Life
@@ -254,19 +258,33 @@ class Finding:
         if seeker is None or self._private:
             return
         there = next((each for each in to.addresses if family_of(each.host) in families), None)
-        if there is not None:
-            known = there in seeker.connected() or self.book.is_banned(there)
-            if known or not self._encounters.begin(there, to.third.host, self._node.clock()):
-                return
-        self._spawn(self._meet_or_be_relayed(to, there))
+        if to.who in self._meeting:
+            self._meeting[to.who].append(to)
+        elif len(self._meeting) < MOST_MEETING and (there is None or self._may_meet(there, to)):
+            self._meeting[to.who] = [to]
+            self._spawn(self._meet_or_be_relayed(to.who, there))
 
-    async def _meet_or_be_relayed(self, to: Introduction, there: Address | None) -> None:
-        if there is not None:
-            self.book.met(there, self._node.clock())
-            await self._dialer.meet(there, PUNCH_TIME)
-            if self._seeker is None or there in self._seeker.connected():
+    def _may_meet(self, there: Address, to: Introduction) -> bool:
+        assert self._seeker is not None
+        if there in self._seeker.connected() or self.book.is_banned(there):
+            return False
+        return self._encounters.begin(there, to.third.host, self._node.clock())
+
+    async def _meet_or_be_relayed(self, who: bytes, there: Address | None) -> None:
+        """Whoever else introduces us to him meanwhile may relay us as well: both begin with the same one."""
+        try:
+            if there is None:
+                await asyncio.sleep(GATHER_TIME)
+            else:
+                self.book.met(there, self._node.clock())
+                await self._dialer.meet(there, PUNCH_TIME)
+        finally:
+            ways = sorted(self._meeting.pop(who), key=lambda each: each.third)
+        for to in ways[:MOST_WAYS]:
+            if self._seeker is None or (there and there in self._seeker.connected()):
                 return
-        await self._dialer.be_relayed(to, there)
+            if await self._dialer.be_relayed(to, there):
+                return
 
     def _unreached(self, address: Address) -> None:
         if self._seeker is not None:

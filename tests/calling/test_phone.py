@@ -69,8 +69,10 @@ def test_both_know_who_the_other_one_is_and_what_is_wanted(tmp_path: Path) -> No
             assert near.wants == far.wants == "pipe"
             assert str(near.path) == "direct, 60 ms"
             heard: list[str] = []
-            far.on_text = heard.append
             near.say("good evening")
+            await asyncio.sleep(1)
+            assert not near._control.settled  # nobody listens yet
+            far.listen(heard.append)
             near.say("ü" * 2000)
             with pytest.raises(LocalProtocolError):
                 near.say("ü" * 2001)
@@ -127,6 +129,7 @@ def test_a_call_moves_to_another_path_while_both_talk(tmp_path: Path) -> None:
                 someone.meetings[0].datagrams = link
                 someone.meetings[0].changed()
             await ours.said.wait()
+            far.listen(lambda text: None)
             near.say("still there?")
             await asyncio.wait_for(near.line.settle(), 2)
             assert len(paths) == 1
@@ -212,7 +215,7 @@ def test_somebody_else_at_the_end_of_the_way_hears_nothing(tmp_path: Path) -> No
 
         async def answer(incoming: Incoming) -> None:
             call = await exchange.bob.phone.answer(incoming)
-            call.on_text = heard.append
+            call.listen(heard.append)
             # Whoever sits on the way takes the place of Bob, with a certificate that is true, but his own.
             (bob.folder / "certificate.pem").write_bytes(wrong.pem)
             (bob.folder / "key.pem").write_bytes(_pem(mallory))

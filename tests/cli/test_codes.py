@@ -14,10 +14,12 @@ from p2pswarm.cli import coding
 from p2pswarm.cli.coding import completions
 from p2pswarm.cli.exits import Exit
 from p2pswarm.cli.views import Bar
+from p2pswarm.formats import bencode
 from p2pswarm.formats.code import Code
 from p2pswarm.formats.code_words import FIRST, SECOND
 from tests.cli.conftest import Command
 from tests.support.processes import ROOT, Program, program
+from tests.support.quiet import quiet
 
 WORDS = os.urandom(300_000)
 
@@ -178,6 +180,51 @@ def test_the_prompt_has_its_completion_for_its_own_time(monkeypatch: pytest.Monk
         monkeypatch.setattr(getattr(sys, name), "isatty", lambda: True, raising=False)
     assert coding._asked() == "7-acorn-abacus"
     assert readline.get_completer() is None
+
+
+def test_the_link_behind_a_code_is_not_too_long() -> None:
+    from p2pswarm.cli.codes import _MOST_LINK, _link
+    from p2pswarm.formats.ids import Address
+    from p2pswarm.formats.magnet import Magnet
+    from p2pswarm.formats.metainfo import Metainfo
+
+    info = {b"length": 5000, b"name": b"file", b"piece length": 16384, b"pieces": bytes(20)}
+    long = b"http://tracker.example/" + b"%2f" * 500
+    table = {b"announce-list": [[b"%s%d" % (long, each)] for each in range(20)]}
+    table |= {b"url-list": [long], b"announce": b"http://a.example/announce"}
+    metainfo = Metainfo.from_bytes(bencode.encode({**table, b"info": info}))
+    here = Address("192.0.2.1", 5)
+    link = _link(metainfo, [here], 6, "198.51.100.1")
+    magnet = Magnet.parse(link.decode())
+    assert len(link) <= _MOST_LINK
+    assert magnet.trackers == Magnet.of(metainfo).trackers[: len(magnet.trackers)] != ()
+    assert magnet.peers == (here, Address("198.51.100.1", 6))
+    assert Magnet.parse(_link(metainfo, [here], 5, "192.0.2.1").decode()).peers == (here,)
+    assert Magnet.parse(_link(metainfo, [here], 5, "nonsense").decode()).peers == (here,)
+
+
+class Notes:
+    """A report that only takes notes."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.0, 0), (60.0, 1)])
+async def test_there_is_no_code_where_none_is_wanted_or_would_help(
+    seconds: float, said: int
+) -> None:
+    from p2pswarm.cli.codes import CodeOffer, code_given
+    from p2pswarm.formats.metainfo import Metainfo
+
+    info = {b"length": 5, b"name": b"file", b"piece length": 16384, b"pieces": bytes(20)}
+    private = Metainfo.from_bytes(bencode.encode({b"info": {**info, b"private": 1}}))
+    notes, offer = Notes(), CodeOffer(seconds, "http://127.0.0.1:1", None)
+    async with code_given(offer, private, [], 1, quiet(), notes):  # type: ignore[arg-type]
+        assert ["no code" in each for each in notes.said] == [True] * said
 
 
 def test_a_picture_is_for_a_terminal_that_is_wide_enough(

@@ -2,7 +2,7 @@ import ifaddr
 import pytest
 
 from p2pswarm.errors import PortTakenError
-from p2pswarm.net.binding import EVERYWHERE, bound_addresses
+from p2pswarm.net.binding import EVERYWHERE, bound_addresses, own_addresses
 
 
 @pytest.mark.parametrize("wish", ["127.0.0.2", "::1", "0.0.0.0", "::", "some.name", "eth0:7"])
@@ -31,3 +31,12 @@ def test_an_interface_without_an_address_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ifaddr, "get_adapters", lambda: [adapter("fe80::1")])
     with pytest.raises(PortTakenError, match="the interface wan0 has no address"):
         bound_addresses("wan0")
+
+
+def test_own_addresses_are_each_that_is_bound_or_all_without_loopback() -> None:
+    assert own_addresses(["192.0.2.7", "2001:db8::1"]) == ["2001:db8::1", "192.0.2.7"]
+    assert own_addresses(["127.0.0.1"]) == ["127.0.0.1"]
+    every = own_addresses(["0.0.0.0", "::"])
+    assert "127.0.0.1" not in every
+    assert "::1" not in every
+    assert set(own_addresses(["0.0.0.0"])) == {host for host in every if ":" not in host}

@@ -113,10 +113,12 @@ LOOP = Candidate(HOST, Address("127.0.0.1", 3))
         ([PUBLIC, INSIDE, LOOP], [Candidate(REFLEXIVE, Address("9.9.9.9", 5))], [PUBLIC, INSIDE]),
         ([INSIDE, LOOP], [Candidate(HOST, Address("10.0.0.9", 5))], [INSIDE]),
         ([INSIDE, LOOP], [Candidate(HOST, Address("127.0.0.1", 5))], [INSIDE, LOOP]),
+        ([INSIDE], [PUBLIC], []),
         ([Candidate(HOST, Address("224.0.0.1", 5)), PUBLIC], [], [PUBLIC]),
     ],
 )
 def test_nobody_far_away_names_what_is_near(
     theirs: list[Candidate], ours: list[Candidate], left: list[Candidate]
 ) -> None:
-    assert fitting(theirs, ours) == [address for _, address in left]
+    found = fitting(theirs, Candidates(tuple(theirs)), Candidates(tcp=tuple(ours)))
+    assert found == [address for _, address in left]

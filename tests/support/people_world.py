@@ -9,17 +9,16 @@ from pathlib import Path
 from random import Random
 
 from p2pswarm.disk.pool import DiskPool
-from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.certificate import Authority, Certificate, Revocations
 from p2pswarm.formats.people.record import Record
 from p2pswarm.formats.signing import SigningKey
 from p2pswarm.lab.loop import VirtualLoop, virtual_loop
 from p2pswarm.net.port import Port
-from p2pswarm.net.rate import Limiter
+from p2pswarm.overlay.people.carrying import Carrying
 from p2pswarm.overlay.people.client import People
 from p2pswarm.overlay.people.visitor import Visitor
 from p2pswarm.overlay.supernode.options import Options
-from p2pswarm.overlay.tools import Tools
 from p2pswarm.wire.people.datagrams import pack_datagram
 from p2pswarm.wire.people.dictionary import TokenMessage
 from p2pswarm.wire.people.finding import Find, Found, Put, Stored, Unknown
@@ -28,7 +27,7 @@ from p2pswarm.wire.people.nodes import WHOLE, SuperNode
 from p2pswarm.wire.supernode.frames import Frame
 from tests.support.people import NOW, authority, person
 
-__all__ = ["Clerk", "Me", "Town", "me_of", "play"]
+__all__ = ["PORT", "Clerk", "Me", "Town", "me_of", "play"]
 
 PORT = 46881
 
@@ -83,15 +82,12 @@ class Clerk:
     def heard(self, frame: Frame, source: Address) -> None:
         self.questions.append(frame)
         if not self.deaf and (answer := self.answer(frame)) is not None:
-            self.people._tools.port.send_datagram(pack_datagram(answer.encode()), source)
+            self.people._port.send_datagram(pack_datagram(answer.encode()), source)
 
     def asked(self, visitor: Visitor, frame: Frame) -> None:
         self.questions.append(frame)
         if (answer := self.answer(frame)) is not None:
             visitor.say(answer)
-
-    def told(self, visitor: Visitor, frame: Frame) -> None:
-        pass
 
     def others(self) -> Sequence[SuperNode]:
         return [clerk.place for clerk in self.town.clerks if clerk is not self][:10]
@@ -106,6 +102,7 @@ class Town:
         self.records: dict[bytes, Record] = {}
         self.clerks: list[Clerk] = []
         self.everybody: list[tuple[People, Port]] = []
+        self.serving: dict[People, asyncio.Task[None]] = {}
 
     async def people(self, name: str = "", *connect: Address, host: str = "") -> People:
         """Somebody who is not in the network yet."""
@@ -114,22 +111,22 @@ class Town:
             self.loop.host(host)
         port = Port(host, PORT)
         await port.open()
-        unlimited = Limiter(0, self.loop.time, self.loop.call_later)
-        dice = Random(self.dice.random())
-        tools = Tools(port, DiskPool(threads=0), unlimited, dice, _seed, 1)
+        dice, disk = Random(self.dice.random()), DiskPool(threads=0)
         node = hashlib.sha256(host.encode()).digest()[:16]
         options = Options(connect=connect or tuple(self.supers[:5]))
         wall = lambda: NOW + 1 + self.loop.time()  # noqa: E731
-        people = People(tools, Me.named(name), node, self.folder / host, options, wall)
+        me, folder = Me.named(name), self.folder / host
+        people = People(port, disk, dice, me, node, folder, options, wall)
         self.everybody.append((people, port))
         return people
 
-    async def supernode(self) -> Clerk:
-        people = await self.people()
-        port = people._tools.port
+    async def supernode(
+        self, people: People | None = None, carrying: Carrying | None = None
+    ) -> Clerk:
+        people = people or await self.people()
+        port = people._port
         clerk = Clerk(self, people, people._node, Address(port.host, PORT))
-        await people.open()
-        people.serve(clerk)
+        self.serving[people] = asyncio.create_task(people.serve(clerk, carrying))
         await people._life.begin(people.open, people._live)
         self.clerks.append(clerk)
         return clerk
@@ -140,7 +137,7 @@ class Town:
 
     async def kill(self, people: People) -> None:
         """As SIGKILL does: connections are reset, and nobody is there any more."""
-        host = people._tools.port.host
+        host = people._port.host
         self.loop.listeners.pop((host, PORT), None)
         for transport in list(self.loop.transports):
             if transport.host.name == host:
@@ -148,25 +145,30 @@ class Town:
         for name, ear in list(self.loop.ears.items()):
             if name[0] == host:
                 ear.abort()
+        await self.rest(people)
         await people._life.end()
 
     def unplug(self, people: People) -> None:
         """Nobody hears anything of its machine any more, and nothing tells so."""
-        self.loop.hosts[people._tools.port.host].online = False
+        self.loop.hosts[people._port.host].online = False
 
     async def until(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.05)
 
+    async def rest(self, people: People) -> None:
+        """It is a super node no longer."""
+        if people in self.serving:
+            self.serving[people].cancel()
+            await asyncio.wait([self.serving.pop(people)])
+
     async def close(self) -> None:
+        for people in list(self.serving):
+            await self.rest(people)
         for people, port in self.everybody:
             await people.leave()
             await port.close()
-
-
-async def _seed(name: InfoHash, asker: str) -> None:
-    raise AssertionError("nobody asks for files here")
 
 
 def play(folder: Path, story: Callable[[Town], Awaitable[None]], supers: int = 4) -> float:

@@ -55,6 +55,7 @@ class FakeMeeting:
     def __init__(self, exchange: "Exchange", side: int) -> None:
         self.leads = side == 1  # whoever calls need not lead
         self.changed: Callable[[], None] = lambda: None
+        self.moved: Callable[[], None] = lambda: None
         self.datagrams: Link | None = exchange.links[side] if exchange.udp else None
         self.path: Way | None = Way(None, 0.06, udp=exchange.udp)
         self.closes = 0

@@ -1,5 +1,6 @@
 """A super node that does nothing but relay, in virtual time, and who proves a key without a certificate."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
 
@@ -12,15 +13,19 @@ from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.people.quotas import Terms
 from p2pswarm.overlay.people.relay import Relay
+from p2pswarm.overlay.people.swarms import Swarms
 from p2pswarm.reach.offers import RelayAt
 from p2pswarm.reach.relayed import Credential, Relays
 from p2pswarm.wire.data import Chunk
-from p2pswarm.wire.people.frames import OPENING, PeopleFramer
-from p2pswarm.wire.people.hello import Hello, Welcome
+from p2pswarm.wire.people.dictionary import PeopleMessage
+from p2pswarm.wire.people.frames import OPENING, PeopleFramer, PeopleKind
+from p2pswarm.wire.people.hello import Hello, Want, Welcome
+from p2pswarm.wire.people.relaying import Swarm
 from p2pswarm.wire.people.ringing import Prove, proof
 from p2pswarm.wire.sniff import DatagramGuest, Guest
+from p2pswarm.wire.supernode.frames import Frame
 
-__all__ = ["Hearing", "Street", "User", "on_a_street"]
+__all__ = ["Hearing", "Street", "SuperNode", "User", "on_a_street"]
 
 NONCE = b"n" * 32
 
@@ -43,31 +48,47 @@ class Hearing:
 
 
 class _Door:
-    """The first words at a super node."""
+    """The first words at a super node; who does not want to be relayed is in swarms."""
 
     def __init__(self, super_node: "SuperNode", stream: Stream) -> None:
         self._super, self._stream = super_node, stream
 
     def got(self, frame: object) -> None:
-        Hello.read(frame.body)  # type: ignore[attr-defined]
+        assert isinstance(frame, Frame)
         us, stream = self._super, self._stream
-        us.port.admitted(stream)
-        welcome = Welcome(us.at.node, stream.remote, NONCE, True)
-        stream.send(OPENING + welcome.encode().encode())
-        us.relay.welcome(stream, NONCE)
+        match frame.kind:
+            case PeopleKind.HELLO:
+                us.port.admitted(stream)
+                self._node = Hello.read(frame.body).node
+                welcome = Welcome(us.at.node, stream.remote, NONCE, us.consents)
+                stream.send(OPENING + welcome.encode().encode())
+                if Hello.read(frame.body).want is Want.RELAY:
+                    us.relay.welcome(stream, NONCE)
+            case PeopleKind.SWARM:
+                swarm, host = Swarm.read(frame.body), stream.remote.host
+                us.swarms.told(self, self._node, swarm, host, us.clock())
+            case _:
+                pass
+
+    def say(self, message: PeopleMessage) -> None:
+        self._stream.send(message.encode().encode())
 
     def caught_up(self) -> None: ...
     def drained(self) -> None: ...
-    def closed(self, reason: Exception | None) -> None: ...
+    def closed(self, reason: Exception | None) -> None:
+        self._super.swarms.left(self)
 
 
 class SuperNode:
-    """A port, and the relay behind it."""
+    """A port, the relay and the introductions behind it."""
 
-    def __init__(self, host: Host, number: int, terms: Terms) -> None:
-        self.host, self.port = host, Port(host.name, 46881)
+    def __init__(self, host: Host, number: int, terms: Terms, *, consents: bool = True) -> None:
+        self.host, self.port, self.consents = host, Port(host.name, 46881), consents
         self.at = RelayAt(bytes([number]) * 16, Address(host.name, 46881))
+        self.clock = asyncio.get_running_loop().time
         self.relay = Relay(self.port, terms, self._check, Random(number))
+        tickets = self.relay.pairing.expect if consents else None
+        self.swarms = Swarms(Random(number), tickets)
         self.port.route(Guest.PEOPLE, self._came)
         self.port.route_datagrams(DatagramGuest.RELAY, self.relay.channels.got)
 

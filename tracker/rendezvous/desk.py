@@ -24,13 +24,13 @@ GUESTS_PER_LINE = 128
 MOST_NUMBERS = 4096
 NUMBERS_PER_LINE = 32
 VISITS_PER_NUMBER = 64
-VISITS_PER_LINE = 16  # with one number: an honest one takes a moment, so others wait no longer
+VISITS_PER_LINE = 32  # with one number: an honest one takes a moment, so others wait no longer
 MOST_SAID = 2  # messages of each side in a visit
 TAKER_BODY = 256  # bytes; elements of a group and proofs are short
 SILENT_FOR = 15.0  # seconds that a guest has for its first message
 VISIT_FOR = 60.0  # seconds
 AWAY_FOR = 300.0  # seconds that a number waits for its giver
-ASKS_A_SECOND, ASKS_AT_ONCE = 1.0, 60.0  # of one line
+ASKS_A_SECOND, ASKS_AT_ONCE = 20.0, 400.0  # of one line
 MOST_LINES = 10_000  # lines whose asking is remembered
 GIVEN_BACK = 64  # numbers that are not given again soon: somebody may still type one
 
@@ -46,7 +46,8 @@ class Rendezvous:
         self._claiming: Counter[str] = Counter()
         self._asking: OrderedDict[str, Tokens] = OrderedDict()
         self._given_back: deque[int] = deque(maxlen=GIVEN_BACK)
-        self._visits = 0
+        # Not from 1: a giver that comes to a restarted rendezvous still has visits of before.
+        self._visits = dice.getrandbits(32)
 
     def enter(self, host: str, line: str, now: float, wake: Callable[[], None]) -> Guest | None:
         """A guest, unless there are too many. `wake` is called when it has something to be told."""
@@ -159,11 +160,11 @@ class Rendezvous:
     def _ask(self, guest: Guest, asked: Ask, now: float) -> None:
         number = self._numbers.get(asked.number)
         if not self._may_ask(guest.line, now):
-            guest.refuse(Why.BUSY, retry=10)
+            guest.refuse(Why.BUSY, retry=5)
         elif number is None:
             guest.refuse(Why.UNKNOWN)
         elif _is_crowded(number, guest.line):
-            guest.refuse(Why.BUSY, retry=5)
+            guest.refuse(Why.BUSY, retry=1)
         else:
             self._visits = self._visits % 0xFFFF_FFFF + 1
             _from_taker(Visit(self._visits, number, guest, now), asked.body)

@@ -6,6 +6,7 @@ guess with what it says, so only "busy", said before that, makes it come again.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from math import ceil
@@ -38,7 +39,8 @@ __all__ = ["GivenCode", "Happened", "take"]
 
 Happened = Literal["drawn", "given", "guessed", "dead", "expired", "lost", "unreachable"]
 
-_TAKE_FOR = 60.0  # seconds for all of it, waiting where many ask among it
+_FULL = 503  # HTTP's
+_TAKE_FOR = 120.0  # seconds for all of it, waiting where many ask among it
 _REST, _LONGEST_REST = 1.0, 60.0  # seconds before it is tried again
 
 _FAILURES = (aiohttp.ClientError, OSError, ValueError, TrackerError, RemoteProtocolError)
@@ -69,6 +71,8 @@ async def _visit(code: Code, rendezvous: str, client: HttpClient) -> bytes:
                 if reply is not None:
                     await socket.send_bytes(encode(reply))
     except _FAILURES as error:
+        if isinstance(error, aiohttp.WSServerHandshakeError) and error.status == _FULL:
+            raise BusyError("too many are at that rendezvous") from error
         raise NetworkError(f"the rendezvous {rendezvous}: {_said(error)}") from error
     raise NetworkError(f"the rendezvous {rendezvous} hung up")
 
@@ -199,4 +203,8 @@ def _door(rendezvous: str) -> URL:
 def _said(error: Exception) -> str:
     if isinstance(error, aiohttp.WSServerHandshakeError):
         return f"it is none, or has no place for us (HTTP status {error.status})"
+    if isinstance(error, aiohttp.ClientConnectorError) and error.errno:
+        return (
+            f"cannot be reached: {os.strerror(error.errno)}"  # its own words name the address again
+        )
     return in_words(error) if isinstance(error, aiohttp.ClientError | OSError) else str(error)

@@ -23,7 +23,7 @@ __all__ = ["MOST_WRONG", "Giving", "Taking"]
 MOST_WRONG = 5  # guesses: one in 13 000 that somebody finds the code before it is dead
 MOST_VISITS = 64  # takers who have not shown their proof yet
 VISIT_FOR = 60.0  # seconds
-MOST_A_SECOND = 10  # takers; each costs 8 ms
+MOST_A_SECOND = 20  # takers; each costs 8 ms
 _WRONG, _RIGHT = b"\0", b"\1"
 
 

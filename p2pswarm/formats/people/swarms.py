@@ -23,6 +23,11 @@ class SwarmName(NamedTuple):
         place = sha256(b"p2pswarm swarm " + info_hash).digest()
         return cls(place, InfoHash(place[: len(info_hash)]))
 
+    @staticmethod
+    def member(name: InfoHash, node: bytes) -> bytes:
+        """What a guest is called in that swarm by whoever introduces it, and in no other."""
+        return sha256(b"p2pswarm member " + name + node).digest()
+
     def nearness(self, node: bytes) -> bytes:
         """Of the super nodes of that slot, those with the smallest come first, for all who come."""
         return sha256(self.place + node).digest()

@@ -2,47 +2,46 @@
 
 `find` needs nobody's leave: who only asks need not have a name. Who has one and joins is at home at two or
 three super nodes, and his record in the directory says at which.
-
-The one hard thing: somebody moves, and his record is a moment behind. So a ring that finds nobody at home
-looks for a newer record, and rings again where that says.
 """
 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Protocol
 
+from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import (
-    DeclinedError,
     NetworkError,
-    OfflineError,
-    RemoteError,
 )
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.record import Record
 from p2pswarm.formats.zones import Zone, zone_of
+from p2pswarm.net.port import Port
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.hosts.cache import HostFile
 from p2pswarm.overlay.hosts.hosts import Hosts
 from p2pswarm.overlay.living import Life
+from p2pswarm.overlay.people.carrying import Carrying
 from p2pswarm.overlay.people.choosing import HOMES
-from p2pswarm.overlay.people.door import Door, Relays
+from p2pswarm.overlay.people.door import Door
 from p2pswarm.overlay.people.finder import Finder, Found
 from p2pswarm.overlay.people.home import Home
 from p2pswarm.overlay.people.keeping import Keeping
 from p2pswarm.overlay.people.proving import Proofs, Who
 from p2pswarm.overlay.people.publisher import Publisher
+from p2pswarm.overlay.people.ringer import Ringer
 from p2pswarm.overlay.people.ringing import Rung
 from p2pswarm.overlay.people.visitor import Desk
+from p2pswarm.overlay.people.visits import NOBODY, Visits
 from p2pswarm.overlay.people.walks import Walks
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.overlay.supernode.options import Options
-from p2pswarm.overlay.tools import Tools
 from p2pswarm.wire.people.datagrams import read_datagram
 from p2pswarm.wire.people.nodes import SuperNode
 from p2pswarm.wire.sniff import DatagramGuest
@@ -52,14 +51,11 @@ __all__ = ["Found", "Keeper", "People", "PeopleStatus"]
 
 PATIENCE = 12.0  # seconds until somebody should have taken us in
 SAVE_EVERY = 10.0  # seconds between looks whether the host cache is worth writing
-FIRST_LOOK, LONGEST_LOOK = 2.0, 300.0  # seconds between looks around while we have too few homes
+FIRST_LOOK, LONGEST_LOOK = 4.0, 600.0  # seconds between looks around for other super nodes
+ENOUGH_KNOWN = 20
 TICK = 1.0  # seconds between looks at silent guests
 MOST_KNOWN = 400  # super nodes in the host cache: 200 that we reached, as many that we were told of
 MOST_SESSIONS = 200  # rings that are remembered, as they may come by two homes
-MOVING = 12.0  # seconds, for somebody whose homes died to be at home elsewhere
-PAUSE = 2.0  # seconds between looks whether he is
-VISITED = 2  # super nodes that are visited to ask on for us, while we have no home
-"""Enough to overrule one that lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +89,9 @@ class People:
 
     def __init__(
         self,
-        tools: Tools,
+        port: Port,
+        disk: DiskPool,
+        dice: Random,
         who: Who,
         node: bytes,
         folder: Path,
@@ -103,23 +101,22 @@ class People:
         """`node` is our name among super nodes; `folder` keeps the host cache; `wall` is the world's
         clock."""
         self.on_ring: Callable[[Rung], None] = lambda rung: rung.decline("busy")
-        self._tools, self._who, self._node = tools, who, node
+        self._port, self._dice, self._who, self._node = port, dice, who, node
         self._clock = asyncio.get_running_loop().time
         self._hosts = Hosts("people", MOST_KNOWN)
-        self._file = HostFile(folder / "hosts.json", self._hosts, tools.disk)
-        self._known = Known(self._hosts, DialBudget(), options, tools.dice, wall)
-        self._budget = DialBudget()  # of visits, to whom records name
+        self._file = HostFile(folder / "hosts.json", self._hosts, disk)
+        self._known = Known(self._hosts, DialBudget(), options, dice, wall)
         self.proofs = Proofs(who, node, wall)
-        port, dice = tools.port, tools.dice
         self.door = Door(port, node, self.proofs)
         self.walks = Walks(port, dice, self._trusts, self._known.answered, self.told)
-        self.finder = Finder(self.walks, self.proofs, self.starts, self._connected, dice)
         self.keeping = Keeping(port, node, self.proofs, self._known, dice, self)
+        self.visits = Visits(port, node, self.proofs, self._known, self._homes, dice)
+        self.finder = Finder(self.walks, self.proofs, self.starts, self.visits.connected, dice)
+        self.ringer = Ringer(self.finder, self.visits)
         self.publisher = Publisher(
             self.walks, self.finder, who, self.starts, self._homes, dice, wall
         )
         self._sessions: OrderedDict[bytes, None] = OrderedDict()
-        self._visits: list[Home] = []
         self._keeper: Keeper | None = None
         self._opened = False
         self._life = Life("the people network")
@@ -132,7 +129,7 @@ class People:
         if not self._opened:
             self._opened = True
             await self._file.load()
-            port = self._tools.port
+            port = self._port
             port.route_datagrams(DatagramGuest.PEOPLE, self._heard)
             await port.open_datagrams()
             self.door.open()
@@ -147,45 +144,34 @@ class People:
             async with asyncio.timeout(PATIENCE):
                 await self._settled.wait()
         if not (self.keeping.homes or self.door.serves):
-            trouble = self.keeping.trouble or "none is known: name one with --connect"
+            trouble = self.keeping.trouble or NOBODY
             raise NetworkError(f"no super node takes us in: {trouble}")
 
     async def _live(self) -> None:
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.keeping.run())
-                tasks.create_task(self.publisher.run())
-                tasks.create_task(self._look_after())
-                tasks.create_task(self._explore())
-                while True:
-                    await asyncio.sleep(SAVE_EVERY)
-                    await self._file.save()
-        finally:
-            await self._file.save_at_end()
-
-    async def _look_after(self) -> None:
-        while True:
-            await asyncio.sleep(TICK)
-            self.door.tick(self._clock())
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.keeping.run())
+            tasks.create_task(self.publisher.run())
+            tasks.create_task(self._explore())
+            while True:
+                await asyncio.sleep(SAVE_EVERY)
+                await self._file.save()
 
     async def _explore(self) -> None:
-        """While there are too few homes, somebody who is asked for nobody names others."""
+        """Whoever knows its homes alone is lost when they die together: so others are met in good time."""
         pause = FIRST_LOOK
         while True:
-            await asyncio.sleep(pause)
-            lonely = len(self.keeping.homes) < HOMES and not self.door.serves
-            if lonely:
-                await self.finder.look_around()
-            pause = min(pause * 2, LONGEST_LOOK) if lonely else FIRST_LOOK
+            await asyncio.sleep(pause * self._dice.uniform(0.5, 1.0))
+            await self.finder.look_around()
+            few = len(self.keeping.homes) < HOMES or len(self._hosts) < ENOUGH_KNOWN
+            pause = min(pause * 2, LONGEST_LOOK) if few else LONGEST_LOOK
 
     async def leave(self) -> None:
         """Say goodbye."""
-        self.rest()
         await self._life.end()
+        if self._opened:  # also of who only asked
+            await self._file.save_at_end()
         self._settled.clear()
-        visits, self._visits = self._visits, []
-        for visit in visits:
-            visit.close()
+        self.visits.close()
 
     def told(self, nodes: Iterable[SuperNode], teller: Address) -> None:
         """Somebody names super nodes."""
@@ -198,16 +184,24 @@ class People:
         for address in addresses:
             self._known.told(address, "the supernode network", zone)
 
-    def serve(self, keeper: "Keeper", relays: Relays | None = None) -> None:
-        """Be a super node, which keeps a part of the directory, from now on."""
-        self._keeper = keeper
-        self.door.serve(keeper, relays, keeper.others)
-        self._settled.set()
+    async def serve(self, keeper: "Keeper", carrying: Carrying | None = None) -> None:
+        """Be a super node, which keeps a part of the directory, until cancelled. Raises PortTakenError.
 
-    def rest(self) -> None:
-        """Be a super node no longer; may be called twice."""
-        self._keeper = None
-        self.door.rest("this super node serves no longer")
+        Without `carrying` no peers of swarms are introduced to each other, and nobody is relayed.
+        """
+        await self.open()
+        self._keeper = keeper
+        self.door.serve(keeper, carrying, keeper.others)
+        self._settled.set()
+        try:
+            while True:
+                await asyncio.sleep(TICK)
+                self.door.tick(self._clock())
+        finally:
+            self._keeper = None
+            self.door.rest("this super node serves no longer")
+            if carrying is not None:
+                carrying.close()
 
     def status(self) -> PeopleStatus:
         """How it stands."""
@@ -238,12 +232,6 @@ class People:
     def _trusts(self, address: Address) -> bool:
         return self._known.may_ping(address, self._clock())
 
-    @property
-    def zone(self) -> Zone:
-        """Of the nearest super node that we know: what is nearer yet, nobody may send us to."""
-        near: Collection[Address] = [*self.keeping.homes, *self._known.lately()]
-        return max((zone_of(address.host) for address in near), default=Zone.INTERNET)
-
     # Finding and ringing
 
     async def find(self, name: str, *, recursive: bool = False) -> Found:
@@ -256,86 +244,7 @@ class People:
 
     async def ring(self, record: Record, offer: bytes, *, session: bytes) -> bytes:
         """What the callee answers. Raises OfflineError, DeclinedError, NetworkError."""
-        deadline = self._clock() + MOVING
-        while True:
-            try:
-                return await self._ring(record, offer, session)
-            except DeclinedError:
-                raise
-            except NetworkError as error:
-                newer, over = await self._newer(record), self._clock() >= deadline
-                if over or (newer is None and isinstance(error, OfflineError)):
-                    raise OfflineError(f"{record.name} is not there: {error}") from error
-                if newer is None:  # his homes died, so he looks for others at this moment
-                    await asyncio.sleep(PAUSE)
-                record = newer or record
-
-    async def _newer(self, record: Record) -> Record | None:
-        """Where he is by now. Raises NetworkError."""
-        self.finder.drop(record)
-        found = (await self.finder.find(record.name, anew=True)).record
-        return found if found.seq > record.seq and found.homes != record.homes else None
-
-    async def _ring(self, record: Record, offer: bytes, session: bytes) -> bytes:
-        """At one home after the other.
-
-        Raises DeclinedError; OfflineError when one of them says so; NetworkError when none can be reached.
-        """
-        trouble = NetworkError("at home nowhere")
-        ours = self.keeping.homes
-        for address in sorted(record.homes, key=lambda each: each not in ours):
-            try:
-                return await self._ring_at(address, record, offer, session)
-            except DeclinedError:
-                raise
-            except OfflineError as error:
-                trouble = error
-            except RemoteError as error:
-                if not isinstance(trouble, OfflineError):
-                    trouble = NetworkError(str(error))
-        raise trouble
-
-    async def _ring_at(
-        self, address: Address, record: Record, offer: bytes, session: bytes
-    ) -> bytes:
-        """Raises OfflineError, DeclinedError, NetworkError."""
-        home = self.keeping.homes.get(address)
-        if home is not None:
-            return await home.ring(record.key, offer, session)
-        visit = await self._visit(address)
-        try:
-            return await visit.ring(record.key, offer, session)
-        finally:
-            visit.close()
-
-    async def _visit(self, address: Address) -> Home:
-        """Raises NetworkError."""
-        port, dice = self._tools.port, self._tools.dice
-        met = self._trusts(address)
-        if not met and not self._budget.may_dial(address, self.zone, self._clock()):
-            raise NetworkError(f"{address} is not dialed: it did not answer, or cannot be there")
-        visit = await Home.dial(port, address, self._node, self.proofs, dice)
-        self._budget.answered(address)
-        return visit
-
-    async def _connected(self) -> Sequence[Home]:
-        """Homes, or super nodes that are visited instead. Raises NetworkError."""
-        self._visits = [visit for visit in self._visits if not visit.over]
-        there = self._homes() or self._visits
-        if there:
-            return there
-        trouble: Exception | None = None
-        for address in self._known.candidates(2 * VISITED):
-            try:
-                self._visits.append(await self._visit(address))
-                self._known.answered(address)
-            except RemoteError as error:
-                trouble = error
-            if len(self._visits) >= VISITED:
-                break
-        if not self._visits:
-            raise NetworkError(f"no super node can be asked: {trouble or 'none is known'}")
-        return self._visits
+        return await self.ringer.ring(record, offer, session)
 
     # What others say
 
@@ -356,7 +265,7 @@ class People:
         homes = self.keeping.homes
         if homes:
             self._settled.set()
-        number = self._tools.port.number
+        number = self._port.number
         hosts = [host for home in homes.values() for host in (home.you.host, home.local.host)]
         addresses = dict.fromkeys(Address(host, number).normal for host in hosts)
         dialable = sorted(address for address in addresses if address.dialable)

@@ -11,6 +11,7 @@ from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.limits import Knocks
+from p2pswarm.overlay.people.carrying import Carrying
 from p2pswarm.overlay.people.homes import Homes
 from p2pswarm.overlay.people.proving import Proofs
 from p2pswarm.overlay.people.visitor import Desk, Visitor
@@ -21,12 +22,9 @@ from p2pswarm.wire.people.nodes import SuperNode
 from p2pswarm.wire.sniff import Guest
 from p2pswarm.wire.supernode.frames import Frame
 
-__all__ = ["Door", "Relays"]
+__all__ = ["Door"]
 
 MOST_VISITORS = 3000  # connections
-
-Relays = Callable[[Stream, bytes], None]
-"""Somebody was welcomed with this nonce, and wants to be relayed."""
 
 
 class Door:
@@ -39,21 +37,24 @@ class Door:
         self._knocks = Knocks()
         self._visitors: set[Visitor] = set()
         self._desk: Desk | None = None
-        self._relays: Relays | None = None
+        self._carrying: Carrying | None = None
         self._others: Callable[[], Sequence[SuperNode]] = tuple
 
     def open(self) -> None:
         self._port.route(Guest.PEOPLE, self._came)
 
     def serve(
-        self, desk: Desk, relays: Relays | None, others: Callable[[], Sequence[SuperNode]]
+        self,
+        desk: Desk,
+        carrying: Carrying | None,
+        others: Callable[[], Sequence[SuperNode]],
     ) -> None:
         """Take them in; `others` are super nodes for those whom we do not."""
-        self._desk, self._relays, self._others = desk, relays, others
+        self._desk, self._carrying, self._others = desk, carrying, others
 
     def rest(self, why: str) -> None:
         """Everybody is told and sent away; may be called twice."""
-        self._desk = self._relays = None
+        self._desk = self._carrying = None
         for visitor in list(self._visitors):
             visitor.part(why)
 
@@ -97,18 +98,20 @@ class Door:
         self._port.admitted(link.stream)
 
     def _welcome(self, link: Link, hello: Hello, desk: Desk) -> None:
-        if hello.want is Want.RELAY and self._relays is None:
+        carrying = self._carrying
+        relay = carrying.relay if carrying is not None else None
+        if hello.want is Want.RELAY and relay is None:
             self._refuse(link, Reason.NOT_WANTED, "this super node does not relay")
             return
         nonce = secrets.token_bytes(NONCE_SIZE)
-        relays = self._relays is not None
-        welcome = Welcome(self._node, link.remote, nonce, relays=relays)
+        welcome = Welcome(self._node, link.remote, nonce, relays=relay is not None)
         link.stream.send(OPENING + welcome.encode().encode())
-        if hello.want is Want.RELAY and self._relays is not None:
-            self._relays(link.stream, nonce)
+        if hello.want is Want.RELAY and relay is not None:
+            relay.welcome(link.stream, nonce)
             return
+        swarms = carrying.swarms if carrying is not None else None
         visitor = Visitor(
-            link, hello, nonce, self.homes, self._proofs, desk, self._visitors.discard
+            link, hello, nonce, self.homes, self._proofs, desk, swarms, self._visitors.discard
         )
         self._visitors.add(visitor)
         link.listen(visitor)

@@ -63,9 +63,6 @@ class Hears(Protocol):
     def rung(self, rung: Rung) -> None:
         """Somebody rings."""
 
-    def met(self, home: "Home", frame: Frame) -> None:
-        """Another one in a swarm that was told it (MEET). Raises RemoteError."""
-
     def lost(self, home: "Home") -> None:
         """It is none any more; it may have named others."""
 
@@ -209,8 +206,6 @@ class Home:
                 self._heard(Answer.read(frame.body).session, frame)
             case PeopleKind.DECLINE:
                 self._heard(Decline.read(frame.body).session, frame)
-            case PeopleKind.MEET if self._hears is not None:
-                self._hears.met(self, frame)
             case PeopleKind.BYE:
                 bye = Bye.read(frame.body)
                 self.others = bye.nodes

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from random import Random
 from typing import Protocol
@@ -18,15 +18,12 @@ from p2pswarm.overlay.people.ringing import Rung
 from p2pswarm.overlay.supernode.known import Known
 from p2pswarm.wire.people.hello import Reason
 from p2pswarm.wire.people.nodes import SuperNode
-from p2pswarm.wire.supernode.frames import Frame
 
 __all__ = ["Keeping", "Owner"]
 
 log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds between looks at silent homes
-
-Met = Callable[[Home, Frame], None]
 
 
 class Owner(Protocol):
@@ -62,8 +59,6 @@ class Keeping:
         self.homes: dict[Address, Home] = {}
         self.trouble = ""
         """Why the last super node did not take us in."""
-        self.meet: Met = lambda home, frame: None
-        """Hears of others in our swarms."""
 
     async def run(self) -> None:
         """Until cancelled; then everybody is told goodbye."""
@@ -143,10 +138,6 @@ class Keeping:
 
     def rung(self, rung: Rung) -> None:
         self._owner.rung(rung)
-
-    def met(self, home: Home, frame: Frame) -> None:
-        """Raises RemoteError."""
-        self.meet(home, frame)
 
     def lost(self, home: Home) -> None:
         if self.homes.get(home.address) is home:

@@ -33,7 +33,7 @@ from p2pswarm.wire.people.marked import CHANNEL_SIZE, PASS_SIZE
 from p2pswarm.wire.people.relaying import Mode, Ready, Relay as Wish
 from p2pswarm.wire.people.ringing import KEY_SIZE, Prove
 
-__all__ = ["Relay"]
+__all__ = ["Check", "Relay"]
 
 log = logging.getLogger(__name__)
 

@@ -17,10 +17,11 @@ from typing import Protocol
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.people.swarms import SwarmName
 from p2pswarm.overlay.limits import Tokens
 from p2pswarm.wire.people.dictionary import PeopleMessage
 from p2pswarm.wire.people.relaying import Meet, Swarm
-from p2pswarm.wire.people.ringing import KEY_SIZE, SESSION_SIZE
+from p2pswarm.wire.people.ringing import SESSION_SIZE
 
 __all__ = ["Guest", "Swarms"]
 
@@ -32,7 +33,6 @@ MOST_MEMBERS = 50_000  # guests in swarms, all together
 MOST_OF_SWARM = 500
 MOST_INTRODUCED = 50_000  # pairs that are remembered
 
-_NO_KEY = bytes(KEY_SIZE)
 _NOBODY: dict["_Member", None] = {}
 
 
@@ -47,6 +47,7 @@ class Guest(Protocol):
 class _Member:
     number: int
     guest: Guest
+    node: bytes
     meetings: Tokens
     words: Tokens
     hashes: frozenset[InfoHash] = frozenset()
@@ -68,9 +69,12 @@ class Swarms:
     def __len__(self) -> int:
         return len(self._swarms)
 
-    def told(self, guest: Guest, swarm: Swarm, host: str, now: float) -> None:
-        """A guest that comes from `host` says in which swarms it is now. Raises RemoteProtocolError."""
-        member = self._members.get(id(guest)) or self._new(guest, now)
+    def told(self, guest: Guest, node: bytes, swarm: Swarm, host: str, now: float) -> None:
+        """A guest, who says to be `node` and comes from `host`, says in which swarms it is now.
+
+        Raises RemoteProtocolError.
+        """
+        member = self._members.get(id(guest)) or self._new(guest, node, now)
         if not member.words.take(now):
             raise RemoteProtocolError("it says too often in which swarms it is")
         member.addresses = tuple(a.normal for a in swarm.addresses if _is_at(a, host))
@@ -78,9 +82,9 @@ class Swarms:
         for name in swarm.hashes:
             self._introduce(member, name, now)
 
-    def _new(self, guest: Guest, now: float) -> _Member:
+    def _new(self, guest: Guest, node: bytes, now: float) -> _Member:
         number, limits = next(self._numbers), (Tokens(*MEETINGS, now), Tokens(*WORDS, now))
-        member = self._members[id(guest)] = _Member(number, guest, *limits)
+        member = self._members[id(guest)] = _Member(number, guest, node, *limits)
         return member
 
     def left(self, guest: Guest) -> None:
@@ -135,7 +139,8 @@ class Swarms:
         if self._relays is not None:
             self._relays(session, now)
         for member, there, speaks in ((one, other, True), (other, one, False)):
-            member.guest.say(Meet(name, session, _NO_KEY, there.addresses, speaks))
+            who = SwarmName.member(name, there.node)
+            member.guest.say(Meet(name, session, who, there.addresses, speaks))
 
     def check(self) -> None:
         """The invariant."""

@@ -15,10 +15,12 @@ from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.overlay.limits import Tokens
 from p2pswarm.overlay.people.homes import Homes
 from p2pswarm.overlay.people.proving import Proofs
+from p2pswarm.overlay.people.swarms import Swarms
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.wire.people.dictionary import PeopleMessage
 from p2pswarm.wire.people.frames import PeopleKind
 from p2pswarm.wire.people.hello import Bye, Hello, Pong, Reason, Refuse, Want
+from p2pswarm.wire.people.relaying import Swarm
 from p2pswarm.wire.people.ringing import Answer, Decline, No, Prove, Proved, Ring, Rung
 from p2pswarm.wire.supernode.dictionary import MAX_TEXT
 from p2pswarm.wire.supernode.frames import Frame
@@ -36,9 +38,6 @@ class Desk(Protocol):
     def asked(self, visitor: "Visitor", frame: Frame) -> None:
         """A question to the directory; the answer goes to `visitor.say`. Raises RemoteError."""
 
-    def told(self, visitor: "Visitor", frame: Frame) -> None:
-        """In which swarms a guest is (SWARM). Raises RemoteError."""
-
 
 class Visitor:
     """A hearer of its link, and a guest of `homes` once it proved its key."""
@@ -51,6 +50,7 @@ class Visitor:
         homes: Homes,
         proofs: Proofs,
         desk: Desk,
+        swarms: Swarms | None,
         gone: Callable[["Visitor"], None],
     ) -> None:
         """`gone` is called when its connection is over."""
@@ -59,7 +59,7 @@ class Visitor:
         """Proved; empty before."""
         self.name = ""
         self._nonce, self._homes, self._proofs = nonce, homes, proofs
-        self._desk, self._gone = desk, gone
+        self._desk, self._swarms, self._gone = desk, swarms, gone
         self._clock = asyncio.get_running_loop().time
         self._since = self._clock()
         self._questions = Tokens(*QUESTIONS, self._since)
@@ -90,7 +90,7 @@ class Visitor:
             PeopleKind.DECLINE: self._declines,
             PeopleKind.FIND: self._asks,
             PeopleKind.PUT: self._asks,
-            PeopleKind.SWARM: lambda frame: self._desk.told(self, frame),
+            PeopleKind.SWARM: self._tells,
             PeopleKind.BYE: self._leaves,
         }
         hear = heard.get(frame.kind)
@@ -135,11 +135,18 @@ class Visitor:
             raise RemoteProtocolError("it asks too much")
         self._desk.asked(self, frame)
 
+    def _tells(self, frame: Frame) -> None:
+        swarm, host = Swarm.read(frame.body), self.link.remote.host
+        if self._swarms is not None:
+            self._swarms.told(self, self.node, swarm, host, self._clock())
+
     def _leaves(self, frame: Frame) -> None:
         self.link.close(NetworkError(Bye.read(frame.body).text or "it said goodbye"))
 
     def left(self, link: Link, reason: Exception) -> None:
         self._homes.left(self)
+        if self._swarms is not None:
+            self._swarms.left(self)
         self._gone(self)
 
     # What it is told, as a guest

@@ -18,6 +18,7 @@ from p2pswarm.formats.zones import Zone
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.budget import DialBudget
 from p2pswarm.overlay.people.lookup import Verdict, Walk, Way
+from p2pswarm.overlay.people.places import may_be
 from p2pswarm.wire.people.datagrams import TOKEN_SIZE, pack_datagram
 from p2pswarm.wire.people.dictionary import TokenMessage
 from p2pswarm.wire.people.finding import Referral, Unknown
@@ -44,10 +45,12 @@ class Question(Generic[T]):
     """An answer of a kind that only the asker knows, told to the walk. Raises RemoteError for a lie."""
 
     def ways(self, nodes: Sequence[SuperNode]) -> list[Way]:
-        """Super nodes as the walk sees them."""
+        """Super nodes as the walk sees them; nobody is where it may not be."""
         whole = Prefix.of(self.target)
         return [
-            Way(each.address, each.slot.common(whole), each.slot.covers(whole)) for each in nodes
+            Way(each.address, each.slot.common(whole), each.slot.covers(whole))
+            for each in nodes
+            if may_be(each.address, each.slot)
         ]
 
     def tell(self, walk: Walk[T], address: Address, frame: Frame) -> Sequence[SuperNode]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -49,6 +49,7 @@ class Supernode(Moves):
         self._file = HostFile(host_file, self._hosts, tools.disk)
         us = Us(node, tools.port, options, Spare(asyncio.get_running_loop().time).percent)
         known = Known(self._hosts, self.budget, options, tools.dice, time.time)
+        self._known = known
         self._member = Member(tools.port, tools.dice, us, known, tools.up, self._pushed)
         self._announcing = Announcing(self._member)
         self._transfers = Transfers(exchange, self, self._seek, network=NAME)
@@ -82,6 +83,16 @@ class Supernode(Moves):
 
     async def leave(self) -> None:
         await self._life.end(self._transfers.close)
+        self._member.on_turned(False)
+
+    def follow(self, turned: Callable[[bool], None]) -> None:
+        """`turned` hears whether we serve: now, and whenever that changes."""
+        self._member.on_turned = turned
+        turned(self._member.serves)
+
+    def supernodes(self) -> list[Address]:
+        """Those that answered us lately, the newest first."""
+        return self._known.lately()
 
     def share(self, catalog: Catalog) -> None:
         """Once. Raises InvalidStateError the second time."""

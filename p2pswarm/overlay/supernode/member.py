@@ -65,6 +65,8 @@ class Member:
     ) -> None:
         self.us, self._port, self._dice, self._known = us, port, dice, known
         self._push = pushed
+        self.on_turned: Callable[[bool], None] = lambda serves: None
+        """Hears whether we serve, in whatever we are from now on."""
         self._clock = asyncio.get_running_loop().time
         self._nonces = Nonces()
         self._tester = Tester(port, us.node, AGENT, self._clock)
@@ -93,6 +95,7 @@ class Member:
                 if serving is not self.serves:
                     self._role = self._serving() if serving else self._ordinary()
                 role = tasks.create_task(self._role.run())
+                self.on_turned(serving)
                 self.moved()
                 await self._turned.wait()
                 role.cancel()

@@ -130,7 +130,7 @@ class Meet(PeopleMessage):
     session: bytes
     """Under which both may ask to be relayed."""
     peer: bytes
-    """Its key, or zeros when it has none."""
+    """What it is called in this swarm, by all super nodes; it is no key."""
     addresses: tuple[Address, ...]
     speaks: bool
     """Whether you say the first word, if you are relayed."""

@@ -64,7 +64,7 @@ def test_the_limits_are_those_that_are_told() -> None:
         desk.VISITS_PER_NUMBER,
         desk.VISITS_PER_LINE,
     ]
-    assert numbers["questions of one line"] == [desk.ASKS_AT_ONCE]
+    assert numbers["questions of one line"] == [desk.ASKS_AT_ONCE, desk.ASKS_A_SECOND]
     assert numbers["messages of a giver"] == [guests.GIVER_AT_ONCE, guests.GIVER_A_SECOND]
     assert numbers["what a guest does not take"] == [guests.MOST_WAITING]
     assert numbers["silence before the first message; a visit"] == [desk.SILENT_FOR, desk.VISIT_FOR]
@@ -75,5 +75,5 @@ def test_the_limits_are_those_that_are_told() -> None:
     )
     assert f"after **{MOST_WRONG}** in all the code is dead" in DOCUMENT
     assert f"one code of {65536 // MOST_WRONG // 1000} {65536 // MOST_WRONG % 1000}" in DOCUMENT
-    assert (MOST_A_SECOND, MOST_VISITS) == (10, 64)
-    assert "Ten takers a second are answered, 64 at a time." in DOCUMENT
+    assert (MOST_A_SECOND, MOST_VISITS) == (20, 64)
+    assert "Twenty takers a second are answered, 64 at a time." in DOCUMENT

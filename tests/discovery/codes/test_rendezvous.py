@@ -379,6 +379,27 @@ async def test_a_busy_rendezvous_is_asked_again(
     assert asked == 3
 
 
+async def test_a_full_rendezvous_is_asked_again(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rendezvous, "_REST", 0.01)
+    asked = 0
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        return web.Response(status=503 if asked < 3 else 500)
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    place = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    with pytest.raises(NetworkError, match="HTTP status 500"):
+        await take(Code(7, "acorn", "abacus"), place, client, Random(2))
+    assert asked == 3
+    await runner.cleanup()
+
+
 async def test_a_silent_rendezvous_is_left(
     client: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -231,10 +231,10 @@ def test_who_knows_one_super_node_finds_others(tmp_path: Path) -> None:
 def test_the_homes_are_known_from_before(tmp_path: Path) -> None:
     async def story(town: Town) -> None:
         bob = await at_home(town, "bob")
-        host = bob._tools.port.host
+        host = bob._port.host
         await bob.leave()
-        await bob._tools.port.close()
-        town.everybody.remove((bob, bob._tools.port))
+        await bob._port.close()
+        town.everybody.remove((bob, bob._port))
         again = await town.people("bob", *town.supers[:1], host=host)
         await town.kill(town.clerks[0].people)
         await again.join()
@@ -247,7 +247,7 @@ def test_a_super_node_that_steps_down_sends_its_guests_elsewhere(tmp_path: Path)
     async def story(town: Town) -> None:
         bob = await at_home(town, "bob")
         (first, *_) = [clerk for clerk in town.clerks if clerk.place.address in bob.keeping.homes]
-        first.people.rest()
+        await town.rest(first.people)
         await town.until(lambda: first.place.address not in bob.keeping.homes, 5)
         await town.until(lambda: len(bob.keeping.homes) == 3)
         assert not len(first.people.door.homes)
@@ -257,7 +257,7 @@ def test_a_super_node_that_steps_down_sends_its_guests_elsewhere(tmp_path: Path)
 
 def test_nobody_takes_us_in(tmp_path: Path) -> None:
     async def story(town: Town) -> None:
-        town.clerks[0].people.rest()
+        await town.rest(town.clerks[0].people)
         bob = await town.people("bob")
         with pytest.raises(NetworkError, match="I am no super node"):
             await bob.join()

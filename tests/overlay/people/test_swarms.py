@@ -21,7 +21,7 @@ class Guest:
 
     def __init__(self, number: int) -> None:
         self.host = f"8.8.{number // 250}.{number % 250 + 1}"
-        self.place = Address(self.host, 5000)
+        self.place, self.node = Address(self.host, 5000), number.to_bytes(16)
         self.heard: list[Meet] = []
 
     def say(self, message: PeopleMessage) -> None:
@@ -37,7 +37,7 @@ class Room:
 
     def say(self, guest: Guest, *names: InfoHash, now: float = 0.0, at: str = "") -> None:
         places = (Address(at, 5000),) if at else (guest.place,)
-        self.swarms.told(guest, Swarm(names, places), guest.host, now)
+        self.swarms.told(guest, guest.node, Swarm(names, places), guest.host, now)
         self.swarms.check()
 
 
@@ -49,6 +49,7 @@ def test_two_of_a_swarm_are_told_of_each_other_and_one_speaks_first() -> None:
     [to_ann], [to_bob, _] = ann.heard, bob.heard
     assert (to_ann.addresses, to_bob.addresses) == ((bob.place,), (ann.place,))
     assert to_ann.session == to_bob.session == room_.tickets[0]
+    assert to_ann.peer == SwarmName.member(ONE, bob.node)
     assert {to_ann.speaks, to_bob.speaks} == {True, False}
     assert len(other.heard) == 1
 
@@ -113,7 +114,7 @@ def test_who_says_it_too_often_is_at_fault() -> None:
 def test_without_a_relay_there_are_no_tickets() -> None:
     swarms, ann, bob = Swarms(Random(1), None), Guest(1), Guest(2)
     for guest in (ann, bob):
-        swarms.told(guest, Swarm((ONE,), ()), guest.host, 0.0)
+        swarms.told(guest, guest.node, Swarm((ONE,), ()), guest.host, 0.0)
     assert ann.heard[0].session
 
 

@@ -1,0 +1,236 @@
+"""Our torrents at the super nodes where their peers meet: an `Introducer` for those whom nobody can dial.
+
+Each swarm has two super nodes, found by a hash of its info-hash as a name is, and the same ones for all who
+look: those of its slot that come first by a hash of both. We stay connected to them while the torrent seeks
+peers, say where we are, and hear of others.
+
+The one hard thing: where we are is true for a minute. So we look again before a NAT forgets us, and whoever
+we are told of was told of us in the same moment.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+
+from p2pswarm.discovery.introducing import Heard, Introduction
+from p2pswarm.errors import RemoteError
+from p2pswarm.formats.ids import Address, InfoHash
+from p2pswarm.formats.people.swarms import SwarmName
+from p2pswarm.net.port import Port
+from p2pswarm.overlay.living import Life
+from p2pswarm.overlay.people.post import Post
+from p2pswarm.reach.offers import RelayAt
+from p2pswarm.reach.relayed import NO_KEY, Relays
+from p2pswarm.wire.people.nodes import SuperNode
+from p2pswarm.wire.people.relaying import ADDRESSES_MOST, SWARMS_MOST, Meet
+
+__all__ = ["Swarming"]
+
+log = logging.getLogger(__name__)
+
+POSTS = 2  # super nodes of each swarm
+MOST_POSTS = 16  # connections
+MOST_SOUGHT = 4 * SWARMS_MOST  # swarms
+AT_A_TIME = 4  # swarms whose super nodes are looked up together
+EVERY = 20.0  # seconds between looks at where we are: some NATs forget after 30
+LOOK_EVERY = 900.0  # seconds between lookups of the super nodes of a swarm, and half of that more
+SAY_EVERY = 120.0  # seconds after which the same is said again, to hear of more
+REST = 30.0  # seconds until a super node is tried again, doubled with each failure
+MOST_REST = 900.0
+
+Place = Callable[[bytes], Awaitable[Sequence[SuperNode]]]
+"""The super nodes of the slot of a hash. Raises NetworkError."""
+Where = Callable[[], Awaitable[Sequence[Address]]]
+"""Where others see our port, by UDP."""
+
+
+@dataclass(slots=True, eq=False)
+class _Sought:
+    name: SwarmName
+    heard: Heard
+    nodes: Sequence[SuperNode] = ()  # the nearest first
+    look: float = float("-inf")  # when to look them up again
+
+
+@dataclass(slots=True)
+class _Rest:
+    until: float
+    failures: int = 1
+
+
+@dataclass(slots=True)
+class _Staff:
+    """Super nodes that we are connected to, or were in vain."""
+
+    posts: dict[bytes, Post] = field(default_factory=dict)
+    resting: "OrderedDict[bytes, _Rest]" = field(default_factory=OrderedDict)
+
+
+class Swarming:
+    """`join` once the port is open, `leave` at the end; both may be called twice."""
+
+    def __init__(
+        self,
+        port: Port,
+        node: bytes,
+        place: Place,
+        where: Where,
+        relays: Relays | None,
+        dice: Random,
+    ) -> None:
+        """`node` is how we call ourselves there; without `relays` we are introduced only."""
+        self._port, self._node, self._place, self._where = port, node, place, where
+        self._relays, self._dice = relays, dice
+        self._clock = asyncio.get_running_loop().time
+        self._sought: OrderedDict[InfoHash, _Sought] = OrderedDict()  # by the names told there
+        self._staff = _Staff()
+        self._bell = asyncio.Event()
+        self._life = Life("meeting peers")
+
+    async def join(self) -> None:
+        await self._life.begin(_at_once, self._live)
+
+    async def leave(self) -> None:
+        await self._life.end(self._part)
+
+    # An introducer
+
+    def seek(self, info_hash: InfoHash, heard: Heard) -> None:
+        """From now on; again when we are short of peers."""
+        name = SwarmName.of(info_hash)
+        sought = self._sought.get(name.name)
+        if sought is None:
+            self._sought[name.name] = _Sought(name, heard)
+            while len(self._sought) > MOST_SOUGHT:
+                self._sought.popitem(last=False)
+        else:
+            sought.heard = heard
+            for post in self._staff.posts.values():
+                if name.name in post.names:
+                    post.said = float("-inf")  # what was said is said again
+        self._bell.set()
+
+    def forget(self, info_hash: InfoHash) -> None:
+        """May be called of what was never sought."""
+        self._sought.pop(SwarmName.of(info_hash).name, None)
+        self._bell.set()
+
+    @property
+    def posts(self) -> Sequence[Post]:
+        """Super nodes that we are connected to."""
+        return list(self._staff.posts.values())
+
+    # Life
+
+    async def _live(self) -> None:
+        while True:
+            self._bell.clear()
+            if self._sought or self._staff.posts:
+                await self._look()
+                wanted = self._wanted()
+                await self._connect(wanted)
+                self._say(wanted, await self._where() if self._staff.posts else ())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY if self._sought else None):
+                    await self._bell.wait()
+
+    async def _look(self) -> None:
+        """Who introduces, for those swarms whose time it is."""
+        now = self._clock()
+        due = [each for each in self._sought.values() if each.look <= now]
+        for at in range(0, len(due), AT_A_TIME):
+            await asyncio.gather(*map(self._look_up, due[at : at + AT_A_TIME]))
+
+    async def _look_up(self, sought: _Sought) -> None:
+        sought.look = self._clock() + REST
+        try:
+            nodes = await self._place(sought.name.place)
+        except RemoteError as error:
+            log.debug("nobody knows who introduces: %s", error)
+            return
+        sought.nodes = sorted(nodes, key=lambda each: sought.name.nearness(each.node))
+        if nodes:
+            sought.look = self._clock() + LOOK_EVERY * self._dice.uniform(1.0, 1.5)
+
+    def _wanted(self) -> dict[bytes, tuple[SuperNode, set[InfoHash]]]:
+        """The super nodes to be connected to, and the swarms of each."""
+        wanted: dict[bytes, tuple[SuperNode, set[InfoHash]]] = {}
+        for sought in reversed(self._sought.values()):  # the newest have room in any case
+            nodes = [each for each in sought.nodes if self._may_connect(each)]
+            for each in nodes[:POSTS]:
+                if each.node in wanted or len(wanted) < MOST_POSTS:
+                    _, names = wanted.setdefault(each.node, (each, set()))
+                    if len(names) < SWARMS_MOST:
+                        names.add(sought.name.name)
+        return wanted
+
+    def _may_connect(self, to: SuperNode) -> bool:
+        rest = self._staff.resting.get(to.node)
+        return to.node != self._node and (rest is None or rest.until <= self._clock())
+
+    async def _connect(self, wanted: dict[bytes, tuple[SuperNode, set[InfoHash]]]) -> None:
+        posts = self._staff.posts
+        for node in posts.keys() - wanted.keys():
+            posts.pop(node).part()
+        missing = [to for node, (to, _) in wanted.items() if node not in posts]
+        await asyncio.gather(*map(self._dial, missing))
+
+    async def _dial(self, to: SuperNode) -> None:
+        try:
+            post = await Post.dial(self._port, to, self._node, self._met, self._lost)
+        except RemoteError as error:
+            log.debug("no introductions by %s: %s", to.address, error)
+            self._rests(to.node)
+            return
+        self._staff.resting.pop(to.node, None)
+        self._staff.posts[to.node] = post
+
+    def _rests(self, node: bytes) -> None:
+        resting = self._staff.resting
+        failures = resting[node].failures + 1 if node in resting else 1
+        pause = min(REST * 2 ** (failures - 1), MOST_REST) * self._dice.uniform(0.5, 1.5)
+        resting[node] = _Rest(self._clock() + pause, failures)
+        while len(resting) > MOST_SOUGHT:
+            resting.popitem(last=False)
+
+    def _say(
+        self,
+        wanted: dict[bytes, tuple[SuperNode, set[InfoHash]]],
+        places: Sequence[Address],
+    ) -> None:
+        now = self._clock()
+        for node, post in list(self._staff.posts.items()):
+            post.tick(now)
+            _, names = wanted.get(node, (None, set[InfoHash]()))
+            again = now - post.said >= SAY_EVERY
+            post.say(frozenset(names), tuple(places)[:ADDRESSES_MOST], now, again=again)
+
+    def _lost(self, post: Post) -> None:
+        if self._staff.posts.get(post.node) is post:
+            del self._staff.posts[post.node]
+            self._rests(post.node)
+            self._bell.set()
+
+    def _met(self, post: Post, meet: Meet) -> None:
+        sought = self._sought.get(meet.hash)
+        if sought is not None:
+            relay = None
+            if self._relays is not None and post.relays:
+                at = RelayAt(post.node, post.address)
+                relay = partial(self._relays.stream, at, meet.session, NO_KEY)
+            third, places = post.address, meet.addresses
+            sought.heard(Introduction(third, meet.peer, places, relay, meet.speaks))
+
+    def _part(self) -> None:
+        posts, self._staff = self._staff.posts, _Staff()
+        for post in posts.values():
+            post.part()
+
+
+async def _at_once() -> None:
+    """Nothing has to be there first."""

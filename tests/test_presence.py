@@ -1,0 +1,123 @@
+"""Whole nodes among people, in virtual time: super nodes with the real directory, users found and rung."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from p2pswarm.config import NetworkSettings
+from p2pswarm.errors import HostError, UnknownNameError
+from p2pswarm.formats.ids import Address
+from p2pswarm.identity import FOLDER, Identity
+from p2pswarm.node import Node
+from tests.support.people import issuer
+from tests.support.quiet import quiet
+from tests.support.world import World, simulate
+
+PORT = 46881
+
+
+def register(folder: Path, name: str = "") -> None:
+    """As a login service did once: it is known, and perhaps has certified a name."""
+    identity = Identity.load(folder / FOLDER)
+    now = time.time()
+    identity.trust(issuer().authority, "http://login.example.org")
+    if name:
+        serial = sum(name.encode())
+        held = issuer().issue(name, identity.key.public, serial, now - 60, now + 86_400)
+        identity.certify(held, now)
+
+
+async def node(world: World, name: str = "", *connect: Node, **more: str) -> Node:
+    host = world.host()
+    folder = world.folder / f"{host.name}-state"
+    register(folder, name)
+    settings = quiet(bind=host.name, data_dir=folder, disk_threads=0, port=PORT)
+    named = tuple(Address(each.settings.bind, PORT) for each in connect)
+    node = Node(settings, NetworkSettings(connect=named, **more))
+    await node.open()
+    world.nodes.append(node)
+    return node
+
+
+async def supernodes(world: World, count: int) -> list[Node]:
+    made: list[Node] = []
+    for _ in range(count):
+        made.append(await node(world, "", *made[:1], supernode_role="super"))
+        await made[-1].networks.join("supernode")
+    for each in made:
+        await each.people.open()
+    await world.until(lambda: all(each.people.network.door.serves for each in made))
+    return made
+
+
+async def user(world: World, name: str, *connect: Node) -> Node:
+    made = await node(world, name, *connect, supernode_role="ordinary")
+    await made.people.join()
+    return made
+
+
+def test_who_serves_in_the_supernode_network_serves_people(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        supers = await supernodes(world, 3)
+        await asyncio.sleep(60)
+        bob = await user(world, "bob", supers[0])
+        alice = await user(world, "alice", supers[1])
+        await world.until(lambda: bob.people.network.status().published)
+        await world.until(lambda: len(bob.people.network.homes) == 3)
+        bob.people.network.on_ring = lambda rung: rung.answer(b"here")
+        found = await alice.people.network.find("bob")
+        assert found.hops <= 3
+        for recursive in (False, True):
+            with pytest.raises(UnknownNameError):
+                await alice.people.network.find("nobody", recursive=recursive)
+        answer = await alice.people.network.ring(found.record, b"hello", session=b"s" * 16)
+        assert answer == b"here"
+
+    simulate(tmp_path, story)
+
+
+def test_a_super_node_that_goes_takes_nothing_with_it(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        supers = await supernodes(world, 4)
+        await asyncio.sleep(60)
+        bob = await user(world, "bob", supers[0])
+        await world.until(lambda: bob.people.network.status().published)
+        gone = supers.pop(1)
+        world.nodes.remove(gone)
+        await gone.aclose()
+        await gone.aclose()
+        alice = await user(world, "alice", supers[0])
+        assert (await alice.people.network.find("bob")).record.name == "bob"
+        where = Address(gone.settings.bind, PORT)
+        await world.until(lambda: where not in bob.people.network.keeping.homes)
+
+    simulate(tmp_path, story)
+
+
+def test_without_a_login_service_nobody_is_served(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        host = world.host()
+        settings = quiet(bind=host.name, data_dir=tmp_path / "x", disk_threads=0, port=PORT)
+        alone = Node(settings, NetworkSettings(supernode_role="super"))
+        await alone.open()
+        world.nodes.append(alone)
+        await alone.networks.join("supernode")
+        await asyncio.sleep(10)
+        await alone.people.open()
+        assert not alone.people.network.door.serves
+
+    simulate(tmp_path, story)
+
+
+def test_what_is_not_open_says_so(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        each = await node(world)
+        with pytest.raises(HostError, match="not open"):
+            _ = each.people.network
+        await each.aclose()
+        with pytest.raises(HostError):
+            await each.people.open()
+
+    simulate(tmp_path, story)
