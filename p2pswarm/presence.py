@@ -163,7 +163,7 @@ class Presence:
         await self.open()
         if self._swarming is None:
             network = self.network
-            slots = Slots(network.walks, network.starts, self._dice)
+            slots = Slots(self._port, self._node, network.walks, network.starts, self._dice)
             self._swarming = Swarming(
                 self._port, self._node, slots.members, self._seen, self._relays, self._dice
             )

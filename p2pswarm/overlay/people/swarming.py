@@ -40,7 +40,7 @@ AT_A_TIME = 4  # swarms whose super nodes are looked up together
 EVERY = 20.0  # seconds between looks at where we are: some NATs forget after 30
 LOOK_EVERY = 900.0  # seconds between lookups of the super nodes of a swarm, and half of that more
 SAY_EVERY = 120.0  # seconds after which the same is said again, to hear of more
-REST = 30.0  # seconds until a super node is tried again, doubled with each failure
+REST = 5.0  # seconds until something is tried again, doubled with each failure
 MOST_REST = 900.0
 
 Place = Callable[[bytes], Awaitable[Sequence[SuperNode]]]
@@ -55,6 +55,7 @@ class _Sought:
     heard: Heard
     nodes: Sequence[SuperNode] = ()  # the nearest first
     look: float = float("-inf")  # when to look them up again
+    failures: int = 0
 
 
 @dataclass(slots=True)
@@ -136,8 +137,13 @@ class Swarming:
                 await self._connect(wanted)
                 self._say(wanted, await self._where() if self._staff.posts else ())
             with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY if self._sought else None):
+                async with asyncio.timeout(self._until_next()):
                     await self._bell.wait()
+
+    def _until_next(self) -> float | None:
+        """Seconds until there is something to do; None for never."""
+        look = min((each.look for each in self._sought.values()), default=None)
+        return None if look is None else min(EVERY, max(look - self._clock(), 0.1))
 
     async def _look(self) -> None:
         """Who introduces, for those swarms whose time it is."""
@@ -147,15 +153,19 @@ class Swarming:
             await asyncio.gather(*map(self._look_up, due[at : at + AT_A_TIME]))
 
     async def _look_up(self, sought: _Sought) -> None:
-        sought.look = self._clock() + REST
         try:
             nodes = await self._place(sought.name.place)
         except RemoteError as error:
             log.debug("nobody knows who introduces: %s", error)
+            sought.look = self._clock() + self._pause(sought.failures)
+            sought.failures += 1
             return
+        sought.failures = 0
         sought.nodes = sorted(nodes, key=lambda each: sought.name.nearness(each.node))
-        if nodes:
-            sought.look = self._clock() + LOOK_EVERY * self._dice.uniform(1.0, 1.5)
+        sought.look = self._clock() + LOOK_EVERY * self._dice.uniform(1.0, 1.5)
+
+    def _pause(self, failures: int) -> float:
+        return min(REST * 2.0**failures, MOST_REST) * self._dice.uniform(0.5, 1.5)
 
     def _wanted(self) -> dict[bytes, tuple[SuperNode, set[InfoHash]]]:
         """The super nodes to be connected to, and the swarms of each."""
@@ -193,8 +203,7 @@ class Swarming:
     def _rests(self, node: bytes) -> None:
         resting = self._staff.resting
         failures = resting[node].failures + 1 if node in resting else 1
-        pause = min(REST * 2 ** (failures - 1), MOST_REST) * self._dice.uniform(0.5, 1.5)
-        resting[node] = _Rest(self._clock() + pause, failures)
+        resting[node] = _Rest(self._clock() + self._pause(failures - 1), failures)
         while len(resting) > MOST_SOUGHT:
             resting.popitem(last=False)
 
