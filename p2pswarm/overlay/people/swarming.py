@@ -18,14 +18,18 @@ from functools import partial
 from random import Random
 
 from p2pswarm.discovery.introducing import Heard, Introduction
-from p2pswarm.errors import RemoteError
+from p2pswarm.errors import BusyError, RemoteError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.people.swarms import SwarmName
+from p2pswarm.formats.zones import owner_of
 from p2pswarm.net.port import Port
+from p2pswarm.net.stream import Conversation, Stream
+from p2pswarm.overlay.limits import Introductions
 from p2pswarm.overlay.living import Life
 from p2pswarm.overlay.people.post import Post
 from p2pswarm.reach.offers import RelayAt
 from p2pswarm.reach.relayed import NO_KEY, Relays
+from p2pswarm.wire.framer import Framer
 from p2pswarm.wire.people.nodes import SuperNode
 from p2pswarm.wire.people.relaying import ADDRESSES_MOST, SWARMS_MOST, Meet
 
@@ -35,6 +39,7 @@ log = logging.getLogger(__name__)
 
 POSTS = 2  # super nodes of each swarm
 MOST_POSTS = 16  # connections
+MOST_WAITING = 16  # relays at a time that we wait for, of all torrents
 MOST_SOUGHT = 4 * SWARMS_MOST  # swarms
 AT_A_TIME = 4  # swarms whose super nodes are looked up together
 EVERY = 20.0  # seconds between looks at where we are: some NATs forget after 30
@@ -81,15 +86,17 @@ class Swarming:
         node: bytes,
         place: Place,
         where: Where,
-        relays: Relays | None,
+        relays: Relays,
         dice: Random,
     ) -> None:
-        """`node` is how we call ourselves there; without `relays` we are introduced only."""
+        """`node` is how we call ourselves there."""
         self._port, self._node, self._place, self._where = port, node, place, where
         self._relays, self._dice = relays, dice
         self._clock = asyncio.get_running_loop().time
         self._sought: OrderedDict[InfoHash, _Sought] = OrderedDict()  # by the names told there
         self._staff = _Staff()
+        self._named = Introductions()
+        self._waiting = 0  # for relays
         self._bell = asyncio.Event()
         self._life = Life("meeting peers")
 
@@ -227,13 +234,25 @@ class Swarming:
 
     def _met(self, post: Post, meet: Meet) -> None:
         sought = self._sought.get(meet.hash)
-        if sought is not None:
-            relay = None
-            if self._relays is not None and post.relays:
-                at = RelayAt(post.node, post.address)
-                relay = partial(self._relays.stream, at, meet.session, NO_KEY)
-            third, places = post.address, meet.addresses
-            sought.heard(Introduction(third, meet.peer, places, relay, meet.speaks))
+        owner = owner_of(meet.addresses[0]) if meet.addresses else ""
+        if sought is None or (owner and not self._named.may_meet(owner, self._clock())):
+            return
+        third, places = post.address, meet.addresses
+        relay = partial(self._relayed, post, meet) if post.relays else None
+        sought.heard(Introduction(third, meet.peer, places, relay, meet.speaks))
+
+    async def _relayed(
+        self, post: Post, meet: Meet, framer: Framer, conversation: Conversation
+    ) -> Stream:
+        """Raises OSError, RemoteError."""
+        if self._waiting >= MOST_WAITING:
+            raise BusyError("too many relays are waited for")
+        self._waiting += 1
+        at = RelayAt(post.node, post.address)
+        try:
+            return await self._relays.stream(at, meet.session, NO_KEY, framer, conversation)
+        finally:
+            self._waiting -= 1
 
     def _part(self) -> None:
         posts, self._staff = self._staff.posts, _Staff()
