@@ -234,10 +234,11 @@ class Swarming:
 
     def _met(self, post: Post, meet: Meet) -> None:
         sought = self._sought.get(meet.hash)
-        owner = owner_of(meet.addresses[0]) if meet.addresses else ""
-        if sought is None or (owner and not self._named.may_meet(owner, self._clock())):
+        if sought is None:
             return
-        third, places = post.address, meet.addresses
+        third, places = post.address, meet.addresses[:1]
+        if places and not self._named.may_meet(owner_of(places[0]), self._clock()):
+            places = ()  # a relay harms nobody
         relay = partial(self._relayed, post, meet) if post.relays else None
         sought.heard(Introduction(third, meet.peer, places, relay, meet.speaks))
 

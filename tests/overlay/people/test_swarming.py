@@ -122,6 +122,31 @@ def test_two_that_nobody_can_dial_complete_a_swarm(
 
 
 @pytest.mark.sim
+@pytest.mark.parametrize("kind", [Kind.SYMMETRIC, Kind.BLOCKED])
+def test_when_a_relay_dies_another_one_is_taken_and_the_rest_comes(
+    kind: Kind, tmp_path: Path
+) -> None:
+    async def story(world: World) -> None:
+        town = Town(world, supers=3)
+        await town.open()
+        (seed, _), (away, _) = [await town.node(kind) for _ in range(2)]
+        meta, folder = world.content(3_000_000, 1 << 15)
+        await seed.add(meta, data=folder)
+        torrent = await world.download(away, meta)
+        await world.until(lambda: torrent.status().downloaded > 300_000, 60.0)
+        (relay,) = [each for each in town.supers if len(each.relay)]
+        relay.host.online = False
+        for transport in list(world.loop.transports):
+            if transport.host is relay.host:
+                transport.abort()
+        await relay.port.close()
+        await world.until(lambda: torrent.status().done == 3_000_000, 300.0)
+        await town.close()
+
+    simulate(tmp_path, story)
+
+
+@pytest.mark.sim
 def test_a_super_node_that_does_not_consent_relays_nobody(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         town = Town(world, consents=False)
@@ -274,11 +299,11 @@ def test_no_super_node_has_us_dial_one_host_again_and_again(tmp_path: Path) -> N
             told = SwarmName.of(name).name
             guest.say(Meet(told, bytes([n]) * 16, bytes([n]) * 32, victim, speaks=True))
         await asyncio.sleep(1)
-        assert len(heard) == 6
+        assert sum(bool(each.addresses) for each in heard) == 6
         for n in range(50):
             guest.say(Meet(told, bytes(16), bytes(32), (Address(f"9.9.9.{n}", 1),), speaks=True))
         await asyncio.sleep(1)
-        assert len(heard) < 40, "and who names too many is cut"
+        assert len(heard) < 70, "and who names too many is cut"
         await world.until(lambda: swarming._staff.resting, 5.0)
         await town.close()
 
