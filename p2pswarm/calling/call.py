@@ -55,6 +55,8 @@ class Call:
         """`other` is the name of who is at the other end; `calls` whether it is we who called."""
         loop = asyncio.get_running_loop()
         self.other = other
+        self.key = b""
+        """The other side's, where it matters from which device somebody speaks; the phone says it."""
         self._paths, self._calls = paths, calls
         self._clock = loop.time
         self._control = Control(hello)

@@ -194,7 +194,9 @@ class Phone:
         async def connect(framer: Framer, conversation: Conversation) -> Stream:
             return await self._secured(meeting, other, framer, conversation)
 
-        return Call(other.name, meeting, connect, hello, calls=calls)
+        call = Call(other.name, meeting, connect, hello, calls=calls)
+        call.key = other.key
+        return call
 
     async def _secured(
         self, meeting: Meeting, other: Certificate, framer: Framer, conversation: Conversation
