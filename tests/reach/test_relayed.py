@@ -196,7 +196,7 @@ def test_a_relay_that_dies_is_noticed_within_seconds() -> None:
         street.super.host.online = False
         await asyncio.sleep(20)
         assert ended
-        assert ended[0] - died <= 7.0
+        assert ended[0] - died <= 4.0
 
     on_a_street(story)
 
