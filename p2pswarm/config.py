@@ -47,6 +47,7 @@ __all__ = [
     "parse_rate",
     "parse_size",
     "unit_of",
+    "word_of",
 ]
 
 ENCRYPTION = ("prefer", "require", "off")
@@ -235,7 +236,7 @@ def _parse_secret(text: str) -> str:
     return text
 
 
-def _word_of(metavar: str, words: Sequence[str]) -> Unit:
+def word_of(metavar: str, words: Sequence[str]) -> Unit:
     """One of these."""
 
     def parse(text: str) -> str:
@@ -282,8 +283,8 @@ SECRET = Unit("TEXT", _parse_secret)
 HOST = Unit("HOST", _parse_host, str, lambda value: _parse_host(str(value)))
 PATH = Unit("PATH", _parse_path, str, _check_path)
 _CHILDREN, _LINKS = _bounds(supernode.MOST_CHILDREN), _bounds(supernode.MOST_LINKS)
-_ROLE = _word_of("ROLE", ROLES)
-_SUPERNODE_ROLE = _word_of(
+_ROLE = word_of("ROLE", ROLES)
+_SUPERNODE_ROLE = word_of(
     "ROLE", [supernode.Wish.AUTO, supernode.Wish.ORDINARY, supernode.Wish.SUPER]
 )
 
@@ -328,14 +329,14 @@ class Settings:
     encryption: str = field(
         default="prefer",
         metadata=about(
-            _word_of("MODE", ENCRYPTION),
+            word_of("MODE", ENCRYPTION),
             "hide the handshake with peers: prefer (and take what they offer), require, or off",
         ),
     )
     transport: str = field(
         default="both",
         metadata=about(
-            _word_of("KIND", TRANSPORTS),
+            word_of("KIND", TRANSPORTS),
             "connect to peers by tcp, by utp (over UDP), or by both; who connects by tcp is always taken, "
             "by utp unless this is tcp",
         ),

@@ -19,7 +19,7 @@ from p2pswarm.wire.calling.parcels import Kept, Left, Message, ParcelKind
 if TYPE_CHECKING:
     from p2pswarm.calling.outbox import Heard, Outbox
 
-__all__ = ["Letters"]
+__all__ = ["Disk", "Letters"]
 
 MOST = 200  # messages in one call
 SILENCE = 30.0  # seconds without a message, or a receipt

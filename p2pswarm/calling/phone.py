@@ -20,6 +20,7 @@ from p2pswarm.calling.call import Call
 from p2pswarm.errors import DeclinedError, FormatError, HostError, RemoteError
 from p2pswarm.formats.people.certificate import Authority, Certificate
 from p2pswarm.formats.people.record import Record
+from p2pswarm.formats.signing import SigningKey
 from p2pswarm.identity import Identity
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.net.tls import Core, TlsTransport, tls_context
@@ -120,6 +121,11 @@ class Phone:
         """`busy`, `refused` or `too-often`."""
         self._ringing.pop(incoming.offer.session, None)
         incoming.rung.decline(reason)
+
+    @property
+    def key(self) -> SigningKey:
+        """Our own."""
+        return self._identity.key
 
     def close(self) -> None:
         """Nobody rings any more; may be called twice."""

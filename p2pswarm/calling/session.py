@@ -16,12 +16,11 @@ __all__ = ["Session"]
 
 
 class Session(ABC):
-    """Made at any time in a call: what came before waits."""
+    """For a call that is open; what came before anybody listened has waited."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        call.listen(on_frame=self._got)
 
     @abstractmethod
     def _heard(self, frame: CallFrame) -> None:
@@ -31,6 +30,7 @@ class Session(ABC):
         """The work, unless the call or the other side ends it. Raises NetworkError, RemoteError."""
         working = asyncio.ensure_future(work)
         try:
+            self._call.listen(_unread, self._got)
             ends: set[asyncio.Future[Any]] = {working, self._failed, self._call.ended}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
@@ -50,3 +50,7 @@ class Session(ABC):
             if not self._failed.done():
                 self._failed.set_exception(error)
                 self._failed.exception()  # nobody may be there to ask
+
+
+def _unread(text: str) -> None:
+    """Nobody chats here."""

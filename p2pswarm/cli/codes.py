@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from p2pswarm.cli.exits import UsageError
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop
+from p2pswarm.cli.text import counted
 from p2pswarm.config import Settings, format_duration
 from p2pswarm.errors import CodeError, FormatError, NetworkError, RemoteError
 from p2pswarm.formats.code import Code
 from p2pswarm.formats.ids import Address
-from p2pswarm.net.binding import bound_addresses
+from p2pswarm.net.binding import bound_addresses, own_addresses
 
 if TYPE_CHECKING:
     from p2pswarm.discovery.client import HttpClient
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CodeOffer", "code_given", "taken"]
 
+_MOST_PEERS = 8
 _MOST_LINK = 8 << 10  # bytes; what is longer loses web seeds, and trackers from its end
 
 
@@ -63,7 +65,8 @@ async def code_given(
     from p2pswarm.discovery.codes.rendezvous import GivenCode
 
     async with _client(settings) as client:
-        link = partial(_link, metainfo, peers, port)
+        ours = (Address(host, port) for host in own_addresses(bound_addresses(settings.bind)))
+        link = partial(_link, metainfo, [*peers, *ours][:_MOST_PEERS], port)
         told = _Told(offer, report)
         given = GivenCode(offer.rendezvous, client, SystemRandom(), link, told.hear, offer.at)
         told.given = given
@@ -160,7 +163,7 @@ class _Told:
                 self._tell_code(given.code)
             case "given":
                 report.event("code_given", times=given.given)
-                report.note(f"the code was typed right, {given.given} so far")
+                report.note(f"by the code came {counted(given.given, 'receiver')} so far")
             case "guessed":
                 report.note(f"the code was typed wrong; that may happen {given.left} times more")
             case "dead":

@@ -183,7 +183,7 @@ def test_a_receipt_for_more_than_was_said_takes_nothing_more_away(tmp_path: Path
         near, far = await post.calls()
         letters = post.letters(near, 0)
         await asyncio.gather(near.open(), far.open())
-        far.listen()
+        far.listen(lambda text: None)
         running = asyncio.create_task(letters.run())
         await asyncio.sleep(1)
         later = post.outboxes[0].add("bob", "two", NOW)

@@ -19,6 +19,7 @@ from p2pswarm.formats.code import Code
 from p2pswarm.formats.code_words import FIRST, SECOND
 from tests.cli.conftest import Command
 from tests.support.processes import ROOT, Program, program
+from tests.support.quiet import quiet
 
 WORDS = os.urandom(300_000)
 
@@ -200,6 +201,30 @@ def test_the_link_behind_a_code_is_not_too_long() -> None:
     assert magnet.peers == (here, Address("198.51.100.1", 6))
     assert Magnet.parse(_link(metainfo, [here], 5, "192.0.2.1").decode()).peers == (here,)
     assert Magnet.parse(_link(metainfo, [here], 5, "nonsense").decode()).peers == (here,)
+
+
+class Notes:
+    """A report that only takes notes."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.0, 0), (60.0, 1)])
+async def test_there_is_no_code_where_none_is_wanted_or_would_help(
+    seconds: float, said: int
+) -> None:
+    from p2pswarm.cli.codes import CodeOffer, code_given
+    from p2pswarm.formats.metainfo import Metainfo
+
+    info = {b"length": 5, b"name": b"file", b"piece length": 16384, b"pieces": bytes(20)}
+    private = Metainfo.from_bytes(bencode.encode({b"info": {**info, b"private": 1}}))
+    notes, offer = Notes(), CodeOffer(seconds, "http://127.0.0.1:1", None)
+    async with code_given(offer, private, [], 1, quiet(), notes):  # type: ignore[arg-type]
+        assert ["no code" in each for each in notes.said] == [True] * said
 
 
 def test_a_picture_is_for_a_terminal_that_is_wide_enough(

@@ -10,7 +10,7 @@ from p2pswarm.overlay.people.quotas import Terms
 from p2pswarm.reach.offers import RelayAt
 from p2pswarm.reach.reach import Reach
 from p2pswarm.reach.relayed import Credential, Relays
-from tests.reach.worlds import World, in_a_world, talk
+from tests.reach.worlds import User, World, in_a_world, talk
 from tests.support.relaying import SuperNode
 
 KINDS = [Kind.PORT, Kind.SYMMETRIC, Kind.BLOCKED]
@@ -52,8 +52,8 @@ class Street(World):
             if transport.host is made.host:
                 transport.abort()
 
-    async def user(self, number: int, kind: Kind | None):  # type: ignore[no-untyped-def]
-        user = await super().user(number, kind)
+    async def user(self, number: int, kind: Kind | None, address: str = "") -> User:
+        user = await super().user(number, kind, address)
         who = Credential(user.key.public, user.key.sign)
         relays = Relays(user.port, bytes([number] * 16), lambda: who)
         relays.open()

@@ -172,10 +172,10 @@ class For:
 class User:
     """Somebody with a port, behind a router perhaps."""
 
-    def __init__(self, world: "World", number: int, kind: Kind | None) -> None:
-        loop, address = world.loop, f"10.{number}.0.1"
-        if kind is None:
-            address = f"20.0.{number}.1"
+    def __init__(self, world: "World", number: int, kind: Kind | None, address: str) -> None:
+        loop = world.loop
+        if not address:
+            address = f"20.0.{number}.1" if kind is None else f"10.{number}.0.1"
         self.host = loop.host(address)
         self.router: Router | None = None
         if kind is not None:
@@ -232,8 +232,8 @@ class World:
         self.reaches.append(reach)
         self.ports.append(port)
 
-    async def user(self, number: int, kind: Kind | None) -> User:
-        user = User(self, number, kind)
+    async def user(self, number: int, kind: Kind | None, address: str = "") -> User:
+        user = User(self, number, kind, address)
         await user.open()
         self.reaches.append(user.reach)
         self.ports.append(user.port)

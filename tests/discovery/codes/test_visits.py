@@ -110,6 +110,17 @@ def test_a_proof_said_again_in_another_visit_is_a_wrong_guess() -> None:
     assert giving.wrong == 1
 
 
+def test_a_visit_has_one_guess() -> None:
+    giving, taking = Giving(CODE, LINK), Taking(OTHER)
+    first = said(giving, Said(1, taking.begin().body))
+    assert isinstance(first, Said)
+    proof = taking.received(Said(0, first.body))
+    assert proof is not None
+    assert said(giving, Said(1, proof.body)) == Said(1, b"\0")
+    assert said(giving, Said(1, bytes(32))) == Left(1)
+    assert giving.wrong == 1
+
+
 def test_a_taker_that_met_a_stranger_believes_nothing() -> None:
     stranger, taking = Giving(OTHER, b"magnet:?evil"), Taking(CODE)
     name, ask = 1, taking.begin()

@@ -14,6 +14,7 @@ class Place:
 
     def __init__(self) -> None:
         self.desk, self.now = Rendezvous(Random(1)), 0.0
+        self.desk._visits = 0
 
     def guest(self, line: str = "192.0.2.1") -> Guest:
         guest = self.desk.enter(line, line, self.now, lambda: None)
@@ -124,6 +125,18 @@ def test_nobody_else_gets_the_number_of_a_giver(place: Place) -> None:
     place.desk.leave(giver, place.now)
     place.say(place.guest(), Ask(claimed.number, b"hello"))
     assert heard(again) == [Said(1, b"hello")]
+
+
+def test_after_a_restart_visits_have_other_names(place: Place) -> None:
+    names = set[int]()
+    for seed in range(5):
+        place.desk = Rendezvous(Random(seed))
+        giver, claimed = place.giver()
+        place.say(place.guest(), Ask(claimed.number, b""))
+        (said,) = heard(giver)
+        assert isinstance(said, Said)
+        names.add(said.visit)
+    assert len(names) == 5
 
 
 def test_after_a_restart_a_giver_has_its_number_again(place: Place) -> None:
