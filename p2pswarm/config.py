@@ -47,6 +47,7 @@ __all__ = [
     "parse_rate",
     "parse_size",
     "unit_of",
+    "word_of",
 ]
 
 ENCRYPTION = ("prefer", "require", "off")
@@ -235,7 +236,7 @@ def _parse_secret(text: str) -> str:
     return text
 
 
-def _word_of(metavar: str, words: Sequence[str]) -> Unit:
+def word_of(metavar: str, words: Sequence[str]) -> Unit:
     """One of these."""
 
     def parse(text: str) -> str:
@@ -282,8 +283,8 @@ SECRET = Unit("TEXT", _parse_secret)
 HOST = Unit("HOST", _parse_host, str, lambda value: _parse_host(str(value)))
 PATH = Unit("PATH", _parse_path, str, _check_path)
 _CHILDREN, _LINKS = _bounds(supernode.MOST_CHILDREN), _bounds(supernode.MOST_LINKS)
-_ROLE = _word_of("ROLE", ROLES)
-_SUPERNODE_ROLE = _word_of(
+_ROLE = word_of("ROLE", ROLES)
+_SUPERNODE_ROLE = word_of(
     "ROLE", [supernode.Wish.AUTO, supernode.Wish.ORDINARY, supernode.Wish.SUPER]
 )
 
@@ -328,14 +329,14 @@ class Settings:
     encryption: str = field(
         default="prefer",
         metadata=about(
-            _word_of("MODE", ENCRYPTION),
+            word_of("MODE", ENCRYPTION),
             "hide the handshake with peers: prefer (and take what they offer), require, or off",
         ),
     )
     transport: str = field(
         default="both",
         metadata=about(
-            _word_of("KIND", TRANSPORTS),
+            word_of("KIND", TRANSPORTS),
             "connect to peers by tcp, by utp (over UDP), or by both; who connects by tcp is always taken, "
             "by utp unless this is tcp",
         ),
@@ -354,6 +355,16 @@ class Settings:
     )
     pex: bool = field(default=True, metadata=about(FLAG, "exchange addresses of peers with peers"))
     lsd: bool = field(default=True, metadata=about(FLAG, "find peers in the local network"))
+    meet: tuple[Address, ...] = field(
+        default=(),
+        metadata=about(
+            ADDRESS,
+            "a super node that introduces peers to us whom nobody can dial, and may relay them; may be "
+            "repeated",
+            repeat=True,
+            shown="nobody",
+        ),
+    )
     web_seeds: bool = field(
         default=True,
         metadata=about(FLAG, "take files from the web servers that a torrent names, too"),
@@ -465,6 +476,24 @@ class NetworkSettings:
             shown="the one of before",
         ),
     )
+    relay: bool = field(
+        default=True,
+        metadata=about(
+            FLAG, "as a super node: carry what two say to each other who cannot reach each other"
+        ),
+    )
+    relay_rate: int = field(
+        default=256 << 10,
+        metadata=about(
+            LIMIT, "as a super node: the most for two who are relayed", shown="256.0 KiB/s"
+        ),
+    )
+    relay_total: int = field(
+        default=2 << 20,
+        metadata=about(
+            LIMIT, "as a super node: the most for all who are relayed together", shown="2.0 MiB/s"
+        ),
+    )
     supernode_role: str = field(
         default="auto",
         metadata=about(
@@ -520,6 +549,8 @@ class NetworkSettings:
         _SUPERNODE_ROLE.check(self.supernode_role)
         if self.firewalled and self.supernode_role == "super":
             raise ValueError("--firewalled: nobody could connect to such a super node")
+        LIMIT.check(self.relay_rate)
+        LIMIT.check(self.relay_total)
         _CHILDREN.check(self.children)
         _LINKS.check(self.links)
         if not self.rewire:

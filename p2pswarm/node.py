@@ -26,7 +26,7 @@ from p2pswarm.disk.renaming import Rename
 from p2pswarm.disk.resume import ResumeFolder
 from p2pswarm.disk.seeking import Seeking
 from p2pswarm.disk.torrents import TorrentFolder
-from p2pswarm.errors import HostError
+from p2pswarm.errors import HostError, NetworkError
 from p2pswarm.formats.bencode import MAX_SIZE
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.formats.magnet import Magnet
@@ -181,6 +181,7 @@ class Node:
                 self._working().disk,
                 self._dice,
                 lambda: self.networks,
+                self.settings.meet,
             )
         return self._people
 
@@ -226,6 +227,11 @@ class Node:
         await self._port.open()
         self._is_open = True
         await discovery.open()
+        if self.settings.meet:
+            try:
+                discovery.introducer = await self.people.meet()
+            except NetworkError as error:
+                log.warning("nobody introduces peers to us: %s", error)
 
     async def aclose(self) -> None:
         """Tell trackers, note what we have, close everything. May be called twice; takes at most 3 s."""

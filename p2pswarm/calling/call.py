@@ -55,6 +55,8 @@ class Call:
         """`other` is the name of who is at the other end; `calls` whether it is we who called."""
         loop = asyncio.get_running_loop()
         self.other = other
+        self.key = b""
+        """The other side's, where it matters from which device somebody speaks; the phone says it."""
         self._paths, self._calls = paths, calls
         self._clock = loop.time
         self._control = Control(hello)
@@ -108,7 +110,7 @@ class Call:
 
     def listen(
         self,
-        on_text: Callable[[str], None],
+        on_text: Callable[[str], None] = lambda text: None,
         on_frame: Callable[[CallFrame], None] = lambda frame: None,
     ) -> None:
         """From now on chat is heard, and frames of kinds that a call does not know.
@@ -123,10 +125,10 @@ class Call:
                 on_frame(frame)
 
         early, self._early, self._listens = self._early, [], heard
+        if early:
+            self.line.free()  # first, for whoever hears may hold on
         for frame in early:
             heard(frame)
-        if early:
-            self.line.free()
 
     def talk(
         self,
@@ -138,10 +140,18 @@ class Call:
         self._talk = Talk(source, sink, self._send_media, told)
         return self._talk
 
+    async def said(self) -> None:
+        """Our voice is at its end: until the other side has heard that, so it was there."""
+        self.line.say(CallKind.SAID)
+        await self.line.settle()
+
     async def hang_up(self, reason: str = "") -> None:
         """The other side hears it, if it can still hear anything."""
         if not self.ended.done():
             self.ended.set_result("we hung up")
+            if not self.line.greeted.is_set():
+                await self.close()
+                return
             with suppress(TimeoutError, LocalProtocolError):
                 self.line.say(CallKind.BYE, reason[:_MOST_REASON].encode("utf-8", "replace"))
                 async with asyncio.timeout(FAREWELL_TIME):
@@ -218,6 +228,7 @@ class Call:
 
     def _send_media(self, message: Voice | Report) -> None:
         if self._control.theirs is not None:
+            self._attach()  # a way may have come that changes nothing of the path that is shown
             self._sealed().send(message, self._clock())
 
     def _sealed(self) -> Media:

@@ -9,13 +9,14 @@ swarm that is not private) is refused, and so is what was not offered: another n
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import override
 
 from p2pswarm.calling.call import Call
+from p2pswarm.calling.session import Session
 from p2pswarm.calling.tunnel import Tunnel
 from p2pswarm.errors import HostError, NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.formats.ids import InfoHash, PeerId
@@ -62,42 +63,17 @@ class Swarms(Protocol):
     async def remove(self, torrent: "Torrent") -> None: ...
 
 
-class _Side:
-    """What both sides share: frames come in, streams come and go, and one thing ends it all."""
+class _Side(Session):
+    """What both sides share: streams come and go."""
 
     def __init__(self, call: Call, me: PeerId) -> None:
-        """Before the call is opened, or its first frames are lost."""
-        self._call, self._me = call, me
+        super().__init__(call)
+        self._me = me
         self._scratch = Scratch()
         self._tunnels: dict[int, Tunnel] = {}
         self._holds = False
-        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        call.on_frame = self._got
 
-    async def _until_over(self, work: Coroutine[Any, Any, None]) -> None:
-        """The work, unless the call or the other side ends it. Raises NetworkError, RemoteError."""
-        working = asyncio.ensure_future(work)
-        try:
-            ends: set[asyncio.Future[Any]] = {working, self._failed, self._call.ended}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                working.result()
-                return
-            if self._failed.done():
-                self._failed.result()
-            raise NetworkError(self._call.ended.result() or f"{self._call.other} hung up")
-        finally:
-            working.cancel()
-            await asyncio.wait([working])
-
-    def _got(self, frame: CallFrame) -> None:
-        try:
-            self._heard(frame)
-        except RemoteError as error:
-            if not self._failed.done():
-                self._failed.set_exception(error)
-                self._failed.exception()  # nobody may be there to ask
-
+    @override
     def _heard(self, frame: CallFrame) -> None:
         """Raises RemoteProtocolError."""
         match frame.kind:

@@ -20,6 +20,7 @@ from p2pswarm.calling.call import Call
 from p2pswarm.errors import DeclinedError, FormatError, HostError, RemoteError
 from p2pswarm.formats.people.certificate import Authority, Certificate
 from p2pswarm.formats.people.record import Record
+from p2pswarm.formats.signing import SigningKey
 from p2pswarm.identity import Identity
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.net.tls import Core, TlsTransport, tls_context
@@ -119,6 +120,11 @@ class Phone:
         self._ringing.pop(incoming.offer.session, None)
         incoming.rung.decline(reason)
 
+    @property
+    def key(self) -> SigningKey:
+        """Our own."""
+        return self._identity.key
+
     def close(self) -> None:
         """Nobody rings any more; may be called twice."""
         self.on_incoming = self._nobody_listens
@@ -194,7 +200,9 @@ class Phone:
         async def connect(framer: Framer, conversation: Conversation) -> Stream:
             return await self._secured(meeting, other, framer, conversation)
 
-        return Call(other.name, meeting, connect, hello, calls=calls)
+        call = Call(other.name, meeting, connect, hello, calls=calls)
+        call.key = other.key
+        return call
 
     async def _secured(
         self, meeting: Meeting, other: Certificate, framer: Framer, conversation: Conversation

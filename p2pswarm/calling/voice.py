@@ -10,7 +10,7 @@ from typing import Any
 
 from p2pswarm.errors import HostError, RemoteProtocolError
 
-__all__ = ["FRAME_BYTES", "SAMPLES", "VoiceDecoder", "VoiceEncoder"]
+__all__ = ["FRAME_BYTES", "SAMPLES", "VoiceDecoder", "VoiceEncoder", "need_opus"]
 
 RATE = 48_000  # samples per second
 SAMPLES = RATE // 50  # of a frame
@@ -27,6 +27,11 @@ def _opus() -> Any:
     except Exception as error:  # the library raises just that, or OSError
         raise HostError("voice needs libopus: install the package libopus0 (or opus)") from error
     return opuslib_next
+
+
+def need_opus() -> None:
+    """Raises HostError when libopus is not there: better before a call than in it."""
+    _opus()
 
 
 class VoiceEncoder:

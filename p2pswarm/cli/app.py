@@ -119,6 +119,16 @@ _COMMANDS = {
         "Be found and called by name, until stopped; with --in, --out or --pipe for one call.",
         "p2pswarm answer --connect 192.0.2.7:46881",
     ),
+    "send": _Known(
+        "sending",
+        "Send files and folders to people by name, encrypted from end to end.",
+        "p2pswarm send bob,carol holiday.mp4 photos/",
+    ),
+    "message": _Known(
+        "sending",
+        "Leave somebody a message, delivered when both are there: by this command, or by a later `answer`.",
+        "p2pswarm message bob 'see you at eight'",
+    ),
     "lab": _Known(
         "lab",
         "Measure search networks of thousands of real nodes in this process, on virtual time.",

@@ -6,20 +6,21 @@ too. Who answers takes one call after the other; a machine, which has files or a
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 from p2pswarm.cli.conversing import Sounds, converse, sounds_of
 from p2pswarm.cli.exits import Exit, UsageError, one_line, words_of
-from p2pswarm.cli.health import beating
 from p2pswarm.cli.networking import visiting
-from p2pswarm.cli.options import Inquiry, NameArgument, Progress
+from p2pswarm.cli.options import Inquiry, NameArgument, Progress, Receiving
+from p2pswarm.cli.posting import noted, posting
+from p2pswarm.cli.receiving import Reception
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError, run
 from p2pswarm.cli.stdio import TypedLines
 from p2pswarm.cli.talking import Talking
+from p2pswarm.cli.telephones import Telephone, telephone
 from p2pswarm.cli.text import printable
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.errors import RemoteError
@@ -27,7 +28,7 @@ from p2pswarm.overlay.query import Lookup
 
 if TYPE_CHECKING:
     from p2pswarm.calling.call import Call
-    from p2pswarm.calling.phone import Incoming, Phone
+    from p2pswarm.calling.phone import Incoming
 
 __all__ = ["answer", "call"]
 
@@ -55,44 +56,26 @@ def call(
 
 
 def answer(
-    talking: Talking, networks: NetworkSettings, settings: Settings, progress: Progress
+    talking: Talking,
+    receiving: Receiving,
+    networks: NetworkSettings,
+    settings: Settings,
+    progress: Progress,
 ) -> Exit:
     """Be found and called by name, until stopped; with --in, --out or --pipe for one call.
 
-    On a terminal it asks before each call; elsewhere it answers.
+    On a terminal it asks before each call; elsewhere it answers. Files that somebody sends are taken as
+    --accept says, and messages that wait, ours for others as well, are delivered.
     """
     _check(talking, progress)
     with Report(progress) as report:
-        work = partial(_answer, talking, networks, settings, report)
+        work = partial(_answer, talking, receiving, networks, settings, report)
         return run(work, at_once=report.abandon, when_stopped=Exit.OK)
 
 
 def _check(talking: Talking, progress: Progress) -> None:
     if talking.pipe and progress.json:
         raise UsageError("standard output is the pipe's: --json has no place there")
-
-
-@asynccontextmanager
-async def _telephone(
-    networks: NetworkSettings, settings: Settings, report: Report, stop: Stop
-) -> AsyncIterator["Phone"]:
-    """Raises HostError without a name, NetworkError when no super node takes us in."""
-    from p2pswarm.calling.phone import Phone
-    from p2pswarm.node import Node
-    from p2pswarm.registering import renewed
-
-    async with Node(settings, networks) as node, beating(node, report):
-        people = node.people
-        await stop.unless(people.open())
-        phone = Phone(people.network, people.reach, people.identity, people.relays)
-        name = phone.name
-        await stop.unless(renewed(people.identity))
-        await stop.unless(people.join())
-        report.event("listening", port=node.port, name=name)
-        try:
-            yield phone
-        finally:
-            phone.close()
 
 
 # One calls
@@ -109,11 +92,12 @@ async def _call(
 ) -> Exit:
     sounds = sounds_of(talking, report)
     try:
-        async with _telephone(networks, settings, report, stop) as phone:
+        async with telephone(networks, settings, report, stop) as line:
             report.event("ringing", name=name)
             report.note(f"calling {name}")
-            called = await stop.unless(phone.call(name, talking.wants, recursive=recursive))
-            await _conversed(called, talking, sounds, TypedLines(), report, stop, calls=True)
+            called = await stop.unless(line.phone.call(name, talking.wants, recursive=recursive))
+            await noted(line, called.other)
+            await _conversed(called, talking, sounds, TypedLines(), report, stop)
     finally:
         sounds.close()
     return Exit.OK
@@ -126,21 +110,25 @@ async def _conversed(
     typed: TypedLines,
     report: Report,
     stop: Stop,
-    *,
-    calls: bool,
+    reception: Reception | None = None,
 ) -> None:
-    """From the answer to the end, whoever hangs up. Raises NetworkError when the call was lost."""
+    """From the answer to the end, whoever hangs up; we were called where there is a reception.
+
+    Raises NetworkError when the call was lost.
+    """
     try:
         await stop.unless(call.open())
         report.event("answered", name=call.other)
         if call.wants == talking.wants:
-            talk = converse(call, talking, sounds, typed, report, calls=calls)
+            talk = converse(call, talking, sounds, typed, report, calls=reception is None)
             await stop.unless(talk)
+        elif reception is not None and not talking.by_machine and reception.knows(call.wants):
+            await stop.unless(reception.receive(call))
         else:
             await call.hang_up(f"no {call.wants} here, only a {talking.wants}")
     except StoppedError:
         report.note("hanging up")
-        if not calls:
+        if reception is not None:
             raise
     finally:
         await call.hang_up()
@@ -153,34 +141,45 @@ async def _conversed(
 
 
 async def _answer(
-    talking: Talking, networks: NetworkSettings, settings: Settings, report: Report, stop: Stop
+    talking: Talking,
+    receiving: Receiving,
+    networks: NetworkSettings,
+    settings: Settings,
+    report: Report,
+    stop: Stop,
 ) -> Exit:
-    async with _telephone(networks, settings, report, stop) as phone:
-        desk = _Desk(phone, talking, report, stop)
-        report.note(f"{phone.name} can be called")
-        while True:
-            incoming = await desk.next()
-            try:
-                taken = await desk.take(incoming)
-            except RemoteError as error:
-                if talking.by_machine:
-                    raise
-                report.note(f"{incoming.name}: {words_of(error)}")
-                taken = False
-            if taken and talking.by_machine:
-                return Exit.OK
+    async with telephone(networks, settings, report, stop) as line:
+        post = nullcontext() if talking.by_machine else posting(line, report)
+        desk = _Desk(line, talking, receiving, report, stop)
+        report.note(f"{line.phone.name} can be called")
+        async with post:
+            while True:
+                incoming = await desk.next()
+                try:
+                    taken = await desk.take(incoming)
+                except RemoteError as error:
+                    if talking.by_machine:
+                        raise
+                    report.note(f"{incoming.name}: {words_of(error)}")
+                    taken = False
+                if taken and talking.by_machine:
+                    return Exit.OK
 
 
 class _Desk:
     """Who rings waits here, one at a time; the others hear that we are busy."""
 
-    def __init__(self, phone: "Phone", talking: Talking, report: Report, stop: Stop) -> None:
-        self._phone, self._talking, self._report, self._stop = phone, talking, report, stop
+    def __init__(
+        self, line: Telephone, talking: Talking, receiving: Receiving, report: Report, stop: Stop
+    ) -> None:
+        self._phone, self._talking, self._report, self._stop = line.phone, talking, report, stop
         self._typed = TypedLines()
         self._asks = not talking.by_machine and sys.stdin is not None and sys.stdin.isatty()
+        ask = self._yes if self._asks else None
+        self._reception = Reception(line, receiving, ask, report)
         self._waiting: asyncio.Queue[Incoming] = asyncio.Queue(1)
         self._busy = False
-        phone.on_incoming = self._rings
+        self._phone.on_incoming = self._rings
 
     def _rings(self, incoming: "Incoming") -> None:
         if self._busy or self._waiting.full():
@@ -205,7 +204,13 @@ class _Desk:
         try:
             call = await self._stop.unless(self._phone.answer(incoming))
             await _conversed(
-                call, self._talking, sounds, self._typed, self._report, self._stop, calls=False
+                call,
+                self._talking,
+                sounds,
+                self._typed,
+                self._report,
+                self._stop,
+                self._reception,
             )
         finally:
             sounds.close()
@@ -213,8 +218,12 @@ class _Desk:
 
     async def _agreed(self, incoming: "Incoming") -> bool:
         self._report.note(f"{incoming.name} calls: type y to answer, anything else to decline")
+        return await self._yes(DECIDE_TIME)
+
+    async def _yes(self, seconds: float) -> bool:
+        """Whether that is what is typed within this time."""
         try:
-            async with asyncio.timeout(DECIDE_TIME):
+            async with asyncio.timeout(seconds):
                 line = await self._stop.unless(self._typed.line())
         except TimeoutError:
             return False

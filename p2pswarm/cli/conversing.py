@@ -38,12 +38,25 @@ class Sounds:
 
 def sounds_of(how: Talking, report: Report) -> Sounds:
     """Raises HostError, OSError for files that cannot be used."""
-    stack = ExitStack()
-    if how.pipe or not how.audio:
-        return Sounds(None, None, stack)
+    if how.pipe or not how.audio or not _has_opus(how, report):
+        return Sounds(None, None, ExitStack())
     with ExitStack() as opened:
         source, sink = _source(how, opened, report), _sink(how, opened, report)
         return Sounds(source, sink, opened.pop_all())
+
+
+def _has_opus(how: Talking, report: Report) -> bool:
+    """Raises HostError where files need it; a person without it can still write."""
+    from p2pswarm.calling.voice import need_opus
+
+    try:
+        need_opus()
+    except HostError as error:
+        if how.by_machine:
+            raise
+        report.note(str(error))
+        return False
+    return True
 
 
 def _source(how: Talking, opened: ExitStack, report: Report) -> "Source | None":
@@ -91,7 +104,7 @@ async def converse(
     if how.pipe:
         ends.append(call.pipe.run(StandardPipe()))
     elif how.in_ is not None and calls:
-        ends.append(_said_all(talk, listens=how.out is not None))
+        ends.append(_said_all(call, talk, listens=how.out is not None))
         works.append(_chat(call, typed))
     else:
         silent = sounds.source is None and sounds.sink is None
@@ -133,9 +146,10 @@ async def _ended(call: "Call") -> None:
     call.ended.result()
 
 
-async def _said_all(talk: "Talk", *, listens: bool) -> None:
+async def _said_all(call: "Call", talk: "Talk", *, listens: bool) -> None:
     """All of our file was heard and, if we listen, the other side has come to its end, too."""
     await talk.said.wait()
+    await call.said()
     left = QUIET_FOR  # the last frames are on their way
     while left > 0:
         await asyncio.sleep(left)

@@ -32,6 +32,7 @@ from p2pswarm.config import (
     count,
     format_size,
     parse_size,
+    word_of,
 )
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.words import Kind
@@ -47,6 +48,7 @@ __all__ = [
     "DataPath",
     "Download",
     "FeedArgument",
+    "FilesArgument",
     "Followers",
     "HitArgument",
     "Inquiry",
@@ -58,18 +60,22 @@ __all__ = [
     "Looking",
     "Meeting",
     "NameArgument",
+    "NamesArgument",
     "Offering",
     "Output",
     "PathArgument",
     "Progress",
     "Publishing",
+    "Receiving",
     "Registering",
     "Replacing",
     "Salted",
     "Scraping",
+    "Sending",
     "Sharing",
     "SourceArgument",
     "Subscription",
+    "TextArgument",
     "TorrentArgument",
     "WordsArgument",
 ]
@@ -88,6 +94,11 @@ KeyArgument = Annotated[
     Path, Argument("KEYFILE", "the secret of whoever publishes; made if it is not there")
 ]
 NameArgument = Annotated[str, Argument("NAME", "what somebody is called")]
+NamesArgument = Annotated[str, Argument("NAMES", "to whom: a name, or several with commas between")]
+FilesArgument = Annotated[list[str], Argument("FILE", "files and folders")]
+TextArgument = Annotated[
+    list[str], Argument("TEXT", "what to say; standard input if nothing is said", required=False)
+]
 FeedArgument = Annotated[str, Argument("FEED", "a magnet link with a public key, or such a key")]
 PathArgument = Annotated[Path, Argument("PATH", "a file or folder")]
 SourceArgument = Annotated[
@@ -442,6 +453,36 @@ class Registering:
 
 
 @dataclass(frozen=True)
+class Receiving:
+    """What becomes of files that somebody sends."""
+
+    accept: str = field(
+        default="ask",
+        metadata=about(
+            word_of("WHOSE", ("ask", "contacts", "all")),
+            "files of whom are taken: all, of contacts (whom you called or sent something to), or ask; "
+            "where there is no terminal, ask is nobody's",
+        ),
+    )
+    save_to: Path = field(
+        default=Path(),
+        metadata=about(PATH, "put them into this folder", shown="the current folder"),
+    )
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How long who is not there is waited for."""
+
+    timeout: float | None = field(
+        default=None,
+        metadata=about(
+            DURATION, "give up after this long without anybody who takes it", shown="never"
+        ),
+    )
+
+
+@dataclass(frozen=True)
 class Laboratory:
     """What an experiment is made on, how much of it, and where its pictures go."""
 
@@ -506,6 +547,8 @@ TABLES = (
     Subscription,
     Keeping,
     Registering,
+    Receiving,
+    Sending,
     Laboratory,
     Talking,
 )

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from p2pswarm.calling.phone import Phone
 from p2pswarm.cli import calling
 from p2pswarm.cli.calling import _answer, _call, answer, call
 from p2pswarm.cli.exits import Exit, UsageError, exit_code
-from p2pswarm.cli.options import Inquiry, Progress
+from p2pswarm.cli.options import Inquiry, Progress, Receiving
 from p2pswarm.cli.running import Stop, StoppedError
 from p2pswarm.cli.talking import Talking
+from p2pswarm.cli.telephones import Telephone
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.errors import DeclinedError, NetworkError, OfflineError, UnknownNameError
 from p2pswarm.lab.loop import VirtualLoop, play
@@ -23,23 +23,31 @@ from tests.support.phones import Exchange
 from tests.support.sound import likeness, read_wav, speech, write_wav
 
 
+async def at_once(job: Callable[..., Any], *words: Any) -> Any:
+    """Where there are no threads."""
+    await asyncio.sleep(0)
+    return job(*words)
+
+
 class Commands:
     """Both commands; who runs which is said by `settings`."""
 
-    def __init__(self, exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, exchange: Exchange, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.nodes, self.receiving = folder, dict[str, Any](), Receiving()
         self.exchange = exchange
         self.stops = {name: Stop(lambda: None) for name in ("alice", "bob")}
         self.told = {name: Told() for name in ("alice", "bob")}
         self.typed = {name: Typed(stays=True) for name in ("alice", "bob")}
-        monkeypatch.setattr(calling, "_telephone", self.telephone)
+        monkeypatch.setattr(calling, "telephone", self.telephone)
 
     @asynccontextmanager
     async def telephone(
         self, networks: object, settings: Any, report: object, stop: object
-    ) -> AsyncIterator[Phone]:
+    ) -> AsyncIterator[Telephone]:
         phone = self.exchange.people[settings].phone
+        node: Any = self.nodes.get(settings)
         try:
-            yield phone
+            yield Telephone(phone, node, self.folder / settings / "people", at_once)
         finally:
             phone.close()
 
@@ -51,7 +59,7 @@ class Commands:
     def answer(self, talking: Talking, who: str = "bob") -> Awaitable[Exit]:
         told: Any = self.told[who]
         settings: Any = who
-        return _answer(talking, NetworkSettings(), settings, told, self.stops[who])
+        return _answer(talking, self.receiving, NetworkSettings(), settings, told, self.stops[who])
 
 
 Story = Callable[[Commands, VirtualLoop], Awaitable[None]]
@@ -63,7 +71,7 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Story],
 
     def play_it(story: Story) -> None:
         async def begin(loop: VirtualLoop) -> None:
-            await story(Commands(Exchange(loop, tmp_path), monkeypatch), loop)
+            await story(Commands(Exchange(loop, tmp_path), tmp_path, monkeypatch), loop)
 
         play(begin)
 
@@ -165,7 +173,9 @@ def test_a_pipe_has_standard_output_for_itself() -> None:
         lambda: call(
             "bob", Talking(pipe=True), Inquiry(), NetworkSettings(), Settings(), Progress(json=True)
         ),
-        lambda: answer(Talking(pipe=True), NetworkSettings(), Settings(), Progress(json=True)),
+        lambda: answer(
+            Talking(pipe=True), Receiving(), NetworkSettings(), Settings(), Progress(json=True)
+        ),
     ):
         with pytest.raises(UsageError, match="--json has no place"):
             act()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,6 +176,20 @@ def test_a_call_that_is_lost_is_an_error(tmp_path: Path) -> None:
     assert 30 < took < 45
 
 
+def test_a_file_that_nobody_hears_to_its_end_is_an_error(tmp_path: Path) -> None:
+    write_wav(tmp_path / "in.wav", speech(3.0))
+
+    async def die(exchange: Exchange, loop: VirtualLoop) -> None:
+        await asyncio.sleep(2)
+        exchange.ways.blocked = True
+        exchange.ways.cut()
+
+    caller = Talker(Talking(in_=tmp_path / "in.wav"), Typed(stays=True), calls=True)
+    callee = Talker(Talking(audio=False), Typed(stays=True), calls=False)
+    ends, _ = between(tmp_path, caller, callee, die)
+    assert isinstance(ends[0], NetworkError)
+
+
 class Program:
     """Says its bytes and keeps what it hears, slowly."""
 
@@ -220,8 +235,19 @@ def test_files_that_cannot_be_used_are_told_before_anybody_rings(tmp_path: Path)
 def test_without_a_microphone_it_is_text_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "sounddevice", None)
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
     told: Any = Told()
     sounds = sounds_of(Talking(), told)
     assert (sounds.source, sounds.sink) == (None, None)
     assert told.notes[0].startswith("no sound here")
+
+
+def test_without_opus_a_person_writes_and_a_machine_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opuslib_next", None)
+    told: Any = Told()
+    assert sounds_of(Talking(), told).source is None
+    assert told.notes == ["voice needs libopus: install the package libopus0 (or opus)"]
+    with pytest.raises(HostError, match="libopus0"):
+        sounds_of(Talking(out=tmp_path / "out.wav"), told)

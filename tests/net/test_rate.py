@@ -320,3 +320,33 @@ def test_a_meter_survives_a_clock_that_stands_still() -> None:
     meter.total = 1
     meter.tick(5.0)
     assert meter.rate == meter.latest == 0
+
+
+def test_what_cannot_wait_goes_before_who_can_and_both_stay_below_the_rate() -> None:
+    time, bulk, urgent, lost = Time(), [0], 0, 0
+    limiter = Limiter(100_000, time.clock, time.call_later)
+
+    def send() -> None:
+        while granted := limiter.take(16_000, 16_000, send):
+            bulk[0] += granted
+
+    send()
+    for _ in range(1000):
+        time.run(0.02)
+        if limiter.take_now(400):
+            urgent += 400
+        else:
+            lost += 1
+    assert lost < 50
+    assert bulk[0] + urgent <= 100_000 * 20 + 60_000
+    assert bulk[0] > 1_400_000
+
+
+def test_what_cannot_wait_has_the_rate_too() -> None:
+    time, passed = Time(), 0
+    limiter = Limiter(10_000, time.clock, time.call_later)
+    for _ in range(1000):
+        time.run(0.01)
+        passed += 1000 * limiter.take_now(1000)
+    assert 98_000 <= passed <= 106_000
+    assert Limiter(0, time.clock, time.call_later).take_now(1 << 30)

@@ -6,9 +6,10 @@ import pytest
 
 from p2pswarm.errors import LocalProtocolError, NetworkError
 from p2pswarm.lab.nats import Kind
-from p2pswarm.reach import meeting as room
+from p2pswarm.reach import meeting as room, stun
 from p2pswarm.reach.meeting import Meeting
 from p2pswarm.reach.offers import RelayAt, new_session
+from p2pswarm.wire.sniff import DatagramGuest
 from tests.reach.worlds import Lines, Talk, User, World, in_a_world, talk
 
 PORT, SYMMETRIC, BLOCKED = Kind.PORT, Kind.SYMMETRIC, Kind.BLOCKED
@@ -210,5 +211,42 @@ def test_who_dials_without_the_secret_is_sent_away() -> None:
         await world.until(lambda: over.over, 5.0)
         assert over.heard == b""
         await talk(world, meetings)
+
+    in_a_world(story)
+
+
+def test_a_stranger_is_not_heard_and_hears_nothing() -> None:
+    async def story(world: World) -> None:
+        (a, b), meetings = await pair(world, None, None)
+        stranger = await world.user(3, None)
+        await talk(world, meetings)
+        await world.until(lambda: all(each.datagrams for each in meetings))
+        heard, answers = list[bytes](), list[bytes]()
+        hears = meetings[1].datagrams
+        assert hears is not None
+        hears.on_datagram = heard.append
+        media = b"P2PM" + bytes(12) + b"M" + bytes(40)
+        check = stun.check(bytes(12), (meetings[1].ufrag, meetings[0].ufrag), "x" * 24)
+        for kind in (DatagramGuest.STUN, DatagramGuest.MEDIA):
+            stranger.port.route_datagrams(kind, lambda data, source: answers.append(data))
+        for data in (media, check, stun.ask(bytes(12)), stun.check(bytes(12), ("no", "body"), "")):
+            stranger.port.send_datagram(data, b.port_address)
+        await asyncio.sleep(1.0)
+        assert heard == []
+        assert answers == []
+        a.port.send_datagram(media, b.port_address)
+        await asyncio.sleep(1.0)
+        assert heard == [media]
+
+    in_a_world(story)
+
+
+def test_by_ipv6_as_well() -> None:
+    async def story(world: World) -> None:
+        users = [await world.user(n, None, f"2001:db8:{n}::1") for n in (1, 2)]
+        meetings = await world.meet(*users)
+        await talk(world, meetings)
+        await world.until(lambda: paths(meetings) == [True, True])
+        assert meetings[0].datagrams is not None
 
     in_a_world(story)

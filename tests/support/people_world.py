@@ -27,7 +27,7 @@ from p2pswarm.wire.people.nodes import WHOLE, SuperNode
 from p2pswarm.wire.supernode.frames import Frame
 from tests.support.people import NOW, authority, person
 
-__all__ = ["Clerk", "Me", "Town", "me_of", "play"]
+__all__ = ["PORT", "Clerk", "Me", "Town", "me_of", "play"]
 
 PORT = 46881
 

@@ -70,7 +70,9 @@ class Finder:
         name = parse_name(name)
         hashed = name_hash(name)
         if self._proofs.who.authority is None:
-            raise NetworkError("no login service is known, so nobody can be told from a liar")
+            raise NetworkError(
+                "no login service is known, so nobody can be told from a liar: --login says which"
+            )
         known = self._cache.get(hashed, self._clock())
         if known is not None and not anew:
             return Found(known, 0, 0)

@@ -10,7 +10,7 @@ from p2pswarm.overlay.limits import Tokens
 from p2pswarm.overlay.people.greeting import greet
 from p2pswarm.overlay.supernode.link import Link
 from p2pswarm.wire.people.frames import PeopleKind
-from p2pswarm.wire.people.hello import Bye, Pong, Want
+from p2pswarm.wire.people.hello import Bye, Pong, Want, Welcome
 from p2pswarm.wire.people.nodes import SuperNode
 from p2pswarm.wire.people.relaying import Meet, Swarm
 from p2pswarm.wire.supernode.frames import Frame
@@ -30,9 +30,10 @@ class Post:
         met: "Met",
         lost: "Lost",
         *,
-        relays: bool,
+        welcome: Welcome,
     ) -> None:
-        self.node, self.address, self.relays = to.node, to.address, relays
+        self.node, self.address, self.relays = to.node, to.address, welcome.relays
+        self._you = welcome.you.host
         self.names: frozenset[InfoHash] = frozenset()
         self.said = float("-inf")
         """When."""
@@ -56,7 +57,7 @@ class Post:
             meeting.close()
             raise RemoteProtocolError(f"{to.address} is another super node")
         link = meeting.stay()
-        post = cls(link, to, met, lost, relays=welcome.relays)
+        post = cls(link, to, met, lost, welcome=welcome)
         link.listen(post)
         if link.over:
             raise NetworkError(f"{to.address} hung up: {link.reason}")
@@ -65,7 +66,11 @@ class Post:
     def say(
         self, names: frozenset[InfoHash], places: tuple[Address, ...], now: float, *, again: bool
     ) -> None:
-        """In which swarms we are, and where; the same only if that is to be said `again`."""
+        """In which swarms we are, and where; the same only if that is to be said `again`.
+
+        Of our places it would tell others those alone that are on the host where it sees us.
+        """
+        places = tuple(each for each in places if each.host == self._you)
         if again or (names, places) != (self.names, self._places):
             self.names, self._places, self.said = names, places, now
             self._link.send(Swarm(tuple(names), places).encode().encode())

@@ -18,7 +18,7 @@ from p2pswarm.wire.framer import CuttingFramer, Scratch
 
 __all__ = ["CHUNK", "Splice"]
 
-CHUNK = 32 << 10  # bytes read at a time
+CHUNK = 16 << 10  # bytes read at a time: what cannot wait gets in between
 
 
 class _ChunkFramer(CuttingFramer):

@@ -1,0 +1,102 @@
+"""What somebody may want of `answer` beside talking: that files are taken, or messages that waited for us."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from p2pswarm.cli.options import Receiving
+from p2pswarm.cli.posting import heard_in, outbox_in, tell_message
+from p2pswarm.cli.report import Report
+from p2pswarm.cli.telephones import Telephone
+from p2pswarm.cli.text import counted, printable
+from p2pswarm.config import format_size
+
+if TYPE_CHECKING:
+    from p2pswarm.calling.call import Call
+    from p2pswarm.formats.metainfo import Metainfo
+    from p2pswarm.swarm.torrent import Torrent
+    from p2pswarm.wire.calling.parcels import Message, Offer, Parcel
+
+__all__ = ["Reception"]
+
+ASK_TIME = 240.0  # seconds a person has to say yes; the sender waits 300
+
+Ask = Callable[[float], Awaitable[bool]]
+"""Whether a person says yes within these seconds."""
+
+
+class Reception:
+    """`receive` what `knows` says that it knows."""
+
+    def __init__(
+        self, line: Telephone, receiving: Receiving, ask: Ask | None, report: Report
+    ) -> None:
+        """`ask` is None where nobody sits."""
+        self._line, self._receiving, self._ask, self._report = line, receiving, ask, report
+
+    def knows(self, wants: str) -> bool:
+        from p2pswarm.wire.calling.parcels import MESSAGE, SEND
+
+        return wants in (SEND, MESSAGE)
+
+    async def receive(self, call: "Call") -> None:
+        """Until it is done; the call is open. Raises RemoteError, HostError."""
+        from p2pswarm.wire.calling.parcels import SEND
+
+        await (self._take(call) if call.wants == SEND else self._read(call))
+
+    async def _take(self, call: "Call") -> None:
+        from p2pswarm.calling.parcels import Taking
+
+        async def decide(offer: "Offer") -> Sequence[int]:
+            return await self._decide(call.other, offer)
+
+        taking = Taking(call, self._line.node, decide, self._add)
+        for name, why in (await taking.run()).items():
+            self._tell_end(call.other, name, why)
+
+    async def _read(self, call: "Call") -> None:
+        from p2pswarm.calling.letters import Letters
+
+        def told(message: "Message") -> None:
+            tell_message(call.other, message, self._report)
+
+        line = self._line
+        await Letters(call, outbox_in(line), heard_in(line), told, line.disk).run()
+
+    async def _add(self, metainfo: "Metainfo") -> "Torrent":
+        return await self._line.node.add(metainfo, save_to=self._receiving.save_to)
+
+    async def _decide(self, sender: str, offer: "Offer") -> Sequence[int]:
+        """All of it, or nothing."""
+        self._report.event("offered", name=sender, files=[each.name for each in offer.parcels])
+        for parcel in offer.parcels:
+            self._report.note(f"{sender} sends {_described(parcel)}")
+        if await self._is_welcome(sender):
+            return range(len(offer.parcels))
+        self._report.note(f"what {sender} sends is not taken")
+        return ()
+
+    async def _is_welcome(self, sender: str) -> bool:
+        from p2pswarm.calling.contacts import Contacts
+
+        contacts = Contacts(self._line.folder / "contacts")
+        accept = self._receiving.accept
+        if accept == "contacts" and await self._line.disk(contacts.__contains__, sender):
+            return True
+        if accept == "all" or self._ask is None:
+            return accept == "all"
+        self._report.note(f"type y to take it into {self._receiving.save_to.absolute()}")
+        return await self._ask(ASK_TIME)
+
+    def _tell_end(self, sender: str, name: str, why: str) -> None:
+        if why:
+            self._report.event("failed", name=sender, file=name, reason=why)
+            self._report.note(f"{name} of {sender}: {printable(why)}")
+        else:
+            path = self._receiving.save_to / name
+            self._report.result(str(path), path=str(path), name=sender)
+
+
+def _described(parcel: "Parcel") -> str:
+    files = "" if parcel.files == 1 else f"{counted(parcel.files, 'file')}, "
+    return f"{printable(parcel.name)} ({files}{format_size(parcel.size)})"
