@@ -177,7 +177,7 @@ class GivenCode:
         self._token, self._rest = claimed.token, _REST
         if self._giving is None:
             code = Code.draw(claimed.number, self._dice, self._at)
-            self._giving = Giving(code, self._link(claimed.you))
+            self._giving = Giving(code, self._link(claimed.you), claimed.you)
             self._told("drawn")
         elif claimed.number != self._giving.code.number:
             raise RemoteProtocolError("it gives another number than before")

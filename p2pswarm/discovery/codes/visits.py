@@ -22,6 +22,7 @@ from p2pswarm.discovery.codes.pairing import Giver, Taker
 from p2pswarm.errors import BusyError, CodeError, NetworkError, RemoteProtocolError
 from p2pswarm.formats.code import Code
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.wire.rendezvous import Ask, Left, Message, Refused, Said, Why
 
 __all__ = ["MOST_WRONG", "Giving", "Taking", "pack_place", "read_place"]
@@ -46,19 +47,24 @@ def pack_place(port: int, hosts: Iterable[str]) -> bytes:
     return port.to_bytes(2, "big") + b"".join(ip.packed for ip in islice(six, MOST_PLACES))
 
 
-def read_place(data: bytes, seen: str) -> tuple[Address, ...]:
-    """Where somebody may be dialed who says so, and is seen from there. What is odd is left out."""
+def read_place(data: bytes, seen: str, ours: str) -> tuple[Address, ...]:
+    """Where somebody may be dialed who says so and is seen from there, as we are from `ours`.
+
+    What is odd is left out, and what is nearer than they are, unless both are behind one address.
+    """
     port, rest = int.from_bytes(data[:2], "big"), data[2 : 2 + 16 * MOST_PLACES]
     hosts = [str(IPv6Address(rest[at : at + 16])) for at in range(0, len(rest) - 15, 16)]
     places = (Address(host, port).normal for host in [seen, *hosts])
-    return tuple(dict.fromkeys(place for place in places if place.dialable))
+    nearest = Zone.THIS_MACHINE if seen and seen == ours else zone_of(seen)
+    far = (place for place in places if place.dialable and zone_of(place.host) <= nearest)
+    return tuple(dict.fromkeys(far))
 
 
 class Giving:
-    """One code and what it stands for: `received` what the rendezvous says."""
+    """One code and what it stands for: `received` what the rendezvous says, which sees us from `ours`."""
 
-    def __init__(self, code: Code, link: bytes) -> None:
-        self.code, self.given, self.wrong = code, 0, 0
+    def __init__(self, code: Code, link: bytes, ours: str = "") -> None:
+        self.code, self.given, self.wrong, self._ours = code, 0, 0, ours
         self.latest: tuple[Address, ...] = ()  # where the last one is who was given the link
         self._link = link
         self._visits: dict[int, _Visit] = {}  # in the order in which they came
@@ -101,7 +107,7 @@ class Giving:
     def _verdict(self, giver: Giver, message: Said) -> bytes:
         if giver.proves(message.body):
             self.given += 1
-            self.latest = read_place(giver.place(message.body), message.host)
+            self.latest = read_place(giver.place(message.body), message.host, self._ours)
             return _RIGHT + giver.sealed(self._link)
         self.wrong += 1
         return _WRONG
