@@ -266,6 +266,20 @@ def test_nobody_takes_us_in(tmp_path: Path) -> None:
     play(tmp_path, story, supers=1)
 
 
+def test_a_super_node_that_begins_in_the_same_moment_takes_us_in(tmp_path: Path) -> None:
+    async def story(town: Town) -> None:
+        (only,) = town.clerks
+        await town.rest(only.people)
+        bob = await town.people("bob")
+        joining = asyncio.ensure_future(bob.join())
+        await asyncio.sleep(5)
+        town.serving[only.people] = asyncio.create_task(only.people.serve(only))
+        await joining
+        assert list(bob.keeping.homes) == town.supers
+
+    play(tmp_path, story, supers=1)
+
+
 def test_a_revoked_certificate_is_told(tmp_path: Path) -> None:
     async def story(town: Town) -> None:
         mallory = await town.people("mallory")
