@@ -16,7 +16,7 @@ OWNERS = {
     "p2pswarm/node.py": "`Node.remove` cancels the start of a torrent and waits for it",
     "p2pswarm/news.py": "the end of `News` cancels its work and waits for it",
     "p2pswarm/following.py": "`unless_superseded` waits for what it starts",
-    "p2pswarm/presence.py": "`Presence.aclose` cancels its service and waits for it",
+    "p2pswarm/hosting.py": "`Hosting.aclose` cancels its service and waits for it",
     "p2pswarm/networks.py": "`Networks.aclose` cancels what goes on by itself and waits for it",
     "p2pswarm/calling/parcels.py": "`_take_one` cancels what it starts and waits for it",
     "p2pswarm/calling/session.py": "`_until_over` cancels the work and waits for it",

@@ -6,7 +6,7 @@ import socket
 from typing import NamedTuple
 
 from p2pswarm.errors import HostError, PortTakenError
-from p2pswarm.net.binding import ANY
+from p2pswarm.net.binding import ANY, EVERYWHERE, own_addresses
 from tracker.config import DEFAULT_PORT
 
 __all__ = ["Sockets", "bind", "is_every_address", "own_address"]
@@ -81,10 +81,15 @@ def is_every_address(host: str) -> bool:
 
 
 def own_address() -> str:
-    """This machine's address in the network it reaches the world through; 127.0.0.1 when it has none."""
+    """This machine's address in the network it reaches the world through, or in another one that it is in;
+    127.0.0.1 when it is alone."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # TEST-NET-1: sends nothing, only asks for the route
         except OSError:
-            return "127.0.0.1"
+            return next(iter(sorted(own_addresses(EVERYWHERE), key=_is_six)), "127.0.0.1")
         return str(probe.getsockname()[0])
+
+
+def _is_six(host: str) -> bool:
+    return ":" in host

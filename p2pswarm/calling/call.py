@@ -110,7 +110,7 @@ class Call:
 
     def listen(
         self,
-        on_text: Callable[[str], None],
+        on_text: Callable[[str], None] = lambda text: None,
         on_frame: Callable[[CallFrame], None] = lambda frame: None,
     ) -> None:
         """From now on chat is heard, and frames of kinds that a call does not know.
@@ -125,10 +125,10 @@ class Call:
                 on_frame(frame)
 
         early, self._early, self._listens = self._early, [], heard
+        if early:
+            self.line.free()  # first, for whoever hears may hold on
         for frame in early:
             heard(frame)
-        if early:
-            self.line.free()
 
     def talk(
         self,
@@ -139,6 +139,11 @@ class Call:
         """Voice from now on, once: `run` what is returned. Raises HostError without libopus."""
         self._talk = Talk(source, sink, self._send_media, told)
         return self._talk
+
+    async def said(self) -> None:
+        """Our voice is at its end: until the other side has heard that, so it was there."""
+        self.line.say(CallKind.SAID)
+        await self.line.settle()
 
     async def hang_up(self, reason: str = "") -> None:
         """The other side hears it, if it can still hear anything."""
@@ -223,6 +228,7 @@ class Call:
 
     def _send_media(self, message: Voice | Report) -> None:
         if self._control.theirs is not None:
+            self._attach()  # a way may have come that changes nothing of the path that is shown
             self._sealed().send(message, self._clock())
 
     def _sealed(self) -> Media:

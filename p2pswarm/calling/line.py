@@ -23,8 +23,10 @@ Connect = Callable[[Framer, Conversation], Awaitable[Stream]]
 """Raises RemoteError, OSError."""
 
 LOST_AFTER = 30.0  # seconds without a stream
-SILENT_AFTER = 12.0  # seconds without a byte, then a stream is given up
-KEEP_EVERY = 4.0  # seconds; who has nothing to say tells what was heard
+SILENT_AFTER = (
+    4.0  # seconds without a byte, then a stream is given up: five, and another relay carries it
+)
+KEEP_EVERY = 1.0  # seconds; who has nothing to say tells what was heard
 AGAIN = 1.0  # seconds between two attempts
 MOST_UNSENT = 8 << 10  # bytes; media behind more than that would come too late
 

@@ -1,6 +1,6 @@
 """How good a call is: what both sides count, and what follows of it.
 
-Sans-IO. Once in a second each side tells the other what it heard (as RTCP, RFC 3550, 6.4). The answer to
+Sans-IO. Twice a second each side tells the other what it heard (as RTCP, RFC 3550, 6.4). The answer to
 one's own clock, less the time for which it was held, is how long the way there and back takes. From mouth to
 ear it takes the 20 ms of a frame, half of that way, and what the jitter buffer waits: the clocks of two
 machines do not agree, so nobody can measure more than that from inside.

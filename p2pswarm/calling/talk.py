@@ -20,8 +20,9 @@ from p2pswarm.wire.calling.media import Report, Voice
 __all__ = ["Sink", "Source", "Talk"]
 
 GIVE_UP = 1.0  # seconds behind
-REPORT_EVERY = 1.0
-_FORGET = 0.9  # of the loss that is expected, in each second without any
+REPORT_EVERY = 0.5
+TOLD_EVERY = 2  # reports
+_FORGET = 0.95  # of the loss that is expected, with each report without any
 
 
 class Source(Protocol):
@@ -106,8 +107,9 @@ class Talk:
 
     async def _tell(self) -> None:
         while True:
-            self._send(self.counts.report(self._loop.time()))
-            await asyncio.sleep(REPORT_EVERY)
+            for _ in range(TOLD_EVERY):
+                self._send(self.counts.report(self._loop.time()))
+                await asyncio.sleep(REPORT_EVERY)
             self._told(self.counts.quality(self._loop.time()))
 
     def _sound(self, played: Played) -> bytes:

@@ -104,7 +104,7 @@ async def converse(
     if how.pipe:
         ends.append(call.pipe.run(StandardPipe()))
     elif how.in_ is not None and calls:
-        ends.append(_said_all(talk, listens=how.out is not None))
+        ends.append(_said_all(call, talk, listens=how.out is not None))
         works.append(_chat(call, typed))
     else:
         silent = sounds.source is None and sounds.sink is None
@@ -146,9 +146,10 @@ async def _ended(call: "Call") -> None:
     call.ended.result()
 
 
-async def _said_all(talk: "Talk", *, listens: bool) -> None:
+async def _said_all(call: "Call", talk: "Talk", *, listens: bool) -> None:
     """All of our file was heard and, if we listen, the other side has come to its end, too."""
     await talk.said.wait()
+    await call.said()
     left = QUIET_FOR  # the last frames are on their way
     while left > 0:
         await asyncio.sleep(left)

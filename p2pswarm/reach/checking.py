@@ -8,7 +8,7 @@ What comes from a place that nobody named is one more way. Answers that stay awa
 The one hard thing: both sides have to use the same way. One leads, by the order of their keys, and says in
 each check of a way whether it is the one; the other follows as soon as the way is good for it, too.
 
-Nobody is flooded: a way is tried twelve times, few ways there are, and only who knows the password adds one.
+Nobody is flooded: a way is tried some fifty times, few there are, and only who knows the password adds one.
 """
 
 from collections import OrderedDict
@@ -30,7 +30,11 @@ Out = list[tuple[Way, bytes]]
 MAX_WAYS = 32
 PACE = 0.02  # seconds between two checks of new ways (RFC 8445, 14.2: 5 ms at least)
 FIRST_AGAIN, LAST_AGAIN = 0.1, 5.0  # seconds until an unanswered check is sent again; doubled
-MOST_TRIES = 12  # all within 36 s
+MOST_TRIES = 12  # all within 36 s,
+SLOWLY, MOST_SLOW = (
+    15.0,
+    40,
+)  # then as many more, so many seconds apart: NATs change, and people walk about
 MOST_TRIGGERED = 40  # checks in all of a way that never answered, however often it calls
 IN_USE, AT_HAND = 0.8, 2.0  # seconds between checks of a good way: of the one, of the others
 LOST = 3.5  # seconds without an answer
@@ -175,9 +179,14 @@ class Reaching:
             pair.due = now + self._interval(pair, now)
         else:
             self._paced, pair.tries = now, pair.tries + 1
-            again = min(FIRST_AGAIN * 2 ** (pair.tries - 1), LAST_AGAIN)
-            pair.due = now + again if pair.tries < MOST_TRIES else inf
+            pair.due = now + self._again(pair)
         return pair.way, self._request(pair, transaction)
+
+    def _again(self, pair: Pair) -> float:
+        """Seconds until a way is tried again that was not answered."""
+        if pair.tries < MOST_TRIES:
+            return min(FIRST_AGAIN * 2.0 ** (pair.tries - 1), LAST_AGAIN)
+        return SLOWLY if pair.tries < MOST_TRIES + MOST_SLOW else inf
 
     def _interval(self, pair: Pair, now: float) -> float:
         """Shorter while an answer stays away."""

@@ -66,7 +66,9 @@ class Making:
         self._punched = [each for each in every if each not in hosts][:MOST_PUNCHED]
 
     async def once(
-        self, direct_way: Callable[[], Awaitable[Address]], relay: RelayAt | None
+        self,
+        direct_way: Callable[[], Awaitable[Address]],
+        relay: Callable[[], RelayAt | None],
     ) -> None:
         """`direct_way` waits for an address to which datagrams get; `relay` is the one that carries them."""
         self._before = self._streams.used
@@ -76,8 +78,7 @@ class Making:
         if self._streams.leads and self._port.speaks_utp:
             ways.append(self._utp(direct_way))
         if self._relaying is not None:
-            relays = sorted(self._relays, key=lambda each: each != relay)
-            ways += [self._relay(n, each) for n, each in enumerate(relays)]
+            ways.append(self._by_relays(relay))
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(way) for way in ways]
             enough = tasks.create_task(self._enough(running))
@@ -142,21 +143,33 @@ class Making:
                 if await self._make(self._streams.offer(StreamKind.UTP), make, UTP_TIME):
                     return
 
-    async def _relay(self, number: int, relay: RelayAt) -> None:
+    async def _by_relays(self, carries: Callable[[], RelayAt | None]) -> None:
+        """One after the other, for both sides have to come to the same."""
+        await asyncio.sleep(RELAY_HEAD_START if self._before is None else 0.0)
+        for pause in RELAY_PAUSES:
+            async with asyncio.TaskGroup() as tasks:
+                for relay in self._best_first(carries()):
+                    if self._streams.waiting or self.done:
+                        return
+                    trying = tasks.create_task(self._relay(relay))
+                    await asyncio.wait([trying], timeout=RELAY_STAGGER)
+            await asyncio.sleep(pause)
+
+    def _best_first(self, carries: RelayAt | None) -> list[RelayAt]:
+        """The one that carries datagrams works; the one that carried the last stream perhaps does not."""
+        last = None if self._before is None else self._before.relay
+        return sorted(self._relays, key=lambda each: (each != carries, each == last))
+
+    async def _relay(self, relay: RelayAt) -> None:
         relaying = self._relaying
         assert relaying is not None
 
         async def make(framer: Framer, offered: Offered) -> Stream:
             return await relaying.stream(relay, self._theirs.session, self._peer, framer, offered)
 
-        await asyncio.sleep(RELAY_HEAD_START + number * RELAY_STAGGER)
-        for pause in RELAY_PAUSES:
-            if self._streams.waiting or self.done:
-                return
-            with suppress(NetworkError):
-                offered = self._streams.offer(StreamKind.RELAY, relay, crossing=True)
-                await self._make(offered, make, None)
-            await asyncio.sleep(pause)
+        with suppress(NetworkError):
+            offered = self._streams.offer(StreamKind.RELAY, relay, crossing=True)
+            await self._make(offered, make, None)
 
     async def _make(self, offered: Offered, make: _Make, seconds: float | None) -> bool:
         """Whether there is a stream that both sides know."""

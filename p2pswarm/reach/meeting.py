@@ -111,7 +111,7 @@ class Meeting:
         ours, theirs = (offer.candidates.nat for offer in self._offers)
         best, used = self.checks.best, self.streams.used
         if best is not None:
-            return Path(self._relay, best.rtt, udp=True, ours=ours, theirs=theirs)
+            return Path(self._carries(), best.rtt, udp=True, ours=ours, theirs=theirs)
         if used is not None and used.works:
             return Path(used.relay, used.rtt, udp=False, ours=ours, theirs=theirs)
         return None
@@ -204,7 +204,7 @@ class Meeting:
                 await self._wanted.wait()
             self._wanted.clear()
             async with asyncio.TaskGroup() as tasks:
-                round_ = tasks.create_task(making.once(self._direct_way, self._relay))
+                round_ = tasks.create_task(making.once(self._direct_way, self._carries))
                 again = tasks.create_task(self._wanted_anew(making))
                 await asyncio.wait((round_, again), return_when=asyncio.FIRST_COMPLETED)
                 round_.cancel()
@@ -271,8 +271,7 @@ class Meeting:
     def _carrying(self) -> int:
         return sum(map(self.checks.knows, self._channels))
 
-    @property
-    def _relay(self) -> RelayAt | None:
+    def _carries(self) -> RelayAt | None:
         """Which carries datagrams, if one does."""
         best = self.checks.best
         return (

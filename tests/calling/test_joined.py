@@ -10,6 +10,7 @@ import pytest
 
 from p2pswarm.calling.call import Call
 from p2pswarm.calling.phone import Incoming, Phone
+from p2pswarm.calling.statistics import Quality
 from p2pswarm.calling.wav import WavReader, WavWriter
 from p2pswarm.config import NetworkSettings
 from p2pswarm.formats.ids import Address
@@ -111,13 +112,23 @@ async def connected(town: Town, alice: Phone, bob: Phone) -> tuple[Call, Call]:
     return calling.result(), answering.result()
 
 
-async def talk(town: Town, alice: Phone, bob: Phone, meanwhile: Awaitable[None]) -> str:
-    """Alice says a file that Bob records; the path at the end."""
+async def nothing(near: Call) -> None:
+    """Goes on."""
+
+
+Meanwhile = Callable[[Call], Awaitable[None]]
+
+
+async def talk(
+    town: Town, alice: Phone, bob: Phone, meanwhile: Meanwhile = nothing
+) -> tuple[str, list[Quality]]:
+    """Alice says a file that Bob records; the path at the end, and how well she was heard each second."""
     near, far = await connected(town, alice, bob)
+    heard: list[Quality] = []
     source, sink = WavReader(town.folder / "in.wav"), WavWriter(town.folder / "out.wav")
-    ours, theirs = near.talk(source, None), far.talk(None, sink)
+    ours, theirs = near.talk(source, None), far.talk(None, sink, heard.append)
     talking = [asyncio.create_task(each.run()) for each in (ours, theirs)]
-    await meanwhile
+    await meanwhile(near)
     await ours.said.wait()
     await asyncio.sleep(1)
     for each in talking:
@@ -129,11 +140,7 @@ async def talk(town: Town, alice: Phone, bob: Phone, meanwhile: Awaitable[None])
     await far.close()
     source.close()
     sink.close()
-    return path
-
-
-async def nothing() -> None:
-    """Goes on."""
+    return path, heard
 
 
 @pytest.mark.parametrize(
@@ -141,17 +148,62 @@ async def nothing() -> None:
     [
         (None, None, "direct, 20 ms"),
         (Kind.PORT, Kind.PORT, "direct, 20 ms"),
+        (Kind.SYMMETRIC, Kind.SYMMETRIC, "relay via 40.0."),
+        (Kind.BLOCKED, Kind.SYMMETRIC, "relay via 40.0."),
     ],
 )
 def test_a_name_is_found_reached_and_heard(
     tmp_path: Path, one: Kind | None, other: Kind | None, path: str
 ) -> None:
-    write_wav(tmp_path / "in.wav", speech(3.0))
+    write_wav(tmp_path / "in.wav", speech(2.0))
 
     async def story(town: Town) -> None:
         alice, bob = await town.phone(1, "alice", one), await town.phone(2, "bob", other)
-        await asyncio.sleep(5)  # until the directory knows them
-        assert (await talk(town, alice, bob, nothing())).startswith(path)
+        await asyncio.sleep(20)  # until the directory knows them
+        assert (await talk(town, alice, bob))[0].startswith(path)
 
     told(tmp_path, story)
-    assert likeness(speech(3.0), read_wav(tmp_path / "out.wav"))[0] > 0.9
+    assert likeness(speech(2.0), read_wav(tmp_path / "out.wav"))[0] > 0.9
+
+
+def test_a_voice_over_a_relay_with_a_tenth_of_all_datagrams_lost(tmp_path: Path) -> None:
+    write_wav(tmp_path / "in.wav", speech(8.0))
+
+    async def story(town: Town) -> None:
+        alice = await town.phone(1, "alice", Kind.SYMMETRIC)
+        bob = await town.phone(2, "bob", Kind.SYMMETRIC)
+        await asyncio.sleep(20)
+        town.loop.hosts["10.1.0.1"].loss = 0.1
+        path, heard = await talk(town, alice, bob)
+        assert path.startswith("relay via 40.0.")
+        lost, all_of_it = sum(q.lost for q in heard), sum(q.lost + q.heard for q in heard)
+        assert 0.06 < lost / all_of_it < 0.15
+        assert 0.1 < (heard[-1].delay or 0) < 0.2
+
+    told(tmp_path, story)
+    assert likeness(speech(8.0), read_wav(tmp_path / "out.wav"))[0] > 0.9
+
+
+def test_a_relay_that_dies_is_left_within_five_seconds(tmp_path: Path) -> None:
+    write_wav(tmp_path / "in.wav", speech(9.0))
+
+    async def story(town: Town) -> None:
+        alice = await town.phone(1, "alice", Kind.SYMMETRIC)
+        bob = await town.phone(2, "bob", Kind.SYMMETRIC)
+        await asyncio.sleep(20)
+
+        async def die(near: Call) -> None:
+            await asyncio.sleep(3)
+            assert near.path is not None
+            assert near.path.relay is not None
+            dead.append(near.path.relay.address.host)
+            town.loop.hosts[dead[0]].online = False
+
+        dead: list[str] = []
+        path, heard = await talk(town, alice, bob, die)
+        assert path.startswith("relay via 40.0.")
+        assert dead[0] not in path
+        assert sum(q.heard < 25 for q in heard[1:-1]) <= 5
+        assert heard[-3].lost == 0
+
+    told(tmp_path, story)

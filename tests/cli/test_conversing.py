@@ -176,6 +176,20 @@ def test_a_call_that_is_lost_is_an_error(tmp_path: Path) -> None:
     assert 30 < took < 45
 
 
+def test_a_file_that_nobody_hears_to_its_end_is_an_error(tmp_path: Path) -> None:
+    write_wav(tmp_path / "in.wav", speech(3.0))
+
+    async def die(exchange: Exchange, loop: VirtualLoop) -> None:
+        await asyncio.sleep(2)
+        exchange.ways.blocked = True
+        exchange.ways.cut()
+
+    caller = Talker(Talking(in_=tmp_path / "in.wav"), Typed(stays=True), calls=True)
+    callee = Talker(Talking(audio=False), Typed(stays=True), calls=False)
+    ends, _ = between(tmp_path, caller, callee, die)
+    assert isinstance(ends[0], NetworkError)
+
+
 class Program:
     """Says its bytes and keeps what it hears, slowly."""
 

@@ -9,7 +9,17 @@ from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address
 from p2pswarm.lab.nats import Kind, Router
 from p2pswarm.reach import stun
-from p2pswarm.reach.checking import MAX_WAYS, MOST_TRIES, Out, Rank, Reaching, Secrets, Way
+from p2pswarm.reach.checking import (
+    MAX_WAYS,
+    MOST_SLOW,
+    MOST_TRIES,
+    SLOWLY,
+    Out,
+    Rank,
+    Reaching,
+    Secrets,
+    Way,
+)
 
 A, B = Secrets("aaaaaaaa", "A" * 24), Secrets("bbbbbbbb", "B" * 24)
 LEADER, FOLLOWER = Address("10.0.0.1", 1000), Address("10.0.0.2", 2000)
@@ -91,9 +101,23 @@ def test_ways_are_direct_exactly_where_they_can_be(
 
 def test_where_nothing_leads_there_is_no_way_and_soon_silence() -> None:
     pair = Pair(Kind.SYMMETRIC, Kind.SYMMETRIC, relay=False)
-    pair.run(60.0)
+    pair.run(40.0)
     assert pair.bests == [None, None]
     assert pair.sent <= 2 * MOST_TRIES
+    pair.run(SLOWLY * MOST_SLOW + 20.0)
+    assert pair.sent == 2 * (MOST_TRIES + MOST_SLOW)
+    pair.run(60.0)
+    assert pair.sent == 2 * (MOST_TRIES + MOST_SLOW)
+
+
+def test_a_relay_is_left_for_a_way_that_opens_minutes_later() -> None:
+    pair = Pair(Kind.PORT, Kind.PORT)
+    pair.direct = False
+    pair.run(240.0)
+    assert pair.bests == [Rank.RELAY] * 2
+    pair.direct = True
+    pair.run(40.0)
+    assert Rank.RELAY not in pair.bests
 
 
 def test_a_relay_carries_until_the_direct_way_is_found_and_again_when_it_is_lost() -> None:

@@ -1,5 +1,7 @@
 """Where a node may be reached, asked from super nodes on virtual time."""
 
+import asyncio
+
 import pytest
 
 from p2pswarm.formats.ids import Address
@@ -51,6 +53,21 @@ def test_who_is_behind_a_nat_knows_where_others_see_him() -> None:
         assert udp == (inside, 46881)
         tcp = user.router.enters("tcp", found.tcp[1].address.port, tuple(world.super_nodes[0]))
         assert tcp == (inside, user.reach.number)
+
+    in_a_world(story)
+
+
+def test_one_visit_stays_open_and_ends_with_the_rest() -> None:
+    async def story(world: World) -> None:
+        user = await world.user(1, Kind.PORT)
+        for _ in range(3):
+            await user.reach.gather()
+        await asyncio.sleep(1.0)
+        visits = [t for t in world.loop.transports if t.host is user.host and not t.is_closing()]
+        assert len(visits) == 1
+        await user.reach.close()
+        assert visits[0].is_closing()
+        assert user.reach.number == 0
 
     in_a_world(story)
 

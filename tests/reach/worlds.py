@@ -101,6 +101,7 @@ class Relays:
         self.channels: list[Channel] = []
         self.transports: list[Any] = []
         self.bytes = 0
+        self.asked: Callable[[RelayAt], None] = lambda relay: None
 
     def kill(self, host: str) -> None:
         self.dead.add(host)
@@ -111,6 +112,14 @@ class Relays:
             if channel.there == host:
                 channel.other = None
                 channel.on_closed()
+
+    def hush(self, host: str) -> None:
+        """Nothing comes through it any more, and nobody is told."""
+        self.dead.add(host)
+        self.silent.add(host)
+        for transport in self.transports:
+            if transport[0] == host:
+                transport[1].write = lambda data: None
 
     async def meet(self, key: Any, mine: Any) -> Any:
         """What the other one brings."""
@@ -141,6 +150,7 @@ class For:
     async def stream(
         self, relay: RelayAt, session: bytes, peer: bytes, framer: Framer, conversation: Any
     ) -> Stream:
+        self.relays.asked(relay)
         stream = Stream(framer, conversation)
         key = (relay.address.host, session, "stream")
         loop, here = self.relays.world.loop, self.user.host
@@ -154,6 +164,7 @@ class For:
     async def channel(self, relay: RelayAt, session: bytes, peer: bytes) -> Channel:
         if self.user.router is not None and self.user.router.kind is Kind.BLOCKED:
             raise NetworkError("no datagram comes through")
+        self.relays.asked(relay)
         channel = Channel(self.relays, relay.address.host)
         key = (relay.address.host, session, "datagrams")
         channel.other = await self.relays.meet(key, channel)
@@ -164,10 +175,10 @@ class For:
 class User:
     """Somebody with a port, behind a router perhaps."""
 
-    def __init__(self, world: "World", number: int, kind: Kind | None) -> None:
-        loop, address = world.loop, f"10.{number}.0.1"
-        if kind is None:
-            address = f"20.0.{number}.1"
+    def __init__(self, world: "World", number: int, kind: Kind | None, address: str) -> None:
+        loop = world.loop
+        if not address:
+            address = f"20.0.{number}.1" if kind is None else f"10.{number}.0.1"
         self.host = loop.host(address)
         self.router: Router | None = None
         if kind is not None:
@@ -224,8 +235,8 @@ class World:
         self.reaches.append(reach)
         self.ports.append(port)
 
-    async def user(self, number: int, kind: Kind | None) -> User:
-        user = User(self, number, kind)
+    async def user(self, number: int, kind: Kind | None, address: str = "") -> User:
+        user = User(self, number, kind, address)
         await user.open()
         self.reaches.append(user.reach)
         self.ports.append(user.port)
@@ -259,11 +270,13 @@ class World:
             await port.close()
 
 
-def in_a_world(story: Callable[[World], Awaitable[None]], super_nodes: int = 3) -> None:
+def in_a_world(
+    story: Callable[[World], Awaitable[None]], super_nodes: int = 3, of: type[World] = World
+) -> None:
     """Run it. Raises whatever it raises, and for each complaint of the loop."""
 
     async def told(loop: VirtualLoop) -> None:
-        world = World(loop)
+        world = of(loop)
         for number in range(super_nodes):
             await world.super_node(number)
         try:

@@ -19,6 +19,7 @@ from p2pswarm.errors import HostError, MetainfoError, PortTakenError, TrackerErr
 from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.wire.tracker import MAX_SCRAPE, Announce, Counts, Event, Reply, Scrape
+from tracker import listening
 from tracker.app import TrackerService
 from tracker.config import TrackerSettings
 from tracker.listening import own_address
@@ -474,3 +475,19 @@ async def test_ipv6_peers_come_as_peers6(world: World) -> None:
 async def test_a_refusal_reaches_our_client_as_a_tracker_error(world: World) -> None:
     with pytest.raises(TrackerError, match=r"^port: 0 is not from 1 to 65535$"):
         await world.client(2).announce(port=0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "told"),
+    [(["fd00::1", "10.9.0.1"], "10.9.0.1"), (["fd00::1"], "fd00::1"), ([], "127.0.0.1")],
+)
+def test_a_machine_without_a_way_into_the_world_is_in_its_network(
+    ours: list[str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nowhere(socket.socket):
+        def connect(self, address: object) -> None:
+            raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(listening.socket, "socket", Nowhere)
+    monkeypatch.setattr(listening, "own_addresses", lambda _: ours)
+    assert own_address() == told

@@ -46,7 +46,8 @@ class Rendezvous:
         self._claiming: Counter[str] = Counter()
         self._asking: OrderedDict[str, Tokens] = OrderedDict()
         self._given_back: deque[int] = deque(maxlen=GIVEN_BACK)
-        self._visits = 0
+        # Not from 1: a giver that comes to a restarted rendezvous still has visits of before.
+        self._visits = dice.getrandbits(32)
 
     def enter(self, host: str, line: str, now: float, wake: Callable[[], None]) -> Guest | None:
         """A guest, unless there are too many. `wake` is called when it has something to be told."""
@@ -186,7 +187,7 @@ def _from_taker(visit: Visit, body: bytes) -> None:
         visit.guest.refuse(Why.RUDE)
         return
     visit.said += 1
-    visit.number.tell(Said(visit.name, body))
+    visit.number.tell(Said(visit.name, body, visit.guest.host))
 
 
 def _one_less(counts: Counter[str], line: str) -> None:

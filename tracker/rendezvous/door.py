@@ -69,6 +69,8 @@ class Door:
                 tasks.create_task(_tell(socket, guest, awake))
                 await self._hear(socket, guest)
                 guest.end()
+        except ConnectionError:  # it was gone before the handshake
+            return web.Response(status=400)
         finally:
             self._inside.discard(socket)
             self._desk.leave(guest, self._clock())

@@ -2,15 +2,12 @@
 
 `find` needs nobody's leave: who only asks need not have a name. Who has one and joins is at home at two or
 three super nodes, and his record in the directory says at which.
-
-The one hard thing: somebody moves, and his record is a moment behind. So a ring that finds nobody at home
-looks for a newer record, and rings again where that says.
 """
 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +16,7 @@ from typing import Protocol
 
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import (
-    DeclinedError,
     NetworkError,
-    OfflineError,
-    RemoteError,
 )
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.record import Record
@@ -40,8 +34,10 @@ from p2pswarm.overlay.people.home import Home
 from p2pswarm.overlay.people.keeping import Keeping
 from p2pswarm.overlay.people.proving import Proofs, Who
 from p2pswarm.overlay.people.publisher import Publisher
+from p2pswarm.overlay.people.ringer import Ringer
 from p2pswarm.overlay.people.ringing import Rung
 from p2pswarm.overlay.people.visitor import Desk
+from p2pswarm.overlay.people.visits import NOBODY, Visits
 from p2pswarm.overlay.people.walks import Walks
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.overlay.supernode.known import Known
@@ -60,11 +56,6 @@ ENOUGH_KNOWN = 20
 TICK = 1.0  # seconds between looks at silent guests
 MOST_KNOWN = 400  # super nodes in the host cache: 200 that we reached, as many that we were told of
 MOST_SESSIONS = 200  # rings that are remembered, as they may come by two homes
-MOVING = 12.0  # seconds, for somebody whose homes died to be at home elsewhere
-PAUSE = 2.0  # seconds between looks whether he is
-NOBODY = "none is known: name one with --connect"
-VISITED = 2  # super nodes that are visited to ask on for us, while we have no home
-"""Enough to overrule one that lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +106,17 @@ class People:
         self._hosts = Hosts("people", MOST_KNOWN)
         self._file = HostFile(folder / "hosts.json", self._hosts, disk)
         self._known = Known(self._hosts, DialBudget(), options, dice, wall)
-        self._budget = DialBudget()  # of visits, to whom records name
         self.proofs = Proofs(who, node, wall)
         self.door = Door(port, node, self.proofs)
         self.walks = Walks(port, dice, self._trusts, self._known.answered, self.told)
-        self.finder = Finder(self.walks, self.proofs, self.starts, self._connected, dice)
         self.keeping = Keeping(port, node, self.proofs, self._known, dice, self)
+        self.visits = Visits(port, node, self.proofs, self._known, self._homes, dice)
+        self.finder = Finder(self.walks, self.proofs, self.starts, self.visits.connected, dice)
+        self.ringer = Ringer(self.finder, self.visits)
         self.publisher = Publisher(
             self.walks, self.finder, who, self.starts, self._homes, dice, wall
         )
         self._sessions: OrderedDict[bytes, None] = OrderedDict()
-        self._visits: list[Home] = []
         self._keeper: Keeper | None = None
         self._opened = False
         self._life = Life("the people network")
@@ -180,9 +171,7 @@ class People:
         if self._opened:  # also of who only asked
             await self._file.save_at_end()
         self._settled.clear()
-        visits, self._visits = self._visits, []
-        for visit in visits:
-            visit.close()
+        self.visits.close()
 
     def told(self, nodes: Iterable[SuperNode], teller: Address) -> None:
         """Somebody names super nodes."""
@@ -243,12 +232,6 @@ class People:
     def _trusts(self, address: Address) -> bool:
         return self._known.may_ping(address, self._clock())
 
-    @property
-    def zone(self) -> Zone:
-        """Of the nearest super node that we know: what is nearer yet, nobody may send us to."""
-        near: Collection[Address] = [*self.keeping.homes, *self._known.lately()]
-        return max((zone_of(address.host) for address in near), default=Zone.INTERNET)
-
     # Finding and ringing
 
     async def find(self, name: str, *, recursive: bool = False) -> Found:
@@ -261,85 +244,7 @@ class People:
 
     async def ring(self, record: Record, offer: bytes, *, session: bytes) -> bytes:
         """What the callee answers. Raises OfflineError, DeclinedError, NetworkError."""
-        deadline = self._clock() + MOVING
-        while True:
-            try:
-                return await self._ring(record, offer, session)
-            except DeclinedError:
-                raise
-            except NetworkError as error:
-                newer, over = await self._newer(record), self._clock() >= deadline
-                if over or (newer is None and isinstance(error, OfflineError)):
-                    raise OfflineError(f"{record.name} is not there: {error}") from error
-                if newer is None:  # his homes died, so he looks for others at this moment
-                    await asyncio.sleep(PAUSE)
-                record = newer or record
-
-    async def _newer(self, record: Record) -> Record | None:
-        """Where he is by now. Raises NetworkError."""
-        self.finder.drop(record)
-        found = (await self.finder.find(record.name, anew=True)).record
-        return found if found.seq > record.seq and found.homes != record.homes else None
-
-    async def _ring(self, record: Record, offer: bytes, session: bytes) -> bytes:
-        """At one home after the other.
-
-        Raises DeclinedError; OfflineError when one of them says so; NetworkError when none can be reached.
-        """
-        trouble = NetworkError("at home nowhere")
-        ours = self.keeping.homes
-        for address in sorted(record.homes, key=lambda each: each not in ours):
-            try:
-                return await self._ring_at(address, record, offer, session)
-            except DeclinedError:
-                raise
-            except OfflineError as error:
-                trouble = error
-            except RemoteError as error:
-                if not isinstance(trouble, OfflineError):
-                    trouble = NetworkError(str(error))
-        raise trouble
-
-    async def _ring_at(
-        self, address: Address, record: Record, offer: bytes, session: bytes
-    ) -> bytes:
-        """Raises OfflineError, DeclinedError, NetworkError."""
-        home = self.keeping.homes.get(address)
-        if home is not None:
-            return await home.ring(record.key, offer, session)
-        visit = await self._visit(address)
-        try:
-            return await visit.ring(record.key, offer, session)
-        finally:
-            visit.close()
-
-    async def _visit(self, address: Address) -> Home:
-        """Raises NetworkError."""
-        met = self._trusts(address)
-        if not met and not self._budget.may_dial(address, self.zone, self._clock()):
-            raise NetworkError(f"{address} is not dialed: it did not answer, or cannot be there")
-        visit = await Home.dial(self._port, address, self._node, self.proofs, self._dice)
-        self._budget.answered(address)
-        return visit
-
-    async def _connected(self) -> Sequence[Home]:
-        """Homes, or super nodes that are visited instead. Raises NetworkError."""
-        self._visits = [visit for visit in self._visits if not visit.over]
-        there = self._homes() or self._visits
-        if there:
-            return there
-        trouble: Exception | None = None
-        for address in self._known.candidates(2 * VISITED):
-            try:
-                self._visits.append(await self._visit(address))
-                self._known.answered(address)
-            except RemoteError as error:
-                trouble = error
-            if len(self._visits) >= VISITED:
-                break
-        if not self._visits:
-            raise NetworkError(f"no super node can be asked: {trouble or NOBODY}")
-        return self._visits
+        return await self.ringer.ring(record, offer, session)
 
     # What others say
 

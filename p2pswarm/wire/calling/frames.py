@@ -38,6 +38,7 @@ class CallKind(IntEnum):
     DATA = 0x11
     DATA_END = 0x12
     MEDIA = 0x20
+    SAID = 0x21
 
 
 @dataclass(slots=True, repr=False)

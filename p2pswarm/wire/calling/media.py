@@ -1,4 +1,4 @@
-"""What goes beside the stream of a call: 20 ms of voice, and once in a second what was heard of the other's.
+"""What goes beside the stream of a call: 20 ms of voice, and twice a second what was heard of the other's.
 
 In a datagram it is sealed (`wire/people/marked.Sealed`); where no datagrams get through, the same messages go
 as frames of the stream.

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -14,6 +15,7 @@ class Place:
 
     def __init__(self) -> None:
         self.desk, self.now = Rendezvous(Random(1)), 0.0
+        self.desk._visits = 0
 
     def guest(self, line: str = "192.0.2.1") -> Guest:
         guest = self.desk.enter(line, line, self.now, lambda: None)
@@ -37,7 +39,7 @@ class Place:
 
 
 def heard(guest: Guest) -> list[Message]:
-    said = list(guest.out)
+    said = [replace(each, host="") if isinstance(each, Said) else each for each in guest.out]
     guest.out.clear()
     return said
 
@@ -65,6 +67,12 @@ def test_what_the_two_say_is_carried_and_nothing_else(place: Place) -> None:
     place.say(giver, Left(1))
     assert heard(one) == [Refused(Why.BUSY, 2)]
     assert one.over
+
+
+def test_the_giver_hears_where_takers_are_seen(place: Place) -> None:
+    giver, claimed = place.giver("192.0.2.1")
+    place.say(place.guest("198.51.100.7"), Ask(claimed.number, b"hello"))
+    assert list(giver.out) == [Said(1, b"hello", "198.51.100.7")]
 
 
 def test_numbers_are_short_and_never_twice(place: Place) -> None:
@@ -124,6 +132,18 @@ def test_nobody_else_gets_the_number_of_a_giver(place: Place) -> None:
     place.desk.leave(giver, place.now)
     place.say(place.guest(), Ask(claimed.number, b"hello"))
     assert heard(again) == [Said(1, b"hello")]
+
+
+def test_after_a_restart_visits_have_other_names(place: Place) -> None:
+    names = set[int]()
+    for seed in range(5):
+        place.desk = Rendezvous(Random(seed))
+        giver, claimed = place.giver()
+        place.say(place.guest(), Ask(claimed.number, b""))
+        (said,) = heard(giver)
+        assert isinstance(said, Said)
+        names.add(said.visit)
+    assert len(names) == 5
 
 
 def test_after_a_restart_a_giver_has_its_number_again(place: Place) -> None:

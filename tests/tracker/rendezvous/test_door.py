@@ -1,4 +1,6 @@
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -58,11 +60,13 @@ async def test_two_meet(service: TrackerService, session: aiohttp.ClientSession)
         assert isinstance(claimed, Claimed)
         assert claimed.you == "127.0.0.1"
         await say(taker, Ask(claimed.number, b"hello"))
-        assert await heard(giver) == Said(1, b"hello")
-        await say(giver, Said(1, b"good day"))
+        said = await heard(giver)
+        assert isinstance(said, Said)
+        assert said.body == b"hello"
+        await say(giver, Said(said.visit, b"good day"))
         assert await heard(taker) == Said(0, b"good day")
         await taker.close()
-        assert await heard(giver) == Left(1)
+        assert await heard(giver) == Left(said.visit)
 
 
 async def test_a_guest_may_be_silent_longer_than_who_asks_by_http(
@@ -128,11 +132,28 @@ async def test_a_flood_of_connections_leaves_room_for_others(
         await say(giver, Claim(60))
         assert isinstance(await heard(giver), Claimed)
         assert health.status == 200
-    for socket in sockets:
-        await socket.close()
+    for each in sockets:
+        await each.close()
     async with session.ws_connect(door(service)) as guest:  # their places are free again
         await say(guest, Claim(60))
         assert isinstance(await heard(guest), Claimed)
+
+
+async def test_who_is_gone_before_the_handshake_leaves_no_trace(
+    service: TrackerService, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = (
+        b"GET /code HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: YWFhYWFhYWFhYWFhYWFhYQ==\r\n\r\n"
+    )
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", service.port)) as rude:
+            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            rude.sendall(lines)  # and reset
+    async with session.get(door(service).replace("/code", "/health")) as health:
+        assert health.status == 200
+    assert not service._codes._desk._guests
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
 
 
 async def test_a_flood_of_messages_is_over_soon(
