@@ -15,7 +15,9 @@ from p2pswarm.wire.calling.frames import HEAD_SIZE, CallFrame, CallHello, CallKi
 
 __all__ = ["Control"]
 
-ROOM = 256 << 10  # bytes that were said and not heard
+ROOM = (
+    1 << 20
+)  # bytes that were said and not heard: 10 MB/s where the way there and back takes 100 ms
 MOST = 2 * ROOM  # who goes on then does not ask for room
 
 

@@ -96,6 +96,8 @@ class Phone:
         self._certified()
         found = await self._directory.find(name, recursive=recursive)
         record = found.record
+        if record.key == self._identity.key.public:
+            raise HostError(f"{record.name} is you")
         mine = await self._offer(record.key, new_session())
         try:
             async with asyncio.timeout(RING_TIME):

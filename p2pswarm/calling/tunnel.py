@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Tunnel"]
 
 ENOUGH = 128 << 10  # bytes that wait for the stream, then the call holds
-MOST = 1 << 20  # whoever sends more than that does not hold
+MOST = 2 << 20  # more than a line holds besides: whoever sends that does not hold
 
 
 class Tunnel(asyncio.Transport):

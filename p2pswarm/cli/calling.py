@@ -192,12 +192,13 @@ class _Desk:
         incoming = await self._stop.unless(self._waiting.get())
         self._busy = True
         self._report.event("incoming", name=incoming.name)
-        self._report.note(f"{incoming.name} calls")
+        how = ": type y to answer, anything else to decline" if self._asks else ""
+        self._report.note(f"{incoming.name} calls{how}")
         return incoming
 
     async def take(self, incoming: "Incoming") -> bool:
         """Whether there was a call. Raises RemoteError, HostError."""
-        if self._asks and not await self._agreed(incoming):
+        if self._asks and not await self._yes(DECIDE_TIME):
             self._phone.decline(incoming)
             return False
         sounds = sounds_of(self._talking, self._report)
@@ -215,10 +216,6 @@ class _Desk:
         finally:
             sounds.close()
         return True
-
-    async def _agreed(self, incoming: "Incoming") -> bool:
-        self._report.note(f"{incoming.name} calls: type y to answer, anything else to decline")
-        return await self._yes(DECIDE_TIME)
 
     async def _yes(self, seconds: float) -> bool:
         """Whether that is what is typed within this time."""

@@ -339,8 +339,8 @@ def test_whoever_does_not_hold_is_cut_off(tmp_path: Path) -> None:
 
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(say_for_ever(), 10)
-        assert len(giving._tunnels[1]._in) < 1 << 20
-        giving._tunnels[1]._in += bytes(1 << 20)
+        assert len(giving._tunnels[1]._in) < 2 << 20
+        giving._tunnels[1]._in += bytes(2 << 20)
         giving._holds = False
         near.line.free()
         await asyncio.sleep(1)

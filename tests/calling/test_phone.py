@@ -187,6 +187,14 @@ def test_without_a_name_nobody_is_called(tmp_path: Path) -> None:
     told(tmp_path, story)
 
 
+def test_nobody_calls_himself(tmp_path: Path) -> None:
+    async def story(exchange: Exchange, loop: VirtualLoop) -> None:
+        with pytest.raises(HostError, match="alice is you"):
+            await exchange.alice.phone.call("alice", "call")
+
+    told(tmp_path, story)
+
+
 def test_an_answer_of_somebody_else_is_refused(tmp_path: Path) -> None:
     async def story(exchange: Exchange, loop: VirtualLoop) -> None:
         mallory = SigningKey.new()

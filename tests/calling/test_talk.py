@@ -2,13 +2,14 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from p2pswarm.calling.media import Media
 from p2pswarm.calling.sealing import media_keys
 from p2pswarm.calling.talk import Talk
+from p2pswarm.calling.voice import FRAME_BYTES
 from p2pswarm.calling.wav import WavReader, WavWriter
 from p2pswarm.lab.loop import VirtualLoop, play
 from p2pswarm.wire.calling.frames import CallHello
@@ -109,3 +110,34 @@ def test_where_no_datagram_arrives_the_stream_helps_out(tmp_path: Path) -> None:
     alike, near, _ = talk(tmp_path, 3.0, loss=1.0)
     assert alike > 0.97
     assert near.media.datagrams is not None
+
+
+class Timed:
+    """A mouth and an ear that note when each frame passes."""
+
+    def __init__(self, loop: VirtualLoop, frames: int) -> None:
+        self.said: list[float] = []
+        self.heard: dict[int, float] = {}
+        self._loop, self._frames = loop, frames
+
+    def frame(self) -> bytes | None:
+        self.said.append(self._loop.now)
+        return bytes(FRAME_BYTES) if len(self.said) <= self._frames else None
+
+    def play(self, number: int, frame: bytes) -> None:
+        self.heard[number] = self._loop.now
+
+
+def test_the_delay_that_is_told_is_the_one_that_is_there() -> None:
+    async def story(loop: VirtualLoop) -> None:
+        links = Link(loop, 0.08, 0.05), Link(loop, 0.08, 0.05)
+        links[0].other, links[1].other = links[1], links[0]
+        near, far = Side(loop, links[0], (OUT, IN)), Side(loop, links[1], (IN, OUT))
+        near.other, far.other = far, near
+        timed: Any = Timed(loop, 400)
+        await asyncio.gather(near.run(timed, None, 9), far.run(None, timed, 9))
+        last = sorted(timed.heard)[-60:-20]
+        true = sum(timed.heard[n] - timed.said[n] for n in last) / len(last) + 0.02
+        assert far.talk.counts.whole(9.0).delay == pytest.approx(true, abs=0.04)
+
+    play(story)

@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 from p2pswarm.cli.exits import Exit, UsageError
 from p2pswarm.cli.flags import as_command
 from p2pswarm.cli.options import TABLES, Creation, DataPath, Download, Output, Progress
+from p2pswarm.cli.talking import Talking
 from p2pswarm.config import TEXT, NetworkSettings, Settings, about
 from p2pswarm.formats.ids import Address
 
@@ -256,6 +257,24 @@ def test_a_name_means_the_same_everywhere() -> None:
     for table in TABLES:
         for field in fields(table):
             assert known.setdefault(field.name, field.metadata["unit"]) == field.metadata["unit"]
+
+
+def test_an_option_whose_name_is_a_word_of_python(
+    config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got: list[Path | None] = []
+
+    def one(talking: Talking) -> Exit:
+        got.append(talking.in_)
+        return Exit.OK
+
+    app = as_command(one)
+    config("in = 'from file'\n")
+    app.main([], standalone_mode=False)
+    monkeypatch.setenv("P2PSWARM_IN", "from variable")
+    app.main([], standalone_mode=False)
+    app.main(["--in", "from flag"], standalone_mode=False)
+    assert got == [Path("from file"), Path("from variable"), Path("from flag")]
 
 
 def test_a_rule_between_fields_is_an_error_of_usage() -> None:
