@@ -109,6 +109,8 @@ class Hosting:
             lambda revoked: _keep(parts.identity, revoked),
             self._dice,
         )
+        contacts = serving.directory.contacts
+        parts.reach.neighbours = lambda: [each.address for each in contacts.members()]
         log.info("people: we serve")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serving.run(self._carrying(parts)))

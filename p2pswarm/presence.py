@@ -150,9 +150,10 @@ class Presence:
         await self.open()
         if self._swarming is None:
             ours, dice = self._opened, self._dice
-            slots = Slots(ours.network.walks, ours.network.starts, dice)
+            network, node = ours.network, ours.node
+            slots = Slots(self._port, node, network.walks, network.starts, dice)
             place, seen = slots.members, self._seen
-            self._swarming = Swarming(self._port, ours.node, place, seen, ours.relays, dice)
+            self._swarming = Swarming(self._port, node, place, seen, ours.relays, dice)
         await self._swarming.join()
         return self._swarming
 

@@ -55,3 +55,21 @@ def test_two_that_know_one_super_node_each_complete_a_swarm(
         assert world.copy_of(away) == (folder / "file").read_bytes()
 
     simulate(tmp_path, story)
+
+
+@pytest.mark.sim
+def test_a_magnet_of_somebody_whom_nobody_can_dial_becomes_a_torrent(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        supers = await supernodes(world, 3)
+        await asyncio.sleep(60)
+        seed = await hidden(world, Kind.SYMMETRIC, supers[0])
+        away = await hidden(world, Kind.SYMMETRIC, supers[1])
+        meta, folder = world.content(SIZE, 1 << 15)
+        await seed.add(meta, data=folder)
+        magnet, there = f"magnet:?xt=urn:btih:{meta.info_hash.hex()}", world.folder / "there"
+        there.mkdir()
+        torrent = await away.add(magnet, save_to=there)
+        await torrent.finished()
+        assert (there / "file").read_bytes() == (folder / "file").read_bytes()
+
+    simulate(tmp_path, story)

@@ -7,7 +7,7 @@ who knows the info-hash needs no code.
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from p2pswarm.discovery.lsd import Lsd
     from p2pswarm.formats.magnet import Magnet
     from p2pswarm.formats.metainfo import Metainfo
+    from p2pswarm.node import Node
 
 __all__ = ["CodeOffer", "code_given", "taken"]
 
@@ -50,11 +51,10 @@ async def code_given(
     offer: CodeOffer,
     metainfo: "Metainfo",
     peers: Sequence[Address],
-    port: int,
-    settings: Settings,
+    node: "Node",
     report: Report,
 ) -> AsyncIterator[None]:
-    """While the body runs, whoever types the code gets the link with these peers in it."""
+    """While the body runs, whoever types the code gets the link with these peers in it, and is dialed."""
     if not offer.seconds:
         yield
         return
@@ -64,10 +64,11 @@ async def code_given(
         return
     from p2pswarm.discovery.codes.rendezvous import GivenCode
 
+    settings, port = node.settings, node.port
     async with _client(settings) as client:
         ours = (Address(host, port) for host in own_addresses(bound_addresses(settings.bind)))
         link = partial(_link, metainfo, [*peers, *ours][:_MOST_PEERS], port)
-        told = _Told(offer, report)
+        told = _Told(offer, report, node.torrents[metainfo.info_hash].found)
         given = GivenCode(offer.rendezvous, client, SystemRandom(), link, told.hear, offer.at)
         told.given = given
         giving = asyncio.create_task(_give(given, told, settings))
@@ -98,19 +99,23 @@ async def _answer_near(told: "_Told", settings: Settings) -> None:
 
 
 async def taken(
-    code: Code, rendezvous: str | None, settings: Settings, report: Report, stop: Stop
+    code: Code, rendezvous: str | None, node: "Node", report: Report, stop: Stop
 ) -> "Magnet":
     """What the code stands for. Raises CodeError, NetworkError, FormatError, UsageError, StoppedError."""
     from p2pswarm.discovery.codes.rendezvous import take
+    from p2pswarm.discovery.codes.visits import pack_place
     from p2pswarm.formats.magnet import Magnet
 
+    settings = node.settings
+    place = pack_place(node.port, own_addresses(bound_addresses(settings.bind)))
     async with _client(settings) as client:
+        ask = partial(take, client=client, dice=SystemRandom(), place=place)
         where = f"http://{code.at}" if code.at else rendezvous
         if where is not None:
             report.note(f"asking {where} for code {code.number}")
-            link = await stop.unless(take(code, where, client, SystemRandom()))
+            link = await stop.unless(ask(code, where))
         else:
-            link = await stop.unless(_taken_nearby(code, settings, client, report))
+            link = await stop.unless(_taken_nearby(code, settings, ask, report))
     try:
         magnet = Magnet.parse(link.decode())
     except (UnicodeDecodeError, FormatError) as error:
@@ -124,11 +129,10 @@ async def taken(
 
 
 async def _taken_nearby(
-    code: Code, settings: Settings, client: "HttpClient", report: Report
+    code: Code, settings: Settings, ask: Callable[[Code, str], Awaitable[bytes]], report: Report
 ) -> bytes:
     """The link, of somebody in the local network. Raises CodeError, NetworkError, UsageError."""
     from p2pswarm.discovery.codes.near import Nearby
-    from p2pswarm.discovery.codes.rendezvous import take
 
     where = "Type it as share printed it, with @HOST:PORT, or name the --rendezvous"
     if not settings.lsd:
@@ -139,7 +143,7 @@ async def _taken_nearby(
     try:
         while (place := await nearby.next()) is not None:
             try:
-                return await take(code, f"http://{place}", client, SystemRandom())
+                return await ask(code, f"http://{place}")
             except (CodeError, NetworkError) as why:
                 error = why
     finally:
@@ -150,8 +154,9 @@ async def _taken_nearby(
 class _Told:
     """What happens to a code, in words."""
 
-    def __init__(self, offer: CodeOffer, report: Report) -> None:
-        self.offer, self._report = offer, report
+    def __init__(self, offer: CodeOffer, report: Report, found: Callable[[Address], None]) -> None:
+        """`found` hears where receivers are."""
+        self.offer, self._report, self._found = offer, report, found
         self.given: GivenCode
         self.drawn = asyncio.Event()
 
@@ -162,6 +167,8 @@ class _Told:
                 self.drawn.set()
                 self._tell_code(given.code)
             case "given":
+                for place in given.latest:
+                    self._found(place)
                 report.event("code_given", times=given.given)
                 report.note(f"by the code came {counted(given.given, 'receiver')} so far")
             case "guessed":

@@ -1,5 +1,6 @@
 """What somebody may want of `answer` beside talking: that files are taken, or messages that waited for us."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reception"]
 
+END_TIME = 10.0  # seconds for whoever called to hang up
 ASK_TIME = 240.0  # seconds a person has to say yes; the sender waits 300
 
 Ask = Callable[[float], Awaitable[bool]]
@@ -39,10 +41,14 @@ class Reception:
         return wants in (SEND, MESSAGE)
 
     async def receive(self, call: "Call") -> None:
-        """Until it is done; the call is open. Raises RemoteError, HostError."""
+        """Until it is done; the call is open. Raises RemoteError, HostError.
+
+        Who called hangs up: he is the last to know that all is done.
+        """
         from p2pswarm.wire.calling.parcels import SEND
 
         await (self._take(call) if call.wants == SEND else self._read(call))
+        await asyncio.wait([call.ended], timeout=END_TIME)
 
     async def _take(self, call: "Call") -> None:
         from p2pswarm.calling.parcels import Taking

@@ -99,7 +99,7 @@ async def _share(
             here = Address(urlsplit(announce[0]).hostname or "", node.port)
             peers = [here] if here.dialable else []  # a name has no place in a link
             offer = _code_offer(sharing.code_for, rendezvous, announce[0])
-            code = code_given(offer, metainfo, peers, node.port, settings, report)
+            code = code_given(offer, metainfo, peers, node, report)
             await seed_until_stopped(node, metainfo, path, report, stop, peers, code)
     finally:
         await tracker.aclose()

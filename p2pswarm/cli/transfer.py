@@ -175,9 +175,9 @@ async def _get(
     from p2pswarm.node import Node
 
     download = wanted.download
-    if isinstance(source, Code):
-        source = await taken(source, rendezvous, settings, report, stop)
     async with Node(settings) as node, beating(node, report):
+        if isinstance(source, Code):
+            source = await taken(source, rendezvous, node, report, stop)
         torrent = await _added(node, source, wanted, report, stop)
         async with telling(torrent, report, stop):
             report.event("listening", port=node.port)

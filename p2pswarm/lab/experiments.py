@@ -97,11 +97,21 @@ def _storm(settings: Settings, progress: Progress) -> Result:
     return storm(settings.nodes or NODES, settings.queries or QUERIES, settings.seed, progress)
 
 
+def _people(settings: Settings, progress: Progress) -> Result:
+    """By default a small directory; two hundred super nodes and five thousand users take some minutes."""
+    from p2pswarm.lab.people.experiment import LOOKUPS, NODES, people
+
+    if settings.nodes is None:
+        progress(f"people: a quick run, {NODES} nodes; --nodes takes more")
+    return people(settings.nodes or NODES, settings.queries or LOOKUPS, settings.seed, progress)
+
+
 EXPERIMENTS: Mapping[str, Experiment] = {
     "coverage": _coverage,
     "compare": _compare,
     "robustness": _robustness,
     "lookups": _lookups,
     "storm": _storm,
+    "people": _people,
 }
 """In the order in which all of them are run."""

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from p2pswarm.formats.zones import Zone, zone_of
 
-__all__ = ["Aims", "Knocks", "QueryBudget", "Tokens", "fair_share"]
+__all__ = ["Aims", "Introductions", "Knocks", "QueryBudget", "Tokens", "fair_share"]
 
 
 class Tokens:
@@ -104,6 +104,8 @@ _AIMS = (1 / 6, 50.0)
 # network, where tests and laboratories run dozens of nodes.
 _STRANGERS = (20 / 60, 20.0)
 _NEAR = (10.0, 600.0)
+# How often super nodes may have us dial one host: two may share a few torrents, and each has two super nodes.
+_INTRODUCED = (6 / 600, 6.0)
 
 
 class _EachHost:
@@ -141,3 +143,11 @@ class Knocks(_EachHost):
     def may_enter(self, host: str, now: float) -> bool:
         """It has connected: whether it is spoken to."""
         return self._take(host, _STRANGERS if zone_of(host) is Zone.INTERNET else _NEAR, now)
+
+
+class Introductions(_EachHost):
+    """To whom super nodes introduce us."""
+
+    def may_meet(self, owner: str, now: float) -> bool:
+        """One more names it: whether we dial."""
+        return self._take(owner, _INTRODUCED, now)

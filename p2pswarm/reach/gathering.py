@@ -105,11 +105,7 @@ class Gathering:
         answers = await self._ask(
             {name: (stun.ask(name), each) for name, each in asks.items()}, SEND_AGAIN
         )
-        for name, each in asks.items():
-            if name in answers:
-                findings.seen.append(stun.mapped(answers[name][0]))
-            if name in answers and answers[name][1] != each.normal:
-                findings.seen.pop()  # somebody else answered
+        findings.seen += (stun.mapped(answer) for answer, _ in answers.values())
         if (nat := findings.nat(own)) in (Nat.PORT, Nat.UNKNOWN) and answers:
             nat = await self._filtered(findings, own, asked, *next(iter(answers.values())))
         return findings, nat

@@ -42,14 +42,15 @@ class Reach:
         super_nodes: Callable[[], Sequence[Address]],
         serves: Callable[[], bool],
         relaying: Relaying | None = None,
-        others: Callable[[], Sequence[Address]] | None = None,
     ) -> None:
-        """`super_nodes` are those to ask, best first; `serves` says whether we are one, which then believes
-        `others` when they want somebody told how he is filtered."""
+        """`super_nodes` are those to ask, best first; `serves` says whether we are one."""
         self.port, self.dice, self.relaying = port, dice, relaying
         self._serves = serves
+        self.neighbours = super_nodes
+        """Super nodes that know us as well: of one that serves, those of its slot. They tell each other's
+        guests what a NAT lets in from a stranger."""
         self._gathering = Gathering(port, dice, super_nodes, node)
-        self._answering = Answering(dice, others or super_nodes)
+        self._answering = Answering(dice, lambda: self.neighbours())
         self._elsewhere = Elsewhere(port)
         self._meetings: dict[str, Meeting] = {}  # by our ufrag
         self._lives: set[asyncio.Task[None]] = set()

@@ -25,8 +25,7 @@ from math import inf
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from p2pswarm.discovery.introducing import Introduction, RelayDial
-from p2pswarm.errors import RemoteError, RemoteProtocolError
+from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.formats.names import Names
 from p2pswarm.net.port import Port
@@ -37,7 +36,7 @@ from p2pswarm.swarm.addresses import AddressBook
 from p2pswarm.swarm.blocks import BufferPool
 from p2pswarm.swarm.greeting import HANDSHAKE_TIME, Asking, Greeted
 from p2pswarm.swarm.ranking import Ranking
-from p2pswarm.wire.framer import Framer, KeepingFramer
+from p2pswarm.wire.framer import Framer
 from p2pswarm.wire.peer import HandshakeFramer
 
 if TYPE_CHECKING:
@@ -51,7 +50,6 @@ MOST_DIALING = 30  # at a time for one torrent: libtorrent's connection speed
 MOST_HALF_OPEN = 100  # at a time for a node: anacrolix's; each is an open file
 CONNECT_TIME = 10.0  # seconds
 RELAY_TIME = 40.0  # seconds until a relay has joined us: the other side may come later than we do
-MOST_RELAYING = 4  # at a time for one torrent
 HEAD_START = 0.3  # seconds that one way of connecting has before the next one is tried beside it
 
 Dial = Callable[[Address, Framer, Conversation], Awaitable[Stream]]
@@ -126,7 +124,7 @@ class Dialer:
         self._node = node
         self._welcome = welcome
         self._unreached = unreached
-        self._dialing = self._relaying = 0
+        self._dialing = 0
 
     @property
     def busy(self) -> bool:
@@ -215,45 +213,17 @@ class Dialer:
         modes = _modes(self._node.encryption, was_plain=self._book.was_plain(address))
         return _openings(self.names, modes, v2=self._book.is_v2(address))
 
-    async def be_relayed(self, to: Introduction, there: Address | None) -> bool:
-        """Whether a relay joined us; `there` is where the other one is, as far as that is known.
+    async def hidden(self, dial: Dial, address: Address) -> Stream:
+        """By this one way, which somebody may look into: the handshake is hidden, and RC4 is required.
 
-        It sees nothing but noise, so who obfuscates nothing is not relayed.
+        Raises OSError, TimeoutError, RemoteProtocolError.
         """
-        if to.relay is None or self._relaying >= MOST_RELAYING or self._node.encryption == "off":
-            return False
-        self._relaying += 1
-        try:
-            if to.speaks:
-                await self._speak_first(to.relay, there or to.third)
-            else:
-                hidden = KeepingFramer(self._node.port.scratch)
-                stream = await to.relay(hidden, _Nobody())
-                stream.remote = there or to.third
-                self._node.relayed(stream)
-        except (OSError, TimeoutError, RemoteError) as error:
-            log.debug("no relay at %s: %s", to.third, error)
-            return False
-        finally:
-            self._relaying -= 1
-        return True
-
-    async def _speak_first(self, relay: RelayDial, there: Address) -> None:
-        """Raises OSError, TimeoutError, RemoteProtocolError."""
-
-        async def dial(address: Address, framer: Framer, conversation: Conversation) -> Stream:
-            try:
-                stream = await relay(framer, conversation)
-            except RemoteError as error:
-                raise OSError(str(error)) from error
-            stream.remote = address
-            return stream
-
         sealed = replace(self._node, encryption="require")
-        opening = self._openings(there)[0]._replace(obfuscated=True)
-        who = await self._introduce(there, [dial], opening, patience=RELAY_TIME, node=sealed)
+        opening = self._openings(address)[0]._replace(obfuscated=True)
+        who = await self._introduce(address, [dial], opening, patience=RELAY_TIME, node=sealed)
         if self._welcome(who) and not who.stream.over:
-            self._book.greeted(there)
+            self._book.greeted(address)
+        return who.stream
 
     async def _introduce(
         self,
@@ -304,22 +274,6 @@ def _openings(names: Names, modes: Sequence[bool], *, v2: bool) -> Sequence[_Ope
     offer = names.v1, short
     first, second = ((short, short), offer) if v2 else (offer, (names.v1, None))
     return [_Opening(modes[0], *first), _Opening(modes[-1], *second)]
-
-
-class _Nobody:
-    """Who hears a stream of which somebody else will take care at once."""
-
-    def got(self, message: object) -> None:
-        """Nothing is understood yet."""
-
-    def caught_up(self) -> None:
-        """Nor is anything answered."""
-
-    def drained(self) -> None:
-        """Nothing was sent."""
-
-    def closed(self, reason: Exception | None) -> None:
-        """It shows when it is taken over."""
 
 
 class _HungUpError(RemoteProtocolError):

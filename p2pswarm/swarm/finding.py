@@ -23,11 +23,10 @@ from p2pswarm.discovery.standings import standings
 from p2pswarm.discovery.trackers import Trackers, TrackerStatus
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.names import Names
-from p2pswarm.net.binding import family_of
 from p2pswarm.swarm.addresses import AddressBook
 from p2pswarm.swarm.dialer import Dialer, Surroundings
 from p2pswarm.swarm.greeting import Greeted
-from p2pswarm.swarm.meeting import Encounters
+from p2pswarm.swarm.introductions import Introductions
 
 __all__ = ["Finding", "Seeker"]
 
@@ -35,10 +34,6 @@ log = logging.getLogger(__name__)
 
 _NO_TASKS: frozenset[Any] = frozenset()
 _NO_SOURCES: frozenset[PeerSource] = frozenset()
-PUNCH_TIME = 4.0  # seconds for two to get through to each other, before a relay joins them
-GATHER_TIME = 1.0  # seconds for others to introduce the same peer
-MOST_MEETING = 20  # peers that we are introduced to at a time
-MOST_WAYS = 2  # relays that are tried to reach one peer
 LEAVE_TIME = 2.0  # seconds that saying good-bye to all sources may take
 
 
@@ -78,14 +73,13 @@ class Finding:
         self._sources: tuple[PeerSource, ...] = ()  # beside the trackers
         self._of_v2 = _NO_SOURCES  # those that search the swarm of version 2
         self._dialer = Dialer(self.book, node, names, self._welcome, self._unreached)
+        self._introductions = Introductions(node, self.book, self._dialer)
         self._seeker: Seeker | None = None
         self._searches: dict[PeerSource, asyncio.Task[None]] = {}
         self.tasks: frozenset[asyncio.Task[None]] = _NO_TASKS  # after `rest` they end soon
         self._starting: asyncio.TimerHandle | None = None
         self._searched = self._private = False
         self._dial_waits = False
-        self._encounters = Encounters()
-        self._meeting: dict[bytes, list[Introduction]] = {}  # of whom we try to reach, by his name
         self._loop = asyncio.get_running_loop()
 
     # Life
@@ -254,37 +248,8 @@ class Finding:
 
     def introduced(self, to: Introduction) -> None:
         """The same, where a super node introduces us; it may relay us if that leads nowhere."""
-        seeker, families = self._seeker, self._node.port.families
-        if seeker is None or self._private:
-            return
-        there = next((each for each in to.addresses if family_of(each.host) in families), None)
-        if to.who in self._meeting:
-            self._meeting[to.who].append(to)
-        elif len(self._meeting) < MOST_MEETING and (there is None or self._may_meet(there, to)):
-            self._meeting[to.who] = [to]
-            self._spawn(self._meet_or_be_relayed(to.who, there))
-
-    def _may_meet(self, there: Address, to: Introduction) -> bool:
-        assert self._seeker is not None
-        if there in self._seeker.connected() or self.book.is_banned(there):
-            return False
-        return self._encounters.begin(there, to.third.host, self._node.clock())
-
-    async def _meet_or_be_relayed(self, who: bytes, there: Address | None) -> None:
-        """Whoever else introduces us to him meanwhile may relay us as well: both begin with the same one."""
-        try:
-            if there is None:
-                await asyncio.sleep(GATHER_TIME)
-            else:
-                self.book.met(there, self._node.clock())
-                await self._dialer.meet(there, PUNCH_TIME)
-        finally:
-            ways = sorted(self._meeting.pop(who), key=lambda each: each.third)
-        for to in ways[:MOST_WAYS]:
-            if self._seeker is None or (there and there in self._seeker.connected()):
-                return
-            if await self._dialer.be_relayed(to, there):
-                return
+        if self._seeker is not None and not self._private:
+            self._introductions.heard(to, self._seeker.connected, self._spawn)
 
     def _unreached(self, address: Address) -> None:
         if self._seeker is not None:

@@ -90,6 +90,8 @@ class Said:
     kind: ClassVar = 4
     visit: int
     body: bytes
+    host: str = ""
+    """To a giver: the address that the taker is seen with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,8 @@ def decode(data: bytes) -> Message:
         case Ask.kind:
             return Ask(fields.number("number", 1, MOST_NUMBER), _body(fields))
         case Said.kind:
-            return Said(fields.number("visit", 0, MOST_VISIT), _body(fields))
+            host = fields.text("host", 64)
+            return Said(fields.number("visit", 0, MOST_VISIT), _body(fields), host)
         case Left.kind:
             return Left(fields.number("visit", 0, MOST_VISIT))
         case Refused.kind:

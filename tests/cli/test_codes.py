@@ -35,9 +35,7 @@ def shared(tmp_path: Path) -> Iterator[Program]:
 
 def code_of(sharing: Program) -> Code:
     sharing.wait_for("listening")
-    told = sharing._wait(
-        lambda: next((each for each in sharing.events if "code" in each), None), "code", 15
-    )
+    told = sharing.wait_for("result", expires=3600.0)
     assert told["command"] == f"p2pswarm get {told['code']}"
     assert told["expires"] == 3600
     return Code.parse(told["code"])
@@ -107,9 +105,7 @@ def test_at_another_rendezvous_the_code_does_not_say_where(tmp_path: Path) -> No
         where = ("--rendezvous", place)
         more = ("--bind", "127.0.0.2", "--port", "0", "--tracker-port", "0", "--json")
         with program(tmp_path / "share", "share", tmp_path / "words", *where, *more) as sharing:
-            told = sharing._wait(
-                lambda: next((each for each in sharing.events if "code" in each), None), "code", 15
-            )
+            told = sharing.wait_for("result", expires=3600.0)
             assert Code.parse(told["code"]).at is None
             assert shlex.split(told["command"]) == ["p2pswarm", "get", told["code"], *where]
             ended = getting(tmp_path, told["code"], *where, "-o", str(tmp_path / "copy"))
@@ -219,11 +215,12 @@ async def test_there_is_no_code_where_none_is_wanted_or_would_help(
 ) -> None:
     from p2pswarm.cli.codes import CodeOffer, code_given
     from p2pswarm.formats.metainfo import Metainfo
+    from p2pswarm.node import Node
 
     info = {b"length": 5, b"name": b"file", b"piece length": 16384, b"pieces": bytes(20)}
     private = Metainfo.from_bytes(bencode.encode({b"info": {**info, b"private": 1}}))
     notes, offer = Notes(), CodeOffer(seconds, "http://127.0.0.1:1", None)
-    async with code_given(offer, private, [], 1, quiet(), notes):  # type: ignore[arg-type]
+    async with code_given(offer, private, [], Node(quiet()), notes):  # type: ignore[arg-type]
         assert ["no code" in each for each in notes.said] == [True] * said
 
 

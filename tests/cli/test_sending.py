@@ -237,6 +237,7 @@ def test_a_message_is_delivered_at_once_where_both_are_there(
         )
         assert end is Exit.OK
         assert town.told["alice"].results == ["delivered"]
+        assert "1 message delivered to bob" in town.told["alice"].notes
         [line] = town.told["bob"].results
         assert line.startswith("alice (")
         assert line.endswith("): see you at eight")

@@ -5,10 +5,20 @@ import asyncio
 import pytest
 
 from p2pswarm.errors import LocalProtocolError, NetworkError
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.lab.nats import Kind
+from p2pswarm.net.udp import Endpoint
 from p2pswarm.reach import meeting as room, stun
 from p2pswarm.reach.meeting import Meeting
-from p2pswarm.reach.offers import RelayAt, new_session
+from p2pswarm.reach.offers import (
+    Candidate,
+    CandidateKind,
+    Candidates,
+    Offer,
+    RelayAt,
+    new_session,
+)
 from p2pswarm.wire.sniff import DatagramGuest
 from tests.reach.worlds import Lines, Talk, User, World, in_a_world, talk
 
@@ -110,7 +120,9 @@ def test_a_relay_dies_and_within_five_seconds_another_one_carries(how: str) -> N
             assert each.path is not None
             assert each.path.relay is not None
             assert each.path.relay.address.host != dead
-        await talk(world, meetings)  # a stream, too
+        begun = world.loop.time()
+        await talk(world, meetings)  # a stream, too, by the relay that is known to work
+        assert world.loop.time() - begun < 1.0
 
     in_a_world(story)
 
@@ -121,9 +133,13 @@ def test_a_direct_way_that_is_lost_is_followed_by_a_relay_within_five_seconds() 
         await talk(world, meetings)
         await world.until(lambda: paths(meetings) == [True, True])
         await asyncio.sleep(3.0)
+        told = list[Meeting]()
+        for each in meetings:
+            each.changed = lambda each=each: told.append(each)  # type: ignore[misc]
         assert a.router is not None
         a.router.lets_in = lambda protocol, source: False
         assert await world.until(lambda: paths(meetings) == [False, False], 5.0) < 5.0
+        assert set(told) == set(meetings)
         await talk(world, meetings)
 
     in_a_world(story)
@@ -248,5 +264,36 @@ def test_by_ipv6_as_well() -> None:
         await talk(world, meetings)
         await world.until(lambda: paths(meetings) == [True, True])
         assert meetings[0].datagrams is not None
+
+    in_a_world(story)
+
+
+def test_nobody_makes_us_knock_at_our_neighbours() -> None:
+    async def story(world: World) -> None:
+        a, b = await world.user(1, None), await world.user(2, None)
+        for user in (a, b):  # as seen from each other they are on the Internet
+            assert zone_of(user.host.name) is Zone.INTERNET
+        victim = Address(world.loop.host("10.99.0.1").name, 46881)
+        knocks: list[object] = []
+        world.loop.listeners[tuple(victim)] = lambda: knocks.append("tcp")  # type: ignore[assignment,func-returns-value]
+        endpoint = Endpoint(lambda data, source: knocks.append(data))
+        await world.loop.create_datagram_endpoint(lambda: endpoint, local_addr=tuple(victim))
+        session, named = new_session(), Candidate(CandidateKind.HOST, victim)
+        seen = Candidate(CandidateKind.REFLEXIVE, victim)
+        ours = await a.offer(b, session, [])
+        true = (await b.offer(a, session, [])).candidates
+        relay = RelayAt(bytes(16), victim)
+        forged = Candidates((named, *true.udp), (named, seen, *true.tcp), true.nat)
+        theirs = Offer.new(
+            b.key, b"", a.key.public, forged, [relay], session=session, now=1_800_000_000
+        )
+        asked = list[RelayAt]()
+        world.relays.asked = asked.append
+        meeting = a.reach.begin(ours, theirs)
+        await asyncio.sleep(60.0)
+        assert knocks == []
+        assert asked == []
+        meeting.close()
+        await endpoint.close()
 
     in_a_world(story)

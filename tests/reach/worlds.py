@@ -101,6 +101,7 @@ class Relays:
         self.channels: list[Channel] = []
         self.transports: list[Any] = []
         self.bytes = 0
+        self.asked: Callable[[RelayAt], None] = lambda relay: None
 
     def kill(self, host: str) -> None:
         self.dead.add(host)
@@ -149,6 +150,7 @@ class For:
     async def stream(
         self, relay: RelayAt, session: bytes, peer: bytes, framer: Framer, conversation: Any
     ) -> Stream:
+        self.relays.asked(relay)
         stream = Stream(framer, conversation)
         key = (relay.address.host, session, "stream")
         loop, here = self.relays.world.loop, self.user.host
@@ -162,6 +164,7 @@ class For:
     async def channel(self, relay: RelayAt, session: bytes, peer: bytes) -> Channel:
         if self.user.router is not None and self.user.router.kind is Kind.BLOCKED:
             raise NetworkError("no datagram comes through")
+        self.relays.asked(relay)
         channel = Channel(self.relays, relay.address.host)
         key = (relay.address.host, session, "datagrams")
         channel.other = await self.relays.meet(key, channel)

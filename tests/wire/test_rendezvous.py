@@ -28,7 +28,7 @@ MESSAGES = st.one_of(
     st.builds(Claim, st.integers(1, MOST_TTL), NUMBERS, TOKENS),
     st.builds(Claimed, NUMBERS, TOKENS, st.sampled_from(["", "192.0.2.1", "2001:db8::1"])),
     st.builds(Ask, NUMBERS, st.binary(max_size=100)),
-    st.builds(Said, VISITS, st.binary(max_size=100)),
+    st.builds(Said, VISITS, st.binary(max_size=100), st.sampled_from(["", "192.0.2.1"])),
     st.builds(Left, VISITS),
     st.builds(Refused, st.sampled_from(Why), st.integers(0, 3600)),
 )
@@ -55,7 +55,9 @@ def test_any_bytes_are_a_message_or_a_remote_error(data: bytes) -> None:
 @given(
     st.integers(0, 8),
     st.dictionaries(
-        st.sampled_from([b"ttl", b"number", b"token", b"you", b"body", b"visit", b"why", b"retry"]),
+        st.sampled_from(
+            [b"ttl", b"number", b"token", b"you", b"body", b"visit", b"why", b"retry", b"host"]
+        ),
         st.integers(-2, 1 << 40) | st.binary(max_size=20) | st.just([]),
     ),
 )
@@ -66,7 +68,7 @@ def test_keys_of_any_kind_are_a_message_or_a_remote_error(kind: int, table: obje
 
 
 def test_there_are_bounds() -> None:
-    assert len(encode(Said(1 << 32, bytes(MOST_BODY)))) <= MOST_MESSAGE
+    assert len(encode(Said(1 << 32, bytes(MOST_BODY), "h" * 64))) <= MOST_MESSAGE
     with pytest.raises(LocalProtocolError, match="cannot be said"):
         encode(Said(1, bytes(MOST_BODY + 1)))
     with pytest.raises(RemoteProtocolError, match="a message of 0 bytes"):

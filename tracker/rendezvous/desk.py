@@ -187,7 +187,7 @@ def _from_taker(visit: Visit, body: bytes) -> None:
         visit.guest.refuse(Why.RUDE)
         return
     visit.said += 1
-    visit.number.tell(Said(visit.name, body))
+    visit.number.tell(Said(visit.name, body, visit.guest.host))
 
 
 def _one_less(counts: Counter[str], line: str) -> None:

@@ -5,7 +5,7 @@ know the password, the rendezvous among them, learns nothing from what is said a
 time. Its first messages show nothing, so the taker proves first that it has the same key: a wrong guess is
 heard by the giver before anything that fits the right one has been said.
 
-The key is one of this pairing alone, and so is each of the three that are made of it.
+The key is one of this pairing alone, and so is each of the four that are made of it.
 """
 
 import hmac
@@ -25,7 +25,7 @@ __all__ = ["FIRST_SIZE", "PROOF_SIZE", "Giver", "Taker", "derived"]
 FIRST_SIZE = 33  # bytes: the side's letter and an element of the group
 PROOF_SIZE = 32
 _GIVER, _TAKER = b"p2pswarm code, giver", b"p2pswarm code, taker"
-_ABOUT, _USES = b"p2pswarm code 1: ", (b"taker", b"giver", b"seal")
+_ABOUT, _USES = b"p2pswarm code 1: ", (b"taker", b"giver", b"seal", b"place")
 _NONCE = bytes(12)  # a key seals one message
 # What the library raises at an element that is none; it has no common root for that.
 _WRONG = (SPAKEError, NotOnCurve, ValueError, AssertionError)
@@ -43,7 +43,7 @@ class _Side:
     def __init__(self, code: Code, side: type[SPAKE2_A | SPAKE2_B]) -> None:
         self._pake = side(code.secret, idA=_GIVER, idB=_TAKER)
         self.first: bytes = self._pake.start()
-        self._taker = self._giver = self._seal = b""
+        self._taker = self._giver = self._seal = self._place = b""
 
     def meet(self, first: bytes) -> None:
         """Raises RemoteProtocolError for what no honest one says."""
@@ -53,7 +53,8 @@ class _Side:
             key: bytes = self._pake.finish(first)
         except _WRONG as error:
             raise RemoteProtocolError("a first message that is none") from error
-        self._taker, self._giver, self._seal = (derived(key, each) for each in _USES)
+        keys = (derived(key, each) for each in _USES)
+        self._taker, self._giver, self._seal, self._place = keys
 
 
 class Giver(_Side):
@@ -64,7 +65,14 @@ class Giver(_Side):
 
     def proves(self, proof: bytes) -> bool:
         """Whether the taker knows the code."""
-        return bool(self._taker) and hmac.compare_digest(proof, self._taker)
+        return bool(self._taker) and hmac.compare_digest(proof[:PROOF_SIZE], self._taker)
+
+    def place(self, proof: bytes) -> bytes:
+        """Where the taker says it is; nothing when that is not sealed by who knows the code."""
+        try:
+            return ChaCha20Poly1305(self._place).decrypt(_NONCE, proof[PROOF_SIZE:], None)
+        except InvalidTag:
+            return b""
 
     def sealed(self, link: bytes) -> bytes:
         """Our own proof, and the link for nobody but this taker."""
@@ -79,10 +87,9 @@ class Taker(_Side):
     def __init__(self, code: Code) -> None:
         super().__init__(code, SPAKE2_B)
 
-    @property
-    def proof(self) -> bytes:
-        """That we know the code; said after `meet`."""
-        return self._taker
+    def proof(self, place: bytes) -> bytes:
+        """That we know the code, and where we are, for nobody but who knows it; said after `meet`."""
+        return self._taker + ChaCha20Poly1305(self._place).encrypt(_NONCE, place, None)
 
     def opened(self, sealed: bytes) -> bytes:
         """The link. Raises RemoteProtocolError when whoever sealed it does not know the code."""

@@ -46,21 +46,22 @@ _REST, _LONGEST_REST = 1.0, 60.0  # seconds before it is tried again
 _FAILURES = (aiohttp.ClientError, OSError, ValueError, TrackerError, RemoteProtocolError)
 
 
-async def take(code: Code, rendezvous: str, client: HttpClient, dice: Random) -> bytes:
-    """The link that the code stands for. Raises CodeError, NetworkError."""
+async def take(
+    code: Code, rendezvous: str, client: HttpClient, dice: Random, place: bytes = b""
+) -> bytes:
+    """The link that the code stands for; the giver is told our `place`. Raises CodeError, NetworkError."""
     try:
         async with asyncio.timeout(_TAKE_FOR):
             while True:
                 try:
-                    return await _visit(code, rendezvous, client)
+                    return await _visit(Taking(code, place), rendezvous, client)
                 except BusyError as error:
                     await asyncio.sleep((error.retry_in or _REST) * dice.uniform(1.0, 1.5))
     except TimeoutError as error:
         raise NetworkError(f"code {code.number}: no answer within {_TAKE_FOR:g} s") from error
 
 
-async def _visit(code: Code, rendezvous: str, client: HttpClient) -> bytes:
-    taking = Taking(code)
+async def _visit(taking: Taking, rendezvous: str, client: HttpClient) -> bytes:
     try:
         async with client.websocket(_door(rendezvous), MOST_MESSAGE) as socket:
             await socket.send_bytes(encode(taking.begin()))
@@ -109,6 +110,11 @@ class GivenCode:
     def given(self) -> int:
         """To how many."""
         return self._giving.given if self._giving else 0
+
+    @property
+    def latest(self) -> tuple[Address, ...]:
+        """Where the last of them is."""
+        return self._giving.latest if self._giving else ()
 
     @property
     def left(self) -> int:
@@ -171,7 +177,7 @@ class GivenCode:
         self._token, self._rest = claimed.token, _REST
         if self._giving is None:
             code = Code.draw(claimed.number, self._dice, self._at)
-            self._giving = Giving(code, self._link(claimed.you))
+            self._giving = Giving(code, self._link(claimed.you), claimed.you)
             self._told("drawn")
         elif claimed.number != self._giving.code.number:
             raise RemoteProtocolError("it gives another number than before")

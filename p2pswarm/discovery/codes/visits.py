@@ -3,27 +3,35 @@
     taker                             giver
     first message   (in Ask)   →
                                ←      first message
-    proof                      →      wrong: a guess is burned, after a few the code is dead
+    proof, sealed place        →      wrong: a guess is burned, after a few the code is dead
                                ←      0, or 1 with the giver's proof and the sealed link
 
 A taker that does not show a proof has learned nothing, so it costs no guess; a giver whose proof is wrong
 may have tried one, so a taker says so and never tries again by itself.
+
+The giver hears where the taker is, and dials it: a router lets in only whom somebody behind it spoke to, and
+so each opens the way for the other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv6Address
+from itertools import islice
 from typing import NamedTuple
 
 from p2pswarm.discovery.codes.pairing import Giver, Taker
 from p2pswarm.errors import BusyError, CodeError, NetworkError, RemoteProtocolError
 from p2pswarm.formats.code import Code
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.wire.rendezvous import Ask, Left, Message, Refused, Said, Why
 
-__all__ = ["MOST_WRONG", "Giving", "Taking"]
+__all__ = ["MOST_WRONG", "Giving", "Taking", "pack_place", "read_place"]
 
 MOST_WRONG = 5  # guesses: one in 13 000 that somebody finds the code before it is dead
 MOST_VISITS = 64  # takers who have not shown their proof yet
 VISIT_FOR = 60.0  # seconds
 MOST_A_SECOND = 20  # takers; each costs 8 ms
+MOST_PLACES = 6  # addresses of a taker
 _WRONG, _RIGHT = b"\0", b"\1"
 
 
@@ -32,11 +40,32 @@ class _Visit(NamedTuple):
     since: float
 
 
-class Giving:
-    """One code and what it stands for: `received` what the rendezvous says."""
+def pack_place(port: int, hosts: Iterable[str]) -> bytes:
+    """A port, and addresses of ours that have it; names are left out."""
+    ips = [ip for ip in (Address(host, port).ip for host in hosts) if ip is not None]
+    six = (ip if isinstance(ip, IPv6Address) else IPv6Address(f"::ffff:{ip}") for ip in ips)
+    return port.to_bytes(2, "big") + b"".join(ip.packed for ip in islice(six, MOST_PLACES))
 
-    def __init__(self, code: Code, link: bytes) -> None:
-        self.code, self.given, self.wrong = code, 0, 0
+
+def read_place(data: bytes, seen: str, ours: str) -> tuple[Address, ...]:
+    """Where somebody may be dialed who says so and is seen from there, as we are from `ours`.
+
+    What is odd is left out, and what is nearer than they are, unless both are behind one address.
+    """
+    port, rest = int.from_bytes(data[:2], "big"), data[2 : 2 + 16 * MOST_PLACES]
+    hosts = [str(IPv6Address(rest[at : at + 16])) for at in range(0, len(rest) - 15, 16)]
+    places = (Address(host, port).normal for host in [seen, *hosts])
+    nearest = Zone.THIS_MACHINE if seen and seen == ours else zone_of(seen)
+    far = (place for place in places if place.dialable and zone_of(place.host) <= nearest)
+    return tuple(dict.fromkeys(far))
+
+
+class Giving:
+    """One code and what it stands for: `received` what the rendezvous says, which sees us from `ours`."""
+
+    def __init__(self, code: Code, link: bytes, ours: str = "") -> None:
+        self.code, self.given, self.wrong, self._ours = code, 0, 0, ours
+        self.latest: tuple[Address, ...] = ()  # where the last one is who was given the link
         self._link = link
         self._visits: dict[int, _Visit] = {}  # in the order in which they came
         self._second, self._in_it = float("-inf"), 0
@@ -56,7 +85,7 @@ class Giving:
         elif visit is None:
             yield from self._begin(message, now)
         else:
-            yield Said(message.visit, self._verdict(visit.giver, message.body))
+            yield Said(message.visit, self._verdict(visit.giver, message))
 
     def _begin(self, message: Said, now: float) -> Iterator[Said | Left]:
         yield from self._end_old(now)
@@ -75,9 +104,10 @@ class Giving:
             return None
         return giver
 
-    def _verdict(self, giver: Giver, proof: bytes) -> bytes:
-        if giver.proves(proof):
+    def _verdict(self, giver: Giver, message: Said) -> bytes:
+        if giver.proves(message.body):
             self.given += 1
+            self.latest = read_place(giver.place(message.body), message.host, self._ours)
             return _RIGHT + giver.sealed(self._link)
         self.wrong += 1
         return _WRONG
@@ -99,8 +129,9 @@ class Giving:
 class Taking:
     """One visit with a code; `link` is there in the end. Only a BusyError may be followed by another one."""
 
-    def __init__(self, code: Code) -> None:
-        self._code, self._taker = code, Taker(code)
+    def __init__(self, code: Code, place: bytes = b"") -> None:
+        """`place` is what `pack_place` makes of our own."""
+        self._code, self._taker, self._place = code, Taker(code), place
         self._met = False
         self.link = b""
 
@@ -119,7 +150,7 @@ class Taking:
             case Said(body=first) if not self._met:
                 self._taker.meet(first)
                 self._met = True
-                return Said(0, self._taker.proof)
+                return Said(0, self._taker.proof(self._place))
             case Said(body=verdict) if verdict[:1] == _RIGHT:
                 self.link = self._opened(verdict[1:])
                 return None

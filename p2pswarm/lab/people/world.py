@@ -23,11 +23,13 @@ from p2pswarm.overlay.people.records import Judged
 from p2pswarm.overlay.people.revoking import RevokedList
 from p2pswarm.wire.people.datagrams import REQUEST_SIZE
 from p2pswarm.wire.people.dictionary import TokenMessage
+from p2pswarm.wire.people.finding import Find, Found, Referral, Unknown
 
-__all__ = ["STEP", "Host", "Server", "World", "judge", "make_record"]
+__all__ = ["STEP", "Host", "Server", "World", "delay_of", "judge", "make_record"]
 
 STEP = 0.5  # seconds between two steps of a super node
 SEED = b"a record: "
+_LOOKUPS = (Find, Found, Referral, Unknown)
 _OVER = 28  # bytes of IP and UDP
 
 
@@ -70,10 +72,17 @@ class Server(Host):
         node = sha256(str(address).encode()).digest()[:16]
         revoked = RevokedList(lambda data: int.from_bytes(data[:4], "big") if data else None)
         self.revoked = revoked
+        self.guests: set[Host] = set()
+        self.logins: list[float] = []
+        """When somebody came to be at home here."""
+        self.lie: Callable[[Find], TokenMessage] | None = None
+        """What a hostile one answers to questions by datagram."""
         self.directory = Directory(node, lambda: address, judge, revoked, dice)
 
     @override
     def heard(self, message: TokenMessage, source: Address, now: float) -> Iterable[Sent]:
+        if isinstance(message, Find) and self.lie is not None:
+            return [Sent(source, self.lie(message))]
         return self.directory.got(message, source, now)
 
 
@@ -88,6 +97,10 @@ class World:
     guests: dict[Source, Callable[[TokenMessage], None]] = field(default_factory=dict)
     """What those hear who ask by stream."""
     messages: int = 0
+    inside: int = 0
+    """Messages of lookups from one super node to another,"""
+    inside_bytes: int = 0
+    """and their bytes."""
     _heap: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: "count[int]" = field(default_factory=count)
 
@@ -140,6 +153,10 @@ class World:
     def _send(self, host: Host, to: Address, message: TokenMessage, *, request: bool) -> None:
         self.messages += 1
         host.sent += 1
+        inside = isinstance(host, Server) and isinstance(self.hosts.get(to), Server)
+        if inside and isinstance(message, _LOOKUPS):
+            self.inside += 1
+            self.inside_bytes += self.size(message, request=request)
         if self.loss and self.dice.random() < self.loss:
             return
         delay = delay_of(host.address, to) * self.dice.uniform(0.9, 1.1)

@@ -23,7 +23,7 @@ MOST_DIALS = 3
 HASTE, LEISURE = 1.0, 10.0  # seconds at most until the first try of who has no home, and of who has
 LONGEST = 20.0  # seconds between rounds that fail
 FULL = 60.0  # seconds that a super node is left alone which did not take us,
-SILENT = 10.0  # and one that did not answer
+SILENT = 10.0  # and one that did not answer, if there are others
 MOST_LEFT = 200
 STABLE = 60.0  # seconds that a home lasts before what failed earlier is forgotten
 
@@ -39,7 +39,9 @@ class Choosing:
         self.homes: dict[Address, float] = {}
         """Where we are at home, and since when."""
         self._dialing: dict[Address, float] = {}
-        self._left: OrderedDict[Address, float] = OrderedDict()  # alone, and until when
+        # Who is left alone, and until when.
+        self._full: OrderedDict[Address, float] = OrderedDict()
+        self._silent: OrderedDict[Address, float] = OrderedDict()
         self._failures = 0  # in a row
         self._next = now  # the first dial begins at once: only losses come in crowds
 
@@ -66,15 +68,20 @@ class Choosing:
                 self.failed(late, now)
         if not self._wants or now < self._next:
             return None
-        alone = {address for address, until in self._left.items() if now < until}
-        left_out = alone | self.homes.keys() | self._dialing.keys()
-        address = next(iter(self._candidates(1, left_out)), None)
+        address = self._candidate(now)
         if address is None:
             self._pause(now)
             return None
         self._dialing[address] = now
         self._next = now + STAGGER
         return address
+
+    def _candidate(self, now: float) -> Address | None:
+        busy = {address for address, until in self._full.items() if now < until}
+        busy |= self.homes.keys() | self._dialing.keys()
+        silent = {address for address, until in self._silent.items() if now < until}
+        first = self._candidates(1, busy | silent) or self._candidates(1, busy)
+        return first[0] if first else None
 
     def settled(self, address: Address, now: float) -> None:
         """It took us in."""
@@ -83,15 +90,16 @@ class Choosing:
 
     def refused(self, address: Address, now: float, wait: float = FULL) -> None:
         """It is there and does not take us; not before so many seconds."""
-        self._failed(address, now, max(wait, SILENT))
+        remember(self._full, address, now + wait, MOST_LEFT)
+        self._failed(address, now)
 
     def failed(self, address: Address, now: float) -> None:
         """It is not there."""
-        self._failed(address, now, SILENT)
+        remember(self._silent, address, now + SILENT, MOST_LEFT)
+        self._failed(address, now)
 
-    def _failed(self, address: Address, now: float, wait: float) -> None:
+    def _failed(self, address: Address, now: float) -> None:
         if self._dialing.pop(address, None) is not None:
-            remember(self._left, address, now + wait, MOST_LEFT)
             self._pause(now)
 
     def lost(self, address: Address, now: float) -> None:

@@ -135,28 +135,32 @@ class Finder:
 
     async def _recursive(self, name: str, hashed: bytes) -> Found:
         """Raises UnknownNameError, NetworkError."""
-        denied = asked = 0
         trouble: Exception | None = None
         homes = await self._homes()
-        for home in homes:
+        denied = 0
+        for asked, home in enumerate(homes, 1):
             try:
-                asked += 1
-                frame = await home.ask(lambda token: Find(token, hashed, recursive=True))
-                if frame.kind == PeopleKind.UNKNOWN:
-                    denied += Unknown.read(frame.body).authoritative
-                    if denied >= min(ENOUGH, len(homes)):
-                        break
-                    continue
-                found = FoundMessage.read(frame.body)
-                record = self._believed(found, hashed)
+                found = await self._by(home, hashed)
             except RemoteError as error:
                 trouble = error
                 continue
-            return Found(record, found.hops + 1, found.messages + 2 * asked)
-        if denied and denied * 2 > asked:
-            self._cache.unknown(hashed, float("inf"), self._clock())
-            raise _unknown(name)
-        raise NetworkError(f"nobody could say who {name} is: {trouble or 'no super node answers'}")
+            if found is not None:
+                return Found(found.record, found.hops, found.messages + 2 * asked)
+            denied += 1
+            if denied >= min(ENOUGH, len(homes)):
+                self._cache.unknown(hashed, float("inf"), self._clock())
+                raise _unknown(name)
+        raise NetworkError(f"nobody could say who {name} is: {trouble or 'too few answer'}")
+
+    async def _by(self, home: Home, hashed: bytes) -> Found | None:
+        """What a home says; None when nobody has the name, as far as it knows. Raises RemoteError."""
+        frame = await home.ask(lambda token: Find(token, hashed, recursive=True))
+        if frame.kind == PeopleKind.UNKNOWN:
+            if not Unknown.read(frame.body).authoritative:
+                raise NetworkError(f"{home.address} does not know everybody yet")
+            return None
+        found = FoundMessage.read(frame.body)
+        return Found(self._believed(found, hashed), found.hops + 1, found.messages)
 
 
 def _unknown(name: str) -> UnknownNameError:

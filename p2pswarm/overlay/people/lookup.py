@@ -133,14 +133,15 @@ class Walk(Generic[Record]):
     def unknown(
         self, address: Address, ways: Sequence[Way] = (), *, authoritative: bool = True
     ) -> None:
-        """It knows nobody of that name, and should if it is authoritative; these should, too."""
+        """It knows nobody of that name, and should if it is authoritative; these should."""
         step = self._answered(address)
         if step is None:
             return
         self._blame[step.root] += 1
         if authoritative:
             self._denied.append(step)
-            self._learn(step, [way for way in ways if way.member])
+        # Who has just come into a slot does not know all of it yet, but who does.
+        self._learn(step, [way for way in ways if way.member])
 
     def referred(self, address: Address, ways: Sequence[Way]) -> None:
         """It names others who are nearer."""

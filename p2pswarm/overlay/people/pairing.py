@@ -5,11 +5,11 @@ swarm have no keys: they bring a ticket, which this super node gave to those two
 Nobody can name a third host: whoever is joined came here by itself. Sans-IO.
 
 The one hard thing: whoever waits costs a connection, so few wait in all and for one owner, and not for long.
+And one that lost its way comes again before we know, so whoever came last is joined first.
 """
 
 from collections import Counter, OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from p2pswarm.errors import BusyError, RefusedError
@@ -36,28 +36,17 @@ class Asked(NamedTuple):
     owner: Hashable
     """To whose account it goes: the key, or the host of who has none."""
 
-    @property
-    def place(self) -> Hashable:
-        """Where only this one can stand."""
-        return self.session, self.me, self.peer, self.datagrams
-
-    @property
-    def opposite(self) -> Hashable:
-        return self.session, self.peer, self.me, self.datagrams
-
-
-@dataclass(slots=True)
-class _Waits(Generic[Guest]):
-    guest: Guest
-    asked: Asked
-    since: float
+    def fits(self, other: "Asked") -> bool:
+        """Whether each of the two means the other."""
+        same = (self.session, self.datagrams) == (other.session, other.datagrams)
+        return same and (self.me, self.peer) == (other.peer, other.me)
 
 
 class Pairing(Generic[Guest]):
     """`ask` for each guest; `give_up` for one that left; `late` now and then."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[Hashable, _Waits[Guest]] = OrderedDict()  # oldest first
+        self._waiting: dict[Guest, tuple[Asked, float]] = {}  # and since when; oldest first
         self._owners: Counter[Hashable] = Counter()
         self._tickets: OrderedDict[bytes, float] = OrderedDict()
 
@@ -73,15 +62,13 @@ class Pairing(Generic[Guest]):
     def ask(self, guest: Guest, asked: Asked, now: float) -> tuple[Guest, Asked] | None:
         """Whom it is joined with, or None while it waits. Raises RefusedError, BusyError."""
         self._check(asked, now)
-        there = self._waiting.get(asked.opposite)
-        if there is not None and there.guest != guest:
-            self._take(asked.opposite)
-            return there.guest, there.asked
-        if asked.place in self._waiting:
-            raise BusyError("somebody waits there in your name")
+        for other, (there, _) in reversed(self._waiting.items()):
+            if there.fits(asked):
+                self._take(other)
+                return other, there
         if len(self._waiting) >= MOST_WAITING or self._owners[asked.owner] >= MOST_OF_OWNER:
             raise BusyError("too many wait here for others")
-        self._waiting[asked.place] = _Waits(guest, asked, now)
+        self._waiting[guest] = asked, now
         self._owners[asked.owner] += 1
         return None
 
@@ -96,21 +83,20 @@ class Pairing(Generic[Guest]):
 
     def give_up(self, guest: Guest) -> None:
         """It is gone. May be called for one that does not wait."""
-        for place, waits in self._waiting.items():
-            if waits.guest == guest:
-                self._take(place)
-                return
+        if guest in self._waiting:
+            self._take(guest)
 
     def late(self, now: float) -> list[Guest]:
         """Those who waited long enough; they wait no more."""
-        late = [place for place, waits in self._waiting.items() if now - waits.since >= WAIT]
+        late = [guest for guest, (_, since) in self._waiting.items() if now - since >= WAIT]
         while self._tickets and now - next(iter(self._tickets.values())) >= WAIT:
             self._tickets.popitem(last=False)
-        return [self._take(place).guest for place in late]
+        for guest in late:
+            self._take(guest)
+        return late
 
-    def _take(self, place: Hashable) -> _Waits[Guest]:
-        waits = self._waiting.pop(place)
-        self._owners[waits.asked.owner] -= 1
-        if not self._owners[waits.asked.owner]:
-            del self._owners[waits.asked.owner]
-        return waits
+    def _take(self, guest: Guest) -> None:
+        asked, _ = self._waiting.pop(guest)
+        self._owners[asked.owner] -= 1
+        if not self._owners[asked.owner]:
+            del self._owners[asked.owner]

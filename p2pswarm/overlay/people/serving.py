@@ -98,8 +98,8 @@ class Serving:
         while True:
             await asyncio.sleep(STEP)
             now = self._clock()
+            self._keep_newest()  # before records are judged by it again
             self._send(self.directory.step(now))
-            self._keep_newest()
             if len(self.directory.contacts.live) < FEW and now - knocked >= KNOCK_EVERY:
                 knocked = now
                 for each in self._known():
@@ -135,7 +135,6 @@ class Serving:
     def revoke(self, revoked: Revocations) -> None:
         """The login service has told that itself; the others hear it of us."""
         if self._revoked.take(revoked.der):
-            self._kept = revoked.number
             self.directory.judge_again()
 
     def _judge(self, data: bytes) -> Judged:

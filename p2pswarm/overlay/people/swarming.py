@@ -18,14 +18,18 @@ from functools import partial
 from random import Random
 
 from p2pswarm.discovery.introducing import Heard, Introduction
-from p2pswarm.errors import RemoteError
+from p2pswarm.errors import BusyError, RemoteError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.people.swarms import SwarmName
+from p2pswarm.formats.zones import owner_of
 from p2pswarm.net.port import Port
+from p2pswarm.net.stream import Conversation, Stream
+from p2pswarm.overlay.limits import Introductions
 from p2pswarm.overlay.living import Life
 from p2pswarm.overlay.people.post import Post
 from p2pswarm.reach.offers import RelayAt
 from p2pswarm.reach.relayed import NO_KEY, Relays
+from p2pswarm.wire.framer import Framer
 from p2pswarm.wire.people.nodes import SuperNode
 from p2pswarm.wire.people.relaying import ADDRESSES_MOST, SWARMS_MOST, Meet
 
@@ -35,12 +39,13 @@ log = logging.getLogger(__name__)
 
 POSTS = 2  # super nodes of each swarm
 MOST_POSTS = 16  # connections
+MOST_WAITING = 16  # relays at a time that we wait for, of all torrents
 MOST_SOUGHT = 4 * SWARMS_MOST  # swarms
 AT_A_TIME = 4  # swarms whose super nodes are looked up together
 EVERY = 20.0  # seconds between looks at where we are: some NATs forget after 30
 LOOK_EVERY = 900.0  # seconds between lookups of the super nodes of a swarm, and half of that more
 SAY_EVERY = 120.0  # seconds after which the same is said again, to hear of more
-REST = 30.0  # seconds until a super node is tried again, doubled with each failure
+REST = 5.0  # seconds until something is tried again, doubled with each failure
 MOST_REST = 900.0
 
 Place = Callable[[bytes], Awaitable[Sequence[SuperNode]]]
@@ -55,6 +60,7 @@ class _Sought:
     heard: Heard
     nodes: Sequence[SuperNode] = ()  # the nearest first
     look: float = float("-inf")  # when to look them up again
+    failures: int = 0
 
 
 @dataclass(slots=True)
@@ -80,15 +86,17 @@ class Swarming:
         node: bytes,
         place: Place,
         where: Where,
-        relays: Relays | None,
+        relays: Relays,
         dice: Random,
     ) -> None:
-        """`node` is how we call ourselves there; without `relays` we are introduced only."""
+        """`node` is how we call ourselves there."""
         self._port, self._node, self._place, self._where = port, node, place, where
         self._relays, self._dice = relays, dice
         self._clock = asyncio.get_running_loop().time
         self._sought: OrderedDict[InfoHash, _Sought] = OrderedDict()  # by the names told there
         self._staff = _Staff()
+        self._named = Introductions()
+        self._waiting = 0  # for relays
         self._bell = asyncio.Event()
         self._life = Life("meeting peers")
 
@@ -136,8 +144,13 @@ class Swarming:
                 await self._connect(wanted)
                 self._say(wanted, await self._where() if self._staff.posts else ())
             with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY if self._sought else None):
+                async with asyncio.timeout(self._until_next()):
                     await self._bell.wait()
+
+    def _until_next(self) -> float | None:
+        """Seconds until there is something to do; None for never."""
+        look = min((each.look for each in self._sought.values()), default=None)
+        return None if look is None else min(EVERY, max(look - self._clock(), 0.1))
 
     async def _look(self) -> None:
         """Who introduces, for those swarms whose time it is."""
@@ -147,15 +160,19 @@ class Swarming:
             await asyncio.gather(*map(self._look_up, due[at : at + AT_A_TIME]))
 
     async def _look_up(self, sought: _Sought) -> None:
-        sought.look = self._clock() + REST
         try:
             nodes = await self._place(sought.name.place)
         except RemoteError as error:
             log.debug("nobody knows who introduces: %s", error)
+            sought.look = self._clock() + self._pause(sought.failures)
+            sought.failures += 1
             return
+        sought.failures = 0
         sought.nodes = sorted(nodes, key=lambda each: sought.name.nearness(each.node))
-        if nodes:
-            sought.look = self._clock() + LOOK_EVERY * self._dice.uniform(1.0, 1.5)
+        sought.look = self._clock() + LOOK_EVERY * self._dice.uniform(1.0, 1.5)
+
+    def _pause(self, failures: int) -> float:
+        return min(REST * 2.0**failures, MOST_REST) * self._dice.uniform(0.5, 1.5)
 
     def _wanted(self) -> dict[bytes, tuple[SuperNode, set[InfoHash]]]:
         """The super nodes to be connected to, and the swarms of each."""
@@ -193,8 +210,7 @@ class Swarming:
     def _rests(self, node: bytes) -> None:
         resting = self._staff.resting
         failures = resting[node].failures + 1 if node in resting else 1
-        pause = min(REST * 2 ** (failures - 1), MOST_REST) * self._dice.uniform(0.5, 1.5)
-        resting[node] = _Rest(self._clock() + pause, failures)
+        resting[node] = _Rest(self._clock() + self._pause(failures - 1), failures)
         while len(resting) > MOST_SOUGHT:
             resting.popitem(last=False)
 
@@ -218,13 +234,26 @@ class Swarming:
 
     def _met(self, post: Post, meet: Meet) -> None:
         sought = self._sought.get(meet.hash)
-        if sought is not None:
-            relay = None
-            if self._relays is not None and post.relays:
-                at = RelayAt(post.node, post.address)
-                relay = partial(self._relays.stream, at, meet.session, NO_KEY)
-            third, places = post.address, meet.addresses
-            sought.heard(Introduction(third, meet.peer, places, relay, meet.speaks))
+        if sought is None:
+            return
+        third, places = post.address, meet.addresses[:1]
+        if places and not self._named.may_meet(owner_of(places[0]), self._clock()):
+            places = ()  # a relay harms nobody
+        relay = partial(self._relayed, post, meet) if post.relays else None
+        sought.heard(Introduction(third, meet.peer, places, relay, meet.speaks))
+
+    async def _relayed(
+        self, post: Post, meet: Meet, framer: Framer, conversation: Conversation
+    ) -> Stream:
+        """Raises OSError, RemoteError."""
+        if self._waiting >= MOST_WAITING:
+            raise BusyError("too many relays are waited for")
+        self._waiting += 1
+        at = RelayAt(post.node, post.address)
+        try:
+            return await self._relays.stream(at, meet.session, NO_KEY, framer, conversation)
+        finally:
+            self._waiting -= 1
 
     def _part(self) -> None:
         posts, self._staff = self._staff.posts, _Staff()

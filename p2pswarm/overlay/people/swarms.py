@@ -4,7 +4,7 @@ Both of two are told in the same moment, and both dial; so each opens its own NA
 super node as the third). With that goes a ticket under which we relay them if they do not get through.
 
 The one hard thing: a guest could name a victim for others to dial. So of the places that it names we tell
-those alone that are on the host it comes from; two are introduced once in ten minutes, and how often one
+those alone that are on the host it comes from; two are introduced once in two minutes, and how often one
 guest is named has an end. Sans-IO.
 """
 
@@ -25,7 +25,7 @@ from p2pswarm.wire.people.ringing import SESSION_SIZE
 
 __all__ = ["Guest", "Swarms"]
 
-AGAIN = 600.0  # seconds between introductions of the same two
+AGAIN = 110.0  # seconds between introductions of the same two, who say every 120 where they are
 MOST_AT_ONCE = 5  # others of one swarm that a guest is told of each time it says where it is
 MEETINGS = (0.5, 50.0)  # a second, and saved up, of one guest
 WORDS = (0.2, 10.0)  # a second, and saved up: how often one says where it is

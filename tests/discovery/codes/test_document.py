@@ -31,7 +31,7 @@ def test_there_is_an_example_of_every_message() -> None:
         Claim(3600),
         Claimed(7, bytes(range(16)), "192.0.2.9"),
         Ask(7, b"hello"),
-        Said(1, b"hello"),
+        Said(1, b"hello", "192.0.2.8"),
         Left(1),
         Refused(Why.UNKNOWN),
     ]

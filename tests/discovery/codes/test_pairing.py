@@ -7,6 +7,7 @@ from p2pswarm.formats.code import Code
 
 CODE = Code(7, "acorn", "abacus")
 OTHER = Code(7, "acorn", "academy")
+PLACE = b"where the taker is"
 LINK = b"magnet:?xt=urn:btih:" + b"a" * 40
 
 
@@ -19,13 +20,23 @@ def met(code: Code = CODE, typed: Code = CODE) -> tuple[Giver, Taker]:
 
 def test_who_knows_the_code_gets_the_link() -> None:
     giver, taker = met()
-    assert giver.proves(taker.proof)
+    assert giver.proves(taker.proof(PLACE))
     assert taker.opened(giver.sealed(LINK)) == LINK
+
+
+def test_the_giver_hears_where_the_taker_is_and_nobody_else() -> None:
+    giver, taker = met()
+    proof = taker.proof(PLACE)
+    assert giver.place(proof) == PLACE
+    assert PLACE not in proof
+    assert giver.place(proof[:-1]) == b""
+    assert giver.proves(proof[:PROOF_SIZE])  # who says nothing of that has the link, too
+    assert giver.place(proof[:PROOF_SIZE]) == b""
 
 
 def test_who_knows_another_code_proves_nothing_and_opens_nothing() -> None:
     giver, taker = met(typed=OTHER)
-    assert not giver.proves(taker.proof)
+    assert not giver.proves(taker.proof(PLACE))
     with pytest.raises(RemoteProtocolError, match="does not know the code"):
         taker.opened(giver.sealed(LINK))
 
@@ -33,14 +44,14 @@ def test_who_knows_another_code_proves_nothing_and_opens_nothing() -> None:
 @pytest.mark.parametrize("typed", [Code(8, "acorn", "abacus"), OTHER])
 def test_the_number_is_part_of_the_secret(typed: Code) -> None:
     giver, taker = met(typed=typed)
-    assert not giver.proves(taker.proof)
+    assert not giver.proves(taker.proof(PLACE))
 
 
 def test_a_proof_fits_one_pairing_only() -> None:
     giver, taker = met()
     again = Giver(CODE)
     again.meet(taker.first)  # the same first message, said again by somebody
-    assert not again.proves(taker.proof)
+    assert not again.proves(taker.proof(PLACE))
     assert not giver.proves(giver.sealed(LINK)[:PROOF_SIZE])  # nor the giver's own
     assert not Giver(CODE).proves(b"")
 

@@ -4,10 +4,22 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from p2pswarm.discovery.codes import visits
-from p2pswarm.discovery.codes.visits import MOST_A_SECOND, MOST_WRONG, VISIT_FOR, Giving, Taking
+from p2pswarm.discovery.codes.visits import (
+    MOST_A_SECOND,
+    MOST_PLACES,
+    MOST_WRONG,
+    VISIT_FOR,
+    Giving,
+    Taking,
+    pack_place,
+    read_place,
+)
 from p2pswarm.errors import BusyError, CodeError, NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.formats.code import Code
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import Zone, zone_of
 from p2pswarm.wire.rendezvous import Claimed, Left, Refused, Said, Why
+from tracker.rendezvous.desk import TAKER_BODY
 
 CODE = Code(7, "acorn", "abacus")
 OTHER = Code(7, "acorn", "academy")
@@ -108,6 +120,52 @@ def test_a_proof_said_again_in_another_visit_is_a_wrong_guess() -> None:
     assert isinstance(said(giving, Said(2, ask.body)), Said)
     assert said(giving, Said(2, proof.body)) == Said(2, b"\0")
     assert giving.wrong == 1
+
+
+@pytest.mark.parametrize(
+    ("ours", "nearer"), [("11.0.0.9", ("fd00::5", "192.168.1.5")), ("11.0.0.8", ()), ("", ())]
+)
+def test_the_giver_hears_where_the_taker_is(ours: str, nearer: tuple[str, ...]) -> None:
+    """And dials nobody in its own network for one who is not there: as PEX, and as calls."""
+    giving = Giving(CODE, LINK, ours)
+    hosts = ["fd00::5", "192.168.1.5", "host.example", "2600::1"]
+    for place, places in (
+        (pack_place(7000, hosts), ("11.0.0.9", *nearer, "2600::1")),
+        (b"", ()),
+    ):
+        taking = Taking(CODE, place)
+        first = said(giving, Said(1, taking.begin().body, "11.0.0.9"))
+        assert isinstance(first, Said)
+        proof = taking.received(Said(0, first.body))
+        assert proof is not None
+        assert len(proof.body) <= TAKER_BODY
+        said(giving, Said(1, proof.body, "11.0.0.9"))
+        assert giving.latest == tuple(Address(host, 7000) for host in places)
+
+
+def test_who_guesses_wrong_is_not_dialed() -> None:
+    giving = Giving(CODE, LINK)
+    with pytest.raises(CodeError):
+        visit(giving, Taking(OTHER, pack_place(7000, ["192.0.2.1"])))
+    assert giving.latest == ()
+
+
+@given(st.binary(max_size=200), st.sampled_from(["", "nonsense", "192.0.2.1", "0.0.0.0", "::1"]))
+@settings(max_examples=50)
+def test_any_place_is_a_few_addresses(data: bytes, seen: str) -> None:
+    places = read_place(data, seen, seen)
+    assert len(places) <= MOST_PLACES + 1
+    assert all(place.dialable for place in places)
+    hosts = [place.host for place in places]
+    port = places[0].port if places else 1
+    again = read_place(pack_place(port, hosts), seen, seen)
+    assert {*again, *places[:MOST_PLACES]} == {*again}
+    assert all(zone_of(place.host) is Zone.INTERNET for place in read_place(data, "", ""))
+
+
+def test_a_place_has_room() -> None:
+    longest = pack_place(65535, [f"2001:db8::{each}" for each in range(20)])
+    assert len(Taking(CODE, longest)._place) + 48 <= TAKER_BODY
 
 
 def test_a_visit_has_one_guess() -> None:

@@ -63,6 +63,19 @@ def test_nobody_to_dial_is_no_busy_loop() -> None:
     assert looks <= 600.0 / (LONGEST / 2) + 10
 
 
+def test_the_only_one_that_is_known_is_tried_again_soon() -> None:
+    """It may have begun in the same moment as we."""
+    each = Choosing(lambda n, busy: [a for a in ALL[:1] if a not in busy], Random(1), 0.0)
+    now, dials = 0.0, 0
+    while now < 12.0:
+        address = each.step(now)
+        if address is not None:
+            dials += 1
+            each.failed(address, now)
+        now = each.due
+    assert 4 <= dials <= 8
+
+
 def test_losses_of_many_at_once_are_spread() -> None:
     """A thousand users lose all homes at once, and no fifth of them dials in one tenth of a second."""
     starts = []

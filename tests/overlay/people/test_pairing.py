@@ -36,13 +36,22 @@ def test_nobody_else_is(other: Asked) -> None:
     assert len(pairing) == 2
 
 
-def test_nobody_is_joined_with_himself_or_takes_his_own_place_twice() -> None:
+def test_nobody_is_joined_with_himself() -> None:
     pairing: Pairing[str] = Pairing()
     with pytest.raises(RefusedError):
         pairing.ask("ann", asked(ANN, ANN), 0.0)
+
+
+def test_who_came_last_is_joined_first() -> None:
+    """The one before may be cut off, and nobody has noticed."""
+    pairing: Pairing[str] = Pairing()
     pairing.ask("ann", asked(ANN, BOB), 0.0)
-    with pytest.raises(BusyError):
-        pairing.ask("ann again", asked(ANN, BOB), 0.0)
+    pairing.ask("ann again", asked(ANN, BOB), 1.0)
+    for joined in ("ann again", "ann"):
+        found = pairing.ask("bob", asked(BOB, ANN), 2.0)
+        assert found is not None
+        assert found[0] == joined
+    assert not len(pairing)
 
 
 def test_without_a_key_it_takes_a_ticket_that_is_good_for_a_while() -> None:

@@ -46,7 +46,7 @@ async def serving(town: Town, terms: Terms | None) -> Clerk:
 
 
 def slots_of(people: People) -> Slots:
-    return Slots(people.walks, people.starts, Random(1))
+    return Slots(people._port, people._node, people.walks, people.starts, Random(1))
 
 
 def test_a_slot_is_all_that_its_members_name(tmp_path: Path) -> None:
@@ -57,6 +57,24 @@ def test_a_slot_is_all_that_its_members_name(tmp_path: Path) -> None:
         await people.open()
         members = await slots_of(people).members(b"h" * 32)
         assert {each.address for each in members} == set(town.supers)
+
+    play(tmp_path, story, supers=0)
+
+
+def test_where_udp_is_blocked_the_members_are_visited(tmp_path: Path) -> None:
+    async def story(town: Town) -> None:
+        for _ in range(5):
+            await town.supernode()
+        people = await town.people()
+        await people.open()
+        town.loop.hosts[people._port.host].loss = 1.0
+        slots = slots_of(people)
+        for _ in range(2):
+            members = await slots.members(b"h" * 32)
+            assert {each.address for each in members} == set(town.supers)
+        began = town.loop.time()
+        await slots.members(b"i" * 32)
+        assert town.loop.time() - began < 2.0, "it is known by now"
 
     play(tmp_path, story, supers=0)
 

@@ -1,11 +1,13 @@
 """Swarms of two whom nobody can dial, in virtual time: introduced by a super node, directly or relayed."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from p2pswarm.discovery.introducing import Introduction
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.people.swarms import SwarmName
@@ -16,6 +18,7 @@ from p2pswarm.overlay.people.swarming import Swarming
 from p2pswarm.reach.relayed import Relays
 from p2pswarm.swarm.events import Seeding
 from p2pswarm.wire.people.nodes import WHOLE, SuperNode as Told
+from p2pswarm.wire.people.relaying import Meet
 from tests.support.relaying import SuperNode
 from tests.support.world import Host, World, simulate
 
@@ -113,6 +116,31 @@ def test_two_that_nobody_can_dial_complete_a_swarm(
         await torrent.finished()
         assert world.loop.time() - started < 20.0
         assert world.copy_of(away) == (folder / "file").read_bytes()
+        await town.close()
+
+    simulate(tmp_path, story)
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("kind", [Kind.SYMMETRIC, Kind.BLOCKED])
+def test_when_a_relay_dies_another_one_is_taken_and_the_rest_comes(
+    kind: Kind, tmp_path: Path
+) -> None:
+    async def story(world: World) -> None:
+        town = Town(world, supers=3)
+        await town.open()
+        (seed, _), (away, _) = [await town.node(kind) for _ in range(2)]
+        meta, folder = world.content(3_000_000, 1 << 15)
+        await seed.add(meta, data=folder)
+        torrent = await world.download(away, meta)
+        await world.until(lambda: torrent.status().downloaded > 300_000, 60.0)
+        (relay,) = [each for each in town.supers if len(each.relay)]
+        relay.host.online = False
+        for transport in list(world.loop.transports):
+            if transport.host is relay.host:
+                transport.abort()
+        await relay.port.close()
+        await world.until(lambda: torrent.status().done == 3_000_000, 300.0)
         await town.close()
 
     simulate(tmp_path, story)
@@ -248,6 +276,35 @@ def test_where_nobody_knows_the_slot_it_is_asked_for_again(tmp_path: Path) -> No
         swarming.seek(InfoHash(b"h" * 20), lambda _: None)
         await world.until(lambda: swarming.posts, 200.0)
         assert len(asked) == 3
+        await town.close()
+
+    simulate(tmp_path, story)
+
+
+@pytest.mark.sim
+def test_no_super_node_has_us_dial_one_host_again_and_again(tmp_path: Path) -> None:
+    """It would name a victim in every torrent of ours."""
+
+    async def story(world: World) -> None:
+        town, heard = Town(world, supers=1), list[Introduction]()
+        await town.open()
+        _, swarming = await town.node(Kind.PORT)
+        names = [InfoHash(bytes([n]) * 20) for n in range(30)]
+        for name in names:
+            swarming.seek(name, heard.append)
+        await world.until(lambda: len(town.supers[0].swarms) == 30, 30.0)
+        (guest,) = {m.guest for m in town.supers[0].swarms._members.values()}
+        for n, name in enumerate(names):
+            victim = (Address("8.8.8.8", 1 + n),)
+            told = SwarmName.of(name).name
+            guest.say(Meet(told, bytes([n]) * 16, bytes([n]) * 32, victim, speaks=True))
+        await asyncio.sleep(1)
+        assert sum(bool(each.addresses) for each in heard) == 6
+        for n in range(50):
+            guest.say(Meet(told, bytes(16), bytes(32), (Address(f"9.9.9.{n}", 1),), speaks=True))
+        await asyncio.sleep(1)
+        assert len(heard) < 70, "and who names too many is cut"
+        await world.until(lambda: swarming._staff.resting, 5.0)
         await town.close()
 
     simulate(tmp_path, story)

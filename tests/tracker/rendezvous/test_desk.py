@@ -1,3 +1,4 @@
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -38,7 +39,7 @@ class Place:
 
 
 def heard(guest: Guest) -> list[Message]:
-    said = list(guest.out)
+    said = [replace(each, host="") if isinstance(each, Said) else each for each in guest.out]
     guest.out.clear()
     return said
 
@@ -66,6 +67,12 @@ def test_what_the_two_say_is_carried_and_nothing_else(place: Place) -> None:
     place.say(giver, Left(1))
     assert heard(one) == [Refused(Why.BUSY, 2)]
     assert one.over
+
+
+def test_the_giver_hears_where_takers_are_seen(place: Place) -> None:
+    giver, claimed = place.giver("192.0.2.1")
+    place.say(place.guest("198.51.100.7"), Ask(claimed.number, b"hello"))
+    assert list(giver.out) == [Said(1, b"hello", "198.51.100.7")]
 
 
 def test_numbers_are_short_and_never_twice(place: Place) -> None:

@@ -1,5 +1,8 @@
 """What is said of files and messages in a call: read again, and nothing else is."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -22,6 +25,7 @@ from p2pswarm.wire.calling.parcels import (
     TorrentPart,
 )
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "protocols" / "sending.md"
 FILM = Parcel("film \u00fc.mp4", 1 << 40, 1, 60_000)
 SAID = [
     Offer((FILM, Parcel("photos", 0, 0, 400))),
@@ -44,6 +48,21 @@ KINDS = [Offer, Take, TorrentPart, Done, Open, Bytes, Shut, Message, Kept, Left]
 def test_what_is_said_is_read_again(said: Offer | Take | Message) -> None:
     assert type(said).read(said.encode()) == said
     assert len(said.encode()) <= MOST_BODY
+
+
+def test_the_document_says_what_is_said() -> None:
+    text = DOCUMENT.read_text("utf-8")
+    rows = re.findall(r"^\| ([0-9a-f]{2}) \| ([A-Z]+) \|", text, re.MULTILINE)
+    assert {int(kind, 16): name for kind, name in rows} == {int(k): k.name for k in ParcelKind}
+    bodies = [bytes.fromhex(each) for each in re.findall(r"```hex\n(.+?)```", text, re.DOTALL)]
+    assert bodies == [
+        Offer((Parcel("film.mp4", 1 << 20, 1, 640),)).encode(),
+        Take((0,)).encode(),
+        Open(0, 0).encode(),
+        Bytes(0, b"\x13BitTorrent").encode(),
+        Message(1_800_000_000_000, 1_800_000_000, "hello").encode(),
+        Kept(1_800_000_000_000).encode(),
+    ]
 
 
 def test_no_number_is_used_twice() -> None:

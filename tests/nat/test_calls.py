@@ -1,0 +1,192 @@
+"""Calls by name between real programs, each behind a router of its own, with super nodes and a login service.
+
+All tests share one town. They stand in the order in which things get worse for it.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.nat.routers import KINDS
+from tests.nat.test_lab import udp_is_direct
+from tests.nat.town import Town, User
+from tests.nat.world import World, world
+from tests.support.foreign import until
+from tests.support.sound import likeness, read_wav, speech, write_wav
+
+pytestmark = [pytest.mark.nat, pytest.mark.timeout(300)]
+
+CALLERS, CALLEES = ({kind: f"{kind}-{who}" for kind in KINDS} for who in ("calls", "answers"))
+ROUNDS = [
+    [(KINDS[one], KINDS[(one + turn) % 6]) for one in range(6 if turn < 3 else 3)]
+    for turn in range(4)
+]
+LOSS = 0.1
+Tell = Callable[[str], None]
+
+
+class Shown(NamedTuple):
+    """What the caller was shown, and what the routers let in."""
+
+    direct: bool
+    """In the end."""
+    udp: bool
+    """At any time."""
+    delivered: bool
+    """From each to the other."""
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[World]:
+    with world() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory, lab: World, stack: ExitStack) -> Town:
+    return Town(tmp_path_factory.mktemp("town"), lab, stack)
+
+
+@pytest.fixture(scope="module")
+def people(town: Town) -> dict[str, User]:
+    """A caller and a callee behind each kind of router."""
+    return town.users({name: kind for names in (CALLERS, CALLEES) for kind, name in names.items()})
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
+    """Prints a figure that is wanted also when the test passes."""
+
+    def line(text: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{text}\n")
+
+    return line
+
+
+def expected(one: str, other: str) -> Shown:
+    """OVERLAYS.md §4.4."""
+    if "blocked" in (one, other):
+        direct = "symmetric" not in (one, other)
+        return Shown(direct, udp=False, delivered=direct)
+    direct = udp_is_direct(one, other)
+    return Shown(direct, udp=True, delivered=direct)
+
+
+def talks(caller: User, callee: User, wav: Path) -> Shown | str:
+    """One call, in which the caller says the file; or what there was instead."""
+    with caller.runs("call", callee.name, "--in", wav) as running:
+        if running.wait(within=60) != 0 or running.latest("call")["sent"] < 100:
+            return running.stderr
+        paths = [event for event in running.events if event["event"] == "path"]
+    delivered = [
+        callee.host.delivered_from(caller.host) > 0,
+        caller.host.delivered_from(callee.host) > 0,
+    ]
+    udp = any(path["udp"] for path in paths)
+    return Shown(paths[-1]["direct"], udp, all(delivered))
+
+
+def test_all_pairs(people: dict[str, User], tmp_path: Path) -> None:
+    """In rounds, so that nobody calls or is called twice at a time; each pair once."""
+    wav = tmp_path / "3 s.wav"
+    write_wav(wav, speech(3))
+    shown = {}
+    with ExitStack() as stack, ThreadPoolExecutor(len(KINDS)) as pool:
+        answering = [
+            people[CALLEES[kind]].answers("--no-audio", to=people[CALLERS[kind]]) for kind in KINDS
+        ]
+        list(pool.map(stack.enter_context, answering))
+        for pairs in ROUNDS:
+            ends = [(people[CALLERS[one]], people[CALLEES[other]]) for one, other in pairs]
+            for one, other in ends:
+                one.host.count_from(other.host)
+                other.host.count_from(one.host)
+            works = [pool.submit(talks, one, other, wav) for one, other in ends]
+            shown |= {pair: work.result() for pair, work in zip(pairs, works, strict=True)}
+    assert shown == {pair: expected(*pair) for pair in shown}
+    assert len({frozenset(pair) for pair in shown}) == 21
+
+
+def test_without_the_login_service_a_voice_is_heard_through_two_symmetric_routers(
+    lab: World, town: Town, people: dict[str, User], tmp_path: Path, tell: Tell
+) -> None:
+    """Clearly where links lose nothing, and well where the caller's loses a tenth."""
+    lossy = town.users({"lossy-calls": "symmetric", "lossy-answers": "symmetric"})
+    lab.lose(lossy["lossy-calls"].host, LOSS)
+    town.login.stop()
+    wav, voice = tmp_path / "20 s.wav", speech(20)
+    write_wav(wav, voice)
+    pairs = [("symmetric-calls", "symmetric-answers"), ("lossy-calls", "lossy-answers")]
+    with ThreadPoolExecutor(2) as pool:
+        everybody = people | lossy
+        works = [
+            pool.submit(heard_by, everybody[one], everybody[other], wav, tmp_path / f"{one}.wav")
+            for one, other in pairs
+        ]
+        heard = [work.result() for work in works]
+    alike = [likeness(voice, read_wav(each.file)) for each in heard]
+    for loss, (correlation, _), each in zip((0, LOSS), alike, heard, strict=True):
+        tell(
+            f"20 s of voice, {each.path}, {loss:.0%} lost on the link: correlation {correlation:.3f}, "
+            f"mouth to ear {each.delay_ms} ms, lost {each.loss:.1%}"
+        )
+    assert alike[0][0] > 0.9
+    assert alike[1][0] > 0.7
+    assert heard[0].loss < 0.01
+    assert LOSS / 2 < heard[1].loss < LOSS * 2
+
+
+class Heard(NamedTuple):
+    """At the end of a call, by who answered."""
+
+    file: Path
+    path: str
+    delay_ms: float
+    loss: float
+
+
+def heard_by(caller: User, callee: User, said: Path, file: Path) -> Heard:
+    with callee.answers("--out", file, to=caller) as answering:
+        with caller.runs("call", callee.name, "--in", said) as calling:
+            assert calling.wait(within=60) == 0, calling.stderr
+        assert answering.wait() == 0, answering.stderr
+        whole, path = answering.latest("call"), answering.latest("path")
+    return Heard(file, path["path"], whole["delay_ms"], whole["loss"])
+
+
+def test_when_a_relay_dies_another_one_carries_the_voice_within_five_seconds(
+    town: Town, people: dict[str, User], tmp_path: Path, tell: Tell
+) -> None:
+    caller, callee = people["symmetric-calls"], people["symmetric-answers"]
+    wav = tmp_path / "15 s.wav"
+    write_wav(wav, speech(15))
+    with (
+        callee.answers("--out", tmp_path / "heard.wav", to=caller) as answering,
+        caller.runs("call", callee.name, "--in", wav) as calling,
+    ):
+        until(lambda: answering.latest("quality").get("heard", 0) > 40, "the voice is heard", 40)
+        relay = calling.latest("path")["relay"]
+        town.supers[relay.rpartition(":")[0]].process.kill()
+        killed = time.monotonic()
+        until(lambda: calling.latest("path")["relay"] not in (None, relay), "another relay", 6)
+        took = time.monotonic() - killed
+        assert calling.wait(within=60) == 0, calling.stderr
+        answering.wait()
+        seconds = [event["time"] for event in answering.events if event["event"] == "quality"]
+        silence = max(later - sooner for sooner, later in pairwise(seconds))
+    tell(f"another relay {took:.1f} s after the first was killed; silence for {silence:.1f} s")
+    assert silence < 5
