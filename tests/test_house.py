@@ -38,6 +38,7 @@ OWNERS = {
     "p2pswarm/cli/health.py": "`beating` cancels its heartbeat and waits for it",
     "p2pswarm/cli/networking.py": "`watching` cancels its watch and waits for it",
     "p2pswarm/discovery/dht/living.py": "`living` cancels the keeping of the table and waits for it",
+    "p2pswarm/cli/receiving.py": "`_take` cancels what shows it and waits for it",
     "p2pswarm/cli/posting.py": "`posting` cancels the post and waits for it",
     "p2pswarm/cli/running.py": "`Stop.unless` and `Stop.sleep` wait for what they start",
 }

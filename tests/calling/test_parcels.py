@@ -291,6 +291,19 @@ def test_who_takes_in_a_wrong_way_ends_it(tmp_path: Path, lies: list[Any]) -> No
     told(tmp_path, story)
 
 
+def test_who_never_says_what_he_takes_is_left(tmp_path: Path) -> None:
+    async def story(street: Street) -> None:
+        torrents = await street.seeds(street.write("film", 1000))
+        near, far = await street.calls()
+        await asyncio.gather(near.open(), far.open())
+        far.listen(lambda text: None)
+        with pytest.raises(NetworkError, match="does not say what to do with it"):
+            await asyncio.wait_for(Giving(near, street.alice.me, torrents).run(), 400)
+        await asyncio.gather(near.close(), far.close())
+
+    told(tmp_path, story)
+
+
 @pytest.mark.parametrize(
     "lies",
     [
