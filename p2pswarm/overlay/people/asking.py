@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address
-from p2pswarm.overlay.people.contacts import Contact, Contacts
+from p2pswarm.overlay.people.contacts import Contacts
 from p2pswarm.overlay.people.questions import Questions, Source
 from p2pswarm.overlay.people.records import Records
 from p2pswarm.overlay.people.writing import Judge
@@ -30,7 +30,7 @@ from p2pswarm.wire.people.finding import (
     Referral,
     Unknown,
 )
-from p2pswarm.wire.people.nodes import Prefix
+from p2pswarm.wire.people.nodes import Prefix, SuperNode
 
 __all__ = ["Asking"]
 
@@ -56,6 +56,8 @@ class _Lookup:
     at: Prefix
     until: float
     tried: set[Address] = field(default_factory=set)
+    named: list[tuple[SuperNode, Address]] = field(default_factory=list)
+    """Who has it, as one says who does not ask on for us; and who says so."""
     unknown: int = 0
     messages: int = 0
 
@@ -125,36 +127,49 @@ class Asking:
     # For others
 
     def _ask_on(self, lookup: _Lookup, source: Source, now: float) -> None:
-        whom = self._next(lookup) if now < lookup.until else None
+        whom = self._next(lookup, now) if now < lookup.until else None
         if whom is None:
             self._give_up(lookup, source, now)
             return
         lookup.tried.add(whom.address)
-        lookup.messages += 2
+        lookup.messages += 1
         there = whom.slot.covers(lookup.at)
         find = lookup.find
         self._questions.ask(
             whom.address,
             lambda token: Find(token, find.hash, not there, find.hops - 1),
-            lambda answer, when: self._told(lookup, source, answer, when),
+            lambda answer, when: self._told(lookup, whom, source, answer, when),
             now,
             IN_SLOT if there else ON_THE_WAY,
         )
 
-    def _next(self, lookup: _Lookup) -> Contact | None:
+    def _next(self, lookup: _Lookup, now: float) -> SuperNode | None:
         if len(lookup.tried) >= MOST_TRIED:
             return None
         common = self._contacts.slot.common(lookup.at)
         inside = self._contacts.slot.covers(lookup.at)
         beyond = -1 if inside else common
+        for each, teller in lookup.named:
+            if each.address not in lookup.tried and self._contacts.may_ask(
+                each.address, teller, now
+            ):
+                return each
         for contact in self._contacts.nearest(lookup.at, MOST_TRIED + 1, beyond=beyond):
             if contact.address not in lookup.tried:
-                return contact
+                return contact.told
         return None
 
     def _told(
-        self, lookup: _Lookup, source: Source, answer: TokenMessage | None, now: float
+        self,
+        lookup: _Lookup,
+        whom: SuperNode,
+        source: Source,
+        answer: TokenMessage | None,
+        now: float,
     ) -> None:
+        if answer is not None:
+            lookup.messages += 1
+            self._contacts.answered(whom.address)
         match answer:
             case Found() if self._good(lookup.find.hash, answer):
                 self._found(lookup, source, answer, now)
@@ -165,8 +180,12 @@ class Asking:
                 if lookup.unknown >= WITNESSES:
                     self._give_up(lookup, source, now)
                     return
+            case Referral(_, nodes):
+                # It does not know us, or is in another slot by now.
+                there = [each for each in nodes if each.slot.covers(lookup.at)]
+                lookup.named = [(each, whom.address) for each in there[:MOST_TRIED]]
             case _:
-                pass  # silent, lying, or in another slot by now
+                pass  # silent or lying
         self._ask_on(lookup, source, now)
 
     def _good(self, hash_: bytes, found: Found) -> bool:

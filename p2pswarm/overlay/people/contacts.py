@@ -134,6 +134,16 @@ class Contacts:
                 return told
         return None
 
+    def may_ask(self, address: Address, teller: Address, now: float) -> bool:
+        """Whether one is asked whom somebody names; then it counts as asked, until `answered`."""
+        if address in self.live:
+            return True
+        return self._budget.may_dial(address, zone_of(teller.host), now)
+
+    def answered(self, address: Address) -> None:
+        """One of those is there."""
+        self._budget.answered(address)
+
     def missed(self, contact: Contact, now: float) -> bool:
         """It did not answer; whether it is gone."""
         contact.misses += 1

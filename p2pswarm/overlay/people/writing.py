@@ -152,6 +152,8 @@ class Writing:
         tried.add(whom)
 
         def then(answer: TokenMessage | None, when: float) -> None:
+            if answer is not None:
+                self._contacts.answered(whom)
             match answer:
                 case Stored(_, copies, of):
                     self._questions.send(source, Stored(put.token, copies, of))
@@ -160,8 +162,8 @@ class Writing:
                 case Referral(_, nodes) if len(tried) < PASSED_ON:
                     left = [each for each in nodes if each.address not in tried]
                     left = [each for each in left if each.slot.covers(at)] or left
-                    if left:
-                        next_ = self._dice.choice(left).address
+                    next_ = self._dice.choice(left).address if left else None
+                    if next_ is not None and self._contacts.may_ask(next_, whom, when):
                         self._try(put, source, at, tried, next_, when)
                     else:
                         self._pass_on(put, source, at, tried, when)
