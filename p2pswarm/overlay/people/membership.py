@@ -256,7 +256,9 @@ class Membership:
                 known.due = now  # it is asked, for anybody can say so in its name
             return
         self._contacts.back(source)
-        self._contacts.told((*said.nodes, SuperNode(said.node, source, said.slot)), source, now)
+        speaker = SuperNode(said.node, source, said.slot)
+        self._contacts.told((*said.nodes, speaker), source, now)
+        self._contacts.spoke(speaker, now)
 
     def seat(self, asked: Seat, source: Address, now: float) -> None:
         """Which slot is there; or who is nearer."""
