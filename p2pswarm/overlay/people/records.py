@@ -20,6 +20,7 @@ from p2pswarm.wire.people.slots import Held
 __all__ = ["MOST_RECORDS", "Judged", "Kept", "Outcome", "Records"]
 
 MOST_RECORDS = 50_000  # 45 MB of records, a slot's share of 100 million names
+MOST_DIGESTS = 1000
 MOST_RUN_OUT = 50_000
 SUM_SIZE = 8
 
@@ -63,6 +64,7 @@ class Records:
         self._kept: dict[bytes, Kept] = {}
         self._order: list[bytes] = []
         self._ends: list[tuple[float, bytes]] = []
+        self._digests: dict[Prefix, tuple[int, bytes]] = {}  # of what has not changed since
         self._run_out: OrderedDict[bytes, int] = OrderedDict()
 
     def __len__(self) -> int:
@@ -92,10 +94,12 @@ class Records:
         sum_ = _sum(judged.hash, judged.seq)
         self._kept[judged.hash] = Kept(record, judged.seq, until, sum_)
         heappush(self._ends, (until, judged.hash))
+        self._digests.clear()
         return Outcome.NEW
 
     def drop(self, hash_: bytes) -> None:
         if self._kept.pop(hash_, None) is not None:
+            self._digests.clear()
             del self._order[bisect_left(self._order, hash_)]
 
     def under(self, prefix: Prefix) -> list[bytes]:
@@ -105,10 +109,15 @@ class Records:
 
     def digest(self, prefix: Prefix) -> tuple[int, bytes]:
         """How many there are under this, and their sum."""
-        there, total = self.under(prefix), 0
-        for hash_ in there:
-            total ^= self._kept[hash_].sum
-        return len(there), total.to_bytes(SUM_SIZE, "big")
+        known = self._digests.get(prefix)
+        if known is None:
+            there, total = self.under(prefix), 0
+            for hash_ in there:
+                total ^= self._kept[hash_].sum
+            known = self._digests[prefix] = len(there), total.to_bytes(SUM_SIZE, "big")
+            if len(self._digests) > MOST_DIGESTS:
+                self._digests.clear()
+        return known
 
     def held(self, prefix: Prefix) -> list[Held]:
         """Each of them."""

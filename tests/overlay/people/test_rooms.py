@@ -231,6 +231,7 @@ class RecordsMachine(RuleBasedStateMachine):
 
     @invariant()
     def same(self) -> None:
+        self.records.digest(Prefix(0, 0))
         self.records.check()
         for hash_, (seq, until) in self.model.items():
             kept = self.records.get(hash_, self.now)
