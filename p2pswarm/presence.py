@@ -146,8 +146,11 @@ class Presence:
         )
 
     async def meet(self) -> Introducer:
-        """Who introduces peers of our torrents that nobody can dial. Raises what `open` raises."""
-        await self.open()
+        """Who introduces peers of our torrents that nobody can dial. Raises what `open` raises.
+
+        A login service has no part in it.
+        """
+        await self._once_open()
         if self._swarming is None:
             ours, dice = self._opened, self._dice
             network, node = ours.network, ours.node

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from p2pswarm import hosting
 from p2pswarm.config import NetworkSettings
-from p2pswarm.errors import HostError, UnknownNameError
+from p2pswarm.errors import HostError, NetworkError, UnknownNameError
 from p2pswarm.formats.ids import Address
 from p2pswarm.identity import FOLDER, Identity
+from p2pswarm.net.port import Port
 from p2pswarm.node import Node
 from tests.support.people import issuer
 from tests.support.quiet import quiet
@@ -92,6 +94,50 @@ def test_a_super_node_that_goes_takes_nothing_with_it(tmp_path: Path) -> None:
         assert (await alice.people.network.find("bob")).record.name == "bob"
         where = Address(gone.settings.bind, PORT)
         await world.until(lambda: where not in bob.people.network.keeping.homes)
+
+    simulate(tmp_path, story)
+
+
+def test_a_role_that_turns_to_and_fro_ends_as_it_is(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        (one,) = await supernodes(world, 1)
+        people, supernode = one.people, one.people._hosting.supernode
+        assert supernode is not None
+        for serves in (False, True, False, True):
+            people.turned(supernode, serves=serves)
+        await world.until(lambda: people.network.door.serves, 5)
+        await asyncio.sleep(5)
+        assert people.network.door.serves
+        people.turned(supernode, serves=False)
+        await world.until(lambda: not people.network.door.serves, 5)
+
+    simulate(tmp_path, story)
+
+
+def test_a_login_service_that_comes_late_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def introduced(identity: Identity, url: str, port: Port) -> None:
+        asked.append(url)
+        if len(asked) < 4:
+            raise NetworkError("it does not answer")
+        identity.trust(issuer().authority, url)
+
+    monkeypatch.setattr(hosting, "introduced", introduced)
+
+    async def story(world: World) -> None:
+        host = world.host()
+        settings = quiet(bind=host.name, data_dir=tmp_path / "x", disk_threads=0, port=PORT)
+        wishes = NetworkSettings(supernode_role="super", login="http://login.example.org")
+        alone = Node(settings, wishes)
+        await alone.open()
+        world.nodes.append(alone)
+        await alone.networks.join("supernode")
+        await asyncio.sleep(30)
+        assert len(asked) == 4
+        assert alone.people.network.door.serves
 
     simulate(tmp_path, story)
 

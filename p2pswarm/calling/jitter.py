@@ -44,7 +44,7 @@ class Played:
 
 
 class JitterBuffer:
-    """`heard + lost` is how many frames should have been played until now."""
+    """`heard + lost` is how many frames should have been played until the last that was."""
 
     def __init__(self) -> None:
         self.heard = self.lost = self.late = 0
@@ -101,11 +101,11 @@ class JitterBuffer:
         self._next = number + 1
         if opus is not None:
             self.heard += 1
+            self.lost += self._missing
             self._missing = 0
             self._done.append(number)
             return Played(number, Made.HEARD, opus)
-        self.lost += 1
-        self._missing += 1
+        self._missing += 1  # lost, if anything comes after it
         if self._missing > SILENT and not self._waiting:
             self._rest()
             return None
@@ -115,7 +115,6 @@ class JitterBuffer:
         """Nobody speaks, or all is lost: the number of the next that comes will tell."""
         assert self._next is not None
         self._next -= self._missing
-        self.lost -= self._missing
         self._silent = True
 
     def _begin(self, number: int, now: float) -> None:

@@ -34,7 +34,7 @@ class Session(ABC):
             ends: set[asyncio.Future[Any]] = {working, self._failed, self._call.ended}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
-                working.result()
+                _result_of(working)
                 return
             if self._failed.done():
                 self._failed.result()
@@ -50,6 +50,17 @@ class Session(ABC):
             if not self._failed.done():
                 self._failed.set_exception(error)
                 self._failed.exception()  # nobody may be there to ask
+
+
+def _result_of(working: asyncio.Future[None]) -> None:
+    """Of what a group of tasks raises, the first."""
+    try:
+        working.result()
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
 
 
 def _unread(text: str) -> None:

@@ -9,15 +9,19 @@ from p2pswarm.cli.posting import heard_in, outbox_in, tell_message
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.telephones import Telephone
 from p2pswarm.cli.text import counted, printable
+from p2pswarm.cli.views import Sample
 from p2pswarm.config import format_size
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from p2pswarm.calling.call import Call
     from p2pswarm.formats.metainfo import Metainfo
+    from p2pswarm.swarm.status import Status
     from p2pswarm.swarm.torrent import Torrent
     from p2pswarm.wire.calling.parcels import Message, Offer, Parcel
 
-__all__ = ["Reception"]
+__all__ = ["Reception", "sample_of"]
 
 END_TIME = 10.0  # seconds for whoever called to hang up
 ASK_TIME = 240.0  # seconds a person has to say yes; the sender waits 300
@@ -51,14 +55,29 @@ class Reception:
         await asyncio.wait([call.ended], timeout=END_TIME)
 
     async def _take(self, call: "Call") -> None:
-        from p2pswarm.calling.parcels import Taking
+        from p2pswarm.calling.taking import Taking
 
         async def decide(offer: "Offer") -> Sequence[int]:
             return await self._decide(call.other, offer)
 
-        taking = Taking(call, self._line.node, decide, self._add)
-        for name, why in (await taking.run()).items():
-            self._tell_end(call.other, name, why)
+        shown: list[Torrent] = []
+        taking = Taking(call, self._line.node, decide, self._add, shown.append)
+        showing = asyncio.create_task(self._show(shown))
+        try:
+            results = await taking.run()
+        finally:
+            showing.cancel()
+            await asyncio.wait([showing])
+        paths = {torrent.metainfo.name: torrent.path for torrent in shown}
+        for name, why in results.items():
+            self._tell_end(call.other, name, why, paths.get(name))
+
+    async def _show(self, torrents: "Sequence[Torrent]") -> None:
+        """How far the newest one is."""
+        while True:
+            await asyncio.sleep(self._report.every)
+            for torrent in torrents[-1:]:
+                self._report.status(sample_of(torrent.status(), "receiving"))
 
     async def _read(self, call: "Call") -> None:
         from p2pswarm.calling.letters import Letters
@@ -94,15 +113,29 @@ class Reception:
         self._report.note(f"type y to take it into {self._receiving.save_to.absolute()}")
         return await self._ask(ASK_TIME)
 
-    def _tell_end(self, sender: str, name: str, why: str) -> None:
-        if why:
+    def _tell_end(self, sender: str, name: str, why: str, path: "Path | None") -> None:
+        if why or path is None:
             self._report.event("failed", name=sender, file=name, reason=why)
             self._report.note(f"{name} of {sender}: {printable(why)}")
         else:
-            path = self._receiving.save_to / name
             self._report.result(str(path), path=str(path), name=sender)
 
 
 def _described(parcel: "Parcel") -> str:
     files = "" if parcel.files == 1 else f"{counted(parcel.files, 'file')}, "
     return f"{printable(parcel.name)} ({files}{format_size(parcel.size)})"
+
+
+def sample_of(status: "Status", state: str) -> Sample:
+    """Of what goes to one person, or comes from one."""
+    sends = state == "sending"
+    return Sample(
+        status.name,
+        state,
+        min(status.uploaded, status.total) if sends else status.done,
+        status.total,
+        down_rate=status.down_rate,
+        up_rate=status.up_rate,
+        peers=status.peers,
+        eta=None if sends else status.eta,
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from p2pswarm.cli.exits import CommandError, Exit, exit_code, words_of
+from p2pswarm.cli.exits import CommandError, Exit, UsageError, exit_code, words_of
 from p2pswarm.cli.making import hashing
 from p2pswarm.cli.options import (
     FilesArgument,
@@ -23,12 +23,12 @@ from p2pswarm.cli.options import (
     TextArgument,
 )
 from p2pswarm.cli.posting import deliver, noted
+from p2pswarm.cli.receiving import sample_of
 from p2pswarm.cli.registering import name_of
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError, run
 from p2pswarm.cli.telephones import KEPT, Telephone, telephone
 from p2pswarm.cli.text import printable
-from p2pswarm.cli.views import Sample
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.errors import (
     DeclinedError,
@@ -66,6 +66,8 @@ def send(
     for path in paths:
         if not path.exists():
             raise CommandError(f"{path} does not exist", Exit.ERROR)
+    if len({path.name for path in paths}) < len(paths):
+        raise UsageError("two of these have the same name, and there is one place for it there")
     with Report(progress) as report:
         work = partial(_send, people, paths, sending, networks, settings, report)
         return run(work, at_once=report.abandon)
@@ -164,7 +166,7 @@ class _Sender:
 
     async def _give_once(self, name: str) -> "Results":
         """Raises RemoteError, HostError."""
-        from p2pswarm.calling.parcels import Giving
+        from p2pswarm.calling.giving import Giving
         from p2pswarm.wire.calling.parcels import SEND
 
         self._report.event("ringing", name=name)
@@ -191,17 +193,7 @@ class _Sender:
     async def _show(self) -> None:
         while True:
             for torrent in self._torrents:
-                status = torrent.status()
-                self._report.status(
-                    Sample(
-                        status.name,
-                        "sending",
-                        min(status.uploaded, status.total),
-                        status.total,
-                        up_rate=status.up_rate,
-                        peers=status.peers,
-                    )
-                )
+                self._report.status(sample_of(torrent.status(), "sending"))
             await asyncio.sleep(self._report.every)
 
 

@@ -9,6 +9,7 @@ seconds is left out. What is filtered is asked only now and then, for it is show
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ LONGEST = 2.0  # seconds for all of it
 SEND_AGAIN = (0.2, 0.4, 0.8)  # seconds
 FILTER_TIME = (0.2, 0.3)
 FILTER_KNOWN = 600.0  # seconds for which it is believed
+FOUND_KNOWN = 5.0  # seconds for which all of it is
 ASKED = 2  # super nodes; one that was not is needed for what is filtered
 MOST_OWN = 8
 _Answers = dict[bytes, tuple[stun.Message, Address]]
@@ -51,12 +53,12 @@ class Gathering:
         self._port, self._dice, self._super_nodes, self._node = port, dice, super_nodes, node
         self._waiting: dict[bytes, Callable[[stun.Message, Address], None]] = {}
         self._filter: tuple[Address, Nat, float] | None = None
+        self._gathering = asyncio.Lock()
+        self._found: tuple[Candidates, float] | None = None  # until when
         self._visit: Stream | None = None
-
-    @property
-    def number(self) -> int:
-        """From which TCP number others were asked where they see us; 0 when none was."""
-        return 0 if self._visit is None else self._visit.local.port
+        self._seen: Address | None = None  # on that visit
+        self.number = 0
+        """From which TCP number super nodes were asked where they see us; 0 when none was."""
 
     def answered(self, message: stun.Message, source: Address) -> bool:
         """Whether we asked for it."""
@@ -66,7 +68,14 @@ class Gathering:
         return waiting is not None
 
     async def gather(self) -> Candidates:
-        """What is known after two seconds at the latest."""
+        """What is known after two seconds at the latest; what was found a moment ago is."""
+        loop = asyncio.get_running_loop()
+        async with self._gathering:
+            if self._found is None or self._found[1] < loop.time():
+                self._found = (await self._gather(), loop.time() + FOUND_KNOWN)
+            return self._found[0]
+
+    async def _gather(self) -> Candidates:
         own = own_addresses(self._port.hosts)[:MOST_OWN]
         asked = _of_different_hosts(self._super_nodes())
         async with asyncio.TaskGroup() as tasks:
@@ -77,7 +86,7 @@ class Gathering:
 
     def close(self) -> None:
         """May be called twice."""
-        visit, self._visit = self._visit, None
+        visit, self._visit, self._seen = self._visit, None, None
         if visit is not None:
             visit.close()
 
@@ -165,30 +174,34 @@ class Gathering:
     # By TCP
 
     async def _seen_by_tcp(self, asked: Sequence[Address], own: Sequence[str]) -> Address | None:
-        """Where the first super node that takes us in sees us, if that is in front of a NAT."""
-        self.close()
-        try:
-            async with asyncio.timeout(LONGEST):
-                for each in asked:
-                    seen = await self._seen_by(each)
-                    if seen is not None:
-                        return None if seen.host in own else seen
-        except TimeoutError:
-            self.close()
-        return None
+        """Where a super node sees us, if that is in front of a NAT.
 
-    async def _seen_by(self, super_node: Address) -> Address | None:
+        While a visit lasts its number stays: somebody may have been told of it, and dial there soon.
+        """
+        if self._visit is None or self._visit.over or self._seen is None:
+            self.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LONGEST):
+                    await self._first_of(asked)
+        return None if self._seen is None or self._seen.host in own else self._seen
+
+    async def _first_of(self, super_nodes: Sequence[Address]) -> None:
+        for each in super_nodes:
+            try:
+                self._seen = await self._seen_by(each)
+            except (OSError, RemoteError):
+                self.close()
+            else:
+                return
+
+    async def _seen_by(self, super_node: Address) -> Address:
+        """Raises OSError, RemoteError."""
         visit = _Visit()
         framer = PeopleFramer(self._port.scratch)
-        try:
-            stream = await self._port.dial_from(0, super_node, framer, visit)
-            hello = Hello(self._node, Want.VISIT, self._port.number).encode().encode()
-            self._visit = stream  # and closed with the next one, or in the end
-            stream.send(OPENING + hello)
-            return (await visit.seen).normal
-        except (OSError, RemoteError):
-            self.close()
-            return None
+        stream = self._visit = await self._port.dial_from(0, super_node, framer, visit)
+        self.number = stream.local.port
+        stream.send(OPENING + Hello(self._node, Want.VISIT, self._port.number).encode().encode())
+        return (await visit.seen).normal
 
 
 class _Visit:

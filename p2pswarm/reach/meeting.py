@@ -3,25 +3,24 @@
 Both sides call `stream` and get two ends of the same one; after `changed` both do it again. What was handed
 out is not touched.
 
-The one hard thing: a relay that dies while somebody speaks through it. So two relays carry checks all the
-time, unless a direct way does, and what is sent next takes another way.
+The one hard thing: a way that dies while somebody speaks on it. Nobody says so, answers to checks stay away;
+what is sent next then takes another way, and both sides make another stream.
 """
 
 import asyncio
-from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
-from p2pswarm.errors import NetworkError, RemoteError
+from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
-from p2pswarm.formats.zones import zone_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.reach import stun
+from p2pswarm.reach.channels import Channels, agreed
 from p2pswarm.reach.checking import Out, Rank, Reaching, Secrets, Way
 from p2pswarm.reach.making import Making
-from p2pswarm.reach.offers import MAX_RELAYS, CandidateKind, Offer, RelayAt, farthest, fitting
-from p2pswarm.reach.paths import Channel, Datagrams, Path, Relaying
+from p2pswarm.reach.offers import CandidateKind, Offer, RelayAt, fitting
+from p2pswarm.reach.paths import Datagrams, Path, Relaying
 from p2pswarm.reach.streams import Streams
 from p2pswarm.wire.framer import Framer
 
@@ -31,10 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Meeting", "Ways"]
 
 STREAM_TIME = 30.0  # seconds until a stream is given up
-RELAYS_AT_ONCE = 2
-RELAY_PATIENCE = 3.0  # seconds for those before there is one relay more
 ROUND_PAUSE = 0.2  # seconds
-RELAY_AGAIN, RELAY_LAST_AGAIN = 1.0, 30.0  # seconds
 _RANKS = {CandidateKind.HOST: Rank.HOST, CandidateKind.REFLEXIVE: Rank.REFLEXIVE}
 
 
@@ -63,7 +59,7 @@ class Meeting:
         """`path` is another one, to be shown."""
         self.ended: Callable[[], None] = _nothing
         """For whoever runs it."""
-        self._ways, self._offers, self._relays = ways, (ours, theirs), _agreed(ours, theirs)
+        self._ways, self._offers, self._relays = ways, (ours, theirs), agreed(ours, theirs)
         self._loop = asyncio.get_running_loop()
         self.checks = _checks(ours, theirs, leads=self.leads, dice=ways.dice)
         self.streams = Streams(
@@ -72,8 +68,10 @@ class Meeting:
         self._bell, self._news, self._wanted = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.streams.bell, self.streams.better = self._bell.set, self._tell
         self.streams.wanted = lambda: self._waiters > 0
-        self._numbers = count(1)
-        self._channels: dict[int, tuple[RelayAt, Channel]] = {}
+        self._channels = Channels(
+            ways.relaying, self._relays, (ours.session, ours.to), self.checks, ways.dice
+        )
+        self._channels.heard, self._channels.news = self._got_relayed, self._news.set
         self._sends = _Sends(self)
         self._shown: tuple[bool, Way | None] = (False, None)
         self._waiters = 0  # for a stream
@@ -144,8 +142,8 @@ class Meeting:
         for way, data in out:
             if isinstance(way, Address):
                 self._ways.port.send_datagram(data, way)
-            elif way in self._channels:
-                self._channels[way][1].send(data)
+            else:
+                self._channels.send(way, data)
 
     # What goes on
 
@@ -156,8 +154,7 @@ class Meeting:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._check())
                 tasks.create_task(self._make())
-                for number, relay in enumerate(self._relays if self._ways.relaying else ()):
-                    tasks.create_task(self._keep_relay(number, relay, self._ways.relaying))
+                tasks.create_task(self._channels.keep())
         finally:
             self.close()
 
@@ -226,40 +223,6 @@ class Meeting:
                 return best.way
             await asyncio.sleep(0.05)
 
-    async def _keep_relay(self, number: int, relay: RelayAt, relaying: Relaying | None) -> None:
-        """A channel for datagrams: of the first ones at once, of others when those do not carry."""
-        assert relaying is not None
-        pause = RELAY_AGAIN
-        while True:
-            if number >= RELAYS_AT_ONCE:
-                await asyncio.sleep(RELAY_PATIENCE)
-                if self._carrying >= RELAYS_AT_ONCE:
-                    continue
-            try:
-                channel = await relaying.channel(relay, self.session, self._offers[0].to)
-            except (OSError, RemoteError):
-                await asyncio.sleep(pause * (0.5 + self._ways.dice.random()))
-                pause = min(2 * pause, RELAY_LAST_AGAIN)
-                continue
-            pause = RELAY_AGAIN
-            await self._use(relay, channel)
-
-    async def _use(self, relay: RelayAt, channel: Channel) -> None:
-        """Until it is closed."""
-        way, closed = next(self._numbers), asyncio.Event()
-        self._channels[way] = (relay, channel)
-        channel.on_closed = closed.set
-        channel.on_datagram = lambda data: self._got_relayed(data, way)
-        self.checks.add([(way, Rank.RELAY)], self._loop.time())
-        self._news.set()
-        try:
-            await closed.wait()
-        finally:
-            del self._channels[way]
-            self.checks.drop(way)
-            self._news.set()
-            channel.close()
-
     def _got_relayed(self, data: bytes, way: int) -> None:
         """Raises FormatError."""
         if data[4:8] == _COOKIE and data[:1] < b"\x40":
@@ -267,16 +230,12 @@ class Meeting:
         elif self.checks.knows(way):
             self.got_media(data)
 
-    @property
-    def _carrying(self) -> int:
-        return sum(map(self.checks.knows, self._channels))
-
     def _carries(self) -> RelayAt | None:
-        """Which carries datagrams, if one does."""
+        """Which relay carries datagrams, if one does."""
         best = self.checks.best
-        return (
-            None if best is None or isinstance(best.way, Address) else self._channels[best.way][0]
-        )
+        if best is None or isinstance(best.way, Address):
+            return None
+        return self._channels.relay(best.way)
 
 
 _COOKIE = b"\x21\x12\xa4\x42"  # RFC 8489, 5
@@ -301,19 +260,6 @@ def _checks(ours: Offer, theirs: Offer, *, leads: bool, dice: Random) -> Reachin
     now = asyncio.get_running_loop().time()
     checks.add([(way, _RANKS[kinds[way]]) for way in ways], now)
     return checks
-
-
-def _agreed(ours: Offer, theirs: Offer) -> list[RelayAt]:
-    """The relays of both in an order that both find: the first of each, then the second.
-
-    None of theirs is nearer to us than they can be; then there is one less here.
-    """
-    most = farthest(theirs.candidates, ours.candidates)
-    first, second = (ours, theirs) if theirs.to < ours.to else (theirs, ours)
-    rows = [offer.relays for offer in (first, second)]
-    mixed = [row[n] for n in range(MAX_RELAYS) for row in rows if n < len(row)]
-    fits = [each for each in mixed if each in ours.relays or zone_of(each.address.host) <= most]
-    return list({relay.node: relay for relay in fits}.values())[:MAX_RELAYS]
 
 
 async def _rings(bell: asyncio.Event, seconds: float) -> None:

@@ -118,9 +118,11 @@ class Streams:
         """Say that it is chosen. Whether the other side heard it; else it is over."""
         assert picked.stream is not None
         picked.stream.send(CHOSEN)
+        said = self.clock()
         try:
             async with asyncio.timeout(CHOOSING_TIME):
                 await picked.agreed.wait()
+            picked.rtt = self.clock() - said
         except TimeoutError:
             picked.close()
         except BaseException:
@@ -243,6 +245,8 @@ class Offered:
         stream.pause()
         self.agreed.set()
         if not self._streams.leads:
+            if self.rtt is None:  # we were dialed: this came in return for our greeting
+                self.rtt = self._streams.clock() - self._said
             stream.send(CHOSEN)
             self._streams.chosen(self)
 

@@ -86,6 +86,11 @@ def test_what_was_heard_is_remembered(tmp_path: Path) -> None:
     (tmp_path / "people" / "heard").write_text("junk\n" + "x y z\n" * MOST_HEARD + lines)
     again.note(b"\2" * 32, 1)
     assert again.last(bytes(32)) == 6
+    many = "".join(f"{number:064x} 1\n" for number in range(MOST_HEARD))
+    (tmp_path / "people" / "heard").write_text(lines + many)
+    again.note(b"\2" * 32, 1)
+    assert len((tmp_path / "people" / "heard").read_text().splitlines()) == MOST_HEARD
+    assert again.last(b"\2" * 32) == 1
 
 
 class Post:
@@ -197,8 +202,17 @@ def test_a_receipt_for_more_than_was_said_takes_nothing_more_away(tmp_path: Path
     told(tmp_path, story)
 
 
-@pytest.mark.parametrize("lie", ["many", "silence", "no receipt", "junk", "hangs up"])
-def test_who_does_not_play_along_ends_it(tmp_path: Path, lie: str) -> None:
+@pytest.mark.parametrize(
+    ("lie", "why"),
+    [
+        ("many", "too much to say"),
+        ("silence", "says no more"),
+        ("no receipt", "does not take our messages"),
+        ("junk", "not bencode"),
+        ("hangs up", "not now"),
+    ],
+)
+def test_who_does_not_play_along_ends_it(tmp_path: Path, lie: str, why: str) -> None:
     async def story(post: Post) -> None:
         post.outboxes[0].add("bob", "one", NOW)
         near, far = await post.calls()
@@ -216,8 +230,8 @@ def test_who_does_not_play_along_ends_it(tmp_path: Path, lie: str) -> None:
             case "junk":
                 far.line.say(Kept.kind, b"junk")
             case "hangs up":
-                far.line.say(CallKind.BYE, b"no")
-        with pytest.raises(RemoteError):
+                far.line.say(CallKind.BYE, b"not now")
+        with pytest.raises(RemoteError, match=why):
             await asyncio.wait_for(running, 100)
         assert post.outboxes[0].names() == ["bob"]
         await asyncio.gather(near.close(), far.close())

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2pswarm.calling.call import Call
+from p2pswarm.calling.giving import Giving
 from p2pswarm.calling.packing import packed, secret_for
-from p2pswarm.calling.parcels import Giving, Results, Taking
+from p2pswarm.calling.parcels import Results
+from p2pswarm.calling.taking import Taking
 from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.formats.signing import SigningKey
@@ -286,6 +288,19 @@ def test_who_takes_in_a_wrong_way_ends_it(tmp_path: Path, lies: list[Any]) -> No
             far.line.say(lie.kind, lie.encode())
         with pytest.raises(RemoteProtocolError):
             await asyncio.wait_for(giving.run(), 20)
+        await asyncio.gather(near.close(), far.close())
+
+    told(tmp_path, story)
+
+
+def test_who_never_says_what_he_takes_is_left(tmp_path: Path) -> None:
+    async def story(street: Street) -> None:
+        torrents = await street.seeds(street.write("film", 1000))
+        near, far = await street.calls()
+        await asyncio.gather(near.open(), far.open())
+        far.listen(lambda text: None)
+        with pytest.raises(NetworkError, match="does not say what to do with it"):
+            await asyncio.wait_for(Giving(near, street.alice.me, torrents).run(), 400)
         await asyncio.gather(near.close(), far.close())
 
     told(tmp_path, story)

@@ -195,10 +195,14 @@ def test_nobody_calls_himself(tmp_path: Path) -> None:
     told(tmp_path, story)
 
 
-def test_an_answer_of_somebody_else_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("whose", "why"), [("mallory", "not bob's"), ("bob", "wrong signature")])
+def test_an_answer_of_somebody_else_is_refused(tmp_path: Path, whose: str, why: str) -> None:
+    """With his own certificate, or with Bob's, whose key he has not."""
+
     async def story(exchange: Exchange, loop: VirtualLoop) -> None:
         mallory = SigningKey.new()
-        certificate = exchange.certify("mallory", mallory.public)
+        own = exchange.certify("mallory", mallory.public)
+        certificate = own if whose == "mallory" else exchange.bob.certificate
 
         async def ring(name: str, offer: bytes, session: bytes) -> bytes:
             to = exchange.alice.identity.key.public
@@ -207,7 +211,7 @@ def test_an_answer_of_somebody_else_is_refused(tmp_path: Path) -> None:
             ).encode()
 
         exchange.ring = ring  # type: ignore[method-assign]
-        with pytest.raises(FormatError, match="not bob's"):
+        with pytest.raises(FormatError, match=why):
             await exchange.alice.phone.call("bob", "call")
         assert exchange.alice.meetings == []
 

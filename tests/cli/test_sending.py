@@ -290,5 +290,7 @@ def test_what_is_wrong_is_said_before_anybody_is_called(tmp_path: Path) -> None:
         send("b", [str(tmp_path)], *more)
     with pytest.raises(CommandError, match="does not exist"):
         send("bob", [str(tmp_path / "nothing")], *more)
+    with pytest.raises(UsageError, match="the same name"):
+        send("bob", [str(tmp_path), f"{tmp_path}/"], *more)
     with pytest.raises(UsageError):
         message("b", ["hello"], *more[1:])

@@ -17,6 +17,7 @@ if "P2PSWARM_TEST_IMAGE" not in os.environ:
         "test_gnutella.py",
         "test_image.py",
         "test_napster.py",
+        "test_people.py",
         "test_supernode.py",
         "test_swarms.py",
     ]

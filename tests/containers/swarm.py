@@ -21,7 +21,8 @@ __all__ = ["MIB", "Container", "Swarm", "docker", "until_all", "waits"]
 
 MIB = 1 << 20
 _SHARE = "share"  # the torrent's name, because the folder is /share inside
-_PROFILES = ("--profile", "napster", "--profile", "gnutella", "--profile", "supernode")
+_NAMES = ("napster", "gnutella", "supernode", "people")
+_PROFILES = tuple(word for name in _NAMES for word in ("--profile", name))
 
 
 def _run(

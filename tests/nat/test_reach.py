@@ -83,6 +83,7 @@ class Someone:
         await self.reach.open()
 
     def _welcome(self, stream: Stream) -> None:
+        self.port.admitted(stream)
         stream.switch(PeopleFramer(), Welcoming(stream))
 
     async def offer(self, to: "Someone", session: bytes) -> Offer:

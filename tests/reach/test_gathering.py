@@ -32,6 +32,7 @@ def test_the_kind_of_nat_is_found(kind: Kind | None, nat: Nat) -> None:
             found = await user.reach.gather()
             assert world.loop.time() - begun <= 2.01
             assert found.nat is nat
+            await asyncio.sleep(6.0)
 
     in_a_world(story)
 
@@ -60,14 +61,24 @@ def test_who_is_behind_a_nat_knows_where_others_see_him() -> None:
 def test_one_visit_stays_open_and_ends_with_the_rest() -> None:
     async def story(world: World) -> None:
         user = await world.user(1, Kind.PORT)
+        numbers = set[int]()
         for _ in range(3):
-            await user.reach.gather()
-        await asyncio.sleep(1.0)
+            await asyncio.gather(*(user.reach.gather() for _ in range(3)))
+            numbers.add(user.reach.number)
+            await asyncio.sleep(6.0)
+        assert len(numbers) == 1
         visits = [t for t in world.loop.transports if t.host is user.host and not t.is_closing()]
         assert len(visits) == 1
+        visits[0].other.abort()  # a super node is tired of us: the next visit has another number
+        await asyncio.sleep(6.0)
+        found = await user.reach.gather()
+        assert user.router is not None
+        seen = user.router.enters("tcp", found.tcp[1].address.port, tuple(world.super_nodes[0]))
+        assert seen == (user.host.name, user.reach.number)
+        assert user.reach.number not in numbers
         await user.reach.close()
-        assert visits[0].is_closing()
-        assert user.reach.number == 0
+        open_ = [t for t in world.loop.transports if t.host is user.host and not t.is_closing()]
+        assert open_ == []
 
     in_a_world(story)
 

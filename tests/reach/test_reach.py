@@ -51,6 +51,8 @@ def test_the_matrix(caller: Kind | None, callee: Kind | None) -> None:
         for path in paths:
             assert path is not None
             assert path.udp is not blocked
+            assert path.rtt is not None
+            assert path.rtt < 0.3
         path = meetings[0].path
         assert path is not None
         assert (path.ours, path.theirs) == (NATS[caller], NATS[callee])

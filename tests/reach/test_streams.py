@@ -33,7 +33,10 @@ class Two:
         self, kind: StreamKind, left: Streams | None = None, right: Streams | None = None
     ) -> tuple[Offered, Offered]:
         """A stream on which both speak first."""
-        ends = [(s or d).offer(kind) for s, d in ((left, self.leader), (right, self.other))]
+        ends = [
+            (s or d).offer(kind, crossing=True)
+            for s, d in ((left, self.leader), (right, self.other))
+        ]
         streams = [Stream(GreetingFramer(), end) for end in ends]
         here, there = (self.loop.hosts[name] for name in ("1.1.1.1", "2.2.2.2"))
         self.loop.connect(here, there, *streams, port=1)
@@ -100,6 +103,18 @@ def test_a_dead_one_is_not_handed_out() -> None:
         assert not await two.leader.confirm(picked)
         assert loop.time() - begun < 3
         assert not picked.works
+
+    play(story)
+
+
+def test_the_round_trip_is_measured_whoever_dialed() -> None:
+    async def story(loop: VirtualLoop) -> None:
+        two = Two(loop)  # hosts are ten milliseconds from each other
+        two.join(TCP)
+        await asyncio.sleep(0.02)
+        for each in await two.taken():
+            assert each.rtt is not None
+            assert 0.015 < each.rtt < 0.05
 
     play(story)
 

@@ -221,7 +221,12 @@ class World:
     async def super_node(self, number: int) -> None:
         host = self.loop.host(f"40.0.{number}.1")
         port = Port(host.name, 46881, Scratch())
-        port.route(Guest.PEOPLE, lambda s: s.switch(PeopleFramer(port.scratch), Welcoming(s)))
+
+        def welcome(stream: Stream) -> None:
+            port.admitted(stream)
+            stream.switch(PeopleFramer(port.scratch), Welcoming(stream))
+
+        port.route(Guest.PEOPLE, welcome)
         reach = Reach(
             port,
             Random(number),

@@ -17,7 +17,7 @@ from p2pswarm.formats.people.names import HASH_SIZE, name_hash, parse_name
 from p2pswarm.formats.people.record import Record
 from p2pswarm.overlay.people.caches import Cache
 from p2pswarm.overlay.people.home import Home
-from p2pswarm.overlay.people.lookup import Walk
+from p2pswarm.overlay.people.lookup import Verdict, Walk
 from p2pswarm.overlay.people.proving import Proofs
 from p2pswarm.overlay.people.walks import Question, Walks
 from p2pswarm.wire.people.finding import Find, Found as FoundMessage, Unknown
@@ -60,7 +60,8 @@ class Finder:
         self._starts, self._homes = starts, homes
         self._clock = asyncio.get_running_loop().time
         self._cache: Cache[Record] = Cache()
-        self._deaf = False  # no walk heard anybody, the last time
+        self.deaf = False
+        """The last walk heard nobody: then our homes may know more."""
 
     async def find(self, name: str, *, recursive: bool = False, anew: bool = False) -> Found:
         """`anew`: what we know, or the next best says, is old.
@@ -84,10 +85,7 @@ class Finder:
 
     async def look_around(self) -> None:
         """Ask for what nobody is called: on the way super nodes are named."""
-        hashed = self._dice.randbytes(HASH_SIZE)
-        walk: Walk[Record] = Walk(self._starts(STARTS), self._dice)
-        heard = partial(self._heard, hashed)
-        await self._walks.walk(walk, Question(hashed, lambda token: Find(token, hashed), heard))
+        await self._walk(self._dice.randbytes(HASH_SIZE))
 
     def drop(self, record: Record) -> None:
         """He is not where it says."""
@@ -95,25 +93,28 @@ class Finder:
 
     async def _iterative(self, name: str, hashed: bytes, *, thorough: bool) -> Found:
         """Raises UnknownNameError, NetworkError."""
-        if self._deaf:
+        if self.deaf:
             try:
                 return await self._recursive(name, hashed)
             except UnknownNameError:
                 raise
             except NetworkError:
-                self._deaf = False  # then the walk may be better after all
-        walk: Walk[Record] = Walk(self._starts(STARTS), self._dice, thorough=thorough)
-        heard = partial(self._heard, hashed)
-        question: Question[Record] = Question(hashed, lambda token: Find(token, hashed), heard)
-        verdict = await self._walks.walk(walk, question)
+                pass  # then the walk may be better after all
+        verdict = await self._walk(hashed, thorough=thorough)
         if verdict.record is not None:
             return Found(verdict.record, verdict.hops, verdict.messages)
         if verdict.known:
             self._cache.unknown(hashed, float("inf"), self._clock())
             raise _unknown(name)
-        if not verdict.answers:
-            self._deaf = True
         return await self._recursive(name, hashed)
+
+    async def _walk(self, hashed: bytes, *, thorough: bool = False) -> Verdict[Record]:
+        walk: Walk[Record] = Walk(self._starts(STARTS), self._dice, thorough=thorough)
+        heard = partial(self._heard, hashed)
+        question: Question[Record] = Question(hashed, lambda token: Find(token, hashed), heard)
+        verdict = await self._walks.walk(walk, question)
+        self.deaf = not verdict.answers
+        return verdict
 
     def _heard(self, hashed: bytes, walk: Walk[Record], address: Address, frame: Frame) -> None:
         """Raises RemoteError."""

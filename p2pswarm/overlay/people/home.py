@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Hears", "Home"]
 
 ASK_TIME = 10.0  # seconds that a question may take which the super node asks on
-RING_TIME = 45.0  # seconds; the super node gives up before
+RING_TIME = 35.0  # seconds until nobody answers; the super node gives up after us
 MOST_ASKED = 32  # questions, or rings, that wait for their answers
 SILENCE = 15.0  # seconds without a word after which it is asked whether it is there: we rely on it
 ALIVE = 3.0  # seconds in which it shows that it is there when it is asked something
@@ -155,7 +155,7 @@ class Home:
             async with asyncio.timeout(RING_TIME):
                 frame = await self._answer(session, Ring(to, session, offer))
         except TimeoutError as error:
-            raise OfflineError("nobody answers the ring") from error
+            raise DeclinedError("nobody answers the ring", "no-answer") from error
         if frame.kind == PeopleKind.ANSWER:
             return Answer.read(frame.body).offer
         reason = Decline.read(frame.body).reason

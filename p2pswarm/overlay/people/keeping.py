@@ -120,15 +120,19 @@ class Keeping:
 
     def _turned_down(self, address: Address, error: TurnedDownError) -> None:
         self._note(address, error)
-        refusal = error.refusal
-        if refusal.reason is Reason.SELF:
-            self._known.ourselves(address)
-        elif refusal.reason is Reason.NOT_SUPER:
+        refusal, now = error.refusal, self._clock()
+        if (
+            refusal.reason is Reason.NOT_SUPER
+        ):  # or not yet: it may have begun in this moment, as we
             self._known.ordinary(address)
+            self._choosing.failed(address, now)
+        elif refusal.reason is Reason.SELF:
+            self._known.ourselves(address)
+            self._choosing.refused(address, now)
         else:
             self._known.answered(address)
+            self._choosing.refused(address, now)
         self._owner.told(refusal.nodes, address)
-        self._choosing.refused(address, self._clock())
 
     def _note(self, address: Address, error: Exception) -> None:
         log.debug("people: no home at %s: %s", address, error)

@@ -96,13 +96,17 @@ class Publisher:
     async def _write(self) -> None:
         """Raises RemoteError."""
         record = self._signed()
-        walk: Walk[Stored] = Walk(self._starts(STARTS), self._dice)
-        put = partial(_put, record)
-        verdict = await self._walks.walk(walk, Question(record.hash, put, self._heard))
-        if verdict.record is None:
+        if self._finder.deaf or not await self._by_walk(record):
             await self._by_homes(record)
         await self._look(record)
         self.stored = record
+
+    async def _by_walk(self, record: Record) -> bool:
+        """Whether it is written."""
+        walk: Walk[Stored] = Walk(self._starts(STARTS), self._dice)
+        put = partial(_put, record)
+        verdict = await self._walks.walk(walk, Question(record.hash, put, self._heard))
+        return verdict.record is not None
 
     def _signed(self) -> Record:
         certificate = self._who.certificate

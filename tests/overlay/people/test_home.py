@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from p2pswarm.errors import BusyError, NetworkError, OfflineError, RemoteError
+from p2pswarm.errors import BusyError, DeclinedError, NetworkError, RemoteError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
@@ -194,8 +194,9 @@ def test_a_home_that_is_there_and_says_nothing_of_the_ring(tmp_path: Path) -> No
     async def story(town: Town) -> None:
         await Scripted(WELCOME).open(town)
         home = await dialed(town)
-        with pytest.raises(OfflineError):
+        with pytest.raises(DeclinedError) as told:
             await home.ring(KEY, b"hello", SESSION)
+        assert told.value.reason == "no-answer"
 
     assert play(tmp_path, story, supers=0) < room.RING_TIME + 1
 
