@@ -18,7 +18,7 @@ OWNERS = {
     "p2pswarm/following.py": "`unless_superseded` waits for what it starts",
     "p2pswarm/hosting.py": "`Hosting.aclose` cancels its service and waits for it",
     "p2pswarm/networks.py": "`Networks.aclose` cancels what goes on by itself and waits for it",
-    "p2pswarm/calling/parcels.py": "`_take_one` cancels what it starts and waits for it",
+    "p2pswarm/calling/taking.py": "`_take_one` cancels what it starts and waits for it",
     "p2pswarm/calling/session.py": "`_until_over` cancels the work and waits for it",
     "p2pswarm/swarm/finding.py": "`Torrent.close` and `MetadataSwarm.close` rest it and wait for its `tasks`",
     "p2pswarm/swarm/torrent.py": "`Torrent.close` cancels the work that `spawn` began and waits for it",

@@ -55,7 +55,7 @@ class Reception:
         await asyncio.wait([call.ended], timeout=END_TIME)
 
     async def _take(self, call: "Call") -> None:
-        from p2pswarm.calling.parcels import Taking
+        from p2pswarm.calling.taking import Taking
 
         async def decide(offer: "Offer") -> Sequence[int]:
             return await self._decide(call.other, offer)

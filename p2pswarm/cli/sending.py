@@ -167,7 +167,7 @@ class _Sender:
 
     async def _give_once(self, name: str) -> "Results":
         """Raises RemoteError, HostError."""
-        from p2pswarm.calling.parcels import Giving
+        from p2pswarm.calling.giving import Giving
         from p2pswarm.wire.calling.parcels import SEND
 
         self._report.event("ringing", name=name)

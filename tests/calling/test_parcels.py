@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2pswarm.calling.call import Call
+from p2pswarm.calling.giving import Giving
 from p2pswarm.calling.packing import packed, secret_for
-from p2pswarm.calling.parcels import Giving, Results, Taking
+from p2pswarm.calling.parcels import Results
+from p2pswarm.calling.taking import Taking
 from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.formats.signing import SigningKey

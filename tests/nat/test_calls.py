@@ -6,7 +6,7 @@ All tests share one town. They stand in the order in which things get worse for 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
+from p2pswarm.cli.exits import Exit
 from tests.nat.routers import KINDS
 from tests.nat.test_lab import udp_is_direct
 from tests.nat.town import Town, User
@@ -77,6 +78,33 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
     return line
 
 
+@pytest.fixture(scope="module")
+def refused(lab: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Future[Refused]"]:
+    """A call that takes long to come to nothing goes on beside the others."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(without_relays, lab, tmp_path_factory.mktemp("strict town"))
+
+
+class Refused(NamedTuple):
+    """How a call ended in a town whose super nodes do not relay."""
+
+    code: int
+    stderr: str
+    delivered: int
+
+
+def without_relays(lab: World, home: Path) -> Refused:
+    with ExitStack() as stack:
+        town = Town(home, lab, stack, "--no-relay")
+        users = town.users({"calls": "symmetric", "answers": "symmetric"})
+        caller, callee = users["calls"], users["answers"]
+        callee.host.count_from(caller.host)
+        stack.enter_context(callee.answers("--no-audio", to=caller))
+        with caller.runs("call", callee.name, "--no-audio") as calling:
+            code = calling.wait(within=90)
+            return Refused(code, calling.stderr, callee.host.delivered_from(caller.host))
+
+
 def expected(one: str, other: str) -> Shown:
     """OVERLAYS.md §4.4."""
     if "blocked" in (one, other):
@@ -121,6 +149,7 @@ def test_all_pairs(people: dict[str, User], tmp_path: Path) -> None:
     assert len({frozenset(pair) for pair in shown}) == 21
 
 
+@pytest.mark.usefixtures("refused")  # begins
 def test_without_the_login_service_a_voice_is_heard_through_two_symmetric_routers(
     lab: World, town: Town, people: dict[str, User], tmp_path: Path, tell: Tell
 ) -> None:
@@ -190,3 +219,11 @@ def test_when_a_relay_dies_another_one_carries_the_voice_within_five_seconds(
         silence = max(later - sooner for sooner, later in pairwise(seconds))
     tell(f"another relay {took:.1f} s after the first was killed; silence for {silence:.1f} s")
     assert silence < 5
+
+
+def test_where_super_nodes_do_not_relay_two_symmetric_routers_let_nothing_through(
+    refused: "Future[Refused]",
+) -> None:
+    code, stderr, delivered = refused.result(120)
+    assert code == Exit.NETWORK, stderr
+    assert delivered == 0

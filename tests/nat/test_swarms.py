@@ -1,7 +1,8 @@
 """Downloads between two whom nobody can dial: real programs, each behind a router of its own.
 
-They meet at a third with a public address. It has nothing at first, and gives so little that what is there
-soon came from the other of the two; so does the router say.
+Some meet at a third with a public address. It has nothing at first, and gives so little that what is there
+soon came from the other of the two; so does the router say. Others know super nodes and nobody else: those
+introduce them to each other, and relay what they say where nothing else leads from one to the other.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from shutil import copyfile
 
 import pytest
 
+from tests.nat.town import PORT, Town
 from tests.nat.world import Host, World, world
 from tests.support.processes import Program, program
 
@@ -27,12 +29,15 @@ class Swarm:
     def __init__(self, home: Path, lab: World, stack: ExitStack) -> None:
         self.home, self.data, self.torrent = home, home / "file", home / "file.torrent"
         self.data.write_bytes(Random(10).randbytes(SIZE))
-        self._stack = stack
+        self._stack, self._lab = stack, lab
         create = stack.enter_context(program(home, "create", self.data, "-o", self.torrent))
         assert create.wait() == 0, create.stderr
-        self.hub = lab.host()
-        place = self.run("hub", self.hub, "--up-limit", TRICKLE).wait_for("listening")
-        self.known = f"{self.hub.public}:{place['port']}"
+
+    def hub(self) -> tuple[str, str]:
+        """One who gives little; how he is named to others."""
+        host = self._lab.host()
+        place = self.run("hub", host, "--up-limit", TRICKLE).wait_for("listening")
+        return "--peer", f"{host.public}:{place['port']}"
 
     def run(self, name: str, host: Host, *words: object) -> Program:
         where = ("-o", self.home / name, "--stay", "--json")
@@ -40,15 +45,19 @@ class Swarm:
             running = program(self.home / name, "get", self.torrent, *where, *words)
             return self._stack.enter_context(running)
 
-    def meet(self, seed: Host, getter: Host) -> Program:
-        """One who has it all and one who wants it, who both know the third."""
+    def fetched(self, seed: Host, getter: Host, *known: str, within: float) -> int:
+        """One who has it all and one who wants it, who know the same. Bytes that came directly."""
+        getter.count_from(seed)
         (self.home / "seed").mkdir()
         copyfile(self.data, self.home / "seed" / "file")
-        self.run("seed", seed, "--peer", self.known)
-        return self.run("getter", getter, "--peer", self.known)
+        self.run("seed", seed, *known)
+        done = self.run("getter", getter, *known)
+        done.wait_for("result", within=within)
+        assert (done.home / "file").read_bytes() == self.data.read_bytes()
+        return getter.delivered_from(seed)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lab() -> Iterator[World]:
     with world() as made:
         yield made
@@ -64,9 +73,21 @@ def swarm(tmp_path: Path, lab: World) -> Iterator[Swarm]:
 def test_two_behind_routers_exchange_directly(
     lab: World, swarm: Swarm, seed: str, getter: str
 ) -> None:
-    giver, taker = lab.host(seed), lab.host(getter)
-    taker.count_from(giver)
-    done = swarm.meet(giver, taker)
-    done.wait_for("result", within=45)
-    assert (done.home / "file").read_bytes() == swarm.data.read_bytes()
-    assert taker.delivered_from(giver) > SIZE * 0.9
+    directly = swarm.fetched(lab.host(seed), lab.host(getter), *swarm.hub(), within=45)
+    assert directly > SIZE * 0.9
+
+
+@pytest.fixture(scope="module")
+def introduced(tmp_path_factory: pytest.TempPathFactory, lab: World) -> Iterator[list[str]]:
+    """How super nodes are named to those whom they shall introduce."""
+    with ExitStack() as stack:
+        town = Town(tmp_path_factory.mktemp("town"), lab, stack)
+        yield [word for each in town.supers for word in ("--meet", f"{each}:{PORT}")]
+
+
+@pytest.mark.parametrize(("kind", "direct"), [("port", True), ("symmetric", False)])
+def test_super_nodes_introduce_two_who_know_nobody(
+    lab: World, swarm: Swarm, introduced: list[str], kind: str, direct: bool
+) -> None:
+    directly = swarm.fetched(lab.host(kind), lab.host(kind), *introduced, within=60)
+    assert directly > SIZE * 0.9 if direct else directly == 0
