@@ -56,16 +56,22 @@ class Directory:
         self._questions: Questions = Questions(dice)
         self._writing = Writing(self.contacts, self._questions, self.records, judge, dice)
         self._repairing = Repairing(
-            self.contacts, self._questions, self.records, self._writing.store, dice
+            self.contacts,
+            self._questions,
+            self.records,
+            self._writing.store,
+            lambda now: self.membership.settled(now),
+            dice,
         )
         self._asking = Asking(
-            self.contacts, self._questions, self.records, judge, lambda: self._repairing.ripe
+            self.contacts, self._questions, self.records, judge, self._repairing.ripe_for
         )
         self._revoking = Revoking(revoked, self._questions, self.judge_again)
         self.membership = Membership(
             self.contacts, self._questions, address, self._moved, lambda: revoked.number, dice
         )
         self.membership.heard_list = self._revoking.heard
+        self.membership.met = self._repairing.met
         self._askers: OrderedDict[bytes, Tokens] = OrderedDict()
         self._doubted: list[bytes] = []
 
