@@ -137,6 +137,15 @@ def test_who_is_where_it_may_not_be_is_not_known() -> None:
     assert contacts.take_told(0) is None
 
 
+def test_where_an_operator_lists_them_nobody_else_is_known() -> None:
+    listed, other = node(1), node(2)
+    contacts = Contacts(US, Random(1), lambda address: address == listed.address)
+    contacts.told([other], listed.address, 0)
+    assert contacts.take_told(0) is None
+    assert contacts.heard(other, 5, 0) is None
+    assert contacts.heard(listed, 5, 0) is not None
+
+
 def test_three_of_one_network_are_one_too_many() -> None:
     contacts = Contacts(US, Random(1))
     for number, host in enumerate(("5.6.7.8", "5.6.7.9", "5.6.7.10")):
@@ -146,7 +155,7 @@ def test_three_of_one_network_are_one_too_many() -> None:
 
 
 def test_who_is_known_is_not_moved_out_by_new_ones() -> None:
-    contacts = Contacts(US, Random(1), Prefix(5, 3))
+    contacts = Contacts(US, Random(1), slot=Prefix(5, 3))
     far = Prefix(5, 28)
     known = [each for each in nodes(0, 20, far) if contacts.heard(each, 5, 0) is not None]
     assert len(known) == MOST_FAR
@@ -166,7 +175,7 @@ def test_one_that_does_not_answer_three_times_is_gone_for_a_while() -> None:
 
 
 def test_the_nearest_are_of_the_slot_then_of_the_block() -> None:
-    contacts = Contacts(US, Random(1), Prefix(6, 0))
+    contacts = Contacts(US, Random(1), slot=Prefix(6, 0))
     at = Prefix(32, 0b111111 << 26)
     for start, slot in (
         (0, Prefix(6, 63)),
@@ -246,6 +255,7 @@ class RecordsMachine(RuleBasedStateMachine):
 
     @invariant()
     def same(self) -> None:
+        self.records.digest(Prefix(0, 0))
         self.records.check()
         for hash_, (seq, until) in self.model.items():
             kept = self.records.get(hash_, self.now)
