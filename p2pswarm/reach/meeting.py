@@ -21,6 +21,7 @@ from p2pswarm.reach.checking import Out, Rank, Reaching, Secrets, Way
 from p2pswarm.reach.making import Making
 from p2pswarm.reach.offers import CandidateKind, Offer, RelayAt, fitting
 from p2pswarm.reach.paths import Datagrams, Path, Relaying
+from p2pswarm.reach.strangers import Strangers
 from p2pswarm.reach.streams import Streams
 from p2pswarm.wire.framer import Framer
 
@@ -40,6 +41,7 @@ class Ways(Protocol):
     port: Port
     relaying: Relaying | None
     dice: Random
+    strangers: Strangers
 
     @property
     def number(self) -> int:
@@ -61,7 +63,9 @@ class Meeting:
         """For whoever runs it."""
         self._ways, self._offers, self._relays = ways, (ours, theirs), agreed(ours, theirs)
         self._loop = asyncio.get_running_loop()
-        self.checks = _checks(ours, theirs, leads=self.leads, dice=ways.dice)
+        named = (*theirs.candidates.udp, *theirs.candidates.tcp)
+        self._barred = ways.strangers.barred((a.normal.host for _, a in named), self._loop.time())
+        self.checks = _checks(ours, theirs, self._barred, leads=self.leads, dice=ways.dice)
         self.streams = Streams(
             ours, theirs, leads=self.leads, clock=self._loop.time, scratch=ways.port.scratch
         )
@@ -91,7 +95,10 @@ class Meeting:
                         self._bell.clear()
                         await self._bell.wait()
                     elif not self.leads or await self.streams.confirm(picked):
-                        return self.streams.hand_out(picked, framer, conversation)
+                        stream = self.streams.hand_out(picked, framer, conversation)
+                        if picked.relay is None:
+                            self._ways.strangers.proved(stream.remote.host)
+                        return stream
         except TimeoutError as error:
             raise NetworkError("no way to the other side was found") from error
         finally:
@@ -127,6 +134,8 @@ class Meeting:
     def got_stun(self, message: stun.Message, way: Way) -> None:
         """Raises FormatError."""
         self._send(self.checks.got(message, way, self._loop.time()))
+        if isinstance(way, Address) and self.checks.knows(way):
+            self._ways.strangers.proved(way.host)
         self._news.set()
 
     def got_media(self, data: bytes) -> None:
@@ -193,6 +202,7 @@ class Meeting:
             self.streams,
             self._offers,
             self._relays,
+            self._barred,
             self._ways.number,
             self._ways.dice,
         )
@@ -252,13 +262,15 @@ class _Sends:
         self._meeting.send(data)
 
 
-def _checks(ours: Offer, theirs: Offer, *, leads: bool, dice: Random) -> Reaching:
+def _checks(
+    ours: Offer, theirs: Offer, barred: frozenset[str], *, leads: bool, dice: Random
+) -> Reaching:
     secrets = [Secrets(offer.ufrag, offer.password) for offer in (ours, theirs)]
     checks = Reaching(*secrets, leads=leads, dice=dice)
     kinds = {address.normal: kind for kind, address in reversed(theirs.candidates.udp)}
     ways = fitting(theirs.candidates.udp, theirs.candidates, ours.candidates)
     now = asyncio.get_running_loop().time()
-    checks.add([(way, _RANKS[kinds[way]]) for way in ways], now)
+    checks.add([(way, _RANKS[kinds[way]]) for way in ways if way.host not in barred], now)
     return checks
 
 
