@@ -61,10 +61,11 @@ class Meeting:
         """`path` is another one, to be shown."""
         self.ended: Callable[[], None] = _nothing
         """For whoever runs it."""
-        self._ways, self._offers, self._relays = ways, (ours, theirs), agreed(ours, theirs)
+        self._ways, self._offers = ways, (ours, theirs)
         self._loop = asyncio.get_running_loop()
-        named = (*theirs.candidates.udp, *theirs.candidates.tcp)
-        self._barred = ways.strangers.barred((a.normal.host for _, a in named), self._loop.time())
+        self._barred = ways.strangers.barred(_named(ours, theirs), self._loop.time())
+        relays = agreed(ours, theirs)
+        self._relays = [each for each in relays if each.address.normal.host not in self._barred]
         self.checks = _checks(ours, theirs, self._barred, leads=self.leads, dice=ways.dice)
         self.streams = Streams(
             ours, theirs, leads=self.leads, clock=self._loop.time, scratch=ways.port.scratch
@@ -76,6 +77,7 @@ class Meeting:
             ways.relaying, self._relays, (ours.session, ours.to), self.checks, ways.dice
         )
         self._channels.heard, self._channels.news = self._got_relayed, self._news.set
+        self._channels.opened = lambda relay: self._proved(relay.address)
         self._sends = _Sends(self)
         self._shown: tuple[bool, Way | None] = (False, None)
         self._waiters = 0  # for a stream
@@ -96,8 +98,9 @@ class Meeting:
                         await self._bell.wait()
                     elif not self.leads or await self.streams.confirm(picked):
                         stream = self.streams.hand_out(picked, framer, conversation)
-                        if picked.relay is None:
-                            self._ways.strangers.proved(stream.remote.host)
+                        self._proved(
+                            stream.remote if picked.relay is None else picked.relay.address
+                        )
                         return stream
         except TimeoutError as error:
             raise NetworkError("no way to the other side was found") from error
@@ -135,8 +138,12 @@ class Meeting:
         """Raises FormatError."""
         self._send(self.checks.got(message, way, self._loop.time()))
         if isinstance(way, Address) and self.checks.knows(way):
-            self._ways.strangers.proved(way.host)
+            self._proved(way)
         self._news.set()
+
+    def _proved(self, there: Address) -> None:
+        """Somebody of ours is there."""
+        self._ways.strangers.proved(there.normal.host)
 
     def got_media(self, data: bytes) -> None:
         """By a way that is known to be the other side's."""
@@ -260,6 +267,14 @@ class _Sends:
 
     def send(self, data: bytes) -> None:
         self._meeting.send(data)
+
+
+def _named(ours: Offer, theirs: Offer) -> set[str]:
+    """Hosts that the other side alone names."""
+    candidates = (*theirs.candidates.udp, *theirs.candidates.tcp)
+    relays = [relay for relay in theirs.relays if relay not in ours.relays]
+    addresses = [*(a for _, a in candidates), *(relay.address for relay in relays)]
+    return {address.normal.host for address in addresses}
 
 
 def _checks(
