@@ -16,7 +16,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.record import MAX_ADDRESSES, MAX_HOMES, Record
 from p2pswarm.overlay.people.finder import Finder
 from p2pswarm.overlay.people.home import Home
-from p2pswarm.overlay.people.lookup import Walk
+from p2pswarm.overlay.people.lookup import SILENCE, Walk
 from p2pswarm.overlay.people.proving import Who
 from p2pswarm.overlay.people.publishing import TTL, Publishing
 from p2pswarm.overlay.people.walks import Question, Walks
@@ -103,7 +103,7 @@ class Publisher:
 
     async def _by_walk(self, record: Record) -> bool:
         """Whether it is written."""
-        walk: Walk[Stored] = Walk(self._starts(STARTS), self._dice)
+        walk: Walk[Stored] = Walk(self._starts(STARTS), self._dice, silence=SILENCE)
         put = partial(_put, record)
         verdict = await self._walks.walk(walk, Question(record.hash, put, self._heard))
         return verdict.record is not None
