@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from p2pswarm.cli.conversing import Sounds, converse, sounds_of
 from p2pswarm.cli.exits import Exit, UsageError, one_line, words_of
-from p2pswarm.cli.networking import visiting
+from p2pswarm.cli.obeying import Answering, Giving, Here, Visiting
 from p2pswarm.cli.options import Inquiry, NameArgument, Progress, Receiving
 from p2pswarm.cli.posting import noted, posting
 from p2pswarm.cli.receiving import Reception
@@ -39,8 +39,8 @@ def call(
     name: NameArgument,
     talking: Talking,
     inquiry: Inquiry,
-    networks: NetworkSettings,
-    settings: Settings,
+    networks: Visiting,
+    settings: Here,
     progress: Progress,
 ) -> Exit:
     """Call somebody by name and talk, encrypted from end to end; Ctrl-C hangs up.
@@ -51,15 +51,15 @@ def call(
     _check(talking, progress)
     recursive = inquiry.lookup is Lookup.RECURSIVE
     with Report(progress) as report:
-        work = partial(_call, name, talking, recursive, visiting(networks), settings, report)
+        work = partial(_call, name, talking, recursive, networks, settings, report)
         return run(work, at_once=report.abandon)
 
 
 def answer(
     talking: Talking,
     receiving: Receiving,
-    networks: NetworkSettings,
-    settings: Settings,
+    networks: Answering,
+    settings: Giving,
     progress: Progress,
 ) -> Exit:
     """Be found and called by name, until stopped; with --in, --out or --pipe for one call.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from p2pswarm.cli.exits import CommandError, Exit, UsageError, exit_code, words_of
 from p2pswarm.cli.making import hashing
+from p2pswarm.cli.obeying import Giving, Here, Visiting
 from p2pswarm.cli.options import (
     FilesArgument,
     NameArgument,
@@ -53,8 +54,8 @@ def send(
     names: NamesArgument,
     files: FilesArgument,
     sending: Sending,
-    networks: NetworkSettings,
-    settings: Settings,
+    networks: Visiting,
+    settings: Giving,
     progress: Progress,
 ) -> Exit:
     """Send files and folders to people by name, encrypted from end to end.
@@ -76,8 +77,8 @@ def send(
 def message(
     name: NameArgument,
     text: TextArgument,
-    networks: NetworkSettings,
-    settings: Settings,
+    networks: Visiting,
+    settings: Here,
     progress: Progress,
 ) -> Exit:
     """Leave somebody a message, delivered when both are there: by this command, or by a later `answer`."""

@@ -9,7 +9,7 @@ comes from, names few, and none that is nearer to us than its sender can be (`fi
 
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ __all__ = [
     "MAX_CANDIDATES",
     "MAX_OFFER",
     "MAX_RELAYS",
+    "MAX_WANT",
     "SESSION_SIZE",
     "Candidate",
     "CandidateKind",
@@ -38,6 +39,7 @@ __all__ = [
 MAX_OFFER = 4096  # bytes
 MAX_CANDIDATES = 16  # of each kind of socket
 MAX_RELAYS = 4
+MAX_WANT = 16  # letters
 SESSION_SIZE, KEY_SIZE, NODE_SIZE, SIGNATURE_SIZE = 16, 32, 16, 64
 FRESH = 3600.0  # seconds; clocks of users differ, and old offers lead nowhere anyhow
 _UFRAG_SIZE, _PASSWORD_SIZE = 8, 24  # letters; RFC 8445, 5.3: at least 4 and 22
@@ -121,6 +123,7 @@ class Offer:
     relays: tuple[RelayAt, ...]
     time: int  # seconds since 1970 at its sender
     signature: bytes = b""
+    want: str = ""  # what for; an answer says nothing of that
 
     @classmethod
     def new(
@@ -133,6 +136,7 @@ class Offer:
         *,
         session: bytes,
         now: float,
+        want: str = "",
     ) -> "Offer":
         """Signed, with new secrets; an answer has the session of what it answers."""
         ufrag, password = secrets.token_urlsafe(6), secrets.token_urlsafe(18)
@@ -140,8 +144,8 @@ class Offer:
             candidates.udp[:MAX_CANDIDATES], candidates.tcp[:MAX_CANDIDATES], candidates.nat
         )
         parts = (session, certificate, to, ufrag, password, few, tuple(relays[:MAX_RELAYS]))
-        plain = cls(*parts, time=int(now))
-        return cls(*parts, time=int(now), signature=key.sign(_SIGNED + plain._body()))
+        plain = cls(*parts, time=int(now), want=want)
+        return replace(plain, signature=key.sign(_SIGNED + plain._body()))
 
     def encode(self) -> bytes:
         """Raises LocalProtocolError for what nobody would read."""
@@ -154,8 +158,10 @@ class Offer:
 
     def _body(self) -> bytes:
         udp, tcp, nat = self.candidates
+        want = {b"y": self.want.encode()} if self.want else {}
         return bencode.encode(
             {
+                **want,
                 b"c": self.certificate,
                 b"f": self.ufrag.encode(),
                 b"n": int(nat),
@@ -186,6 +192,7 @@ class Offer:
             relays=fields.relays(b"r"),
             time=fields.number(b"w", _LAST_CLOCK),
             signature=data[:SIGNATURE_SIZE],
+            want=fields.want(),
         )
 
     def check(self, key: bytes, us: bytes, now: float) -> None:
@@ -245,6 +252,14 @@ class _Fields:
         if size is not None and len(value) != size:
             raise FormatError(f"{key!r} of an offer has not {size} bytes")
         return value
+
+    def want(self) -> str:
+        want = self._table.get(b"y", b"")
+        if not isinstance(want, bytes) or len(want) > MAX_WANT or not _LETTERS.issuperset(want):
+            raise FormatError("what an offer is for is no word")
+        if not want and b"y" in self._table:
+            raise FormatError("an offer that is for nothing, in so many words")
+        return want.decode("ascii")
 
     def letters(self, key: bytes, size: int) -> str:
         value = self.raw(key, size)

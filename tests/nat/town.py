@@ -69,6 +69,11 @@ class Town:
             list(pool.map(User.register, users.values()))
         return users
 
+    def silence(self, super_node: str) -> None:
+        """It has gone without a word, as a machine whose cable was pulled."""
+        (host,) = [each for each in self._supers if each.public == super_node.rpartition(":")[0]]
+        self.lab.silence(host)
+
     def _names(self) -> AbstractContextManager[Program]:
         where = ("--host", "any", "--port", LOGIN_PORT, "--login", self.home / "login" / "names")
         return self.started("login", self._service, *where, module="tracker")

@@ -35,7 +35,7 @@ def offer(found: Candidates | None = None, certificate: bytes = b"DER") -> Offer
     relays = [RelayAt(bytes(16), Address("8.8.8.8", 46881))]
     return Offer.new(
         OURS, certificate, THEIRS.public, found or candidates(), relays,
-        session=new_session(), now=NOW,
+        session=new_session(), now=NOW, want="call",
     )  # fmt: skip
 
 
@@ -76,6 +76,8 @@ def test_everything_in_it_is_signed() -> None:
         replace(said, candidates=candidates(1)),
         replace(said, relays=()),
         replace(said, password="A" * 24),
+        replace(said, want="message"),
+        replace(said, want=""),
         replace(said, time=said.time + 1),
     ):
         with pytest.raises(FormatError, match="signature"):
@@ -85,6 +87,17 @@ def test_everything_in_it_is_signed() -> None:
 def test_what_nobody_would_read_is_not_said() -> None:
     with pytest.raises(LocalProtocolError):
         offer(certificate=bytes(3000)).encode()
+    for want in ("x" * 17, "two words", "ü"):
+        with pytest.raises(LocalProtocolError):
+            replace(offer(), want=want).encode()
+
+
+def test_what_is_wanted_has_one_spelling() -> None:
+    answer = replace(offer(), want="")
+    assert Offer.parse(answer.encode()).want == ""
+    body = answer.encode()[64:]
+    with pytest.raises(FormatError, match="for nothing"):
+        Offer.parse(bytes(64) + body[:-1] + b"1:y0:e")
 
 
 @given(st.binary(max_size=200), st.integers(0, 400), st.binary(min_size=1, max_size=3))

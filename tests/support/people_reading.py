@@ -4,7 +4,7 @@ from p2pswarm.wire.people.dictionary import PeopleMessage
 from p2pswarm.wire.people.finding import Find, Found, Put, Referral, Rejected, Stored, Unknown
 from p2pswarm.wire.people.hello import Bye, Hello, Ping, Pong, Refuse, Welcome
 from p2pswarm.wire.people.relaying import Meet, Ready, Relay, Swarm
-from p2pswarm.wire.people.ringing import Answer, Decline, Prove, Proved, Ring, Rung
+from p2pswarm.wire.people.ringing import Answer, Cancel, Decline, Prove, Proved, Ring, Rung
 from p2pswarm.wire.people.slots import (
     Differs,
     Digest,
@@ -21,7 +21,7 @@ __all__ = ["MESSAGES", "read_frame"]
 
 MESSAGES: list[type[PeopleMessage]] = [
     *(Hello, Welcome, Refuse, Bye, Ping, Pong),
-    *(Prove, Proved, Ring, Rung, Answer, Decline),
+    *(Prove, Proved, Ring, Rung, Answer, Decline, Cancel),
     *(Relay, Ready, Swarm, Meet),
     *(Find, Found, Referral, Unknown, Put, Stored, Rejected),
     *(Seat, Slot, Gossip, Gossiped, Digest, Differs, Revoked, Part),

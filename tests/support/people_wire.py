@@ -21,7 +21,7 @@ from p2pswarm.wire.people.finding import (
 from p2pswarm.wire.people.hello import Bye, Hello, Ping, Pong, Reason, Refuse, Want, Welcome
 from p2pswarm.wire.people.nodes import Prefix, SuperNode
 from p2pswarm.wire.people.relaying import Meet, Mode, Ready, Relay, Swarm
-from p2pswarm.wire.people.ringing import Answer, Decline, No, Prove, Proved, Ring, Rung
+from p2pswarm.wire.people.ringing import Answer, Cancel, Decline, No, Prove, Proved, Ring, Rung
 from p2pswarm.wire.people.slots import (
     Differs,
     Digest,
@@ -99,6 +99,7 @@ messages: st.SearchStrategy[PeopleMessage] = st.one_of(
     st.builds(Rung, some(16), bodies),
     st.builds(Answer, some(16), bodies),
     st.builds(Decline, some(16), st.sampled_from(No)),
+    st.builds(Cancel, some(16)),
     st.builds(Relay, some(16), some(32), st.sampled_from(Mode)),
     st.builds(Ready, some(8), some(4), st.integers(0, U63), addresses),
     st.builds(Swarm, hashes, places),

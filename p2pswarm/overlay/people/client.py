@@ -116,7 +116,7 @@ class People:
         self.publisher = Publisher(
             self.walks, self.finder, who, self.starts, self._homes, dice, wall
         )
-        self._sessions: OrderedDict[bytes, None] = OrderedDict()
+        self._sessions: OrderedDict[bytes, Rung] = OrderedDict()
         self._keeper: Keeper | None = None
         self._opened = False
         self._life = Life("the people network")
@@ -229,6 +229,10 @@ class People:
         homes = list(self.keeping.homes)[:n]
         return [*homes, *self._known.candidates(n, homes)][:n]
 
+    def believes(self, address: Address) -> bool:
+        """Whether a super node may be there: only those of the operator's list, if there is one."""
+        return self._known.believes(address)
+
     def _trusts(self, address: Address) -> bool:
         return self._known.may_ping(address, self._clock())
 
@@ -257,8 +261,14 @@ class People:
     def rung(self, rung: Rung) -> None:
         """Somebody rings, by one of our homes."""
         if rung.session not in self._sessions:  # it may come by each of our homes
-            remember(self._sessions, rung.session, None, MOST_SESSIONS)
+            remember(self._sessions, rung.session, rung, MOST_SESSIONS)
             self.on_ring(rung)
+
+    def cancelled(self, session: bytes, home: Address) -> None:
+        """Who rang gave up, says one of our homes: it can say that of what came by way of it."""
+        rung = self._sessions.get(session)
+        if rung is not None and rung.home == home:
+            rung.cancel()
 
     def moved(self) -> None:
         """We have other homes than before."""

@@ -11,7 +11,7 @@ minutes. Who is known stays while it answers: new ones only fill gaps, so a floo
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from random import Random
@@ -66,6 +66,7 @@ class Contacts:
 
     node: bytes
     dice: Random
+    believed: Callable[[Address], bool] = lambda _: True
     slot: Prefix = WHOLE
     live: dict[Address, Contact] = field(default_factory=dict)
     _told: OrderedDict[Address, SuperNode] = field(default_factory=OrderedDict)
@@ -98,7 +99,7 @@ class Contacts:
     def heard(self, told: SuperNode, size: int, now: float) -> Contact | None:
         """It answered us; None when there is no place for it."""
         known = self.live.get(told.address)
-        if told.node == self.node or not may_be(told.address, told.slot):
+        if told.node == self.node or not self._may_be(told):
             self._drop(told.address)
             return None
         self._budget.answered(told.address)
@@ -209,7 +210,10 @@ class Contacts:
         """Whether it would be taken in if it answered."""
         if told.node == self.node or self._gone.get(told.address, now) > now:
             return False
-        return self._has_room(told) and told.address.dialable and may_be(told.address, told.slot)
+        return self._has_room(told) and told.address.dialable and self._may_be(told)
+
+    def _may_be(self, told: SuperNode) -> bool:
+        return self.believed(told.address) and may_be(told.address, told.slot)
 
     def _add(self, contact: Contact) -> None:
         self.live[contact.address] = contact

@@ -47,10 +47,11 @@ class Directory:
         judge: Judge,
         revoked: RevokedList,
         dice: Random,
-        records: Records | None = None,
+        believed: Callable[[Address], bool] = lambda _: True,
     ) -> None:
-        self.contacts = Contacts(node, dice)
-        self.records = Records() if records is None else records
+        """`believed` says whether a super node may be there at all."""
+        self.contacts = Contacts(node, dice, believed)
+        self.records = Records()
         self._judge = judge
         self._questions: Questions = Questions(dice)
         self._writing = Writing(self.contacts, self._questions, self.records, judge, dice)

@@ -31,7 +31,7 @@ from p2pswarm.wire.people.datagrams import TOKEN_SIZE
 from p2pswarm.wire.people.dictionary import PeopleMessage, TokenMessage
 from p2pswarm.wire.people.frames import PeopleKind
 from p2pswarm.wire.people.hello import Bye, Ping, Pong, Want, Welcome
-from p2pswarm.wire.people.ringing import Answer, Decline, No, Ring, Rung as WireRung
+from p2pswarm.wire.people.ringing import Answer, Cancel, Decline, No, Ring, Rung as WireRung
 from p2pswarm.wire.supernode.frames import Frame
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ class Hears(Protocol):
 
     def rung(self, rung: Rung) -> None:
         """Somebody rings."""
+
+    def cancelled(self, session: bytes, home: Address) -> None:
+        """Who rang by way of this home gave up."""
 
     def lost(self, home: "Home") -> None:
         """It is none any more; it may have named others."""
@@ -150,10 +153,13 @@ class Home:
         raise NetworkError(f"{self.address} does not answer what it was asked")
 
     async def ring(self, to: bytes, offer: bytes, session: bytes) -> bytes:
-        """Ring its guest of this key. Raises OfflineError, DeclinedError, NetworkError."""
+        """Ring its guest of this key, who hears when we give up.
+
+        Raises OfflineError, DeclinedError, NetworkError.
+        """
         try:
             async with asyncio.timeout(RING_TIME):
-                frame = await self._answer(session, Ring(to, session, offer))
+                frame = await self._rung_for(Ring(to, session, offer))
         except TimeoutError as error:
             raise DeclinedError("nobody answers the ring", "no-answer") from error
         if frame.kind == PeopleKind.ANSWER:
@@ -162,6 +168,14 @@ class Home:
         if reason is No.OFFLINE:
             raise OfflineError(f"not at home at {self.address}")
         raise DeclinedError(_WORDS[reason], reason)
+
+    async def _rung_for(self, ring: Ring) -> Frame:
+        """Raises NetworkError."""
+        try:
+            return await self._answer(ring.session, ring)
+        except asyncio.CancelledError:
+            self.say(Cancel(ring.session))
+            raise
 
     async def _answer(self, name: bytes, message: PeopleMessage) -> Frame:
         """Raises NetworkError."""
@@ -208,6 +222,8 @@ class Home:
                 self._heard(Answer.read(frame.body).session, frame)
             case PeopleKind.DECLINE:
                 self._heard(Decline.read(frame.body).session, frame)
+            case PeopleKind.CANCEL:
+                self._cancelled(Cancel.read(frame.body))
             case PeopleKind.BYE:
                 bye = Bye.read(frame.body)
                 self.others = bye.nodes
@@ -237,6 +253,10 @@ class Home:
                     lambda reason: self._say_if_there(Decline(session, _no(reason))),
                 )
             )
+
+    def _cancelled(self, cancel: Cancel) -> None:
+        if self._hears is not None:
+            self._hears.cancelled(cancel.session, self.address)
 
     def _say_if_there(self, message: PeopleMessage) -> None:
         self.say(message)

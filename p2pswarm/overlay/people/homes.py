@@ -40,6 +40,9 @@ class Guest(Protocol):
     def declined(self, session: bytes, reason: No) -> None:
         """Whom it rang does not."""
 
+    def cancelled(self, session: bytes) -> None:
+        """Who rang it gave up."""
+
     def replaced(self) -> None:
         """The same user came by another connection, which is rung from now on."""
 
@@ -94,7 +97,7 @@ class Homes:
             del self._at_home[key]
         for session, ring in list(self._rings.items()) if self._open[id(guest)] else ():
             if ring.caller is guest:
-                self._end(session)
+                self._end(session).callee.cancelled(session)
             elif ring.callee is guest:
                 self._end(session).caller.declined(session, No.OFFLINE)
 
@@ -125,6 +128,12 @@ class Homes:
         """Who was rung does not talk."""
         if self._is_of(guest, session):
             self._end(session).caller.declined(session, reason)
+
+    def cancel(self, guest: Guest, session: bytes) -> None:
+        """Who rang gives up; nothing happens when the ring is over, or was another's."""
+        ring = self._rings.get(session)
+        if ring is not None and ring.caller is guest:
+            self._end(session).callee.cancelled(session)
 
     def tick(self, now: float) -> None:
         """Rings that nobody answered end."""

@@ -32,6 +32,9 @@ class Owner(Protocol):
     def rung(self, rung: Rung) -> None:
         """Somebody rings."""
 
+    def cancelled(self, session: bytes, home: Address) -> None:
+        """Who rang by way of this home gave up."""
+
     def moved(self) -> None:
         """We have other homes than before."""
 
@@ -142,6 +145,9 @@ class Keeping:
 
     def rung(self, rung: Rung) -> None:
         self._owner.rung(rung)
+
+    def cancelled(self, session: bytes, home: Address) -> None:
+        self._owner.cancelled(session, home)
 
     def lost(self, home: Home) -> None:
         if self.homes.get(home.address) is home:

@@ -181,13 +181,12 @@ class Repairing:
                 pass
 
     def _compared(self, task: _Compare, answer: Differs) -> None:
-        mine = self._records.held(task.under)
         if answer.same:
-            self._has_all(task.whom, mine)
+            self._has_all(task)
         elif answer.sums:
             self._look_closer(task, answer.sums)
         else:
-            self._exchange(task, mine, answer.held)
+            self._exchange(task, self._records.held(task.under), answer.held)
 
     def _look_closer(self, task: _Compare, sums: tuple[bytes, ...]) -> None:
         if task.under.length + DEEPER > MAX_DEPTH:
@@ -195,7 +194,7 @@ class Repairing:
         for branch, sum_ in zip(_branches(task.under), sums, strict=True):
             count, ours = self._records.digest(branch)
             if ours == sum_:
-                self._has_all(task.whom, self._records.held(branch))
+                self._has_all(task._replace(under=branch))
             elif task.take or count:
                 self._waiting.append(task._replace(under=branch))
 
@@ -212,9 +211,11 @@ class Repairing:
                 if ours.get(hash_, -1) < seq:
                     self._waiting.append(_Take(task.whom, hash_))
 
-    def _has_all(self, whom: Address, held: list[Held]) -> None:
-        for hash_, _ in held:
-            self._has(whom, hash_)
+    def _has_all(self, task: _Compare) -> None:
+        """It has all that we have there."""
+        if not task.take:
+            for hash_ in self._records.under(task.under):
+                self._has(task.whom, hash_)
 
     def _has(self, whom: Address, hash_: bytes) -> None:
         """One of another slot has it: two are enough."""

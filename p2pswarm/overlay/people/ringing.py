@@ -13,7 +13,7 @@ __all__ = ["Rung"]
 
 
 class Rung:
-    """One ring; the first of `answer` and `decline` counts."""
+    """One ring; the first of `answer`, `decline` and `cancel` counts."""
 
     def __init__(
         self,
@@ -24,6 +24,8 @@ class Rung:
         decline: Callable[[str], None],
     ) -> None:
         self.session, self.offer, self.home = session, offer, home
+        self.on_cancelled: Callable[[], None] = lambda: None
+        """The caller gave up before we said anything."""
         self._answer, self._decline = answer, decline
         self._said = False
 
@@ -38,6 +40,12 @@ class Rung:
         if not self._said:
             self._said = True
             self._decline(reason)
+
+    def cancel(self) -> None:
+        """The caller gave up: nobody hears what we say."""
+        if not self._said:
+            self._said = True
+            self.on_cancelled()
 
     @override
     def __repr__(self) -> str:

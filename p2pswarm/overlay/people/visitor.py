@@ -21,7 +21,16 @@ from p2pswarm.wire.people.dictionary import PeopleMessage
 from p2pswarm.wire.people.frames import PeopleKind
 from p2pswarm.wire.people.hello import Bye, Hello, Pong, Reason, Refuse, Want
 from p2pswarm.wire.people.relaying import Swarm
-from p2pswarm.wire.people.ringing import Answer, Decline, No, Prove, Proved, Ring, Rung
+from p2pswarm.wire.people.ringing import (
+    Answer,
+    Cancel,
+    Decline,
+    No,
+    Prove,
+    Proved,
+    Ring,
+    Rung,
+)
 from p2pswarm.wire.supernode.dictionary import MAX_TEXT
 from p2pswarm.wire.supernode.frames import Frame
 
@@ -88,6 +97,7 @@ class Visitor:
             PeopleKind.RING: self._rings,
             PeopleKind.ANSWER: self._answers,
             PeopleKind.DECLINE: self._declines,
+            PeopleKind.CANCEL: self._cancels,
             PeopleKind.FIND: self._asks,
             PeopleKind.PUT: self._asks,
             PeopleKind.SWARM: self._tells,
@@ -130,6 +140,9 @@ class Visitor:
         decline = Decline.read(frame.body)
         self._homes.decline(self, decline.session, decline.reason)
 
+    def _cancels(self, frame: Frame) -> None:
+        self._homes.cancel(self, Cancel.read(frame.body).session)
+
     def _asks(self, frame: Frame) -> None:
         if not self._questions.take(self._clock()):
             raise RemoteProtocolError("it asks too much")
@@ -159,6 +172,9 @@ class Visitor:
 
     def declined(self, session: bytes, reason: No) -> None:
         self.say(Decline(session, reason))
+
+    def cancelled(self, session: bytes) -> None:
+        self.say(Cancel(session))
 
     def replaced(self) -> None:
         self.part("you came by another connection")

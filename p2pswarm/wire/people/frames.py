@@ -28,6 +28,7 @@ class PeopleKind(IntEnum):
     RUNG = 0x13
     ANSWER = 0x14
     DECLINE = 0x15
+    CANCEL = 0x16
     RELAY = 0x20
     READY = 0x22
     SWARM = 0x23

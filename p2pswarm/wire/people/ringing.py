@@ -20,6 +20,7 @@ __all__ = [
     "SESSION_SIZE",
     "SIGNATURE_SIZE",
     "Answer",
+    "Cancel",
     "Decline",
     "No",
     "Prove",
@@ -174,3 +175,21 @@ class Decline(PeopleMessage):
     def read(cls, body: bytes) -> Self:
         fields = Fields(body)
         return cls(fields.raw("session", SESSION_SIZE), read_word(No, fields.text("reason")))
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(PeopleMessage):
+    """I ring no longer; from the caller to the super node, and on to the callee."""
+
+    kind: ClassVar[int] = PeopleKind.CANCEL
+
+    session: bytes
+
+    @override
+    def _written(self) -> dict[str, Value]:
+        return {"session": self.session}
+
+    @override
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        return cls(Fields(body).raw("session", SESSION_SIZE))

@@ -153,6 +153,34 @@ def test_a_ring_that_nobody_answers_ends(tmp_path: Path) -> None:
     assert play(tmp_path, story) < 60.0
 
 
+def test_who_gives_up_is_no_longer_heard_within_a_round_trip(tmp_path: Path) -> None:
+    async def story(town: Town) -> None:
+        bob = await at_home(town, "bob")
+        rings: list[Rung] = []
+        gave_up: list[float] = []
+
+        def ring(rung: Rung) -> None:
+            rung.on_cancelled = lambda: gave_up.append(town.loop.time())
+            rings.append(rung)
+
+        bob.on_ring = ring
+        alice = await at_home(town, "alice")
+        record = (await alice.find("bob")).record
+        ringing = asyncio.ensure_future(alice.ring(record, b"hello", session=SESSION))
+        await town.until(lambda: rings)
+        other = next(home.address for home in bob.homes if home.address != rings[0].home)
+        bob.cancelled(SESSION, other)  # it did not ring
+        bob.cancelled(bytes(16), rings[0].home)
+        assert not gave_up
+        ringing.cancel()
+        began = town.loop.time()
+        await town.until(lambda: gave_up)
+        assert town.loop.time() - began < 0.5
+        rings[0].answer(b"too late")
+
+    play(tmp_path, story)
+
+
 def test_who_left_is_offline_and_still_found(tmp_path: Path) -> None:
     async def story(town: Town) -> None:
         bob = await at_home(town, "bob")

@@ -20,7 +20,7 @@ from p2pswarm.wire.people.finding import Find, Stored
 from p2pswarm.wire.people.frames import OPENING, PeopleFrame, PeopleFramer, PeopleKind
 from p2pswarm.wire.people.hello import Bye, Ping, Pong, Reason, Refuse, Welcome
 from p2pswarm.wire.people.nodes import WHOLE, SuperNode
-from p2pswarm.wire.people.ringing import Answer, Decline, No, Proved, Rung as WireRung
+from p2pswarm.wire.people.ringing import Answer, Cancel, Decline, No, Proved, Rung as WireRung
 from p2pswarm.wire.sniff import Guest
 from p2pswarm.wire.supernode.frames import Frame
 from tests.support.people import NOW
@@ -73,10 +73,14 @@ class Ears:
 
     def __init__(self) -> None:
         self.rings: list[Rung] = []
+        self.cancels: list[tuple[bytes, Address]] = []
         self.lost_homes: list[Home] = []
 
     def rung(self, rung: Rung) -> None:
         self.rings.append(rung)
+
+    def cancelled(self, session: bytes, home: Address) -> None:
+        self.cancels.append((session, home))
 
     def lost(self, home: Home) -> None:
         self.lost_homes.append(home)
@@ -132,6 +136,21 @@ def test_a_ring_and_what_we_say(tmp_path: Path) -> None:
         ears.rings[0].decline("busy")
         await asyncio.sleep(1)
         assert there.heard[-1].kind == PeopleKind.ANSWER
+
+    play(tmp_path, story, supers=0)
+
+
+def test_who_gives_up_says_so_and_hears_of_it(tmp_path: Path) -> None:
+    async def story(town: Town) -> None:
+        there, ears = await Scripted(WELCOME).open(town), Ears()
+        home = await dialed(town, ears)
+        there.say(Cancel(SESSION))
+        await town.until(lambda: ears.cancels)
+        assert ears.cancels == [(SESSION, THERE)]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(home.ring(KEY, b"hello", SESSION), 5)
+        await asyncio.sleep(1)
+        assert Cancel.read(there.heard[-1].body) == Cancel(SESSION)
 
     play(tmp_path, story, supers=0)
 

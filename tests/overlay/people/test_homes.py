@@ -27,6 +27,9 @@ class Line:
     def declined(self, session: bytes, reason: No) -> None:
         self.told.append(("declined", session, reason))
 
+    def cancelled(self, session: bytes) -> None:
+        self.told.append(("cancelled", session))
+
     def replaced(self) -> None:
         self.told.append(("replaced",))
 
@@ -74,6 +77,25 @@ def test_a_ring_that_nobody_answers_ends() -> None:
     assert not caller.told
     homes.tick(RING_TIME)
     assert caller.told == [("declined", ONE, No.OFFLINE)]
+
+
+def test_who_rings_gives_up_and_nobody_else_does_that_for_him() -> None:
+    homes, caller, callee, other = Homes(), Line(), Line(), Line()
+    homes.came(callee, BOB)
+    homes.ring(caller, ALICE, BOB, ONE, b"", 0.0)
+    for stranger in (other, callee):
+        homes.cancel(stranger, ONE)
+    homes.cancel(caller, TWO)
+    assert callee.told == [("rung", ONE, b"")]
+    homes.cancel(caller, ONE)
+    homes.cancel(caller, ONE)
+    homes.answer(callee, ONE, b"too late")
+    assert callee.told[1:] == [("cancelled", ONE)]
+    homes.ring(caller, ALICE, BOB, TWO, b"", 0.0)
+    homes.left(caller)  # whoever is gone has given up
+    assert callee.told[-1] == ("cancelled", TWO)
+    assert caller.told == []
+    homes.check()
 
 
 def test_the_newest_connection_of_a_user_is_rung() -> None:
@@ -157,6 +179,10 @@ class Crowd(RuleBasedStateMachine):
     @rule(who=who, session=session)
     def answers(self, who: int, session: int) -> None:
         self.homes.answer(self.lines[who], bytes([session]) * 16, b"")
+
+    @rule(who=who, session=session)
+    def cancels(self, who: int, session: int) -> None:
+        self.homes.cancel(self.lines[who], bytes([session]) * 16)
 
     @rule(seconds=st.sampled_from((1.0, 30.0)))
     def waits(self, seconds: float) -> None:
