@@ -40,7 +40,10 @@ BEGINNING = 15.0  # seconds in which those who begin together wait for each othe
 MOST_STEPS = 5  # referrals that one walk follows
 ASK_AGAIN = 3.0  # seconds
 MOST_KNOCKS = 8  # at those we were told of first
-FIRST_KNOCK, LONGEST_KNOCK = 0.5, 10.0  # seconds until the next ones, while nobody is there, doubled
+FIRST_KNOCK, LONGEST_KNOCK = (
+    0.5,
+    10.0,
+)  # seconds until the next ones, while nobody is there, doubled
 CALLED_BACK = 1.0  # seconds until one of those is answered with a question again
 TOLD_IN_GOSSIP = 12
 MOST_SEEN = 20
@@ -98,8 +101,8 @@ class Membership:
 
     def join(self, known: list[Address], now: float) -> None:
         """Look for a slot, with the help of these."""
-        self._known = {address.normal: float("-inf") for address in known}
-        self._known.pop(self.address, None)  # an operator's list has us, too
+        here = self.address  # an operator's list has us, too
+        self._known = {each.normal: float("-inf") for each in known if each.normal != here}
         self._began = self._stirred = self._ask_again = now
         self._seats, self.seated, self._over = {}, False, False
         self._pause_of_knocks = FIRST_KNOCK
