@@ -3,8 +3,8 @@
 The walk is the rule: we see every answer and every time-out ourselves. Where UDP does not come through, our
 homes do it. Either way a record counts when its signatures hold, whoever brings it.
 
-That nobody could say who somebody is may be because the super nodes have just begun, as in the first seconds
-of a network of one's own: so he is asked for again for a while.
+In the first seconds of a network of one's own nobody can say yet who somebody is, or nobody has told them: so
+he is asked for again for a while.
 """
 
 import asyncio
@@ -33,6 +33,7 @@ STARTS = 3  # super nodes that a walk begins with
 ENOUGH = 2  # homes that say that nobody has the name
 INSISTS = 8.0  # seconds for which is asked again what super nodes cannot say yet
 PAUSE = 0.7  # seconds between two times
+YOUNG = 8  # seconds for which super nodes know their slot, until their no is final
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,10 @@ class Found:
 
 class _NotYetError(NetworkError):
     """Somebody is there who does not know all of its slot yet."""
+
+
+class _YoungError(UnknownNameError):
+    """Nobody has the name, in a directory that has just begun."""
 
 
 Homes: TypeAlias = Callable[[], Awaitable[Sequence[Home]]]
@@ -94,7 +99,7 @@ class Finder:
                 if recursive:
                     return await self._recursive(name, hashed)
                 return await self._iterative(name, hashed, thorough=anew)
-            except _NotYetError:
+            except (_NotYetError, _YoungError):
                 if self._clock() >= until:
                     raise
             await asyncio.sleep(PAUSE * self._dice.uniform(0.7, 1.3))
@@ -120,8 +125,7 @@ class Finder:
         if verdict.record is not None:
             return Found(verdict.record, verdict.hops, verdict.messages)
         if verdict.known:
-            self._cache.unknown(hashed, verdict.ttl, self._clock())
-            raise _unknown(name)
+            raise self._denied(name, hashed, verdict.ttl, young=verdict.ttl < YOUNG)
         return await self._recursive(name, hashed)
 
     async def _walk(self, hashed: bytes, *, thorough: bool = False) -> Verdict[Record]:
@@ -155,7 +159,7 @@ class Finder:
         """Raises UnknownNameError, NetworkError."""
         troubles: list[RemoteError] = []
         homes = await self._homes()
-        denied: list[int] = []
+        denied: list[Unknown] = []
         for asked, home in enumerate(homes, 1):
             try:
                 found = await self._by(home, hashed)
@@ -164,14 +168,18 @@ class Finder:
                 continue
             if isinstance(found, Found):
                 return Found(found.record, found.hops, found.messages + 2 * asked)
-            denied.append(found.ttl)
+            denied.append(found)
             if len(denied) >= min(ENOUGH, len(homes)):
-                self._cache.unknown(hashed, min(denied), self._clock())
-                raise _unknown(name)
+                young = any(each.authoritative and each.ttl < YOUNG for each in denied)
+                raise self._denied(name, hashed, min(each.ttl for each in denied), young=young)
         young = any(isinstance(each, _NotYetError) for each in troubles)
         trouble = troubles[-1] if troubles else "too few answer"
         kind = _NotYetError if young else NetworkError
         raise kind(f"nobody could say who {name} is: {trouble}")
+
+    def _denied(self, name: str, hashed: bytes, ttl: float, *, young: bool) -> UnknownNameError:
+        self._cache.unknown(hashed, ttl, self._clock())
+        return _unknown(name, _YoungError if young else UnknownNameError)
 
     async def _by(self, home: Home, hashed: bytes) -> Found | Unknown:
         """What a home says. Raises RemoteError, also when it does not know."""
@@ -185,5 +193,5 @@ class Finder:
         return Found(self._believed(found, hashed), found.hops + 1, found.messages)
 
 
-def _unknown(name: str) -> UnknownNameError:
-    return UnknownNameError(f"nobody is called {name}, or not in the last three days")
+def _unknown(name: str, kind: type[UnknownNameError] = UnknownNameError) -> UnknownNameError:
+    return kind(f"nobody is called {name}, or not in the last three days")

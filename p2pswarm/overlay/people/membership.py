@@ -101,10 +101,8 @@ class Membership:
 
     def join(self, known: list[Address], now: float) -> None:
         """Look for a slot, with the help of these."""
-        self._known = {address.normal: float("-inf") for address in known}
-        here = self.address
-        if here is not None:
-            self._known.pop(here, None)  # an operator's list has us, too
+        here = self.address  # an operator's list has us, too
+        self._known = {each.normal: float("-inf") for each in known if each.normal != here}
         self._began = self._stirred = self._ask_again = now
         self._seats, self.seated, self._over = {}, False, False
         self._pause_of_knocks = FIRST_KNOCK
