@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -137,7 +138,8 @@ class _Sender:
         report: Report,
         stop: Stop,
     ) -> None:
-        self._line, self._torrents, self._patience = line, torrents, patience
+        self._line, self._torrents = line, torrents
+        self._patience = math.inf if patience is None else patience
         self._report, self._stop, self._dice = report, stop, Random()
         self._clock = asyncio.get_running_loop().time
 
@@ -151,18 +153,18 @@ class _Sender:
 
     async def _give(self, name: str) -> Exit:
         """To one, for as long as it takes."""
-        pause, since = FIRST_PAUSE, self._clock()
+        pause, until = FIRST_PAUSE, self._clock() + self._patience
         while True:
             try:
                 return self._tell_end(name, await self._give_once(name))
             except (RemoteError, HostError) as error:
-                waited = self._clock() - since
-                if _is_final(error) or (self._patience is not None and waited > self._patience):
+                left = until - self._clock()
+                if _is_final(error) or left <= 0:
                     self._report.event("failed", name=name, reason=words_of(error))
                     self._report.note(f"{name}: {words_of(error)}")
                     return exit_code(error)
                 self._report.note(f"{name}: {words_of(error)}; trying again")
-            await asyncio.sleep(pause * self._dice.uniform(0.7, 1.3))
+            await asyncio.sleep(min(pause * self._dice.uniform(0.7, 1.3), left))
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _give_once(self, name: str) -> "Results":

@@ -14,6 +14,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import cycle
 from random import Random
 
 from p2pswarm.formats.ids import Address
@@ -70,6 +71,8 @@ class Contacts:
     slot: Prefix = WHOLE
     live: dict[Address, Contact] = field(default_factory=dict)
     _told: OrderedDict[Address, SuperNode] = field(default_factory=OrderedDict)
+    _spoke: OrderedDict[Address, SuperNode] = field(default_factory=OrderedDict)
+    _turns: "cycle[bool]" = field(default_factory=lambda: cycle((True, False)))
     _gone: OrderedDict[Address, float] = field(default_factory=OrderedDict)
     _counts: Counter[Prefix | None] = field(default_factory=Counter)
     _networks: Counter[tuple[Prefix, bytes]] = field(default_factory=Counter)
@@ -103,7 +106,7 @@ class Contacts:
             self._drop(told.address)
             return None
         self._budget.answered(told.address)
-        self._told.pop(told.address, None)
+        self._forget(told.address)
         if known is None or known.node != told.node or known.slot != told.slot:
             self._drop(told.address)
             if not self._has_room(told):
@@ -113,6 +116,11 @@ class Contacts:
         known.size, known.heard, known.misses = size, now, 0
         self._gone.pop(told.address, None)
         return known
+
+    def spoke(self, node: SuperNode, now: float) -> None:
+        """It says so itself: it is not lost among the many that one other may name."""
+        if node.address not in self.live and self._worth(node, now):
+            remember(self._spoke, node.address, node, MOST_TOLD)
 
     def told(self, nodes: Iterable[SuperNode], teller: Address, now: float) -> None:
         """Somebody says that these are there."""
@@ -126,14 +134,21 @@ class Contacts:
                 remember(self._told, each.address, each, MOST_TOLD)
 
     def take_told(self, now: float) -> SuperNode | None:
-        """One of those to be asked now, the newest first."""
-        while self._told:
-            address, told = self._told.popitem()
-            if self._worth(told, now) and self._budget.may_dial(
-                address, zone_of(address.host), now
-            ):
-                return told
+        """One of those to be asked now, the newest first: by turns who spoke and who was named."""
+        rows = (self._spoke, self._told) if next(self._turns) else (self._told, self._spoke)
+        for row in rows:
+            while row:
+                address, told = row.popitem()
+                if self._worth(told, now) and self._budget.may_dial(
+                    address, zone_of(address.host), now
+                ):
+                    return told
         return None
+
+    def _forget(self, address: Address) -> None:
+        """It is not merely told any more."""
+        self._told.pop(address, None)
+        self._spoke.pop(address, None)
 
     def may_ask(self, address: Address, teller: Address, now: float) -> bool:
         """Whether one is asked whom somebody names; then it counts as asked, until `answered`."""
@@ -155,7 +170,7 @@ class Contacts:
 
     def gone(self, address: Address, now: float) -> None:
         self._drop(address)
-        self._told.pop(address, None)
+        self._forget(address)
         remember(self._gone, address, now + GONE_FOR, MOST_TOLD)
 
     def left(self, address: Address) -> None:
@@ -241,7 +256,7 @@ class Contacts:
             assert count <= (MOST_NEAR if part is None else MOST_FAR), part
         assert counts == self._counts
         assert all(0 < n <= MOST_OF_NETWORK for n in self._networks.values())
-        assert len(self._told) <= MOST_TOLD
+        assert max(len(self._told), len(self._spoke)) <= MOST_TOLD
 
 
 @lru_cache(maxsize=1 << 16)

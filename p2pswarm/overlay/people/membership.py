@@ -286,7 +286,9 @@ class Membership:
         self._contacts.back(source)
         if known is None and now - self._known.get(source, now) >= CALLED_BACK:
             self._call(source, now)
-        self._contacts.told((*said.nodes, SuperNode(said.node, source, said.slot)), source, now)
+        speaker = SuperNode(said.node, source, said.slot)
+        self._contacts.told((*said.nodes, speaker), source, now)
+        self._contacts.spoke(speaker, now)
 
     def seat(self, asked: Seat, source: Address, now: float) -> None:
         """Which slot is there; or who is nearer."""

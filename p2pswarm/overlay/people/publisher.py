@@ -29,6 +29,7 @@ __all__ = ["Publisher"]
 log = logging.getLogger(__name__)
 
 STARTS = 3
+AHEAD = 10 * 365 * 86_400 * 1000  # milliseconds that a number of ours may be of the future
 
 
 class Publisher:
@@ -128,7 +129,8 @@ class Publisher:
         """Raises RemoteError for whatever does not mean that most of the slot have it."""
         if frame.kind == PeopleKind.REJECTED:
             rejected = Rejected.read(frame.body)
-            if rejected.fault is Fault.STALE:  # another device of ours, or our clock was put back
+            # Another device of ours, or our clock was put back; a liar may use up all numbers.
+            if rejected.fault is Fault.STALE and rejected.seq <= self._wall() * 1000 + AHEAD:
                 self._seq = max(self._seq, rejected.seq)
             raise NetworkError(f"our record is refused: {rejected.fault}")
         if frame.kind != PeopleKind.STORED:

@@ -115,6 +115,17 @@ def test_who_is_merely_told_is_asked_once_and_known_when_it_answers() -> None:
     contacts.check()
 
 
+def test_who_comes_is_not_lost_among_the_many_that_one_names() -> None:
+    """One host named 240 a second, and for two minutes nobody new became known."""
+    contacts, newcomer = Contacts(US, Random(1)), node(1)
+    contacts.spoke(newcomer, 0)
+    contacts.told(nodes(10, 100), node(2).address, 0)
+    asked = [contacts.take_told(0) for _ in range(4)]
+    assert asked.count(newcomer) == 1
+    assert None not in asked
+    contacts.check()
+
+
 def test_who_is_where_it_may_not_be_is_not_known() -> None:
     contacts = Contacts(US, Random(1))
     one = node(1)
