@@ -22,7 +22,7 @@ STAGGER = 0.5  # seconds until the next one begins while one is on its way
 MOST_DIALS = 3
 HASTE, LEISURE = 1.0, 10.0  # seconds at most until the first try of who has no home, and of who has
 LONGEST = 20.0  # seconds between rounds that fail
-BEGINNING, EAGER = 20.0, 2.0  # seconds of a life in which nobody waits longer: super nodes may begin, too
+BEGINNING, EAGER = 20.0, 2.0  # seconds at first in which nobody waits longer
 FULL = 60.0  # seconds that a super node is left alone which did not take us,
 SILENT = 10.0  # and one that did not answer, if there are others
 MOST_LEFT = 200
@@ -44,7 +44,7 @@ class Choosing:
         self._full: OrderedDict[Address, float] = OrderedDict()
         self._silent: OrderedDict[Address, float] = OrderedDict()
         self._failures = 0  # in a row
-        self._young = now + BEGINNING
+        self._young = now + BEGINNING  # super nodes may begin in the same moment
         self._next = now  # the first dial begins at once: only losses come in crowds
 
     @property
