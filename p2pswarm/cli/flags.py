@@ -59,7 +59,10 @@ def _profile_flag() -> click.Option:
 
 
 def as_command(command: Callable[..., Exit], example: str = "") -> click.Command:
-    """The command as click shall see it: its arguments, and one option per field of its options classes."""
+    """The command as click shall see it: its arguments, and one option per field of its options classes.
+
+    Where two have a field of one name, the option is what the first one says, and both get its value.
+    """
     hints = get_type_hints(command, include_extras=True)
     tables: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     arguments = {name: get_args(hint) for name, hint in hints.items() if get_args(hint)}
@@ -84,7 +87,9 @@ def as_command(command: Callable[..., Exit], example: str = "") -> click.Command
         )
         for name, (kind, told) in arguments.items()
     ]
-    shown += [_option(field) for table in tables.values() for field in fields(table)]
+    every = [field for table in tables.values() for field in fields(table)]
+    firsts = {field.name: field for field in reversed(every)}
+    shown += [_option(field) for field in every if field is firsts[field.name]]
     return click.Command(
         command.__name__,
         callback=run,

@@ -77,6 +77,7 @@ __all__ = [
     "Subscription",
     "TextArgument",
     "TorrentArgument",
+    "Waiting",
     "WordsArgument",
 ]
 
@@ -483,6 +484,20 @@ class Sending:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """How long a call waits for who is not there."""
+
+    wait: float | None = field(
+        default=None,
+        metadata=about(
+            DURATION,
+            "who is not there, or talks to somebody else, is called again and again for this long",
+            shown="not at all",
+        ),
+    )
+
+
+@dataclass(frozen=True)
 class Laboratory:
     """What an experiment is made on, how much of it, and where its pictures go."""
 
@@ -549,6 +564,7 @@ TABLES = (
     Registering,
     Receiving,
     Sending,
+    Waiting,
     Laboratory,
     Talking,
 )

@@ -150,7 +150,9 @@ class _Sender:
 
     async def _give(self, name: str) -> Exit:
         """To one, for as long as it takes."""
-        pause, since = FIRST_PAUSE, self._clock()
+        from p2pswarm.calling.waiting import Pauses
+
+        pauses, since = Pauses(FIRST_PAUSE, LONGEST_PAUSE, self._dice), self._clock()
         while True:
             try:
                 return self._tell_end(name, await self._give_once(name))
@@ -161,8 +163,7 @@ class _Sender:
                     self._report.note(f"{name}: {words_of(error)}")
                     return exit_code(error)
                 self._report.note(f"{name}: {words_of(error)}; trying again")
-            await asyncio.sleep(pause * self._dice.uniform(0.7, 1.3))
-            pause = min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(pauses.next())
 
     async def _give_once(self, name: str) -> "Results":
         """Raises RemoteError, HostError."""

@@ -10,7 +10,7 @@ import pytest
 
 from p2pswarm.calling.contacts import Contacts
 from p2pswarm.calling.outbox import Outbox
-from p2pswarm.cli import calling, posting, sending
+from p2pswarm.cli import answering, posting, sending
 from p2pswarm.cli.exits import CommandError, Exit, UsageError
 from p2pswarm.cli.options import Progress, Receiving, Sending
 from p2pswarm.cli.posting import Pauses
@@ -85,7 +85,7 @@ Story = Callable[[Town], Awaitable[None]]
 
 @pytest.fixture
 def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Story], None]:
-    monkeypatch.setattr(calling, "TypedLines", lambda: Typed(stays=True))
+    monkeypatch.setattr(answering, "TypedLines", lambda: Typed(stays=True))
 
     def play_it(story: Story) -> None:
         async def begin(loop: VirtualLoop) -> None:
@@ -144,7 +144,7 @@ def test_files_are_taken_of_whom_the_user_says(
 def test_a_person_is_asked(
     played: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch, typed: str, taken: bool
 ) -> None:
-    monkeypatch.setattr(calling, "TypedLines", lambda: Typed("y", typed, stays=True))
+    monkeypatch.setattr(answering, "TypedLines", lambda: Typed(typed, stays=True))
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
 
     async def story(town: Town) -> None:
@@ -203,9 +203,11 @@ def test_what_waiting_does_not_help_ends_at_once(
 
 def test_a_machine_that_waits_for_a_call_takes_no_files(played: Callable[[Story], None]) -> None:
     async def story(town: Town) -> None:
-        answering = asyncio.create_task(town.answer(Talking(out=town.folder / "out.wav")))
+        waits = asyncio.create_task(town.answer(Talking(out=town.folder / "out.wav")))
         assert await town.send(town.write("notes.txt"), patience=1.0) is Exit.NO_PEERS
-        assert await answering is Exit.OK
+        assert not waits.done()  # it is a call that it waits for
+        town.stops["bob"].request()
+        await asyncio.gather(waits, return_exceptions=True)
         assert not (town.folder / "inbox" / "notes.txt").exists()
 
     played(story)
