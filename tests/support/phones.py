@@ -130,7 +130,8 @@ class Exchange:
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
         def decline(reason: str) -> None:
-            answer.set_exception(DeclinedError(f"{name} does not answer: {reason}", reason))
+            if not answer.done():  # else its caller gives up in this moment
+                answer.set_exception(DeclinedError(f"{name} does not answer: {reason}", reason))
 
         if name in self.away:
             raise OfflineError(f"{name} is not there: at home nowhere")
