@@ -401,7 +401,7 @@ class Settings:
         default_factory=partial(platformdirs.user_data_path, "p2pswarm"),
         metadata=about(
             PATH,
-            "where resume data lives, and what networks remember",
+            "where resume data lives, who we are, and what networks remember",
             shown="$XDG_DATA_HOME/p2pswarm",
         ),
     )
@@ -435,8 +435,8 @@ class NetworkSettings:
         default=(),
         metadata=about(
             ADDRESS,
-            "a host to begin with: of the Gnutella network, or of the one that --on or --via names; "
-            "may be repeated",
+            "a host to begin with: of the Gnutella network, of the one that --on or --via names, or a super "
+            "node for people; may be repeated",
             repeat=True,
             shown="hosts remembered from before",
         ),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from p2pswarm.cli.calling import check, conversed
 from p2pswarm.cli.conversing import sounds_of
 from p2pswarm.cli.exits import Exit, one_line, words_of
+from p2pswarm.cli.obeying import Answering, Giving
 from p2pswarm.cli.options import Progress, Receiving
 from p2pswarm.cli.posting import posting
 from p2pswarm.cli.receiving import Reception
@@ -44,8 +45,8 @@ MOST_BESIDE = 4  # of each kind, beside a conversation
 def answer(
     talking: Talking,
     receiving: Receiving,
-    networks: NetworkSettings,
-    settings: Settings,
+    networks: Answering,
+    settings: Giving,
     progress: Progress,
 ) -> Exit:
     """Be found and called by name, until stopped; with --in, --out or --pipe for one call.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from p2pswarm.cli.conversing import Sounds, converse, sounds_of
 from p2pswarm.cli.exits import Exit, UsageError, one_line, words_of
-from p2pswarm.cli.networking import visiting
+from p2pswarm.cli.obeying import Here, Visiting
 from p2pswarm.cli.options import Inquiry, NameArgument, Progress, Waiting
 from p2pswarm.cli.posting import known, noted
 from p2pswarm.cli.registering import name_of
@@ -38,8 +38,8 @@ def call(
     talking: Talking,
     inquiry: Inquiry,
     waiting: Waiting,
-    networks: NetworkSettings,
-    settings: Settings,
+    networks: Visiting,
+    settings: Here,
     progress: Progress,
 ) -> Exit:
     """Call somebody by name and talk, encrypted from end to end; Ctrl-C hangs up.
@@ -52,7 +52,7 @@ def call(
     recursive = inquiry.lookup is Lookup.RECURSIVE
     with Report(progress) as report:
         whom = name_of(name), recursive, waiting.wait
-        work = partial(_call, *whom, talking, visiting(networks), settings, report)
+        work = partial(_call, *whom, talking, networks, settings, report)
         return run(work, at_once=report.abandon)
 
 

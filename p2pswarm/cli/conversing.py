@@ -183,7 +183,8 @@ class _Texts:
             self._since, self._lines = now, 0
         self._lines += 1
         if self._lines > MOST_LINES:
-            self._report.note(f"{self._call.other} writes more than anybody reads")
+            if self._lines == MOST_LINES + 1:
+                self._report.note(f"{self._call.other} writes more than anybody reads")
             return
         line = f"{self._call.other}: {printable(one_line(text))}"
         if self._silent:

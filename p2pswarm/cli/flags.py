@@ -16,19 +16,24 @@ group of which one may be chosen), `shown` (the default in words), `secret` (no 
 everybody on the machine sees those: the flag `--X-file` and the variable `P2PSWARM_X_FILE` name a file with
 it; `P2PSWARM_X` and the TOML key hold it), `asked` (no flag holds it either: `--X` has this function ask the
 person for it). A field without a default is a required option.
+
+A command that obeys a part of an options class says so: `Annotated[Settings, Only("port", ...)]`
+(`cli/obeying.py`). The other fields have no flags there, and variables and files do not set them.
 """
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Self, get_args, get_origin, get_type_hints
 
 import click
 
 from p2pswarm.cli.configfile import read_config
 from p2pswarm.cli.exits import Exit, UsageError
+from p2pswarm.cli.obeying import Only
 from p2pswarm.config import FLAG, help_of, unit_of
 
 __all__ = ["as_command"]
@@ -36,6 +41,25 @@ __all__ = ["as_command"]
 Given = tuple[int, Any]  # how strong its source is, and the value
 _CONFIG, _PROFILE, _ENVIRONMENT, _COMMAND_LINE = 1, 2, 3, 4
 _LONGEST_SECRET = 1000  # characters
+
+
+class _Table(NamedTuple):
+    """An options class, as a command takes it."""
+
+    make: Callable[..., Any]
+    fields: Sequence[Field[Any]]
+
+    @classmethod
+    def of(cls, hint: Any) -> Self | None:
+        """None for what is no options class."""
+        words = get_args(hint)
+        table: Callable[..., Any] = words[0] if words else hint
+        if not is_dataclass(table):
+            return None
+        for only in words[1:]:
+            if isinstance(only, Only):
+                return cls(partial(table, **only.fixed), only.of(table))
+        return cls(table, fields(table))
 
 
 def _config_flag() -> click.Option:
@@ -59,20 +83,23 @@ def _profile_flag() -> click.Option:
 
 
 def as_command(command: Callable[..., Exit], example: str = "") -> click.Command:
-    """The command as click shall see it: its arguments, and one option per field of its options classes.
-
-    Where two have a field of one name, the option is what the first one says, and both get its value.
-    """
+    """The command as click shall see it: its arguments, and one option per field of its options classes."""
     hints = get_type_hints(command, include_extras=True)
-    tables: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
-    arguments = {name: get_args(hint) for name, hint in hints.items() if get_args(hint)}
+    made = {name: _Table.of(hint) for name, hint in hints.items()}
+    tables = {name: table for name, table in made.items() if table is not None}
+    options = [field for table in tables.values() for field in table.fields]
+    arguments = {
+        name: get_args(hint)
+        for name, hint in hints.items()
+        if name not in tables and get_args(hint)
+    }
 
     def run(config: str | None, profile: str | None, **raw: Any) -> Exit:
-        options = {name: value for name, value in raw.items() if name not in arguments}
+        flags = {name: value for name, value in raw.items() if name not in arguments}
         files = read_config(config, profile)
-        given = _given(click.get_current_context(), options, *files)
-        _read_secrets(given, tables.values())
-        _only_one(given, tables.values())
+        given = _given(click.get_current_context(), flags, *files)
+        _read_secrets(given, options)
+        _only_one(given, options)
         values = {name: _build(table, given) for name, table in tables.items()}
         named = {name: kind(raw[name] or "") for name, (kind, _) in arguments.items()}
         return command(**values, **named)
@@ -87,9 +114,7 @@ def as_command(command: Callable[..., Exit], example: str = "") -> click.Command
         )
         for name, (kind, told) in arguments.items()
     ]
-    every = [field for table in tables.values() for field in fields(table)]
-    firsts = {field.name: field for field in reversed(every)}
-    shown += [_option(field) for field in every if field is firsts[field.name]]
+    shown += map(_option, options)
     return click.Command(
         command.__name__,
         callback=run,
@@ -174,9 +199,9 @@ def _given(
     return given
 
 
-def _read_secrets(given: dict[str, Given], tables: Iterable[Any]) -> None:
+def _read_secrets(given: dict[str, Given], options: Iterable[Field[Any]]) -> None:
     """The file that was named, or what was typed; else the variable, else the configuration file."""
-    for field in (field for table in tables for field in fields(table)):
+    for field in options:
         if not {"secret", "asked"} & field.metadata.keys():
             continue
         strength, value = given.get(field.name, (0, None))
@@ -196,13 +221,12 @@ def _first_line(field: Field[Any], path: str) -> str:
         raise UsageError(f"{_flag(field)}-file: {path}: {reason}") from error
 
 
-def _only_one(given: dict[str, Given], tables: Iterable[Any]) -> None:
+def _only_one(given: dict[str, Given], options: Iterable[Field[Any]]) -> None:
     """Of options that exclude each other the strongest source wins; two of one source are an error."""
     groups: dict[str, list[Field[Any]]] = {}
-    for table in tables:
-        for field in fields(table):
-            if "instead_of" in field.metadata and field.name in given:
-                groups.setdefault(field.metadata["instead_of"], []).append(field)
+    for field in options:
+        if "instead_of" in field.metadata and field.name in given:
+            groups.setdefault(field.metadata["instead_of"], []).append(field)
     for group in groups.values():
         strongest = max(given[field.name][0] for field in group)
         chosen = [field for field in group if given[field.name][0] == strongest]
@@ -214,15 +238,15 @@ def _only_one(given: dict[str, Given], tables: Iterable[Any]) -> None:
                 del given[field.name]
 
 
-def _build(table: Callable[..., Any], given: Mapping[str, Given]) -> Any:
+def _build(table: _Table, given: Mapping[str, Given]) -> Any:
     values = {}
-    for field in fields(table):  # type: ignore[arg-type]
+    for field in table.fields:
         if field.name in given:
             values[field.name] = _value(field, given[field.name][1])
         elif _is_required(field):
             raise UsageError(f"{_flag(field)} is needed")
     try:
-        return table(**values)
+        return table.make(**values)
     except ValueError as error:
         raise UsageError(str(error)) from error
 

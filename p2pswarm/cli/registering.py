@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from p2pswarm.cli.exits import CommandError, Exit, UsageError
+from p2pswarm.cli.obeying import Outgoing
 from p2pswarm.cli.options import Keeping, Listing, NameArgument, Progress, Registering
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, run
@@ -46,7 +47,7 @@ def id(keeping: Keeping, listing: Listing) -> Exit:  # noqa: A001 - the name of 
 
 
 def register(
-    name: NameArgument, registering: Registering, settings: Settings, progress: Progress
+    name: NameArgument, registering: Registering, settings: Outgoing, progress: Progress
 ) -> Exit:
     """Take a name at a login service, or renew the certificate of yours.
 

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from p2pswarm.cli.exits import CommandError, Exit, UsageError, exit_code, words_of
 from p2pswarm.cli.making import hashing
+from p2pswarm.cli.obeying import Giving, Here, Visiting
 from p2pswarm.cli.options import (
     FilesArgument,
     NameArgument,
@@ -53,8 +55,8 @@ def send(
     names: NamesArgument,
     files: FilesArgument,
     sending: Sending,
-    networks: NetworkSettings,
-    settings: Settings,
+    networks: Visiting,
+    settings: Giving,
     progress: Progress,
 ) -> Exit:
     """Send files and folders to people by name, encrypted from end to end.
@@ -76,8 +78,8 @@ def send(
 def message(
     name: NameArgument,
     text: TextArgument,
-    networks: NetworkSettings,
-    settings: Settings,
+    networks: Visiting,
+    settings: Here,
     progress: Progress,
 ) -> Exit:
     """Leave somebody a message, delivered when both are there: by this command, or by a later `answer`."""
@@ -136,7 +138,8 @@ class _Sender:
         report: Report,
         stop: Stop,
     ) -> None:
-        self._line, self._torrents, self._patience = line, torrents, patience
+        self._line, self._torrents = line, torrents
+        self._patience = math.inf if patience is None else patience
         self._report, self._stop, self._dice = report, stop, Random()
         self._clock = asyncio.get_running_loop().time
 
@@ -152,18 +155,19 @@ class _Sender:
         """To one, for as long as it takes."""
         from p2pswarm.calling.waiting import Pauses
 
-        pauses, since = Pauses(FIRST_PAUSE, LONGEST_PAUSE, self._dice), self._clock()
+        pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE, self._dice)
+        until = self._clock() + self._patience
         while True:
             try:
                 return self._tell_end(name, await self._give_once(name))
             except (RemoteError, HostError) as error:
-                waited = self._clock() - since
-                if _is_final(error) or (self._patience is not None and waited > self._patience):
+                left = until - self._clock()
+                if _is_final(error) or left <= 0:
                     self._report.event("failed", name=name, reason=words_of(error))
                     self._report.note(f"{name}: {words_of(error)}")
                     return exit_code(error)
                 self._report.note(f"{name}: {words_of(error)}; trying again")
-            await asyncio.sleep(pauses.next())
+            await asyncio.sleep(min(pauses.next(), left))
 
     async def _give_once(self, name: str) -> "Results":
         """Raises RemoteError, HostError."""

@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from p2pswarm.cli.exits import Exit
+from p2pswarm.cli.obeying import Here, Visiting
 from p2pswarm.cli.options import Inquiry, NameArgument, Progress
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, run
@@ -20,8 +21,8 @@ __all__ = ["whois"]
 def whois(
     name: NameArgument,
     inquiry: Inquiry,
-    networks: NetworkSettings,
-    settings: Settings,
+    networks: Visiting,
+    settings: Here,
     progress: Progress,
 ) -> Exit:
     """Look somebody up; prints the name, its key, until when that is certified, and where it is rung."""

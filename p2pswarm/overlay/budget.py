@@ -6,7 +6,7 @@ dialed once in ten minutes, whoever names it, and so few ports of one host. A se
 send us into the local network or at ourselves. Sans-IO.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import Zone, zone_of
@@ -23,6 +23,7 @@ class DialBudget:
 
     def __init__(self) -> None:
         self._dialed: OrderedDict[Address, float] = OrderedDict()  # unanswered ones, oldest first
+        self._ports: Counter[str] = Counter()  # of each host among them
         self._answered: OrderedDict[Address, None] = OrderedDict()
 
     def may_dial(self, address: Address, teller: Zone, now: float) -> bool:
@@ -33,16 +34,18 @@ class DialBudget:
         if address in self._answered:
             return True
         self._forget(now)
-        ports = sum(dialed.host == address.host for dialed in self._dialed)
+        ports = self._ports[address.host]
         if address in self._dialed or ports >= MOST_PORTS or len(self._dialed) >= MOST_KNOWN:
             return False
         self._dialed[address] = now
+        self._ports[address.host] += 1
         return True
 
     def answered(self, address: Address) -> None:
         """It is what it was said to be."""
         address = address.normal
-        self._dialed.pop(address, None)
+        if self._dialed.pop(address, None) is not None:
+            self._one_less(address.host)
         self._answered[address] = None
         if len(self._answered) > MOST_KNOWN:
             self._answered.popitem(last=False)
@@ -53,4 +56,10 @@ class DialBudget:
 
     def _forget(self, now: float) -> None:
         while self._dialed and next(iter(self._dialed.values())) <= now - EVERY:
-            self._dialed.popitem(last=False)
+            address, _ = self._dialed.popitem(last=False)
+            self._one_less(address.host)
+
+    def _one_less(self, host: str) -> None:
+        self._ports[host] -= 1
+        if not self._ports[host]:
+            del self._ports[host]

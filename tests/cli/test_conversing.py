@@ -160,7 +160,7 @@ def test_who_writes_without_end_is_not_read_without_end(tmp_path: Path) -> None:
     callee = Talker(Talking(audio=False), Typed(stays=True), calls=False)
     between(tmp_path, caller, callee, flood)
     assert len(callee.told.results) == MOST_LINES
-    assert "alice writes more than anybody reads" in callee.told.notes
+    assert callee.told.notes.count("alice writes more than anybody reads") == 1
 
 
 def test_a_call_that_is_lost_is_an_error(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_file_of_edges(command: Command) -> None:
     assert result["facts"]["graphs"] == "edges.txt"
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_all_of_them(command: Command) -> None:
     """On a ring where everybody knows the next two."""
     lines = [f"{node} {(node + step) % 60}" for node in range(60) for step in (1, 2)]

@@ -1,27 +1,37 @@
 """The directory of people with its users, small enough for a test."""
 
+import os
+
+import pytest
+
 from p2pswarm.lab.people.experiment import people
 from p2pswarm.lab.people.trials import Bench
 from p2pswarm.lab.progress import quietly
 from p2pswarm.lab.results import from_json, to_json
 
 
+@pytest.mark.timeout(1800)
 def test_the_experiment_tells_what_the_directory_must_show() -> None:
-    result = people(104, lookups=10)
-    assert result.facts == {"super nodes": 4, "users": 100, "seed": 1}
-    shape, costs, dying, back = result.tables
-    assert dict(shape.rows)["gaps and overlaps"] == 0
-    for condition, _, found, _, hops, *_ in costs.rows:
-        assert found == 100, condition
-        assert isinstance(hops, int)
-        assert hops <= 3
-    assert dict(dying.rows)["found, %"] == 100
-    found = dict(back.rows)
-    assert found["super nodes that died"] == 2
-    assert found["without a home in the end"] == 0
+    """`scripts/test-people` has two hundred super nodes and five thousand users."""
+    nodes = int(os.environ.get("PEOPLE_NODES", "104"))
+    result = people(nodes, lookups=nodes // 10)
+    shape, costs, dying, back = (table.rows for table in result.tables)
+    assert value(shape, "gaps and overlaps") == 0
+    assert value(shape, "super nodes in a slot: most") < 20
+    for condition, lookup, found, _, hops, *_ in costs:
+        assert float(str(found)) >= 99.5, (condition, lookup)
+        assert int(str(hops)) <= 3 + ("lie" in str(condition)), (condition, lookup)
+    assert value(dying, "found, %") >= 99.9
+    assert value(back, "seconds until 999 of 1000 users are at home") <= 60
+    assert value(back, "seconds until 999 of 1000 lookups find") <= 60
+    assert value(back, "without a home in the end") == 0
     (chart,) = result.charts
     assert len(chart.lines[0].points) == 120
     assert from_json(to_json(result)) == result
+
+
+def value(rows: tuple[tuple[object, ...], ...], name: str) -> float:
+    return next(float(str(row[1])) for row in rows if row[0] == name)
 
 
 def test_users_are_at_home_and_in_the_directory() -> None:

@@ -12,7 +12,6 @@ from tests.support.processes import Program, program
 __all__ = ["PORT", "Town", "User"]
 
 PORT, LOGIN_PORT = 46881, 6969
-SUPERS = 3
 
 
 class User:
@@ -47,11 +46,13 @@ class User:
 class Town:
     """The login service and super nodes, with public addresses."""
 
-    def __init__(self, home: Path, lab: World, stack: ExitStack, *super_words: str) -> None:
+    def __init__(
+        self, home: Path, lab: World, stack: ExitStack, *super_words: str, supers: int = 3
+    ) -> None:
         """`super_words` are options of its super nodes."""
         self.home, self.lab, self._super_words = home, lab, super_words
         self._service = lab.host()
-        self._supers = [lab.host() for _ in range(SUPERS)]
+        self._supers = [lab.host() for _ in range(supers)]
         self._url = ""
         self.login = stack.enter_context(self._names())
         self._url = self.login.wait_for_line(3)  # with the fingerprint, as it is not https
@@ -60,7 +61,7 @@ class Town:
             for number, host in enumerate(self._supers)
         }
         for each in self.supers.values():
-            each.wait_for("network", within=30, role="super", links=SUPERS - 1)
+            each.wait_for("network", within=30, role="super", links=supers - 1)
 
     def users(self, names_and_kinds: dict[str, str]) -> dict[str, User]:
         """All registered."""
@@ -68,6 +69,11 @@ class Town:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(User.register, users.values()))
         return users
+
+    def silence(self, super_node: str) -> None:
+        """It has gone without a word, as a machine whose cable was pulled."""
+        (host,) = [each for each in self._supers if each.public == super_node.rpartition(":")[0]]
+        self.lab.silence(host)
 
     def _names(self) -> AbstractContextManager[Program]:
         where = ("--host", "any", "--port", LOGIN_PORT, "--login", self.home / "login" / "names")

@@ -170,9 +170,14 @@ class Registry:
         return Revoked(count)
 
     def _list(self, now: float) -> Revocations:
-        """Those that still hold by their time; where there are too many, the last to end."""
+        """Those that still hold by their time; where there are too many, of each name the last to end.
+
+        So somebody who takes his own certificates back all the time pushes out nobody's but his own.
+        """
         rows = self._sql.execute(
-            "SELECT serial FROM certificates WHERE revoked AND ends > ? ORDER BY ends DESC LIMIT ?",
+            "SELECT serial FROM (SELECT serial, ends, row_number() OVER"
+            " (PARTITION BY name ORDER BY ends DESC) AS place FROM certificates"
+            " WHERE revoked AND ends > ?) ORDER BY place, ends DESC LIMIT ?",
             (now, _MOST_REVOKED),
         )
         number = self._number("SELECT lists FROM authority")

@@ -56,8 +56,8 @@ def _shape(bench: Bench) -> Table:
     rows = (
         ("slots", len(sizes)),
         ("super nodes in a slot: fewest", min(sizes.values())),
-        ("mean", round(fmean(sizes.values()), 1)),
-        ("most", max(sizes.values())),
+        ("super nodes in a slot: mean", round(fmean(sizes.values()), 1)),
+        ("super nodes in a slot: most", max(sizes.values())),
         ("other super nodes that one knows: mean", round(fmean(contacts), 1)),
         ("records that one keeps: mean", round(fmean(kept), 1)),
         ("messages that one sends in a second, with nobody asking", round(rate, 1)),

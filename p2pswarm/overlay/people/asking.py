@@ -4,7 +4,8 @@ Iteratively the asker walks himself, and a super node answers from what it knows
 Recursively it asks a contact, which asks a member of the slot, and what comes back is kept for a while on
 the way. The patience of each is longer the farther it is from the slot, so that a dead hop is found out by
 its neighbour. A record that is not good is a lie, and the next one is asked; that nobody has a name is
-believed when two have said so who were asked apart. Sans-IO.
+believed when two have said so who were asked apart and know their slot; who has just come into one, or begun
+alone, says only that it does not know. Sans-IO.
 """
 
 from collections import OrderedDict
@@ -59,11 +60,14 @@ class _Lookup:
     named: list[tuple[SuperNode, Address]] = field(default_factory=list)
     """Who has it, as one says who does not ask on for us; and who says so."""
     unknown: int = 0
+    """Who know that nobody has it,"""
+    ttl: int = MAX_NEGATIVE_TTL
+    """and the shortest time for which they do."""
     messages: int = 0
 
 
 class Asking:
-    """`find` for each question; `ripe` says whether our slot's records are known here."""
+    """`find` for each question; `ripe_for` says for how long our slot's records have been known here."""
 
     def __init__(
         self,
@@ -71,10 +75,10 @@ class Asking:
         questions: Questions,
         records: Records,
         judge: Judge,
-        ripe: Callable[[], bool],
+        ripe_for: Callable[[float], float],
     ) -> None:
         self._contacts, self._questions, self._records = contacts, questions, records
-        self._judge, self._ripe = judge, ripe
+        self._judge, self._ripe_for = judge, ripe_for
         self._cache: OrderedDict[bytes, _Cached] = OrderedDict()
         self._unknown: OrderedDict[bytes, float] = OrderedDict()
 
@@ -83,24 +87,27 @@ class Asking:
         at = Prefix.of(find.hash)
         if (kept := self._records.get(find.hash, now)) is not None:
             self._questions.send(source, Found(find.token, kept.record, int(kept.until - now)))
-        elif self._contacts.slot.covers(at) and (self._sure(at) or not find.recursive):
-            self._questions.send(source, self._nobody(find, at))
+        elif self._contacts.slot.covers(at) and (self._sure(at, now) or not find.recursive):
+            self._questions.send(source, self._nobody(find, at, now))
         elif not self._from_cache(find, source, now):
             if find.recursive and trusted and find.hops:
                 self._ask_on(_Lookup(find, at, now + MOST_TRIED * ON_THE_WAY), source, now)
             else:
                 self._refer(find, at, source)
 
-    def _sure(self, at: Prefix) -> bool:
-        """Whether what is not here is nowhere."""
-        return self._ripe() and not self._contacts.deeper(at)
+    def _sure(self, at: Prefix, now: float) -> int:
+        """Seconds for which what is not here is nowhere; 0 for who cannot say so.
 
-    def _nobody(self, find: Find, at: Prefix) -> Unknown:
+        Not for longer than we have known: in a directory that begins, users are still coming.
+        """
+        ttl = int(min(self._ripe_for(now), MAX_NEGATIVE_TTL))
+        return 0 if self._contacts.deeper(at) else ttl
+
+    def _nobody(self, find: Find, at: Prefix, now: float) -> Unknown:
         """Of our own slot: with the others of it, who can say the same."""
-        sure = self._sure(at)
+        ttl = self._sure(at, now)
         others = tuple(contact.told for contact in self._contacts.holders(at)[:NODES_MOST])
-        ttl = MAX_NEGATIVE_TTL if sure else 0
-        return Unknown(find.token, ttl, sure, self._contacts.slot, others)
+        return Unknown(find.token, ttl, ttl > 0, self._contacts.slot, others)
 
     def _from_cache(self, find: Find, source: Source, now: float) -> bool:
         cached = self._cache.get(find.hash)
@@ -174,9 +181,11 @@ class Asking:
             case Found() if self._good(lookup.find.hash, answer):
                 self._found(lookup, source, answer, now)
                 return
-            case Unknown(_, _, _, _, _, _, messages):
-                lookup.unknown += 1
+            case Unknown(_, ttl, _, _, _, _, messages):
                 lookup.messages += messages
+                if ttl:  # else it is one that does not know yet
+                    lookup.unknown += 1
+                    lookup.ttl = min(lookup.ttl, ttl)
                 if lookup.unknown >= WITNESSES:
                     self._give_up(lookup, source, now)
                     return
@@ -207,7 +216,7 @@ class Asking:
     def _give_up(self, lookup: _Lookup, source: Source, now: float) -> None:
         """Nobody has it, as far as was to be learned."""
         known = lookup.unknown >= WITNESSES
-        ttl = MAX_NEGATIVE_TTL if known else 0
+        ttl = lookup.ttl if known else 0
         if known:
             remember(self._unknown, lookup.find.hash, now + ttl, MOST_CACHED)
         messages = min(lookup.messages, MAX_MESSAGES)

@@ -229,6 +229,10 @@ class People:
         homes = list(self.keeping.homes)[:n]
         return [*homes, *self._known.candidates(n, homes)][:n]
 
+    def believes(self, address: Address) -> bool:
+        """Whether a super node may be there: only those of the operator's list, if there is one."""
+        return self._known.believes(address)
+
     def _trusts(self, address: Address) -> bool:
         return self._known.may_ping(address, self._clock())
 

@@ -11,9 +11,10 @@ minutes. Who is known stays while it answers: new ones only fill gaps, so a floo
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import cycle
 from random import Random
 
 from p2pswarm.formats.ids import Address
@@ -66,9 +67,12 @@ class Contacts:
 
     node: bytes
     dice: Random
+    believed: Callable[[Address], bool] = lambda _: True
     slot: Prefix = WHOLE
     live: dict[Address, Contact] = field(default_factory=dict)
     _told: OrderedDict[Address, SuperNode] = field(default_factory=OrderedDict)
+    _spoke: OrderedDict[Address, SuperNode] = field(default_factory=OrderedDict)
+    _turns: "cycle[bool]" = field(default_factory=lambda: cycle((True, False)))
     _gone: OrderedDict[Address, float] = field(default_factory=OrderedDict)
     _counts: Counter[Prefix | None] = field(default_factory=Counter)
     _networks: Counter[tuple[Prefix, bytes]] = field(default_factory=Counter)
@@ -98,11 +102,11 @@ class Contacts:
     def heard(self, told: SuperNode, size: int, now: float) -> Contact | None:
         """It answered us; None when there is no place for it."""
         known = self.live.get(told.address)
-        if told.node == self.node or not may_be(told.address, told.slot):
+        if told.node == self.node or not self._may_be(told):
             self._drop(told.address)
             return None
         self._budget.answered(told.address)
-        self._told.pop(told.address, None)
+        self._forget(told.address)
         if known is None or known.node != told.node or known.slot != told.slot:
             self._drop(told.address)
             if not self._has_room(told):
@@ -112,6 +116,11 @@ class Contacts:
         known.size, known.heard, known.misses = size, now, 0
         self._gone.pop(told.address, None)
         return known
+
+    def spoke(self, node: SuperNode, now: float) -> None:
+        """It says so itself: it is not lost among the many that one other may name."""
+        if node.address not in self.live and self._worth(node, now):
+            remember(self._spoke, node.address, node, MOST_TOLD)
 
     def told(self, nodes: Iterable[SuperNode], teller: Address, now: float) -> None:
         """Somebody says that these are there."""
@@ -125,14 +134,21 @@ class Contacts:
                 remember(self._told, each.address, each, MOST_TOLD)
 
     def take_told(self, now: float) -> SuperNode | None:
-        """One of those to be asked now, the newest first."""
-        while self._told:
-            address, told = self._told.popitem()
-            if self._worth(told, now) and self._budget.may_dial(
-                address, zone_of(address.host), now
-            ):
-                return told
+        """One of those to be asked now, the newest first: by turns who spoke and who was named."""
+        rows = (self._spoke, self._told) if next(self._turns) else (self._told, self._spoke)
+        for row in rows:
+            while row:
+                address, told = row.popitem()
+                if self._worth(told, now) and self._budget.may_dial(
+                    address, zone_of(address.host), now
+                ):
+                    return told
         return None
+
+    def _forget(self, address: Address) -> None:
+        """It is not merely told any more."""
+        self._told.pop(address, None)
+        self._spoke.pop(address, None)
 
     def may_ask(self, address: Address, teller: Address, now: float) -> bool:
         """Whether one is asked whom somebody names; then it counts as asked, until `answered`."""
@@ -154,7 +170,7 @@ class Contacts:
 
     def gone(self, address: Address, now: float) -> None:
         self._drop(address)
-        self._told.pop(address, None)
+        self._forget(address)
         remember(self._gone, address, now + GONE_FOR, MOST_TOLD)
 
     def left(self, address: Address) -> None:
@@ -209,7 +225,10 @@ class Contacts:
         """Whether it would be taken in if it answered."""
         if told.node == self.node or self._gone.get(told.address, now) > now:
             return False
-        return self._has_room(told) and told.address.dialable and may_be(told.address, told.slot)
+        return self._has_room(told) and told.address.dialable and self._may_be(told)
+
+    def _may_be(self, told: SuperNode) -> bool:
+        return self.believed(told.address) and may_be(told.address, told.slot)
 
     def _add(self, contact: Contact) -> None:
         self.live[contact.address] = contact
@@ -237,7 +256,7 @@ class Contacts:
             assert count <= (MOST_NEAR if part is None else MOST_FAR), part
         assert counts == self._counts
         assert all(0 < n <= MOST_OF_NETWORK for n in self._networks.values())
-        assert len(self._told) <= MOST_TOLD
+        assert max(len(self._told), len(self._spoke)) <= MOST_TOLD
 
 
 @lru_cache(maxsize=1 << 16)

@@ -47,24 +47,31 @@ class Directory:
         judge: Judge,
         revoked: RevokedList,
         dice: Random,
-        records: Records | None = None,
+        believed: Callable[[Address], bool] = lambda _: True,
     ) -> None:
-        self.contacts = Contacts(node, dice)
-        self.records = Records() if records is None else records
+        """`believed` says whether a super node may be there at all."""
+        self.contacts = Contacts(node, dice, believed)
+        self.records = Records()
         self._judge = judge
         self._questions: Questions = Questions(dice)
         self._writing = Writing(self.contacts, self._questions, self.records, judge, dice)
         self._repairing = Repairing(
-            self.contacts, self._questions, self.records, self._writing.store, dice
+            self.contacts,
+            self._questions,
+            self.records,
+            self._writing.store,
+            lambda now: self.membership.settled(now),
+            dice,
         )
         self._asking = Asking(
-            self.contacts, self._questions, self.records, judge, lambda: self._repairing.ripe
+            self.contacts, self._questions, self.records, judge, self._repairing.ripe_for
         )
         self._revoking = Revoking(revoked, self._questions, self.judge_again)
         self.membership = Membership(
             self.contacts, self._questions, address, self._moved, lambda: revoked.number, dice
         )
         self.membership.heard_list = self._revoking.heard
+        self.membership.met = self._repairing.met
         self._askers: OrderedDict[bytes, Tokens] = OrderedDict()
         self._doubted: list[bytes] = []
 

@@ -5,9 +5,13 @@ Only super nodes take anybody in; who is none says so, and whom it knows.
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
+from ipaddress import IPv6Address
 
 from p2pswarm.errors import RemoteProtocolError
+from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import owner_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.limits import Knocks
@@ -24,7 +28,11 @@ from p2pswarm.wire.supernode.frames import Frame
 
 __all__ = ["Door"]
 
-MOST_VISITORS = 3000  # connections
+MOST_VISITORS = 3000  # connections,
+MOST_OF_OWNER = (
+    100  # and of one host on the Internet: users behind one NAT, or one who takes all places
+)
+_LINE = 8  # bytes of an IPv6 address that one household has
 
 
 class Door:
@@ -36,6 +44,7 @@ class Door:
         self._clock = asyncio.get_running_loop().time
         self._knocks = Knocks()
         self._visitors: set[Visitor] = set()
+        self._owners: Counter[str] = Counter()  # of visitors
         self._desk: Desk | None = None
         self._carrying: Carrying | None = None
         self._others: Callable[[], Sequence[SuperNode]] = tuple
@@ -88,7 +97,10 @@ class Door:
             self._refuse(link, Reason.TOO_OFTEN, "you come too often")
         elif desk is None:
             self._refuse(link, Reason.NOT_SUPER, "I am no super node")
-        elif len(self._visitors) >= MOST_VISITORS:
+        elif (
+            len(self._visitors) >= MOST_VISITORS
+            or self._owners[_owner(link.remote)] >= MOST_OF_OWNER
+        ):
             self._refuse(link, Reason.FULL, "too many are here")
         else:
             self._welcome(link, hello, desk)
@@ -110,12 +122,26 @@ class Door:
             relay.welcome(link.stream, nonce)
             return
         swarms = carrying.swarms if carrying is not None else None
-        visitor = Visitor(
-            link, hello, nonce, self.homes, self._proofs, desk, swarms, self._visitors.discard
-        )
+        visitor = Visitor(link, hello, nonce, self.homes, self._proofs, desk, swarms, self._gone)
         self._visitors.add(visitor)
+        self._owners[_owner(link.remote)] += 1
         link.listen(visitor)
+
+    def _gone(self, visitor: Visitor) -> None:
+        self._visitors.discard(visitor)
+        owner = _owner(visitor.link.remote)
+        self._owners[owner] -= 1
+        if not self._owners[owner]:
+            del self._owners[owner]
 
     def _refuse(self, link: Link, reason: Reason, text: str) -> None:
         others = tuple(self._others())[:OTHERS_MOST]
         link.part(OPENING + Refuse(reason, text, others).encode().encode(), text)
+
+
+def _owner(remote: Address) -> str:
+    """Whose connections count together."""
+    owner, ip = owner_of(remote), remote.ip
+    return (
+        ip.packed[:_LINE].hex() if isinstance(ip, IPv6Address) and owner == remote.host else owner
+    )

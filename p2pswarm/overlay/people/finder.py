@@ -2,6 +2,9 @@
 
 The walk is the rule: we see every answer and every time-out ourselves. Where UDP does not come through, our
 homes do it. Either way a record counts when its signatures hold, whoever brings it.
+
+In the first seconds of a network of one's own nobody can say yet who somebody is, or nobody has told them: so
+he is asked for again for a while.
 """
 
 import asyncio
@@ -17,7 +20,7 @@ from p2pswarm.formats.people.names import HASH_SIZE, name_hash, parse_name
 from p2pswarm.formats.people.record import Record
 from p2pswarm.overlay.people.caches import Cache
 from p2pswarm.overlay.people.home import Home
-from p2pswarm.overlay.people.lookup import Verdict, Walk
+from p2pswarm.overlay.people.lookup import SILENCE, Verdict, Walk
 from p2pswarm.overlay.people.proving import Proofs
 from p2pswarm.overlay.people.walks import Question, Walks
 from p2pswarm.wire.people.finding import Find, Found as FoundMessage, Unknown
@@ -28,6 +31,9 @@ __all__ = ["Finder", "Found"]
 
 STARTS = 3  # super nodes that a walk begins with
 ENOUGH = 2  # homes that say that nobody has the name
+INSISTS = 8.0  # seconds for which is asked again what super nodes cannot say yet
+PAUSE = 0.7  # seconds between two times
+YOUNG = 8  # seconds for which super nodes know their slot, until their no is final
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,14 @@ class Found:
     """Super nodes that were asked one behind the other; 0 when we knew him."""
     messages: int
     """Both ways, also of those who asked on for us."""
+
+
+class _NotYetError(NetworkError):
+    """Somebody is there who does not know all of its slot yet."""
+
+
+class _YoungError(UnknownNameError):
+    """Nobody has the name, in a directory that has just begun."""
 
 
 Homes: TypeAlias = Callable[[], Awaitable[Sequence[Home]]]
@@ -79,9 +93,16 @@ class Finder:
             return Found(known, 0, 0)
         if self._cache.is_unknown(hashed, self._clock()) and not anew:
             raise _unknown(name)
-        if recursive:
-            return await self._recursive(name, hashed)
-        return await self._iterative(name, hashed, thorough=anew)
+        until = self._clock() + (0.0 if anew else INSISTS)
+        while True:
+            try:
+                if recursive:
+                    return await self._recursive(name, hashed)
+                return await self._iterative(name, hashed, thorough=anew)
+            except (_NotYetError, _YoungError):
+                if self._clock() >= until:
+                    raise
+            await asyncio.sleep(PAUSE * self._dice.uniform(0.7, 1.3))
 
     async def look_around(self) -> None:
         """Ask for what nobody is called: on the way super nodes are named."""
@@ -104,12 +125,12 @@ class Finder:
         if verdict.record is not None:
             return Found(verdict.record, verdict.hops, verdict.messages)
         if verdict.known:
-            self._cache.unknown(hashed, float("inf"), self._clock())
-            raise _unknown(name)
+            raise self._denied(name, hashed, verdict.ttl, young=verdict.ttl < YOUNG)
         return await self._recursive(name, hashed)
 
     async def _walk(self, hashed: bytes, *, thorough: bool = False) -> Verdict[Record]:
-        walk: Walk[Record] = Walk(self._starts(STARTS), self._dice, thorough=thorough)
+        starts, dice = self._starts(STARTS), self._dice
+        walk: Walk[Record] = Walk(starts, dice, thorough=thorough, silence=SILENCE)
         heard = partial(self._heard, hashed)
         question: Question[Record] = Question(hashed, lambda token: Find(token, hashed), heard)
         verdict = await self._walks.walk(walk, question)
@@ -136,33 +157,41 @@ class Finder:
 
     async def _recursive(self, name: str, hashed: bytes) -> Found:
         """Raises UnknownNameError, NetworkError."""
-        trouble: Exception | None = None
+        troubles: list[RemoteError] = []
         homes = await self._homes()
-        denied = 0
+        denied: list[Unknown] = []
         for asked, home in enumerate(homes, 1):
             try:
                 found = await self._by(home, hashed)
             except RemoteError as error:
-                trouble = error
+                troubles.append(error)
                 continue
-            if found is not None:
+            if isinstance(found, Found):
                 return Found(found.record, found.hops, found.messages + 2 * asked)
-            denied += 1
-            if denied >= min(ENOUGH, len(homes)):
-                self._cache.unknown(hashed, float("inf"), self._clock())
-                raise _unknown(name)
-        raise NetworkError(f"nobody could say who {name} is: {trouble or 'too few answer'}")
+            denied.append(found)
+            if len(denied) >= min(ENOUGH, len(homes)):
+                young = any(each.authoritative and each.ttl < YOUNG for each in denied)
+                raise self._denied(name, hashed, min(each.ttl for each in denied), young=young)
+        young = any(isinstance(each, _NotYetError) for each in troubles)
+        trouble = troubles[-1] if troubles else "too few answer"
+        kind = _NotYetError if young else NetworkError
+        raise kind(f"nobody could say who {name} is: {trouble}")
 
-    async def _by(self, home: Home, hashed: bytes) -> Found | None:
-        """What a home says; None when nobody has the name, as far as it knows. Raises RemoteError."""
+    def _denied(self, name: str, hashed: bytes, ttl: float, *, young: bool) -> UnknownNameError:
+        self._cache.unknown(hashed, ttl, self._clock())
+        return _unknown(name, _YoungError if young else UnknownNameError)
+
+    async def _by(self, home: Home, hashed: bytes) -> Found | Unknown:
+        """What a home says. Raises RemoteError, also when it does not know."""
         frame = await home.ask(lambda token: Find(token, hashed, recursive=True))
         if frame.kind == PeopleKind.UNKNOWN:
-            if not Unknown.read(frame.body).authoritative:
-                raise NetworkError(f"{home.address} does not know everybody yet")
-            return None
+            unknown = Unknown.read(frame.body)
+            if not unknown.ttl:
+                raise _NotYetError(f"{home.address} does not know everybody yet")
+            return unknown
         found = FoundMessage.read(frame.body)
         return Found(self._believed(found, hashed), found.hops + 1, found.messages)
 
 
-def _unknown(name: str) -> UnknownNameError:
-    return UnknownNameError(f"nobody is called {name}, or not in the last three days")
+def _unknown(name: str, kind: type[UnknownNameError] = UnknownNameError) -> UnknownNameError:
+    return kind(f"nobody is called {name}, or not in the last three days")

@@ -1,7 +1,5 @@
 """A super node dialed: HELLO and WELCOME, or where else to go."""
 
-import asyncio
-
 from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
@@ -31,19 +29,12 @@ async def greet(
 ) -> tuple[Meeting, Welcome]:
     """Dial it and be welcomed. Raises TurnedDownError, NetworkError, RemoteError."""
     meeting = Meeting(address, port.scratch, MOST_AT_FIRST, PeopleFramer)
-    try:
-        async with asyncio.timeout(patience):
-            meeting.opened(await port.dial(address, PeopleFramer(port.scratch), meeting))
-            meeting.say(Hello(node, want, port.number))
-            frame = await meeting.next(PeopleKind.WELCOME, PeopleKind.REFUSE)
-        return meeting, Welcome.read(_unless_refused(address, frame).body)
-    except (OSError, TimeoutError) as error:
-        meeting.close()
-        reason = getattr(error, "strerror", None) or "it does not answer"
-        raise NetworkError(f"cannot reach {address}: {reason}") from error
-    except BaseException:
-        meeting.close()
-        raise
+    hello = Hello(node, want, port.number)
+
+    def welcome(frame: Frame) -> Welcome:
+        return Welcome.read(_unless_refused(address, frame).body)
+
+    return meeting, await meeting.begin(port, hello, welcome, patience)
 
 
 async def prove(meeting: Meeting, address: Address, welcome: Welcome, proofs: Proofs) -> bool:

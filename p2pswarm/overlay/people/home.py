@@ -190,6 +190,8 @@ class Home:
             return await waiting
         finally:
             del self._asked[name]
+            if waiting.done() and not waiting.cancelled():
+                waiting.exception()  # it is seen, also when we were cancelled in the same moment
 
     async def _alive(self) -> None:
         """Until it says anything: who answers may take long, but it does not. Raises NetworkError."""

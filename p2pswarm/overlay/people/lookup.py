@@ -18,10 +18,11 @@ from typing import Generic, TypeVar
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import zone_of
 
-__all__ = ["ASK_TIME", "Verdict", "Walk", "Way"]
+__all__ = ["ASK_TIME", "SILENCE", "Verdict", "Walk", "Way"]
 
 ASK_TIME = 3.0  # seconds until somebody who was asked is given up
 HEDGE = 0.5  # seconds until somebody else is asked, too
+SILENCE = 1.5  # seconds without any answer, after which who has another way than UDP takes that
 MOST_ASKED = 24  # super nodes in one walk
 MOST_HOPS = 6  # three are enough in a network that is not being split
 MOST_OF_TELLER = 10  # ways of one referral: a slot
@@ -59,16 +60,27 @@ class Verdict(Generic[Record]):
     messages: int
     answers: int
     """How many of the messages came."""
+    ttl: float = float("inf")
+    """Seconds for which most of them say that nobody has the name."""
 
 
 class Walk(Generic[Record]):
     """`step` when `due` and after each answer, until there is a `verdict`; every answer is told once.
 
     `thorough` hears several who should know, for the newest record; the first good one ends the walk else.
+    `silence` is how long it goes on while nobody answers at all.
     """
 
-    def __init__(self, starts: Iterable[Address], dice: Random, *, thorough: bool = False) -> None:
-        self._dice, self._want = dice, ENOUGH if thorough else 1
+    def __init__(
+        self,
+        starts: Iterable[Address],
+        dice: Random,
+        *,
+        thorough: bool = False,
+        silence: float = float("inf"),
+    ) -> None:
+        self._dice, self._want, self._silence = dice, ENOUGH if thorough else 1, silence
+        self._ends, self._ttl = float("inf"), float("inf")
         self._waiting: list[_Step] = []
         self._asked: dict[Address, tuple[_Step, float]] = {}  # who has not answered, and since when
         self._seen: set[Address] = set()
@@ -88,11 +100,15 @@ class Walk(Generic[Record]):
         for step, since in list(self._asked.values()):
             if now >= since + ASK_TIME:
                 self._failed(step)
+        if not self._answers and now >= self._ends:
+            self._asked.clear()
+            self._waiting.clear()
         chosen: list[Address] = []
         while self._may_ask(now) and not self.verdict:
             step = min(self._waiting, key=self._rank)
             self._waiting.remove(step)
             self._asked[step.way.address] = step, now
+            self._ends = min(self._ends, now + self._silence)
             self._last = now
             self._count += 1
             chosen.append(step.way.address)
@@ -114,6 +130,8 @@ class Walk(Generic[Record]):
         times = [since + ASK_TIME for _, since in self._asked.values()]
         if self._goes_on:
             times.append(self._last + HEDGE if self._asked else self._last)
+        if not self._answers and self._asked:
+            times.append(self._ends)
         return min(times, default=float("-inf"))
 
     # What came of it
@@ -131,15 +149,24 @@ class Walk(Generic[Record]):
             self._failed(step)
 
     def unknown(
-        self, address: Address, ways: Sequence[Way] = (), *, authoritative: bool = True
+        self,
+        address: Address,
+        ways: Sequence[Way] = (),
+        *,
+        authoritative: bool = True,
+        ttl: float = float("inf"),
     ) -> None:
-        """It knows nobody of that name, and should if it is authoritative; these should."""
+        """It knows nobody of that name, and should if it is authoritative; these should.
+
+        `ttl` is for how long that may be believed.
+        """
         step = self._answered(address)
         if step is None:
             return
         self._blame[step.root] += 1
         if authoritative:
             self._denied.append(step)
+            self._ttl = min(self._ttl, ttl)
         # Who has just come into a slot does not know all of it yet, but who does.
         self._learn(step, [way for way in ways if way.member])
 
@@ -171,7 +198,7 @@ class Walk(Generic[Record]):
             _, record, step = max(self._found, key=lambda each: each[0])
             return Verdict(record, True, step.hops, *cost)
         if not self._found and self._is_denied(idle=idle):
-            return Verdict(None, True, max(step.hops for step in self._denied), *cost)
+            return Verdict(None, True, max(step.hops for step in self._denied), *cost, self._ttl)
         return Verdict(None, False, 0, *cost) if idle else None
 
     def _is_denied(self, *, idle: bool) -> bool:

@@ -34,11 +34,17 @@ LOOK_EVERY = 30.0  # seconds between looks whether another place is wanted more
 CROWDED = 12  # members, from which one may leave for a slot that has few
 MUCH_EMPTIER = 6  # members fewer, so that it is fewer after the move, too
 LOOKED_FOR = 12.0  # seconds for all walks of a newcomer
-ALONE_AFTER = 6.0  # seconds without an answer, after which the first of a network begins alone
+ALONE_AFTER = 2.0  # seconds without an answer of one with a slot, after which we begin alone
+SILENT = 2.5  # seconds in which nobody says that it is there, after which nobody is
+BEGINNING = 15.0  # seconds in which those who begin together wait for each other at most
 MOST_STEPS = 5  # referrals that one walk follows
 ASK_AGAIN = 3.0  # seconds
 MOST_KNOCKS = 8  # at those we were told of first
-KNOCK_EVERY = 10.0  # seconds, while nobody is there
+FIRST_KNOCK, LONGEST_KNOCK = (
+    0.5,
+    10.0,
+)  # seconds until the next ones, while nobody is there, doubled
+CALLED_BACK = 1.0  # seconds until one of those is answered with a question again
 TOLD_IN_GOSSIP = 12
 MOST_SEEN = 20
 REFERRED = 8
@@ -71,15 +77,18 @@ class Membership:
         self._contacts, self._questions = contacts, questions
         self._given, self._moved, self._revoked, self._dice = address, moved, revoked, dice
         self._seen: OrderedDict[Address, Address] = OrderedDict()  # by whom, and where
-        self._known: list[Address] = []
+        self._known: dict[Address, float] = {}  # of whom we were told first, and when we asked last
         self._began = self._changed = self._look = self._ask_again = float("-inf")
-        self._knocked = float("-inf")
+        self._knock_at = self._stirred = float("-inf")
+        self._pause_of_knocks = FIRST_KNOCK
         self._wanted: tuple[Prefix, float] | None = None
         self._seats: dict[Prefix, tuple[Prefix, int]] = {}
         self.seated = self._over = False
         """Whether it has a slot."""
         self.heard_list: Callable[[int, Address, float], None] = lambda number, source, now: None
         """Is told of the newest revocation list that somebody has."""
+        self.met: Callable[[Address, float], None] = lambda whom, now: None
+        """Is told of each new one of our slot."""
 
     @property
     def address(self) -> Address | None:
@@ -92,15 +101,32 @@ class Membership:
 
     def join(self, known: list[Address], now: float) -> None:
         """Look for a slot, with the help of these."""
-        self._known, self._began, self._seats = list(known), now, {}
-        self._ask_again, self.seated, self._over = now, False, False
+        here = self.address  # an operator's list has us, too
+        self._known = {each.normal: float("-inf") for each in known if each.normal != here}
+        self._began = self._stirred = self._ask_again = now
+        self._seats, self.seated, self._over = {}, False, False
+        self._pause_of_knocks = FIRST_KNOCK
         self._knock(now)
 
     def _knock(self, now: float) -> None:
-        """At those that we were told of first."""
-        self._knocked = now
-        for address in self._dice.sample(self._known, min(len(self._known), MOST_KNOCKS)):
-            self._greet(address.normal, WHOLE, None, now)
+        """At those that we were told of first: soon again, as they may begin in this moment, too."""
+        self._knock_at = now + self._pause_of_knocks * self._dice.uniform(0.8, 1.2)
+        self._pause_of_knocks = min(2 * self._pause_of_knocks, LONGEST_KNOCK)
+        for address in self._dice.sample(list(self._known), min(len(self._known), MOST_KNOCKS)):
+            self._call(address, now)
+
+    def _call(self, known: Address, now: float) -> None:
+        self._known[known] = now
+        self._greet(known, WHOLE, None, now)
+
+    def settled(self, now: float) -> bool:
+        """Whether somebody was met, or nobody is there: until then others may know what we do not.
+
+        Who only says that it begins, too, is waited for, but not for ever: anybody can say so.
+        """
+        return bool(self._contacts.live or not self._known) or (
+            now >= min(self._stirred + SILENT, self._began + BEGINNING)
+        )
 
     def step(self, now: float) -> None:
         if self._over:
@@ -110,7 +136,7 @@ class Membership:
             self._look_around(now)
         else:
             self._sit_down(now)
-        if not self._contacts.live and now - self._knocked >= KNOCK_EVERY:
+        if not self._contacts.live and now >= self._knock_at:
             self._knock(now)
         self._gossip(now)
 
@@ -154,7 +180,8 @@ class Membership:
         if here is None:
             return
         if not self._contacts.live:
-            if now - self._began >= ALONE_AFTER:
+            if not self._known or now - self._began >= ALONE_AFTER:
+                self._pause_of_knocks, self._knock_at = FIRST_KNOCK, now  # now we can be met
                 self._take(WHOLE, now)
             return
         missing = [place for place in places(here) if place not in self._seats]
@@ -239,11 +266,14 @@ class Membership:
         self._contacts.told(said.nodes, source, now)
         if said.leaving:
             self._contacts.left(source)
+            self._stirred = now
             return
-        told = SuperNode(said.node, source, said.slot)
+        told, before = SuperNode(said.node, source, said.slot), self._contacts.live.get(source)
         known = self._contacts.heard(told, said.size, now)
         if known is not None:
             known.due = now + self._pause(known)
+            if known is not before and known.slot == self._contacts.slot:
+                self.met(source, now)
         self.heard_list(said.revoked, source, now)
 
     def gossiped(self, said: Gossip, source: Address, now: float) -> None:
@@ -252,11 +282,16 @@ class Membership:
         self._questions.send(source, Gossiped(*self._say(said.token, source, nodes)))
         known = self._contacts.live.get(source)
         if said.leaving:
+            self._stirred = now
             if known is not None and known.node == said.node:
                 known.due = now  # it is asked, for anybody can say so in its name
             return
         self._contacts.back(source)
-        self._contacts.told((*said.nodes, SuperNode(said.node, source, said.slot)), source, now)
+        if known is None and now - self._known.get(source, now) >= CALLED_BACK:
+            self._call(source, now)
+        speaker = SuperNode(said.node, source, said.slot)
+        self._contacts.told((*said.nodes, speaker), source, now)
+        self._contacts.spoke(speaker, now)
 
     def seat(self, asked: Seat, source: Address, now: float) -> None:
         """Which slot is there; or who is nearer."""

@@ -16,7 +16,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.record import MAX_ADDRESSES, MAX_HOMES, Record
 from p2pswarm.overlay.people.finder import Finder
 from p2pswarm.overlay.people.home import Home
-from p2pswarm.overlay.people.lookup import Walk
+from p2pswarm.overlay.people.lookup import SILENCE, Walk
 from p2pswarm.overlay.people.proving import Who
 from p2pswarm.overlay.people.publishing import TTL, Publishing
 from p2pswarm.overlay.people.walks import Question, Walks
@@ -29,6 +29,7 @@ __all__ = ["Publisher"]
 log = logging.getLogger(__name__)
 
 STARTS = 3
+AHEAD = 10 * 365 * 86_400 * 1000  # milliseconds that a number of ours may be of the future
 
 
 class Publisher:
@@ -103,7 +104,7 @@ class Publisher:
 
     async def _by_walk(self, record: Record) -> bool:
         """Whether it is written."""
-        walk: Walk[Stored] = Walk(self._starts(STARTS), self._dice)
+        walk: Walk[Stored] = Walk(self._starts(STARTS), self._dice, silence=SILENCE)
         put = partial(_put, record)
         verdict = await self._walks.walk(walk, Question(record.hash, put, self._heard))
         return verdict.record is not None
@@ -128,7 +129,8 @@ class Publisher:
         """Raises RemoteError for whatever does not mean that most of the slot have it."""
         if frame.kind == PeopleKind.REJECTED:
             rejected = Rejected.read(frame.body)
-            if rejected.fault is Fault.STALE:  # another device of ours, or our clock was put back
+            # Another device of ours, or our clock was put back; a liar may use up all numbers.
+            if rejected.fault is Fault.STALE and rejected.seq <= self._wall() * 1000 + AHEAD:
                 self._seq = max(self._seq, rejected.seq)
             raise NetworkError(f"our record is refused: {rejected.fault}")
         if frame.kind != PeopleKind.STORED:

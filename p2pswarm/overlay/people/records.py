@@ -9,7 +9,7 @@ from bisect import bisect_left, insort
 from collections import OrderedDict
 from enum import Enum, auto
 from hashlib import sha256
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from p2pswarm.overlay.remembering import remember
@@ -21,7 +21,9 @@ __all__ = ["MOST_RECORDS", "Judged", "Kept", "Outcome", "Records"]
 
 MOST_RECORDS = 50_000  # 45 MB of records, a slot's share of 100 million names
 MOST_RUN_OUT = 50_000
+MOST_SUMS = 4096
 SUM_SIZE = 8
+_SPARE = 1000  # ends beyond twice the records
 
 
 class Judged(NamedTuple):
@@ -64,6 +66,7 @@ class Records:
         self._order: list[bytes] = []
         self._ends: list[tuple[float, bytes]] = []
         self._run_out: OrderedDict[bytes, int] = OrderedDict()
+        self._sums: OrderedDict[Prefix, tuple[int, int]] = OrderedDict()  # that were asked for
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -91,12 +94,25 @@ class Records:
         until = now + min(ttl, judged.ttl)
         sum_ = _sum(judged.hash, judged.seq)
         self._kept[judged.hash] = Kept(record, judged.seq, until, sum_)
+        if kept is None:
+            self._sum_up(judged.hash, 1, sum_)
+        else:
+            self._sum_up(judged.hash, 0, kept.sum ^ sum_)
         heappush(self._ends, (until, judged.hash))
+        if len(self._ends) > 2 * len(self._kept) + _SPARE:
+            self._forget_ends()
         return Outcome.NEW
 
+    def _forget_ends(self) -> None:
+        """Those of records that newer ones took the place of: somebody may sign one each second."""
+        self._ends = [(kept.until, hash_) for hash_, kept in self._kept.items()]
+        heapify(self._ends)
+
     def drop(self, hash_: bytes) -> None:
-        if self._kept.pop(hash_, None) is not None:
+        kept = self._kept.pop(hash_, None)
+        if kept is not None:
             del self._order[bisect_left(self._order, hash_)]
+            self._sum_up(hash_, -1, kept.sum)
 
     def under(self, prefix: Prefix) -> list[bytes]:
         """The hashes that begin with this."""
@@ -104,11 +120,23 @@ class Records:
         return self._order[bisect_left(self._order, start) : bisect_left(self._order, end)]
 
     def digest(self, prefix: Prefix) -> tuple[int, bytes]:
-        """How many there are under this, and their sum."""
-        there, total = self.under(prefix), 0
-        for hash_ in there:
-            total ^= self._kept[hash_].sum
-        return len(there), total.to_bytes(SUM_SIZE, "big")
+        """How many there are under this, and their sum. Anybody may ask, so it is added up once."""
+        known = self._sums.get(prefix)
+        if known is None:
+            there, total = self.under(prefix), 0
+            for hash_ in there:
+                total ^= self._kept[hash_].sum
+            known = len(there), total
+        remember(self._sums, prefix, known, MOST_SUMS)
+        return known[0], known[1].to_bytes(SUM_SIZE, "big")
+
+    def _sum_up(self, hash_: bytes, more: int, change: int) -> None:
+        """In every sum that it is part of."""
+        for length in range(MAX_DEPTH + 1) if self._sums else ():
+            prefix = Prefix.of(hash_, length)
+            if prefix in self._sums:
+                count, total = self._sums[prefix]
+                self._sums[prefix] = count + more, total ^ change
 
     def held(self, prefix: Prefix) -> list[Held]:
         """Each of them."""
@@ -132,6 +160,9 @@ class Records:
     def check(self) -> None:
         assert self._order == sorted(self._kept)
         assert len(self._kept) <= self._most
+        known, self._sums = self._sums, OrderedDict()
+        assert all(self.digest(each)[0] == count for each, (count, _) in known.items())
+        assert all(self._sums[each] == sums for each, sums in known.items())
 
 
 def _bounds(prefix: Prefix) -> tuple[bytes, bytes]:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from p2pswarm.errors import NetworkError, RemoteProtocolError
 from p2pswarm.net.stream import Stream
+from p2pswarm.overlay.limits import Tokens
 from p2pswarm.wire.people.dictionary import PeopleMessage
 from p2pswarm.wire.people.frames import PeopleKind
 from p2pswarm.wire.people.hello import Ping, Pong, Reason, Refuse
@@ -19,7 +20,9 @@ from p2pswarm.wire.supernode.frames import Frame
 
 __all__ = ["RelayGuest"]
 
+PINGS = (1.0, 20.0)  # a second, and saved up; ours come twice a minute
 PATIENCE = 15.0  # seconds in which a guest has to say what it wants
+MOST_UNREAD = 4 << 10  # bytes
 LINGER = 2.0  # seconds for the last word to leave
 
 
@@ -46,6 +49,7 @@ class RelayGuest:
         self.key, self.ended = b"", _nothing
         self._desk, self._nonce, self._since = desk, nonce, now
         self._asked = self._parting = False
+        self._pings = Tokens(*PINGS, now)
 
     def say(self, message: PeopleMessage) -> None:
         self.stream.send(message.encode().encode())
@@ -74,10 +78,18 @@ class RelayGuest:
                 self._asked = True
                 self._desk.asked(self, Relay.read(message.body))
             case PeopleKind.PING:
-                Ping.read(message.body)
-                self.say(Pong())
+                self._pinged(Ping.read(message.body))
             case _:
                 raise RemoteProtocolError("it says what nobody says to a relay")
+
+    def _pinged(self, ping: Ping) -> None:
+        """Answered, unless it reads nothing of what it is answered. Raises RemoteProtocolError."""
+        if (
+            not self._pings.take(asyncio.get_running_loop().time())
+            or self.stream.unsent > MOST_UNREAD
+        ):
+            raise RemoteProtocolError("it says more than it reads")
+        self.say(Pong())
 
     def caught_up(self) -> None:
         """Each frame is answered when it comes."""

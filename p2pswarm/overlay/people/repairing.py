@@ -28,6 +28,8 @@ __all__ = ["Repairing"]
 EVERY = 4.0  # seconds between two comparisons that are begun
 HURRY = 0.5  # after the slot has changed, and while it has compared with nobody
 HURRIED = 30.0  # seconds
+MET = 5.0  # seconds of haste when somebody new is in the slot
+FEW = 4  # others of a slot, up to which each new one is compared with at once, not only by itself
 RIPENED = (
     10.0  # after which one comparison is enough, for records may come faster than they are compared
 )
@@ -58,7 +60,9 @@ class _Take(NamedTuple):
 class Repairing:
     """`digest` answers others, `step` compares; `store` is told of what was taken.
 
-    `ripe` once all of the slot was compared with somebody: until then it does not say that nobody has a name.
+    `ripe` once all of the slot was compared with somebody, or nobody else is there (`settled` says so): until
+    then it does not say that nobody has a name. Who began alone and meets others is ripe when it knows what
+    they know.
     """
 
     def __init__(
@@ -67,36 +71,61 @@ class Repairing:
         questions: Questions,
         records: Records,
         store: Callable[[bytes, float, float], None],
+        settled: Callable[[float], bool],
         dice: Random,
     ) -> None:
         self._contacts, self._questions, self._records = contacts, questions, records
-        self._store, self._dice = store, dice
+        self._store, self._settled, self._dice = store, settled, dice
         self._waiting: deque[_Compare | _Give | _Take] = deque(maxlen=MOST_WAITING)
         self._have: dict[bytes, set[Address]] = {}  # who else has a record that belongs elsewhere
         self._next = self._hurried = self._patient = float("-inf")
-        self.ripe = False
+        self._alone = False
+        self._ripe_since = float("inf")
+
+    @property
+    def ripe(self) -> bool:
+        return self._ripe_since < float("inf")
+
+    def ripe_for(self, now: float) -> float:
+        """Seconds; 0 for who is not."""
+        return max(now - self._ripe_since, 0.0)
+
+    def _ripened(self, now: float) -> None:
+        self._ripe_since = min(self._ripe_since, now)
 
     def moved(self, now: float) -> None:
         """The slot is another one."""
-        self.ripe, self._next = False, now
-        self._hurried, self._patient = now + HURRIED, now + RIPENED
+        self._anew(now)
         self._waiting.clear()
+
+    def _anew(self, now: float) -> None:
+        self._alone, self._ripe_since, self._next = False, float("inf"), now
+        self._hurried, self._patient = now + HURRIED, now + RIPENED
+
+    def met(self, whom: Address, now: float) -> None:
+        """Somebody new is in our slot, and may have what we do not."""
+        if self._alone:
+            self._anew(now)
+        self._hurried = max(self._hurried, now + MET)
+        if len(self._contacts.members()) <= FEW:
+            self._do(_Compare(whom, self._contacts.slot, take=True), now)
 
     def step(self, now: float) -> None:
         if self._next <= now:
             hurry = not self.ripe or now < self._hurried
             self._next = now + (HURRY if hurry else EVERY) * self._dice.uniform(0.5, 1.5)
-            self._begin()
+            self._begin(now)
         for _ in range(min(len(self._waiting), EACH_STEP)):
             self._do(self._waiting.popleft(), now)
 
-    def _begin(self) -> None:
+    def _begin(self, now: float) -> None:
         members = self._contacts.members()
         if members:
             whom = self._dice.choice(members).address
             self._waiting.append(_Compare(whom, self._contacts.slot, take=True))
-        else:
-            self.ripe = True
+        elif self._settled(now):
+            self._alone = True
+            self._ripened(now)
         self._hand_over()
 
     def _hand_over(self) -> None:
@@ -142,7 +171,8 @@ class Repairing:
             case _Compare(), Differs():
                 self._compared(task, answer)
                 whole = task.take and task.under == self._contacts.slot
-                self.ripe |= whole and (answer.same or now >= self._patient)
+                if whole and (answer.same or now >= self._patient):
+                    self._ripened(now)
             case _Take(), Found():
                 self._store(answer.record, answer.ttl, now)
             case _Give(), Stored():
@@ -151,13 +181,12 @@ class Repairing:
                 pass
 
     def _compared(self, task: _Compare, answer: Differs) -> None:
-        mine = self._records.held(task.under)
         if answer.same:
-            self._has_all(task.whom, mine)
+            self._has_all(task)
         elif answer.sums:
             self._look_closer(task, answer.sums)
         else:
-            self._exchange(task, mine, answer.held)
+            self._exchange(task, self._records.held(task.under), answer.held)
 
     def _look_closer(self, task: _Compare, sums: tuple[bytes, ...]) -> None:
         if task.under.length + DEEPER > MAX_DEPTH:
@@ -165,7 +194,7 @@ class Repairing:
         for branch, sum_ in zip(_branches(task.under), sums, strict=True):
             count, ours = self._records.digest(branch)
             if ours == sum_:
-                self._has_all(task.whom, self._records.held(branch))
+                self._has_all(task._replace(under=branch))
             elif task.take or count:
                 self._waiting.append(task._replace(under=branch))
 
@@ -182,9 +211,11 @@ class Repairing:
                 if ours.get(hash_, -1) < seq:
                     self._waiting.append(_Take(task.whom, hash_))
 
-    def _has_all(self, whom: Address, held: list[Held]) -> None:
-        for hash_, _ in held:
-            self._has(whom, hash_)
+    def _has_all(self, task: _Compare) -> None:
+        """It has all that we have there."""
+        if not task.take:
+            for hash_ in self._records.under(task.under):
+                self._has(task.whom, hash_)
 
     def _has(self, whom: Address, hash_: bytes) -> None:
         """One of another slot has it: two are enough."""

@@ -80,7 +80,9 @@ class Serving:
         held = people.proofs.who.revoked
         self._revoked = RevokedList(self._number, held.der if held is not None else b"")
         self._kept = self._revoked.number
-        self.directory = Directory(node, address, self._judge, self._revoked, dice)
+        self.directory = Directory(
+            node, address, self._judge, self._revoked, dice, believed=people.believes
+        )
 
     async def run(self, carrying: Carrying | None = None) -> None:
         """Until cancelled. Raises PortTakenError."""

@@ -64,7 +64,8 @@ class Question(Generic[T]):
                 unknown = Unknown.read(frame.body)
                 covers = unknown.slot.covers(Prefix.of(self.target))
                 authoritative = unknown.authoritative and covers
-                walk.unknown(address, self.ways(unknown.nodes), authoritative=authoritative)
+                ways, ttl = self.ways(unknown.nodes), unknown.ttl
+                walk.unknown(address, ways, authoritative=authoritative, ttl=ttl)
                 return unknown.nodes
             case _:
                 self.heard(walk, address, frame)

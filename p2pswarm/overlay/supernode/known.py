@@ -63,6 +63,10 @@ class Known:
         chosen.update(dict.fromkeys(self._shuffled(self._lost)))
         return [address for address in chosen if address not in left_out][:n]
 
+    def believes(self, address: Address) -> bool:
+        """Whether a super node may be there at all: where the operator lists them, no others are."""
+        return not self._listed or address.normal in self._listed
+
     def may_dial(self, address: Address, now: float) -> bool:
         """Whether it may be dialed now; it then counts as dialed."""
         address = address.normal

@@ -8,7 +8,9 @@ at its beginning.
 
 import asyncio
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
 
 from p2pswarm.errors import NetworkError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
@@ -24,6 +26,8 @@ __all__ = ["Meeting", "TurnedDownError", "greet"]
 GREETING_TIME = 8.0  # seconds; one that is busy answers late, and is better than none
 MOST_AT_FIRST = 128 << 10  # bytes before who was dialed stays: a welcome, a list of hosts, and more
 MOST_UNHEARD = 32  # frames after which no more is read until somebody hears them
+
+_Welcomed = TypeVar("_Welcomed")
 
 
 class TurnedDownError(NetworkError):
@@ -47,20 +51,7 @@ async def greet(
     Raises TurnedDownError, NetworkError, RemoteProtocolError.
     """
     meeting = Meeting(address, port.scratch, most)
-    try:
-        async with asyncio.timeout(patience):
-            meeting.opened(await port.dial(address, FrameFramer(port.scratch), meeting))
-            meeting.say(hello)
-            frame = await meeting.next(FrameKind.WELCOME, FrameKind.REFUSE)
-        welcome = _welcome(address, frame)
-    except (OSError, TimeoutError) as error:
-        meeting.close()
-        reason = getattr(error, "strerror", None) or "it does not answer"
-        raise NetworkError(f"cannot reach {address}: {reason}") from error
-    except BaseException:
-        meeting.close()
-        raise
-    return meeting, welcome
+    return meeting, await meeting.begin(port, hello, partial(_welcome, address), patience)
 
 
 def _welcome(address: Address, frame: Frame) -> Welcome:
@@ -92,6 +83,27 @@ class Meeting:
         self._bell = asyncio.Event()
         self._over = False
         self._reason: Exception | None = None
+
+    async def begin(
+        self, port: Port, hello: _Message, read: Callable[[Frame], _Welcomed], patience: float
+    ) -> _Welcomed:
+        """Dial, say hello, and `read` what WELCOME or REFUSE says; it is closed when that fails.
+
+        Raises NetworkError, and what `read` raises. The two kinds are the same in both networks.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                self.opened(await port.dial(self._address, self._framer(self._scratch), self))
+                self.say(hello)
+                frame = await self.next(FrameKind.WELCOME, FrameKind.REFUSE)
+            return read(frame)
+        except (OSError, TimeoutError) as error:
+            self.close()
+            reason = getattr(error, "strerror", None) or "it does not answer"
+            raise NetworkError(f"cannot reach {self._address}: {reason}") from error
+        except BaseException:
+            self.close()
+            raise
 
     def opened(self, stream: Stream) -> None:
         """It is there."""

@@ -10,7 +10,7 @@ types; bytes 4 to 7 are never STUN's cookie, because no kind is 0x21.
 """
 
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
-from p2pswarm.wire.people.frames import PeopleFrame
+from p2pswarm.wire.people.frames import PeopleFrame, PeopleKind
 from p2pswarm.wire.supernode.frames import Frame
 
 __all__ = ["MAGIC", "REQUEST_SIZE", "TOKEN_SIZE", "pack_datagram", "read_datagram"]
@@ -19,6 +19,16 @@ MAGIC = b"P2PD"
 TOKEN_SIZE = 8
 REQUEST_SIZE = 1200
 _HEAD_SIZE = len(MAGIC) + 1
+_QUESTIONS = frozenset(
+    (
+        PeopleKind.FIND,
+        PeopleKind.PUT,
+        PeopleKind.SEAT,
+        PeopleKind.GOSSIP,
+        PeopleKind.DIGEST,
+        PeopleKind.REVOKED,
+    )
+)
 
 
 def pack_datagram(frame: Frame, *, request: bool = False) -> bytes:
@@ -30,8 +40,11 @@ def pack_datagram(frame: Frame, *, request: bool = False) -> bytes:
 
 
 def read_datagram(data: bytes) -> PeopleFrame:
-    """Its kind and body, of a kind of tomorrow as well. Raises RemoteProtocolError."""
+    """Its kind and body, of a kind of tomorrow as well. Raises RemoteProtocolError; also for a question that
+    is not padded, for whoever lies about where it is would gain by asking."""
     body = data[_HEAD_SIZE:].rstrip(b"\0")
     if not data.startswith(MAGIC) or len(data) > REQUEST_SIZE or len(body) <= TOKEN_SIZE:
         raise RemoteProtocolError(f"a datagram of {len(data)} bytes that is none of ours")
+    if data[4] in _QUESTIONS and len(data) < REQUEST_SIZE:
+        raise RemoteProtocolError(f"a question of {len(data)} bytes, whose answer may be longer")
     return PeopleFrame(data[4], body)

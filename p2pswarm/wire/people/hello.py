@@ -10,7 +10,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.wire.people.dictionary import PeopleMessage
 from p2pswarm.wire.people.frames import PeopleKind
 from p2pswarm.wire.people.nodes import SuperNode, pack_nodes, read_nodes
-from p2pswarm.wire.supernode.dictionary import Fields, Value, read_word
+from p2pswarm.wire.supernode.dictionary import BareMessage, Fields, Value, read_word
 from p2pswarm.wire.supernode.packing import pack_address
 
 __all__ = [
@@ -167,34 +167,14 @@ class Bye(PeopleMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class Ping(PeopleMessage):
+class Ping(BareMessage, PeopleMessage):
     """Are you there?"""
 
     kind: ClassVar[int] = PeopleKind.PING
 
-    @override
-    def _written(self) -> dict[str, Value]:
-        return {}
-
-    @override
-    @classmethod
-    def read(cls, body: bytes) -> Self:
-        Fields(body)
-        return cls()
-
 
 @dataclass(frozen=True, slots=True)
-class Pong(PeopleMessage):
+class Pong(BareMessage, PeopleMessage):
     """Yes."""
 
     kind: ClassVar[int] = PeopleKind.PONG
-
-    @override
-    def _written(self) -> dict[str, Value]:
-        return {}
-
-    @override
-    @classmethod
-    def read(cls, body: bytes) -> Self:
-        Fields(body)
-        return cls()

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from p2pswarm.wire.people.dictionary import PeopleMessage
 from p2pswarm.wire.people.frames import PeopleKind
-from p2pswarm.wire.supernode.dictionary import Fields, Value, read_word
+from p2pswarm.wire.supernode.dictionary import BareMessage, Fields, Value, read_word
 
 __all__ = [
     "KEY_SIZE",
@@ -76,20 +76,10 @@ class Prove(PeopleMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class Proved(PeopleMessage):
+class Proved(BareMessage, PeopleMessage):
     """You are at home here, and are rung under your key."""
 
     kind: ClassVar[int] = PeopleKind.PROVED
-
-    @override
-    def _written(self) -> dict[str, Value]:
-        return {}
-
-    @override
-    @classmethod
-    def read(cls, body: bytes) -> Self:
-        Fields(body)
-        return cls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +108,8 @@ class Ring(PeopleMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class Rung(PeopleMessage):
-    """Somebody rings you."""
-
-    kind: ClassVar[int] = PeopleKind.RUNG
+class _Offered(PeopleMessage):
+    """What one of the two says to the other."""
 
     session: bytes
     offer: bytes
@@ -138,23 +126,17 @@ class Rung(PeopleMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(PeopleMessage):
+class Rung(_Offered):
+    """Somebody rings you."""
+
+    kind: ClassVar[int] = PeopleKind.RUNG
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(_Offered):
     """Here is how I can be reached; from the callee to his home, and on to the caller."""
 
     kind: ClassVar[int] = PeopleKind.ANSWER
-
-    session: bytes
-    offer: bytes
-
-    @override
-    def _written(self) -> dict[str, Value]:
-        return {"session": self.session, "offer": self.offer}
-
-    @override
-    @classmethod
-    def read(cls, body: bytes) -> Self:
-        fields = Fields(body)
-        return cls(fields.raw("session", SESSION_SIZE), fields.within("offer", 1, MAX_OFFER))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from enum import StrEnum
 from typing import ClassVar, Self, TypeVar
 
+from typing_extensions import override
+
 from p2pswarm.errors import BencodeError, LocalProtocolError, RemoteProtocolError
 from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import Address
@@ -21,7 +23,7 @@ from p2pswarm.wire.supernode.packing import (
     read_text,
 )
 
-__all__ = ["MAX_TEXT", "DictionaryMessage", "Fields", "Value", "read_word"]
+__all__ = ["MAX_TEXT", "BareMessage", "DictionaryMessage", "Fields", "Value", "read_word"]
 
 MAX_TEXT = 255  # bytes
 # Ours have a dozen values in one level; the rest is for tomorrow.
@@ -114,6 +116,22 @@ class DictionaryMessage(ABC):
         except RemoteProtocolError as error:
             raise LocalProtocolError(f"{self!r} cannot be said: {error}") from error
         return self.frame(self.kind, body)
+
+
+class BareMessage(DictionaryMessage):
+    """A message that says nothing but its kind."""
+
+    __slots__ = ()
+
+    @override
+    def _written(self) -> dict[str, Value]:
+        return {}
+
+    @override
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        Fields(body)
+        return cls()
 
 
 def read_word(words: type[_Word], text: str) -> _Word:

@@ -5,7 +5,12 @@ from typing import ClassVar, Self
 
 from typing_extensions import override
 
-from p2pswarm.wire.supernode.dictionary import DictionaryMessage, Fields, Value
+from p2pswarm.wire.supernode.dictionary import (
+    BareMessage,
+    DictionaryMessage,
+    Fields,
+    Value,
+)
 from p2pswarm.wire.supernode.frames import FrameKind
 from p2pswarm.wire.supernode.hello import MAX_COUNT
 
@@ -13,20 +18,10 @@ __all__ = ["Ping", "Pong"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ping(DictionaryMessage):
+class Ping(BareMessage):
     """Are you there?"""
 
     kind: ClassVar[int] = FrameKind.PING
-
-    @override
-    def _written(self) -> dict[str, Value]:
-        return {}
-
-    @override
-    @classmethod
-    def read(cls, body: bytes) -> Self:
-        Fields(body)
-        return cls()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from p2pswarm.formats.people.names import name_hash
 from p2pswarm.overlay.people.client import People
 from p2pswarm.wire.people.dictionary import TokenMessage
 from p2pswarm.wire.people.finding import (
+    MAX_SEQ,
     Fault,
     Find,
     Found,
@@ -194,6 +195,29 @@ def test_a_number_that_is_too_low_is_raised(tmp_path: Path) -> None:
         people = await town.people("bob")
         await writes(town, people)
         assert town.records[name_hash("bob")].seq == newest + 1
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("number", [MAX_SEQ, (1 << 53) - 1, 1 << 53])
+def test_a_liar_does_not_use_up_our_numbers(tmp_path: Path, number: int) -> None:
+    """It said that the newest is the last one that there is, and everything ended with an error of ours."""
+
+    async def story(town: Town) -> None:
+        def lies(frame: Frame) -> TokenMessage | None:
+            if frame.kind == PeopleKind.PUT:
+                return Rejected(Put.read(frame.body).token, Fault.STALE, number)
+            return town.clerks[0].honest(frame)
+
+        for clerk in town.clerks:
+            clerk.answer = lies
+        people = await town.people("bob")
+        await people.join()
+        await town.until(lambda: people.publisher.trouble)
+        for clerk in town.clerks:
+            clerk.answer = clerk.honest
+        await town.until(lambda: people.status().published)
+        assert town.records[name_hash("bob")].seq < (NOW + 3600) * 1000
 
     play(tmp_path, story)
 

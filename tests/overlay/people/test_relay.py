@@ -110,6 +110,22 @@ def test_who_wants_nothing_is_sent_away_and_a_ping_is_answered() -> None:
     on_a_street(story)
 
 
+def test_who_pings_without_end_and_reads_nothing_costs_nothing() -> None:
+    async def story(street: Street) -> None:
+        guest = await Guest().come(street.ann, street)
+        guest.stream.pause()
+        street.ann.host.up = 1e7
+        for _ in range(5):
+            guest.stream.send(Ping().encode().encode() * 20_000)
+            await asyncio.sleep(1)
+        here = street.super.host
+        kept = [t.get_write_buffer_size() for t in street.loop.transports if t.host is here]
+        assert sum(kept) < 10_000
+        assert not street.super.relay._guests
+
+    on_a_street(story)
+
+
 def test_a_crowd_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "MOST_GUESTS", 2)
 

@@ -115,6 +115,17 @@ def test_who_is_merely_told_is_asked_once_and_known_when_it_answers() -> None:
     contacts.check()
 
 
+def test_who_comes_is_not_lost_among_the_many_that_one_names() -> None:
+    """One host named 240 a second, and for two minutes nobody new became known."""
+    contacts, newcomer = Contacts(US, Random(1)), node(1)
+    contacts.spoke(newcomer, 0)
+    contacts.told(nodes(10, 100), node(2).address, 0)
+    asked = [contacts.take_told(0) for _ in range(4)]
+    assert asked.count(newcomer) == 1
+    assert None not in asked
+    contacts.check()
+
+
 def test_who_is_where_it_may_not_be_is_not_known() -> None:
     contacts = Contacts(US, Random(1))
     one = node(1)
@@ -126,6 +137,15 @@ def test_who_is_where_it_may_not_be_is_not_known() -> None:
     assert contacts.take_told(0) is None
 
 
+def test_where_an_operator_lists_them_nobody_else_is_known() -> None:
+    listed, other = node(1), node(2)
+    contacts = Contacts(US, Random(1), lambda address: address == listed.address)
+    contacts.told([other], listed.address, 0)
+    assert contacts.take_told(0) is None
+    assert contacts.heard(other, 5, 0) is None
+    assert contacts.heard(listed, 5, 0) is not None
+
+
 def test_three_of_one_network_are_one_too_many() -> None:
     contacts = Contacts(US, Random(1))
     for number, host in enumerate(("5.6.7.8", "5.6.7.9", "5.6.7.10")):
@@ -135,7 +155,7 @@ def test_three_of_one_network_are_one_too_many() -> None:
 
 
 def test_who_is_known_is_not_moved_out_by_new_ones() -> None:
-    contacts = Contacts(US, Random(1), Prefix(5, 3))
+    contacts = Contacts(US, Random(1), slot=Prefix(5, 3))
     far = Prefix(5, 28)
     known = [each for each in nodes(0, 20, far) if contacts.heard(each, 5, 0) is not None]
     assert len(known) == MOST_FAR
@@ -155,7 +175,7 @@ def test_one_that_does_not_answer_three_times_is_gone_for_a_while() -> None:
 
 
 def test_the_nearest_are_of_the_slot_then_of_the_block() -> None:
-    contacts = Contacts(US, Random(1), Prefix(6, 0))
+    contacts = Contacts(US, Random(1), slot=Prefix(6, 0))
     at = Prefix(32, 0b111111 << 26)
     for start, slot in (
         (0, Prefix(6, 63)),
@@ -228,9 +248,14 @@ class RecordsMachine(RuleBasedStateMachine):
         assert self.records.under(prefix) == sorted(there)
         assert sorted(self.records.outside(prefix) + there) == sorted(self.model)
         assert self.records.digest(prefix)[0] == len(there)
+        anew = Records()
+        for hash_ in there:
+            anew.put(Judged(hash_, self.model[hash_][0], 40), b"record", 40, 0)
+        assert anew.digest(prefix) == self.records.digest(prefix)
 
     @invariant()
     def same(self) -> None:
+        self.records.digest(Prefix(0, 0))
         self.records.check()
         for hash_, (seq, until) in self.model.items():
             kept = self.records.get(hash_, self.now)
@@ -250,6 +275,26 @@ def test_a_sum_tells_whether_two_have_the_same() -> None:
     assert one.digest(WHOLE) == other.digest(WHOLE)
     other.put(Judged(bytes((3,)) * 32, 2, 100), b"r", 100, 0)
     assert one.digest(WHOLE) != other.digest(WHOLE)
+
+
+def test_who_signs_a_new_record_each_second_leaves_nothing_behind() -> None:
+    records = Records()
+    for seq in range(10_000):
+        records.put(Judged(bytes(32), seq + 1, 3 * 86_400), b"r", 3 * 86_400, seq)
+    assert len(records._ends) < 2000
+    records.step(9_999 + 3 * 86_400)
+    assert not len(records)
+
+
+def test_a_sum_that_is_asked_for_often_is_added_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A digest of 50 000 records takes 30 ms, and anybody may ask for one."""
+    records, looks = Records(), list[Prefix]()
+    under = records.under
+    monkeypatch.setattr(records, "under", lambda prefix: looks.append(prefix) or under(prefix))
+    for name in range(100):
+        records.put(Judged(bytes((name,)) * 32, 1, 100), b"r", 100, 0)
+        assert records.digest(WHOLE)[0] == name + 1
+    assert looks == [WHOLE]
 
 
 # Questions and revocation lists

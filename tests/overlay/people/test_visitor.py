@@ -190,6 +190,38 @@ def test_a_full_super_node_names_others(tmp_path: Path, monkeypatch: pytest.Monk
     play(tmp_path, story, supers=3)
 
 
+def test_one_host_does_not_take_all_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nearer hosts are several nodes: as in `owner_of`, each of their addresses stands for itself."""
+    monkeypatch.setattr(door, "MOST_OF_OWNER", 2)
+    monkeypatch.setattr(door, "_owner", lambda remote: remote.host)
+
+    async def story(town: Town) -> None:
+        first, *others = [Stranger(town), Stranger(town, 1), Stranger(town, 2)]
+        await first.greeted()
+        meetings = [first.meeting]
+        meeting, _ = await greet(first.port, first.there, b"2" * 16, Want.HOME)
+        meetings.append(meeting)
+        with pytest.raises(TurnedDownError) as told:
+            await greet(first.port, first.there, b"3" * 16, Want.HOME)
+        assert told.value.refusal.reason is Reason.FULL
+        await others[0].greeted()
+        for each in meetings:
+            each.close()
+        await asyncio.sleep(1)
+        await greet(first.port, first.there, b"3" * 16, Want.HOME)
+        assert sum(town.clerks[0].people.door._owners.values()) == 2
+
+    play(tmp_path, story, supers=1)
+
+
+def test_whose_connections_count_together() -> None:
+    one, two = "2001:4860:4860::8888", "2001:4860:4860:0:1::1"
+    assert door._owner(Address(one, 1)) == door._owner(Address(two, 2))
+    assert door._owner(Address(one, 1)) != door._owner(Address("2001:4860:4860:1::1", 1))
+    assert door._owner(Address("8.8.8.8", 1)) == door._owner(Address("8.8.8.8", 2))
+    assert door._owner(Address("10.0.0.1", 1)) != door._owner(Address("10.0.0.1", 2))
+
+
 def test_who_asks_too_much_is_cut(tmp_path: Path) -> None:
     from p2pswarm.wire.people.finding import Find
 

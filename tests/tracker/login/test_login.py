@@ -174,6 +174,22 @@ def test_the_list_never_grows_beyond_its_size(book: Book, monkeypatch: pytest.Mo
     assert not book.holds(last)
 
 
+def test_who_takes_his_own_back_all_the_time_pushes_nobody_else_out(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was stolen from alice would be good again."""
+    monkeypatch.setattr(rooms, "_MOST_REVOKED", 3)
+    stolen = book.register("alice", "laptop")
+    book.revoke("alice", "laptop")
+    book.register("mallory", "first", PASSWORD)
+    for number in range(6):
+        book.now += DAY
+        book.register("mallory", f"key {number}", PASSWORD)
+        book.revoke("mallory", f"key {number}")
+    assert len(book.registry.revocations.serials) == 3
+    assert not book.holds(stolen)
+
+
 def test_a_name_is_free_half_a_year_after_its_last_certificate(book: Book) -> None:
     book.register("alice", "laptop")
     book.now += LIFE + 179 * DAY

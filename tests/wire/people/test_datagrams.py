@@ -9,16 +9,29 @@ from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.wire.people.datagrams import REQUEST_SIZE, pack_datagram, read_datagram
 from p2pswarm.wire.people.dictionary import TokenMessage
-from p2pswarm.wire.people.finding import MAX_SEQ, Find, Found, Referral
+from p2pswarm.wire.people.finding import MAX_SEQ, Find, Found, Put, Referral
 from p2pswarm.wire.people.frames import PeopleFrame
 from p2pswarm.wire.people.marked import MEDIA_HEAD, RELAY_HEAD, Relayed, Sealed
 from p2pswarm.wire.people.nodes import WHOLE, SuperNode
-from p2pswarm.wire.people.slots import HELD_MOST, MAX_LIST, MAX_PART, Differs, Gossip, Held, Part
+from p2pswarm.wire.people.slots import (
+    HELD_MOST,
+    MAX_LIST,
+    MAX_PART,
+    Differs,
+    Digest,
+    Gossip,
+    Gossiped,
+    Held,
+    Part,
+    Revoked,
+    Seat,
+)
 from tests.support.people_reading import read_frame
 from tests.support.people_wire import directory_messages
 from tests.wire.people.test_messages import HASH, NODE, TOKEN
 
 SIX = "2001:db8::1"
+QUESTIONS = (Find, Put, Seat, Digest, Revoked, Gossip)
 
 
 @settings(max_examples=60)
@@ -26,6 +39,7 @@ SIX = "2001:db8::1"
 def test_a_message_comes_through_and_is_never_longer_than_a_request(
     message: TokenMessage, request: bool
 ) -> None:
+    request = request or isinstance(message, QUESTIONS)
     data = pack_datagram(message.encode(), request=request)
     assert read_frame(read_datagram(data)) == message
     assert len(data) == REQUEST_SIZE if request else len(data) <= REQUEST_SIZE
@@ -42,6 +56,20 @@ def test_the_bytes_of_a_request() -> None:
     data = pack_datagram(Find(TOKEN, HASH).encode(), request=True)
     said = b"P2PD\x30" + TOKEN + b"d4:hash32:%b4:hopsi8e2:rdi0ee" % HASH
     assert data == said + bytes(1200 - len(said))
+
+
+@given(directory_messages)
+def test_a_question_that_is_shorter_than_its_answer_may_be_is_not_read(
+    message: TokenMessage,
+) -> None:
+    asks = isinstance(message, QUESTIONS) and not isinstance(message, Gossiped)
+    data = pack_datagram(message.encode())
+    for size in (len(data), REQUEST_SIZE - 1):
+        if asks:
+            with pytest.raises(RemoteProtocolError):
+                read_datagram(data.ljust(size, b"\0")[: REQUEST_SIZE - 1])
+        else:
+            assert read_frame(read_datagram(data)) == message
 
 
 def test_the_longest_answers_fit() -> None:
