@@ -30,9 +30,8 @@ HURRY = 0.5  # after the slot has changed, and while it has compared with nobody
 HURRIED = 30.0  # seconds
 MET = 5.0  # seconds of haste when somebody new is in the slot
 FEW = 4  # others of a slot, up to which each new one is compared with at once, not only by itself
-RIPENED = (
-    10.0  # after which one comparison is enough, for records may come faster than they are compared
-)
+# Seconds after which one comparison is enough, for records may come faster than they are compared.
+RIPENED = 10.0
 MOST_WAITING = 256  # comparisons and transfers to come
 EACH_STEP = 24  # of them begun in one step
 ENOUGH = 2  # others that must have a record of theirs before it goes from here
