@@ -45,7 +45,7 @@ def test_users_are_at_home_and_in_the_directory() -> None:
 
 
 def test_in_four_slots_everybody_is_found_while_a_fifth_of_all_super_nodes_is_dead() -> None:
-    bench = Bench(40, 40, seed=2)
+    bench = Bench(48, 40, seed=2)  # with 40 it may be three
     bench.build(quietly)
     assert len({server.directory.slot for server in bench.world.servers()}) == 4
     assert hops(bench) == {1, 2}  # some ask their own home's slot
