@@ -14,7 +14,7 @@ from p2pswarm.cli.choosing import Choosing
 from p2pswarm.cli.coding import Asking, Meeting
 from p2pswarm.cli.creation import Creation
 from p2pswarm.cli.placing import Placing
-from p2pswarm.cli.talking import Keeping, Receiving, Registering, Sending, Talking
+from p2pswarm.cli.talking import Keeping, Receiving, Registering, Sending, Talking, Waiting
 from p2pswarm.config import (
     ADDRESS,
     DURATION,
@@ -471,6 +471,7 @@ TABLES = (
     Registering,
     Receiving,
     Sending,
+    Waiting,
     Laboratory,
     Talking,
 )

@@ -8,7 +8,7 @@ import platformdirs
 
 from p2pswarm.config import DURATION, FLAG, PATH, TEXT, URL, about, word_of
 
-__all__ = ["Keeping", "Receiving", "Registering", "Sending", "Talking"]
+__all__ = ["Keeping", "Receiving", "Registering", "Sending", "Talking", "Waiting"]
 
 
 @dataclass(frozen=True)
@@ -116,5 +116,19 @@ class Sending:
         default=None,
         metadata=about(
             DURATION, "give up after this long without anybody who takes it", shown="never"
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How long a call waits for who is not there."""
+
+    wait: float | None = field(
+        default=None,
+        metadata=about(
+            DURATION,
+            "who is not there, or talks to somebody else, is called again and again for this long",
+            shown="not at all",
         ),
     )
