@@ -40,6 +40,7 @@ OWNERS = {
     "p2pswarm/discovery/dht/living.py": "`living` cancels the keeping of the table and waits for it",
     "p2pswarm/cli/receiving.py": "`_take` cancels what shows it and waits for it",
     "p2pswarm/cli/posting.py": "`posting` cancels the post and waits for it",
+    "p2pswarm/cli/answering.py": "`_Desk.beside` cancels what `_begin_beside` began and waits for it",
     "p2pswarm/cli/running.py": "`Stop.unless` and `Stop.sleep` wait for what they start",
 }
 

@@ -57,6 +57,8 @@ class Call:
         self.other = other
         self.key = b""
         """The other side's, where it matters from which device somebody speaks; the phone says it."""
+        self.agreed = ""
+        """What was rung for, where we were called: it may be nothing else."""
         self._paths, self._calls = paths, calls
         self._clock = loop.time
         self._control = Control(hello)
@@ -72,7 +74,7 @@ class Call:
         self.on_path: Callable[[Path | None], None] = lambda path: None
 
     async def open(self) -> None:
-        """Until the other side has greeted us. Raises NetworkError."""
+        """Until the other side has greeted us. Raises NetworkError, RemoteProtocolError."""
         self._paths.changed, self._paths.moved = self._path_changed, self._path_moved
         self._attach()
         self._keeping = asyncio.create_task(self._keep())
@@ -87,6 +89,10 @@ class Call:
             greeted.cancel()
         if self.ended.done():
             self.ended.result()
+        if self.agreed and self.wants != self.agreed:
+            raise RemoteProtocolError(
+                f"{self.other} rang for {self.agreed}, and wants {self.wants}"
+            )
 
     @property
     def wants(self) -> str:

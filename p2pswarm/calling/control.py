@@ -15,9 +15,8 @@ from p2pswarm.wire.calling.frames import HEAD_SIZE, CallFrame, CallHello, CallKi
 
 __all__ = ["Control"]
 
-ROOM = (
-    1 << 20
-)  # bytes that were said and not heard: 10 MB/s where the way there and back takes 100 ms
+# Bytes that were said and not heard: 10 MB/s where the way there and back takes 100 ms.
+ROOM = 1 << 20
 MOST = 2 * ROOM  # who goes on then does not ask for room
 
 

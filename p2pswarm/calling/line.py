@@ -23,9 +23,8 @@ Connect = Callable[[Framer, Conversation], Awaitable[Stream]]
 """Raises RemoteError, OSError."""
 
 LOST_AFTER = 30.0  # seconds without a stream
-SILENT_AFTER = (
-    4.0  # seconds without a byte, then a stream is given up: five, and another relay carries it
-)
+# Seconds without a byte, then a stream is given up: after five another relay carries it.
+SILENT_AFTER = 4.0
 KEEP_EVERY = 1.0  # seconds; who has nothing to say tells what was heard
 AGAIN = 1.0  # seconds between two attempts
 MOST_UNSENT = 8 << 10  # bytes; media behind more than that would come too late
@@ -96,7 +95,7 @@ class Line:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._breathe())
                 await self._change_streams()
-        except* NetworkError as group:
+        except ExceptionGroup as group:  # and not `except*`, which wraps it again before Python 3.11.4
             raise group.exceptions[0] from None
 
     def close(self) -> None:

@@ -4,14 +4,16 @@ Who is called is found in the directory, which says his key. Both make an offer,
 where he is at home; then ways are tried, and on each stream TLS shows who is there. Nothing on the way is
 believed: a wrong record, a wrong answer and a wrong listener all have the wrong key.
 
-The one hard thing: anybody who has a name may ring. Who rings is known before he is heard (his certificate is
-in his offer, and signs it), few may ring at a time, and addresses are tried only of those whom we answer.
+The one hard thing: anybody who has a name may ring. Who rings is known before he is heard, and what for (his
+certificate is in his offer, and signs it); few may ring at a time, one alone not often, and addresses are
+tried only of those whom we answer.
 """
 
 import asyncio
 import secrets
 import ssl
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,8 +26,10 @@ from p2pswarm.formats.signing import SigningKey
 from p2pswarm.identity import Identity
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.net.tls import Core, TlsTransport, tls_context
+from p2pswarm.overlay.limits import Tokens
 from p2pswarm.overlay.people.client import Found
 from p2pswarm.overlay.people.ringing import Rung
+from p2pswarm.overlay.remembering import remember
 from p2pswarm.reach.meeting import Meeting
 from p2pswarm.reach.offers import Candidates, Offer, RelayAt, new_session
 from p2pswarm.wire.calling.frames import KEY_SIZE, CallHello
@@ -36,6 +40,9 @@ __all__ = ["CALL", "Incoming", "Phone"]
 CALL = "p2pswarm-call/1"  # what our TLS is for (ALPN)
 RING_TIME = 30.0  # seconds until nobody is at home
 MOST_RINGING = 4  # at a time; the next ones hear that we are busy
+MOST_OF_ONE = 2  # of one caller: who talks to us may send something, too
+OF_ONE = (0.1, 6.0)  # rings of one caller in a second, and saved up
+MOST_KNOWN = 1000  # callers whose rings are counted
 ANSWERS = "answer"  # what the greeting of who was called says
 
 
@@ -65,6 +72,13 @@ class Incoming:
     offer: Offer
     certificate: Certificate
     rung: Rung
+    over: asyncio.Event
+    """Set when it rings no longer: answered, declined, or the caller gave up, or waited too long."""
+
+    @property
+    def want(self) -> str:
+        """What he rings for; the call that comes of it is for that, or for nothing."""
+        return self.offer.want
 
 
 class Phone:
@@ -82,6 +96,8 @@ class Phone:
         self._directory, self._ways, self._identity = directory, ways, identity
         self._relays, self._wall = relays, wall
         self._ringing: dict[bytes, Incoming] = {}
+        self._limits: OrderedDict[bytes, Tokens] = OrderedDict()
+        self._clock = asyncio.get_running_loop().time
         self.on_incoming: Callable[[Incoming], None] = self._nobody_listens
         directory.on_ring = self._rung
 
@@ -98,7 +114,7 @@ class Phone:
         record = found.record
         if record.key == self._identity.key.public:
             raise HostError(f"{record.name} is you")
-        mine = await self._offer(record.key, new_session())
+        mine = await self._offer(record.key, new_session(), want)
         try:
             async with asyncio.timeout(RING_TIME):
                 answer = await self._directory.ring(record, mine.encode(), session=mine.session)
@@ -112,15 +128,22 @@ class Phone:
 
     async def answer(self, incoming: Incoming) -> Call:
         """`open` what is returned. Raises RemoteError."""
-        self._ringing.pop(incoming.offer.session, None)
+        self._end(incoming)
         mine = await self._offer(incoming.certificate.key, incoming.offer.session)
         incoming.rung.answer(mine.encode())
-        return self._meet(incoming.certificate, mine, incoming.offer, ANSWERS, calls=False)
+        call = self._meet(incoming.certificate, mine, incoming.offer, ANSWERS, calls=False)
+        call.agreed = incoming.want
+        return call
 
     def decline(self, incoming: Incoming, reason: str = "refused") -> None:
         """`busy`, `refused` or `too-often`."""
-        self._ringing.pop(incoming.offer.session, None)
+        self._end(incoming)
         incoming.rung.decline(reason)
+
+    def _end(self, incoming: Incoming) -> None:
+        """It rings no longer."""
+        self._ringing.pop(incoming.rung.session, None)
+        incoming.over.set()
 
     @property
     def key(self) -> SigningKey:
@@ -142,12 +165,23 @@ class Phone:
         except (RemoteError, HostError):
             rung.decline("refused")
             return
-        if len(self._ringing) >= MOST_RINGING:
-            rung.decline("busy")
+        reason = self._too_much(incoming.certificate.key)
+        if reason:
+            rung.decline(reason)
             return
         self._ringing[rung.session] = incoming
+        rung.on_cancelled = lambda: self._end(incoming)
         asyncio.get_running_loop().call_later(RING_TIME, self._forget, incoming)
         self.on_incoming(incoming)
+
+    def _too_much(self, caller: bytes) -> str:
+        """Why this one does not ring now; empty when it does."""
+        tokens = self._limits.get(caller) or Tokens(*OF_ONE, self._clock())
+        remember(self._limits, caller, tokens, MOST_KNOWN)
+        of_one = sum(each.certificate.key == caller for each in self._ringing.values())
+        if not tokens.take(self._clock()) or of_one >= MOST_OF_ONE:
+            return "too-often"
+        return "busy" if len(self._ringing) >= MOST_RINGING else ""
 
     def _forget(self, incoming: Incoming) -> None:
         """The caller waits no longer."""
@@ -163,7 +197,9 @@ class Phone:
         offer.check(certificate.key, identity.key.public, now)
         if offer.session != rung.session or rung.session in self._ringing:
             raise FormatError("a ring with the session of another")
-        return Incoming(certificate.name, offer, certificate, rung)
+        if not offer.want:
+            raise FormatError("a ring for nothing")
+        return Incoming(certificate.name, offer, certificate, rung, asyncio.Event())
 
     # What both sides do
 
@@ -180,7 +216,7 @@ class Phone:
             raise HostError("no login service is known yet: p2pswarm register")
         return self._identity.authority
 
-    async def _offer(self, to: bytes, session: bytes) -> Offer:
+    async def _offer(self, to: bytes, session: bytes, want: str = "") -> Offer:
         certificate = self._certified()
         candidates = await self._ways.gather()
         return Offer.new(
@@ -191,6 +227,7 @@ class Phone:
             self._relays(),
             session=session,
             now=self._wall(),
+            want=want,
         )
 
     def _meet(

@@ -115,7 +115,7 @@ _COMMANDS = {
         "p2pswarm call bob --connect 192.0.2.7:46881",
     ),
     "answer": _Known(
-        "calling",
+        "answering",
         "Be found and called by name, until stopped; with --in, --out or --pipe for one call.",
         "p2pswarm answer --connect 192.0.2.7:46881",
     ),

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from p2pswarm.cli.exits import one_line
 from p2pswarm.cli.report import Report
-from p2pswarm.cli.stdio import StandardPipe, TypedLines
+from p2pswarm.cli.stdio import StandardPipe
 from p2pswarm.cli.talking import Talking
+from p2pswarm.cli.terminal import Lines
 from p2pswarm.cli.text import printable
 from p2pswarm.errors import HostError
 
@@ -90,7 +91,7 @@ def _sink(how: Talking, opened: ExitStack, report: Report) -> "Sink | None":
 
 
 async def converse(
-    call: "Call", how: Talking, sounds: Sounds, typed: TypedLines, report: Report, *, calls: bool
+    call: "Call", how: Talking, sounds: Sounds, typed: Lines, report: Report, *, calls: bool
 ) -> None:
     """Until one of the two hangs up. Raises NetworkError when the call is lost."""
     call.on_path = lambda path: _tell_path(call, report)
@@ -156,7 +157,7 @@ async def _said_all(call: "Call", talk: "Talk", *, listens: bool) -> None:
         left = QUIET_FOR - talk.quiet_for if listens else 0.0
 
 
-async def _chat(call: "Call", typed: TypedLines) -> None:
+async def _chat(call: "Call", typed: Lines) -> None:
     """What is typed is said, until there is no more."""
     while (line := await typed.line()) is not None:
         if line:

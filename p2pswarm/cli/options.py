@@ -14,7 +14,7 @@ from p2pswarm.cli.choosing import Choosing
 from p2pswarm.cli.coding import Asking, Meeting
 from p2pswarm.cli.creation import Creation
 from p2pswarm.cli.placing import Placing
-from p2pswarm.cli.talking import Talking
+from p2pswarm.cli.talking import Keeping, Receiving, Registering, Sending, Talking, Waiting
 from p2pswarm.config import (
     ADDRESS,
     DURATION,
@@ -24,7 +24,6 @@ from p2pswarm.config import (
     PATH,
     PORT,
     TEXT,
-    URL,
     NetworkSettings,
     Settings,
     Unit,
@@ -32,7 +31,6 @@ from p2pswarm.config import (
     count,
     format_size,
     parse_size,
-    word_of,
 )
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.words import Kind
@@ -407,82 +405,6 @@ class Subscription(Followers):
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """Where it is kept who we are."""
-
-    data_dir: Path = field(
-        default_factory=partial(platformdirs.user_data_path, "p2pswarm"),
-        metadata=about(
-            PATH,
-            "where the key and the name are, in the folder identity",
-            shown="$XDG_DATA_HOME/p2pswarm",
-        ),
-    )
-
-
-@dataclass(frozen=True)
-class Registering:
-    """Where a name is registered, and what proves that it is ours beside the key."""
-
-    login: str = field(
-        default="",
-        metadata=about(
-            URL,
-            "the login service, as it prints it: https://HOST, or http://HOST:PORT#FINGERPRINT",
-            shown="the one of before",
-        ),
-    )
-    password: str = field(
-        default="",
-        repr=False,
-        metadata=about(
-            TEXT,
-            "the password of the name; the first time it is set, and with it another device, or a new key "
-            "after the old one was lost, gets the name, too",
-            secret=True,
-        ),
-    )
-    revoke: bool = field(
-        default=False,
-        metadata=about(
-            FLAG,
-            "take back the certificates of this key; with the password, those of all other keys of "
-            "the name",
-        ),
-    )
-
-
-@dataclass(frozen=True)
-class Receiving:
-    """What becomes of files that somebody sends."""
-
-    accept: str = field(
-        default="ask",
-        metadata=about(
-            word_of("WHOSE", ("ask", "contacts", "all")),
-            "files of whom are taken: all, of contacts (whom you called or sent something to), or ask; "
-            "where there is no terminal, ask is nobody's",
-        ),
-    )
-    save_to: Path = field(
-        default=Path(),
-        metadata=about(PATH, "put them into this folder", shown="the current folder"),
-    )
-
-
-@dataclass(frozen=True)
-class Sending:
-    """How long who is not there is waited for."""
-
-    timeout: float | None = field(
-        default=None,
-        metadata=about(
-            DURATION, "give up after this long without anybody who takes it", shown="never"
-        ),
-    )
-
-
-@dataclass(frozen=True)
 class Laboratory:
     """What an experiment is made on, how much of it, and where its pictures go."""
 
@@ -549,6 +471,7 @@ TABLES = (
     Registering,
     Receiving,
     Sending,
+    Waiting,
     Laboratory,
     Talking,
 )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from p2pswarm.calling.outbox import Heard, Outbox
     from p2pswarm.wire.calling.parcels import Message
 
-__all__ = ["deliver", "heard_in", "noted", "outbox_in", "posting", "tell_message"]
+__all__ = ["deliver", "heard_in", "known", "noted", "outbox_in", "posting", "tell_message"]
 
 LOOK_EVERY = 10.0  # seconds; another command may have written something
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 600.0  # seconds until somebody is tried again
@@ -44,6 +44,13 @@ async def noted(line: Telephone, name: str) -> None:
     from p2pswarm.calling.contacts import Contacts
 
     await line.disk(Contacts(line.folder / "contacts").add, name)
+
+
+async def known(line: Telephone, name: str) -> bool:
+    """Whether he is a contact. Raises DiskError."""
+    from p2pswarm.calling.contacts import Contacts
+
+    return bool(await line.disk(Contacts(line.folder / "contacts").__contains__, name))
 
 
 def tell_message(sender: str, message: "Message", report: Report) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from p2pswarm.cli.options import Receiving
-from p2pswarm.cli.posting import heard_in, outbox_in, tell_message
+from p2pswarm.cli.posting import heard_in, known, outbox_in, tell_message
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.telephones import Telephone
 from p2pswarm.cli.text import counted, printable
 from p2pswarm.cli.views import Sample
 from p2pswarm.config import format_size
+from p2pswarm.errors import NetworkError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +26,10 @@ __all__ = ["Reception", "sample_of"]
 
 END_TIME = 10.0  # seconds for whoever called to hang up
 ASK_TIME = 240.0  # seconds a person has to say yes; the sender waits 300
+READ_TIME = 120.0  # seconds that all messages of one call may take
 
-Ask = Callable[[float], Awaitable[bool]]
-"""Whether a person says yes within these seconds."""
+Ask = Callable[[str, float], Awaitable[bool]]
+"""Whether a person says yes to this question within these seconds."""
 
 
 class Reception:
@@ -86,7 +88,12 @@ class Reception:
             tell_message(call.other, message, self._report)
 
         line = self._line
-        await Letters(call, outbox_in(line), heard_in(line), told, line.disk).run()
+        letters = Letters(call, outbox_in(line), heard_in(line), told, line.disk)
+        try:
+            async with asyncio.timeout(READ_TIME):
+                await letters.run()
+        except TimeoutError as error:
+            raise NetworkError(f"{call.other} takes too long for a few messages") from error
 
     async def _add(self, metainfo: "Metainfo") -> "Torrent":
         return await self._line.node.add(metainfo, save_to=self._receiving.save_to)
@@ -102,16 +109,13 @@ class Reception:
         return ()
 
     async def _is_welcome(self, sender: str) -> bool:
-        from p2pswarm.calling.contacts import Contacts
-
-        contacts = Contacts(self._line.folder / "contacts")
         accept = self._receiving.accept
-        if accept == "contacts" and await self._line.disk(contacts.__contains__, sender):
+        if accept == "contacts" and await known(self._line, sender):
             return True
         if accept == "all" or self._ask is None:
             return accept == "all"
-        self._report.note(f"type y to take it into {self._receiving.save_to.absolute()}")
-        return await self._ask(ASK_TIME)
+        folder = self._receiving.save_to.absolute()
+        return await self._ask(f"type y to take what {sender} sends into {folder}", ASK_TIME)
 
     def _tell_end(self, sender: str, name: str, why: str, path: "Path | None") -> None:
         if why or path is None:

@@ -153,7 +153,10 @@ class _Sender:
 
     async def _give(self, name: str) -> Exit:
         """To one, for as long as it takes."""
-        pause, until = FIRST_PAUSE, self._clock() + self._patience
+        from p2pswarm.calling.waiting import Pauses
+
+        pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE, self._dice)
+        until = self._clock() + self._patience
         while True:
             try:
                 return self._tell_end(name, await self._give_once(name))
@@ -164,8 +167,7 @@ class _Sender:
                     self._report.note(f"{name}: {words_of(error)}")
                     return exit_code(error)
                 self._report.note(f"{name}: {words_of(error)}; trying again")
-            await asyncio.sleep(min(pause * self._dice.uniform(0.7, 1.3), left))
-            pause = min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(min(pauses.next(), left))
 
     async def _give_once(self, name: str) -> "Results":
         """Raises RemoteError, HostError."""

@@ -56,6 +56,8 @@ class Channels:
         """Told what comes, and by which way."""
         self.news: Callable[[], None] = _nothing
         """Called when there is one more, or one less."""
+        self.opened: Callable[[RelayAt], None] = lambda relay: None
+        """Told of each relay that relays."""
 
     def relay(self, way: int) -> RelayAt:
         """Whose channel it is."""
@@ -97,6 +99,7 @@ class Channels:
         """Until it is closed."""
         way, closed = next(self._numbers), asyncio.Event()
         self._open[way] = (relay, channel)
+        self.opened(relay)
         channel.on_closed = closed.set
         channel.on_datagram = lambda data: self.heard(data, way)
         self._checks.add([(way, Rank.RELAY)], asyncio.get_running_loop().time())

@@ -31,10 +31,8 @@ MAX_WAYS = 32
 PACE = 0.02  # seconds between two checks of new ways (RFC 8445, 14.2: 5 ms at least)
 FIRST_AGAIN, LAST_AGAIN = 0.1, 5.0  # seconds until an unanswered check is sent again; doubled
 MOST_TRIES = 12  # all within 36 s,
-SLOWLY, MOST_SLOW = (
-    15.0,
-    40,
-)  # then as many more, so many seconds apart: NATs change, and people walk about
+# Then so many seconds apart, and so many more: NATs change, and people walk about.
+SLOWLY, MOST_SLOW = 15.0, 40
 MOST_TRIGGERED = 40  # checks in all of a way that never answered, however often it calls
 IN_USE, AT_HAND = 0.8, 2.0  # seconds between checks of a good way: of the one, of the others
 LOST = 3.5  # seconds without an answer

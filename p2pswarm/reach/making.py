@@ -50,6 +50,7 @@ class Making:
         streams: Streams,
         offers: tuple[Offer, Offer],
         relays: Sequence[RelayAt],
+        barred: frozenset[str],
         number: int,
         dice: Random,
     ) -> None:
@@ -60,7 +61,8 @@ class Making:
         self._peer = ours.to
         self._before: Offered | None = None
         named = self._theirs.candidates.tcp
-        every = fitting(named, self._theirs.candidates, ours.candidates)
+        fits = fitting(named, self._theirs.candidates, ours.candidates)
+        every = [address for address in fits if address.host not in barred]
         hosts = {address.normal for kind, address in named if kind == CandidateKind.HOST}
         self._dialed = [each for each in every if each in hosts][:MOST_DIALED]
         self._punched = [each for each in every if each not in hosts][:MOST_PUNCHED]

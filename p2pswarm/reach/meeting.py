@@ -21,6 +21,7 @@ from p2pswarm.reach.checking import Out, Rank, Reaching, Secrets, Way
 from p2pswarm.reach.making import Making
 from p2pswarm.reach.offers import CandidateKind, Offer, RelayAt, fitting
 from p2pswarm.reach.paths import Datagrams, Path, Relaying
+from p2pswarm.reach.strangers import Strangers
 from p2pswarm.reach.streams import Streams
 from p2pswarm.wire.framer import Framer
 
@@ -40,6 +41,7 @@ class Ways(Protocol):
     port: Port
     relaying: Relaying | None
     dice: Random
+    strangers: Strangers
 
     @property
     def number(self) -> int:
@@ -59,9 +61,12 @@ class Meeting:
         """`path` is another one, to be shown."""
         self.ended: Callable[[], None] = _nothing
         """For whoever runs it."""
-        self._ways, self._offers, self._relays = ways, (ours, theirs), agreed(ours, theirs)
+        self._ways, self._offers = ways, (ours, theirs)
         self._loop = asyncio.get_running_loop()
-        self.checks = _checks(ours, theirs, leads=self.leads, dice=ways.dice)
+        self._barred = ways.strangers.barred(_named(ours, theirs), self._loop.time())
+        relays = agreed(ours, theirs)
+        self._relays = [each for each in relays if each.address.normal.host not in self._barred]
+        self.checks = _checks(ours, theirs, self._barred, leads=self.leads, dice=ways.dice)
         self.streams = Streams(
             ours, theirs, leads=self.leads, clock=self._loop.time, scratch=ways.port.scratch
         )
@@ -72,6 +77,7 @@ class Meeting:
             ways.relaying, self._relays, (ours.session, ours.to), self.checks, ways.dice
         )
         self._channels.heard, self._channels.news = self._got_relayed, self._news.set
+        self._channels.opened = lambda relay: self._proved(relay.address)
         self._sends = _Sends(self)
         self._shown: tuple[bool, Way | None] = (False, None)
         self._waiters = 0  # for a stream
@@ -91,7 +97,11 @@ class Meeting:
                         self._bell.clear()
                         await self._bell.wait()
                     elif not self.leads or await self.streams.confirm(picked):
-                        return self.streams.hand_out(picked, framer, conversation)
+                        stream = self.streams.hand_out(picked, framer, conversation)
+                        self._proved(
+                            stream.remote if picked.relay is None else picked.relay.address
+                        )
+                        return stream
         except TimeoutError as error:
             raise NetworkError("no way to the other side was found") from error
         finally:
@@ -127,7 +137,13 @@ class Meeting:
     def got_stun(self, message: stun.Message, way: Way) -> None:
         """Raises FormatError."""
         self._send(self.checks.got(message, way, self._loop.time()))
+        if isinstance(way, Address) and self.checks.knows(way):
+            self._proved(way)
         self._news.set()
+
+    def _proved(self, there: Address) -> None:
+        """Somebody of ours is there."""
+        self._ways.strangers.proved(there.normal.host)
 
     def got_media(self, data: bytes) -> None:
         """By a way that is known to be the other side's."""
@@ -193,6 +209,7 @@ class Meeting:
             self.streams,
             self._offers,
             self._relays,
+            self._barred,
             self._ways.number,
             self._ways.dice,
         )
@@ -252,13 +269,23 @@ class _Sends:
         self._meeting.send(data)
 
 
-def _checks(ours: Offer, theirs: Offer, *, leads: bool, dice: Random) -> Reaching:
+def _named(ours: Offer, theirs: Offer) -> set[str]:
+    """Hosts that the other side alone names."""
+    candidates = (*theirs.candidates.udp, *theirs.candidates.tcp)
+    relays = [relay for relay in theirs.relays if relay not in ours.relays]
+    addresses = [*(a for _, a in candidates), *(relay.address for relay in relays)]
+    return {address.normal.host for address in addresses}
+
+
+def _checks(
+    ours: Offer, theirs: Offer, barred: frozenset[str], *, leads: bool, dice: Random
+) -> Reaching:
     secrets = [Secrets(offer.ufrag, offer.password) for offer in (ours, theirs)]
     checks = Reaching(*secrets, leads=leads, dice=dice)
     kinds = {address.normal: kind for kind, address in reversed(theirs.candidates.udp)}
     ways = fitting(theirs.candidates.udp, theirs.candidates, ours.candidates)
     now = asyncio.get_running_loop().time()
-    checks.add([(way, _RANKS[kinds[way]]) for way in ways], now)
+    checks.add([(way, _RANKS[kinds[way]]) for way in ways if way.host not in barred], now)
     return checks
 
 

@@ -8,6 +8,7 @@ comes from, names few, and none that is nearer to us than its sender can be (`fi
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -38,6 +39,7 @@ __all__ = [
 
 MAX_OFFER = 4096  # bytes
 MAX_CANDIDATES = 16  # of each kind of socket
+MAX_OF_HOST = 4  # ports of one host that are sent to: a NAT shows two or three
 MAX_RELAYS = 4
 MAX_WANT = 16  # letters
 SESSION_SIZE, KEY_SIZE, NODE_SIZE, SIGNATURE_SIZE = 16, 32, 16, 64
@@ -209,7 +211,13 @@ def fitting(candidates: Iterable[Candidate], theirs: Candidates, ours: Candidate
     """Which of these addresses of the other side we may send to: none that is nearer than it can be."""
     most = farthest(theirs, ours)
     fits = (a.normal for _, a in candidates if a.dialable and zone_of(a.host) <= most)
-    return list(dict.fromkeys(fits))
+    ports: Counter[str] = Counter()
+    few: list[Address] = []
+    for address in dict.fromkeys(fits):
+        ports[address.host] += 1
+        if ports[address.host] <= MAX_OF_HOST:
+            few.append(address)
+    return few
 
 
 def farthest(theirs: Candidates, ours: Candidates) -> Zone:

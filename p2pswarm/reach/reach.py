@@ -20,6 +20,7 @@ from p2pswarm.reach.gathering import Gathering
 from p2pswarm.reach.meeting import Meeting
 from p2pswarm.reach.offers import Candidates, Offer
 from p2pswarm.reach.paths import Relaying
+from p2pswarm.reach.strangers import Strangers
 from p2pswarm.wire.reaching import Greeting, GreetingFramer
 from p2pswarm.wire.sniff import DatagramGuest, Guest
 
@@ -53,6 +54,7 @@ class Reach:
         self._answering = Answering(dice, lambda: self.neighbours())
         self._elsewhere = Elsewhere(port)
         self._meetings: dict[str, Meeting] = {}  # by our ufrag
+        self.strangers = Strangers()
         self._lives: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:

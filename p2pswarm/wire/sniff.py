@@ -33,7 +33,7 @@ class Guest(Enum):
     SUPERNODE = auto()  # a node of ours, for a parent, a link, a question or a test
     PEOPLE = auto()  # wants to be rung here, to be joined to somebody, or to ask for a name
     REACH = auto()  # somebody with whom we agreed to meet
-    TLS = auto()  # a call, or a swarm of two who know each other's keys
+    TLS = auto()  # takes us for a web server
     OBFUSCATED = auto()  # says noise: a peer that hides its handshake (MSE), or nobody
 
 

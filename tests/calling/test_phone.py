@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from p2pswarm.calling.call import Call
-from p2pswarm.calling.phone import MOST_RINGING, Incoming
+from p2pswarm.calling.phone import MOST_OF_ONE, MOST_RINGING, RING_TIME, Incoming
 from p2pswarm.calling.wav import WavReader, WavWriter
 from p2pswarm.errors import (
     DeclinedError,
@@ -16,13 +17,14 @@ from p2pswarm.errors import (
     HostError,
     LocalProtocolError,
     NetworkError,
+    RemoteProtocolError,
     UnknownNameError,
 )
 from p2pswarm.formats.signing import SigningKey
 from p2pswarm.lab.loop import VirtualLoop, play
 from p2pswarm.overlay.people.ringing import Rung
 from p2pswarm.reach.offers import Candidates, Offer, new_session
-from tests.support.phones import HOME, Exchange, Link
+from tests.support.phones import HOME, Exchange, Link, Stranger
 from tests.support.sound import likeness, read_wav, speech, write_wav
 
 Calls = tuple[Call, Call]
@@ -256,7 +258,9 @@ def _pem(key: SigningKey) -> bytes:
     return _to_pem(key)
 
 
-@pytest.mark.parametrize("what", ["noise", "expired", "for another", "unsigned", "other session"])
+@pytest.mark.parametrize(
+    "what", ["noise", "expired", "for another", "unsigned", "other session", "for nothing"]
+)
 def test_a_ring_that_is_not_true_does_not_ring(tmp_path: Path, what: str) -> None:
     async def story(exchange: Exchange, loop: VirtualLoop) -> None:
         key, session = SigningKey.new(), new_session()
@@ -266,7 +270,14 @@ def test_a_ring_that_is_not_true_does_not_ring(tmp_path: Path, what: str) -> Non
         to = bytes(32) if what == "for another" else exchange.bob.identity.key.public
         signer = SigningKey.new() if what == "unsigned" else key
         offer = Offer.new(
-            signer, certificate.der, to, Candidates(), (), session=session, now=exchange.wall()
+            signer,
+            certificate.der,
+            to,
+            Candidates(),
+            (),
+            session=session,
+            now=exchange.wall(),
+            want="" if what == "for nothing" else "call",
         ).encode()
         data = b"\0" * 200 if what == "noise" else offer
         rings: list[Incoming] = []
@@ -280,16 +291,79 @@ def test_a_ring_that_is_not_true_does_not_ring(tmp_path: Path, what: str) -> Non
     told(tmp_path, story)
 
 
-def test_who_rings_often_hears_that_we_are_busy(tmp_path: Path) -> None:
+def test_few_ring_at_a_time_and_one_alone_not_all_of_them(tmp_path: Path) -> None:
     async def story(exchange: Exchange, loop: VirtualLoop) -> None:
-        exchange.bob.phone.on_incoming = lambda incoming: None
-        ringing = [
-            asyncio.create_task(exchange.alice.phone.call("bob", "call"))
-            for _ in range(MOST_RINGING + 1)
-        ]
-        await asyncio.sleep(1)
-        assert [task.done() for task in ringing] == [False] * MOST_RINGING + [True]
-        await asyncio.gather(*ringing, return_exceptions=True)
+        phone, rings = exchange.bob.phone, list[Incoming]()
+        phone.on_incoming = rings.append
+        strangers = [Stranger(exchange, f"stranger{n}") for n in range(MOST_RINGING)]
+        for _ in range(MOST_OF_ONE + 1):
+            strangers[0].ring()
+        assert strangers[0].declined == ["too-often"]
+        for stranger in strangers[1:]:
+            stranger.ring()
+        assert len(rings) == MOST_RINGING
+        assert strangers[-1].declined == ["busy"]
+        await asyncio.sleep(RING_TIME + 1)
+        assert phone._ringing == {}
+        assert all(each.over.is_set() for each in rings)
+
+    told(tmp_path, story)
+
+
+def test_who_rings_again_and_again_is_not_heard_for_a_while(tmp_path: Path) -> None:
+    async def story(exchange: Exchange, loop: VirtualLoop) -> None:
+        phone = exchange.bob.phone
+        phone.on_incoming = phone.decline
+        stranger, other = Stranger(exchange, "mallory"), Stranger(exchange, "carol")
+        for _ in range(20):
+            stranger.ring()
+        other.ring()
+        assert stranger.declined == ["refused"] * 6 + ["too-often"] * 14
+        assert other.declined == ["refused"]
+        await asyncio.sleep(11)
+        stranger.ring()
+        assert stranger.declined[-1] == "refused"
+
+    told(tmp_path, story)
+
+
+def test_who_gives_up_rings_no_longer(tmp_path: Path) -> None:
+    async def story(exchange: Exchange, loop: VirtualLoop) -> None:
+        rings: list[Incoming] = []
+        exchange.bob.phone.on_incoming = rings.append
+        stranger = Stranger(exchange, "mallory")
+        first, second = stranger.ring(), stranger.ring()
+        exchange.bob.phone.decline(rings[1])
+        first.cancel()
+        second.cancel()
+        assert [each.over.is_set() for each in rings] == [True, True]
         assert exchange.bob.phone._ringing == {}
+        exchange.bob.phone.decline(rings[0])
+        assert stranger.declined == ["refused"]  # who gave up hears nothing
+
+    told(tmp_path, story)
+
+
+def test_who_rings_for_one_thing_does_not_get_another(tmp_path: Path) -> None:
+    async def story(exchange: Exchange, loop: VirtualLoop) -> None:
+        came: asyncio.Queue[Incoming] = asyncio.Queue()
+        exchange.bob.phone.on_incoming = came.put_nowait
+
+        async def answer() -> None:
+            incoming = await came.get()
+            assert incoming.want == "message"
+            call = await exchange.bob.phone.answer(incoming)
+            try:
+                with pytest.raises(RemoteProtocolError, match="rang for message, and wants call"):
+                    await call.open()
+            finally:
+                await call.hang_up()
+
+        answering = asyncio.create_task(answer())
+        call = await exchange.alice.phone.call("bob", "message")
+        call._control.hello = replace(call._control.hello, want="call")
+        await call.open()
+        await answering
+        await call.close()
 
     told(tmp_path, story)

@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from p2pswarm.cli import calling
-from p2pswarm.cli.calling import _answer, _call, answer, call
+from p2pswarm.calling.contacts import Contacts
+from p2pswarm.cli import answering, calling
+from p2pswarm.cli.answering import _answer, answer
+from p2pswarm.cli.calling import _call, call
 from p2pswarm.cli.exits import Exit, UsageError, exit_code
-from p2pswarm.cli.options import Inquiry, Progress, Receiving
+from p2pswarm.cli.options import Inquiry, Progress, Receiving, Waiting
 from p2pswarm.cli.running import Stop, StoppedError
 from p2pswarm.cli.talking import Talking
 from p2pswarm.cli.telephones import Telephone
@@ -19,7 +22,7 @@ from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.errors import DeclinedError, NetworkError, OfflineError, UnknownNameError
 from p2pswarm.lab.loop import VirtualLoop, play
 from tests.cli.test_conversing import Told, Typed
-from tests.support.phones import Exchange
+from tests.support.phones import Exchange, Stranger
 from tests.support.sound import likeness, read_wav, speech, write_wav
 
 
@@ -39,6 +42,7 @@ class Commands:
         self.told = {name: Told() for name in ("alice", "bob")}
         self.typed = {name: Typed(stays=True) for name in ("alice", "bob")}
         monkeypatch.setattr(calling, "telephone", self.telephone)
+        monkeypatch.setattr(answering, "telephone", self.telephone)
 
     @asynccontextmanager
     async def telephone(
@@ -51,10 +55,12 @@ class Commands:
         finally:
             phone.close()
 
-    def call(self, name: str, talking: Talking, who: str = "alice") -> Awaitable[Exit]:
+    def call(
+        self, name: str, talking: Talking, who: str = "alice", wait: float | None = None
+    ) -> Awaitable[Exit]:
         told: Any = self.told[who]
-        settings: Any = who
-        return _call(name, talking, False, NetworkSettings(), settings, told, self.stops[who])
+        more: Any = NetworkSettings(), who, told, self.stops[who]
+        return _call(name, False, wait, talking, *more)
 
     def answer(self, talking: Talking, who: str = "bob") -> Awaitable[Exit]:
         told: Any = self.told[who]
@@ -67,7 +73,8 @@ Story = Callable[[Commands, VirtualLoop], Awaitable[None]]
 
 @pytest.fixture
 def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Story], None]:
-    monkeypatch.setattr(calling, "TypedLines", lambda: Typed(stays=True))
+    for room in (calling, answering):
+        monkeypatch.setattr(room, "TypedLines", lambda: Typed(stays=True))
 
     def play_it(story: Story) -> None:
         async def begin(loop: VirtualLoop) -> None:
@@ -87,7 +94,7 @@ def test_machines_talk_once_and_end(played: Callable[[Story], None], tmp_path: P
             commands.call("bob", Talking(in_=tmp_path / "in.wav")),
         )
         assert ends == [Exit.OK, Exit.OK]
-        assert commands.told["bob"].of("incoming") == [{"name": "alice"}]
+        assert commands.told["bob"].of("incoming") == [{"name": "alice", "want": "call"}]
         assert commands.told["alice"].of("answered") == [{"name": "bob"}]
         assert [name for name, _ in commands.told["bob"].events][-1] == "hung_up"
 
@@ -100,7 +107,7 @@ def test_who_answers_takes_one_after_the_other_and_is_busy_meanwhile(
 ) -> None:
     async def story(commands: Commands, loop: VirtualLoop) -> None:
         text = Talking(audio=False)
-        answering = asyncio.ensure_future(commands.answer(text))
+        answers = asyncio.ensure_future(commands.answer(text))
         first = asyncio.ensure_future(commands.call("bob", text))
         await asyncio.sleep(1)
         with pytest.raises(DeclinedError, match="busy"):
@@ -112,7 +119,7 @@ def test_who_answers_takes_one_after_the_other_and_is_busy_meanwhile(
         await asyncio.sleep(1)
         commands.stops["bob"].request()
         with pytest.raises(StoppedError):
-            await answering
+            await answers
         assert await second == Exit.OK
         assert len(commands.told["bob"].of("answered")) == 2
         assert len(commands.told["alice"].of("hung_up")) == 2
@@ -123,12 +130,12 @@ def test_who_answers_takes_one_after_the_other_and_is_busy_meanwhile(
 def test_a_person_is_asked_first(
     played: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calling.sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(calling, "TypedLines", lambda: Typed("who?", " Yes", stays=True))
+    monkeypatch.setattr(answering.sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(answering, "TypedLines", lambda: Typed("who?", " Yes", stays=True))
 
     async def story(commands: Commands, loop: VirtualLoop) -> None:
         text = Talking(audio=False)
-        answering = asyncio.ensure_future(commands.answer(text))
+        answers = asyncio.ensure_future(commands.answer(text))
         with pytest.raises(DeclinedError, match="refused"):
             await commands.call("bob", text)
         calls = asyncio.ensure_future(commands.call("bob", text))
@@ -139,19 +146,159 @@ def test_a_person_is_asked_first(
         with pytest.raises(DeclinedError):  # nobody types any more
             await commands.call("bob", text)
         commands.stops["bob"].request()
-        await asyncio.gather(answering, return_exceptions=True)
+        await asyncio.gather(answers, return_exceptions=True)
         assert len(commands.told["bob"].of("answered")) == 1
+
+    played(story)
+
+
+def test_who_is_not_there_is_told_of_what_one_can_do(played: Callable[[Story], None]) -> None:
+    async def story(commands: Commands, loop: VirtualLoop) -> None:
+        commands.exchange.away.add("bob")
+        with pytest.raises(OfflineError, match=r"bob is not there: .*message bob TEXT .*--wait"):
+            await commands.call("bob", Talking(audio=False))
+        assert loop.now < 1.0
+
+    played(story)
+
+
+@pytest.mark.parametrize("away", [200.0, 4000.0])
+def test_who_is_not_there_is_waited_for(played: Callable[[Story], None], away: float) -> None:
+    async def story(commands: Commands, loop: VirtualLoop) -> None:
+        text, alice = Talking(audio=False), commands.exchange.alice
+        commands.exchange.away.add("bob")
+        tries: list[float] = []
+        find = alice.find
+
+        async def counted(name: str, *, recursive: bool = False) -> Any:
+            tries.append(loop.now)
+            return await find(name, recursive=recursive)
+
+        alice.find = counted  # type: ignore[method-assign]
+        call = asyncio.ensure_future(commands.call("bob", text, wait=2 * away))
+        await asyncio.sleep(away)
+        assert not call.done()
+        pauses = [later - earlier for earlier, later in pairwise(tries)]
+        assert pauses[0] < 5
+        assert max(pauses) < 40
+        assert min(pauses[4:]) > 20
+        assert len(set(pauses)) == len(pauses)
+        assert commands.told["alice"].notes.count("bob is not there: at home nowhere; waiting") == 1
+        assert len(commands.told["alice"].of("waiting")) == len(tries)
+        commands.exchange.away.clear()  # he is at home, and a moment later he answers
+        await asyncio.sleep(0.1)
+        answers = asyncio.ensure_future(commands.answer(text))
+        while not commands.told["bob"].of("answered"):
+            await asyncio.sleep(1)
+        assert loop.now < away + 45
+        commands.stops["alice"].request()
+        assert await call == Exit.OK
+        commands.stops["bob"].request()
+        await asyncio.gather(answers, return_exceptions=True)
+
+    played(story)
+
+
+def test_to_wait_has_an_end_and_does_not_help_with_everybody(
+    played: Callable[[Story], None],
+) -> None:
+    async def story(commands: Commands, loop: VirtualLoop) -> None:
+        text = Talking(audio=False)
+        commands.exchange.away.add("bob")
+        with pytest.raises(OfflineError, match="is not there"):
+            await commands.call("bob", text, wait=60.0)
+        assert 60 <= loop.now < 61
+        with pytest.raises(UnknownNameError):
+            await commands.call("carol", text, wait=60.0)
+        assert loop.now < 62
+        Contacts(commands.folder / "alice" / "people" / "contacts").add("carol")
+        with pytest.raises(UnknownNameError):  # away for so long that nobody remembers her
+            await commands.call("carol", text, wait=60.0)
+        assert loop.now >= 120
+        commands.exchange.away.clear()
+        phone = commands.exchange.bob.phone
+        phone.on_incoming = phone.decline
+        with pytest.raises(DeclinedError, match="refused"):
+            await commands.call("bob", text, wait=60.0)
+        waiting = asyncio.ensure_future(commands.call("bob", text, wait=None))
+        phone.on_incoming = lambda incoming: None
+        with pytest.raises(DeclinedError, match="does not answer"):
+            await waiting
+
+    played(story)
+
+
+@pytest.fixture
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Bob sits at one, and types this."""
+
+    def sits(*lines: str) -> None:
+        monkeypatch.setattr(answering.sys.stdin, "isatty", lambda: True, raising=False)
+        monkeypatch.setattr(answering, "TypedLines", lambda: Typed(*lines, stays=True))
+
+    return sits
+
+
+def test_who_gives_up_is_a_missed_call_and_the_next_one_is_asked_for(
+    played: Callable[[Story], None], at_a_terminal: Callable[..., None]
+) -> None:
+    at_a_terminal()
+
+    async def story(commands: Commands, loop: VirtualLoop) -> None:
+        text, told = Talking(audio=False), commands.told["bob"]
+        answers = asyncio.ensure_future(commands.answer(text))
+        for ring in (1, 2):
+            call = asyncio.ensure_future(commands.call("bob", text))
+            await asyncio.sleep(3)
+            assert len(told.of("incoming")) == ring
+            assert len(told.of("missed")) == ring - 1
+            commands.stops["alice"].request()
+            with pytest.raises(StoppedError):
+                await call
+            await asyncio.sleep(0.1)
+            assert told.of("missed") == [{"name": "alice"}] * ring
+            assert told.notes[-1] == "missed a call of alice"
+            commands.stops["alice"] = Stop(lambda: None)
+        with pytest.raises(DeclinedError):
+            await commands.call("bob", text)
+        assert len(told.of("missed")) == 3  # nobody typed anything
+        commands.stops["bob"].request()
+        await asyncio.gather(answers, return_exceptions=True)
+
+    played(story)
+
+
+def test_who_rings_while_another_one_is_decided_on_waits_for_that(
+    played: Callable[[Story], None], at_a_terminal: Callable[..., None]
+) -> None:
+    at_a_terminal()
+
+    async def story(commands: Commands, loop: VirtualLoop) -> None:
+        told = commands.told["bob"]
+        answers = asyncio.ensure_future(commands.answer(Talking(audio=False)))
+        await asyncio.sleep(0)
+        strangers = [Stranger(commands.exchange, f"stranger{n}") for n in range(4)]
+        rungs = [stranger.ring() for stranger in strangers]
+        await asyncio.sleep(1)
+        assert [stranger.declined for stranger in strangers] == [[], [], [], []]
+        assert [each["name"] for each in told.of("incoming")] == ["stranger0"]
+        rungs[0].cancel()
+        await asyncio.sleep(1)
+        assert [each["name"] for each in told.of("incoming")] == ["stranger0", "stranger1"]
+        commands.stops["bob"].request()
+        await asyncio.gather(answers, return_exceptions=True)
+        assert [stranger.declined for stranger in strangers[1:]] == [["refused"]] * 3
 
     played(story)
 
 
 def test_a_pipe_needs_a_pipe(played: Callable[[Story], None]) -> None:
     async def story(commands: Commands, loop: VirtualLoop) -> None:
-        answering = asyncio.ensure_future(commands.answer(Talking(audio=False)))
+        answers = asyncio.ensure_future(commands.answer(Talking(audio=False)))
         assert await commands.call("bob", Talking(pipe=True)) == Exit.OK
         assert commands.told["alice"].of("hung_up")[0]["reason"] == "no pipe here, only a call"
         commands.stops["bob"].request()
-        await asyncio.gather(answering, return_exceptions=True)
+        await asyncio.gather(answers, return_exceptions=True)
 
     played(story)
 
@@ -171,7 +318,13 @@ def test_a_call_that_nobody_takes_has_its_exit_code(played: Callable[[Story], No
 def test_a_pipe_has_standard_output_for_itself() -> None:
     for act in (
         lambda: call(
-            "bob", Talking(pipe=True), Inquiry(), NetworkSettings(), Settings(), Progress(json=True)
+            "bob",
+            Talking(pipe=True),
+            Inquiry(),
+            Waiting(),
+            NetworkSettings(),
+            Settings(),
+            Progress(json=True),
         ),
         lambda: answer(
             Talking(pipe=True), Receiving(), NetworkSettings(), Settings(), Progress(json=True)

@@ -10,11 +10,11 @@ import pytest
 
 from p2pswarm.calling.contacts import Contacts
 from p2pswarm.calling.outbox import Outbox
-from p2pswarm.cli import calling, posting, sending
+from p2pswarm.cli import answering, calling, posting, sending
 from p2pswarm.cli.exits import CommandError, Exit, UsageError
 from p2pswarm.cli.options import Progress, Receiving, Sending
 from p2pswarm.cli.posting import Pauses
-from p2pswarm.cli.running import StoppedError
+from p2pswarm.cli.running import Stop, StoppedError
 from p2pswarm.cli.sending import _message, _send, message, send
 from p2pswarm.cli.talking import Talking
 from p2pswarm.config import NetworkSettings, Settings
@@ -22,11 +22,22 @@ from p2pswarm.errors import DeclinedError, NetworkError, OfflineError, UnknownNa
 from p2pswarm.lab.loop import VirtualLoop, play
 from tests.cli.test_calling import Commands
 from tests.cli.test_conversing import Told, Typed
-from tests.support.phones import Exchange
+from tests.support.phones import Exchange, Stranger
 from tests.support.quiet import quiet
 from tests.support.world import World
 
 TEXT_ONLY = Talking(audio=False)
+
+
+class Said:
+    """Lines that are typed when a test says so."""
+
+    def __init__(self) -> None:
+        self._lines: asyncio.Queue[str] = asyncio.Queue()
+        self.say = self._lines.put_nowait
+
+    async def line(self) -> str | None:
+        return await self._lines.get()
 
 
 class Watched(Told):
@@ -85,7 +96,7 @@ Story = Callable[[Town], Awaitable[None]]
 
 @pytest.fixture
 def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Story], None]:
-    monkeypatch.setattr(calling, "TypedLines", lambda: Typed(stays=True))
+    monkeypatch.setattr(answering, "TypedLines", lambda: Typed(stays=True))
 
     def play_it(story: Story) -> None:
         async def begin(loop: VirtualLoop) -> None:
@@ -144,7 +155,7 @@ def test_files_are_taken_of_whom_the_user_says(
 def test_a_person_is_asked(
     played: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch, typed: str, taken: bool
 ) -> None:
-    monkeypatch.setattr(calling, "TypedLines", lambda: Typed("y", typed, stays=True))
+    monkeypatch.setattr(answering, "TypedLines", lambda: Typed(typed, stays=True))
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
 
     async def story(town: Town) -> None:
@@ -206,9 +217,11 @@ def test_what_waiting_does_not_help_ends_at_once(
 
 def test_a_machine_that_waits_for_a_call_takes_no_files(played: Callable[[Story], None]) -> None:
     async def story(town: Town) -> None:
-        answering = asyncio.create_task(town.answer(Talking(out=town.folder / "out.wav")))
+        waits = asyncio.create_task(town.answer(Talking(out=town.folder / "out.wav")))
         assert await town.send(town.write("notes.txt"), patience=1.0) is Exit.NO_PEERS
-        assert await answering is Exit.OK
+        assert not waits.done()  # it is a call that it waits for
+        town.stops["bob"].request()
+        await asyncio.gather(waits, return_exceptions=True)
         assert not (town.folder / "inbox" / "notes.txt").exists()
 
     played(story)
@@ -265,6 +278,105 @@ def test_a_message_waits_for_who_is_not_there(
         await bob
         assert [line.rsplit(": ")[1] for line in town.told["bob"].results] == ["first", "second"]
         assert town.outbox("alice").names() == []
+
+    played(story)
+
+
+def test_who_talks_gets_messages_and_files_meanwhile(
+    played: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "TypedLines", lambda: Typed("y", stays=True))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+
+    async def story(town: Town) -> None:
+        monkeypatch.setattr(calling, "telephone", town.telephone)
+        monkeypatch.setattr(calling, "TypedLines", lambda: Typed(stays=True))
+        bob = asyncio.create_task(town.answering(200))
+        talk = asyncio.ensure_future(town.call("bob", TEXT_ONLY))
+        await asyncio.sleep(5)
+        assert [each["name"] for each in town.told["bob"].of("answered")] == ["alice"]
+        assert await _say(town, "are you still talking?", monkeypatch) is Exit.OK
+        assert await town.send(town.write("notes.txt")) is Exit.OK
+        with pytest.raises(DeclinedError, match="busy"):
+            await town.call("bob", TEXT_ONLY)
+        assert not talk.done()
+        line, path = town.told["bob"].results
+        assert line.endswith("are you still talking?")
+        assert path == str(town.folder / "inbox" / "notes.txt")
+        assert town.told["bob"].of("missed") == [{"name": "alice"}]
+        wants = [each["want"] for each in town.told["bob"].of("incoming")]
+        assert wants == ["call", "message", "send"]
+        town.stops["alice"].request()
+        assert await talk is Exit.OK
+        await bob
+
+    played(story)
+
+
+def test_messages_are_taken_unasked_and_a_question_about_files_waits_for_the_call(
+    played: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = Said()
+    monkeypatch.setattr(answering, "TypedLines", lambda: typed)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+
+    async def story(town: Town) -> None:
+        monkeypatch.setattr(calling, "telephone", town.telephone)
+        monkeypatch.setattr(calling, "TypedLines", lambda: Typed(stays=True))
+        town.receiving = Receiving("ask", town.folder / "inbox")
+        told = town.told["bob"]
+        question = f"type y to take what alice sends into {town.folder / 'inbox'}"
+        bob = asyncio.create_task(town.answering(300))
+        await _say(town, "good morning", monkeypatch)
+        assert len(told.results) == 1
+        assert not any("type y" in note for note in told.notes)
+        sends = asyncio.create_task(town.send(town.write("notes.txt")))
+        await asyncio.sleep(5)
+        assert told.notes[-1] == question
+        town.stops["alice"] = Stop(lambda: None)
+        talk = asyncio.ensure_future(town.call("bob", TEXT_ONLY))
+        await asyncio.sleep(5)
+        assert told.notes[-1].startswith("alice calls: type y")
+        typed.say("y")
+        await asyncio.sleep(5)
+        typed.say("y")  # to alice, and no answer about files
+        await asyncio.sleep(5)
+        assert town.told["alice"].results[-1] == "bob: y"
+        assert not (town.folder / "inbox" / "notes.txt").exists()
+        town.stops["alice"].request()
+        await talk
+        await asyncio.sleep(5)
+        assert told.notes[-1] == question
+        typed.say("y")
+        assert await sends is Exit.OK
+        assert (town.folder / "inbox" / "notes.txt").exists()
+        await bob
+
+    played(story)
+
+
+def test_strangers_bring_a_few_things_at_a_time(played: Callable[[Story], None]) -> None:
+    """Who rings and then says nothing has a place for half a minute; whoever talks is not troubled."""
+
+    async def story(town: Town) -> None:
+        bob = asyncio.create_task(town.answering(100))
+        await asyncio.sleep(1)
+        strangers = [Stranger(town.exchange, f"stranger{n}") for n in range(6)]
+        for _ in range(2):
+            for stranger in strangers:
+                stranger.ring("message")
+            await asyncio.sleep(1)
+        said = [stranger.declined for stranger in strangers]
+        assert said == [["busy"]] * 4 + [["busy", "busy"]] * 2
+        call = asyncio.ensure_future(town.call("bob", TEXT_ONLY))
+        await asyncio.sleep(3)
+        assert town.told["bob"].of("answered") == [{"name": "alice"}]
+        await asyncio.sleep(30)
+        strangers[5].ring("message")
+        assert strangers[5].declined == ["busy", "busy"]
+        town.stops["alice"].request()
+        await call
+        await bob
 
     played(story)
 

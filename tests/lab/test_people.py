@@ -44,6 +44,22 @@ def test_users_are_at_home_and_in_the_directory() -> None:
     assert kept == [60] * 10
 
 
+def test_in_four_slots_everybody_is_found_while_a_fifth_of_all_super_nodes_is_dead() -> None:
+    bench = Bench(40, 40, seed=2)
+    bench.build(quietly)
+    assert len({server.directory.slot for server in bench.world.servers()}) == 4
+    assert hops(bench) == {1, 2}  # some ask their own home's slot
+    bench.kill_share(0.2)
+    assert max(hops(bench)) <= 3
+
+
+def hops(bench: Bench) -> set[int]:
+    """Of lookups of both kinds, which all found somebody."""
+    told = [bench.lookups(mode, 40, 2.0) for mode in ("iterative", "recursive")]
+    assert [len(each.found) for each in told] == [40, 40]
+    return {outcome.hops for each in told for outcome in each.found}
+
+
 def test_a_seed_is_a_result() -> None:
     one, same = (people(52, lookups=5, seed=3) for _ in range(2))
     assert one == same

@@ -268,6 +268,42 @@ def test_by_ipv6_as_well() -> None:
     in_a_world(story)
 
 
+def test_calls_again_and_again_do_not_send_us_to_a_victim_again_and_again() -> None:
+    async def story(world: World) -> None:
+        a, b = await world.user(1, None), await world.user(2, None)
+        victim = Address(world.loop.host("20.9.9.1").name, 46881)
+        knocks: list[object] = []
+        world.loop.listeners[tuple(victim)] = lambda: knocks.append("tcp")  # type: ignore[assignment,func-returns-value]
+        endpoint = Endpoint(lambda data, source: knocks.append(data))
+        await world.loop.create_datagram_endpoint(lambda: endpoint, local_addr=tuple(victim))
+        came, asked = list[int](), set[int]()
+        world.relays.asked = lambda relay: asked.add(len(came))
+        for _ in range(5):
+            session = new_session()
+            ours = await a.offer(b, session, [])
+            named = Candidates(*((Candidate(CandidateKind.HOST, victim),),) * 2)
+            relay = RelayAt(bytes(16), victim)
+            theirs = Offer.new(
+                b.key, b"", a.key.public, named, [relay], session=session, now=1_800_000_000
+            )
+            meeting, before = a.reach.begin(ours, theirs), len(knocks)
+            await asyncio.sleep(10.0)
+            came.append(len(knocks) - before)
+            meeting.close()
+        assert [count > 0 for count in came] == [True, True, True, False, False]
+        assert len(asked) == 3
+        assert "tcp" in knocks
+        for _ in range(5):  # who is there is reached each time
+            meetings = await world.meet(a, b)
+            await talk(world, meetings)
+            await world.until(lambda pair=meetings: paths(pair) == [True, True])
+            for meeting in meetings:
+                meeting.close()
+        await endpoint.close()
+
+    in_a_world(story)
+
+
 def test_nobody_makes_us_knock_at_our_neighbours() -> None:
     async def story(world: World) -> None:
         a, b = await world.user(1, None), await world.user(2, None)

@@ -7,17 +7,18 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from p2pswarm.calling.phone import Phone
-from p2pswarm.errors import DeclinedError, UnknownNameError
+from p2pswarm.errors import DeclinedError, OfflineError, UnknownNameError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.certificate import Certificate
 from p2pswarm.formats.people.issuing import Issuer
 from p2pswarm.formats.people.record import Record
+from p2pswarm.formats.signing import SigningKey
 from p2pswarm.identity import Identity
 from p2pswarm.lab.loop import VirtualLoop
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.overlay.people.client import Found
 from p2pswarm.overlay.people.ringing import Rung
-from p2pswarm.reach.offers import Candidates, Offer
+from p2pswarm.reach.offers import Candidates, Offer, new_session
 from p2pswarm.reach.paths import Path as Way
 from p2pswarm.wire.framer import Framer
 from tests.support.ways import Ways
@@ -25,7 +26,7 @@ from tests.support.ways import Ways
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Exchange", "Link", "Someone"]
+__all__ = ["Exchange", "Link", "Someone", "Stranger"]
 
 HOME = Address("192.0.2.1", 46881)
 
@@ -114,6 +115,8 @@ class Exchange:
         self.links = Link(loop), Link(loop)
         self.links[0].other, self.links[1].other = self.links[1], self.links[0]
         self.people: dict[str, Someone] = {}
+        self.away: set[str] = set()
+        """Who is at home nowhere."""
         for side, name in enumerate(("alice", "bob")):
             self.people[name] = Someone(self, folder, name, side)
         self.alice, self.bob = self.people["alice"], self.people["bob"]
@@ -127,7 +130,34 @@ class Exchange:
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
         def decline(reason: str) -> None:
-            answer.set_exception(DeclinedError(f"{name} does not answer: {reason}", reason))
+            if not answer.done():  # else its caller gives up in this moment
+                answer.set_exception(DeclinedError(f"{name} does not answer: {reason}", reason))
 
-        self.people[name].on_ring(Rung(session, offer, HOME, answer.set_result, decline))
-        return await answer
+        if name in self.away:
+            raise OfflineError(f"{name} is not there: at home nowhere")
+        rung = Rung(session, offer, HOME, answer.set_result, decline)
+        self.people[name].on_ring(rung)
+        try:
+            return await answer
+        finally:
+            rung.cancel()  # unless it was answered, or declined
+
+
+class Stranger:
+    """Somebody with a name, who rings Bob as he likes."""
+
+    def __init__(self, exchange: Exchange, name: str) -> None:
+        self.exchange, self.key = exchange, SigningKey.new()
+        self.certificate = exchange.certify(name, self.key.public)
+        self.declined: list[str] = []
+
+    def ring(self, want: str = "call", session: bytes = b"") -> Rung:
+        session = session or new_session()
+        offer = Offer.new(
+            self.key, self.certificate.der, self.exchange.bob.identity.key.public, Candidates(), (),
+            session=session, now=self.exchange.wall(), want=want,
+        )  # fmt: skip
+        words = lambda answer: None, self.declined.append
+        rung = Rung(session, offer.encode(), HOME, *words)
+        self.exchange.bob.on_ring(rung)
+        return rung

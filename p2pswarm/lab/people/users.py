@@ -27,9 +27,7 @@ __all__ = ["Outcome", "User"]
 STARTS = 3  # super nodes that a walk begins with, as in `finder`
 KNOWN = 30  # super nodes in the host cache of one user; the product keeps 200
 VISITED = 4
-GREETING = (
-    4  # ways to a home and back until one is at home: TCP, HELLO and WELCOME, PROVE and PROVED
-)
+GREETING = 4  # ways to a home and back: TCP, HELLO and WELCOME, PROVE and PROVED
 PATIENCE = 10.0  # seconds for a home that asks on
 FRAME_OVER = 43  # bytes of IP, TCP and the frame's head
 

@@ -38,7 +38,8 @@ __all__ = ["Asking"]
 REFERRED = 8  # super nodes in one referral: some of them may have died
 MOST_CACHED = 10_000
 CACHED_FOR = 300.0  # seconds, at most; meanwhile somebody may have moved
-MOST_TRIED = 4  # contacts asked for one name
+MOST_TRIED = 4  # contacts asked for one name,
+MOST_LIES = 4  # and one more for each of so many that gave a false record
 IN_SLOT = 1.0  # seconds for a member of the slot
 ON_THE_WAY = 2.5  # and for one that has to ask on
 WITNESSES = 2  # that nobody has a name
@@ -63,6 +64,8 @@ class _Lookup:
     """Who know that nobody has it,"""
     ttl: int = MAX_NEGATIVE_TTL
     """and the shortest time for which they do."""
+    lies: int = 0
+    """Records that were false."""
     messages: int = 0
 
 
@@ -151,7 +154,7 @@ class Asking:
         )
 
     def _next(self, lookup: _Lookup, now: float) -> SuperNode | None:
-        if len(lookup.tried) >= MOST_TRIED:
+        if len(lookup.tried) >= MOST_TRIED + min(lookup.lies, MOST_LIES):
             return None
         common = self._contacts.slot.common(lookup.at)
         inside = self._contacts.slot.covers(lookup.at)
@@ -161,7 +164,7 @@ class Asking:
                 each.address, teller, now
             ):
                 return each
-        for contact in self._contacts.nearest(lookup.at, MOST_TRIED + 1, beyond=beyond):
+        for contact in self._contacts.nearest(lookup.at, len(lookup.tried) + 1, beyond=beyond):
             if contact.address not in lookup.tried:
                 return contact.told
         return None
@@ -181,6 +184,8 @@ class Asking:
             case Found() if self._good(lookup.find.hash, answer):
                 self._found(lookup, source, answer, now)
                 return
+            case Found():
+                lookup.lies += 1
             case Unknown(_, ttl, _, _, _, _, messages):
                 lookup.messages += messages
                 if ttl:  # else it is one that does not know yet
@@ -194,7 +199,7 @@ class Asking:
                 there = [each for each in nodes if each.slot.covers(lookup.at)]
                 lookup.named = [(each, whom.address) for each in there[:MOST_TRIED]]
             case _:
-                pass  # silent or lying
+                pass  # silent, or saying what is no answer
         self._ask_on(lookup, source, now)
 
     def _good(self, hash_: bytes, found: Found) -> bool:

@@ -24,6 +24,7 @@ STAGGER = 0.5  # seconds until the next one begins while one is on its way
 MOST_DIALS = 3
 HASTE, LEISURE = 1.0, 10.0  # seconds at most until the first try of who has no home, and of who has
 LONGEST, LEISURELY = 8.0, 20.0  # seconds between rounds that fail, for the same two
+BEGINNING, EAGER = 20.0, 2.0  # seconds at first in which nobody waits longer
 FULL = 60.0  # seconds that a super node is left alone which did not take us,
 SILENT = 60.0  # and one that did not answer, if there are others
 MOST_LEFT = 200
@@ -45,6 +46,7 @@ class Choosing:
         self._full: OrderedDict[Address, float] = OrderedDict()
         self._silent: OrderedDict[Address, float] = OrderedDict()
         self._failures = 0  # in a row
+        self._young = now + BEGINNING  # super nodes may begin in the same moment
         self._next = now  # the first dial begins at once: only losses come in crowds
 
     @property
@@ -88,7 +90,7 @@ class Choosing:
     def settled(self, address: Address, now: float) -> None:
         """It took us in."""
         self._dialing.pop(address, None)
-        self.homes[address] = now
+        self.homes[address], self._young = now, now
 
     def refused(self, address: Address, now: float, wait: float = FULL) -> None:
         """It is there and does not take us; not before so many seconds."""
@@ -118,4 +120,6 @@ class Choosing:
         longest = min(HASTE * 2.0 ** min(self._failures - 1, 10), LONGEST)
         if len(self.homes) >= CALM:
             longest = LEISURELY
+        elif now < self._young:
+            longest = min(longest, EAGER)
         self._next = max(self._next, now + self._dice.uniform(longest / 2, longest))

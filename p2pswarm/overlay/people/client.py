@@ -49,7 +49,7 @@ from p2pswarm.wire.supernode.frames import Frame
 
 __all__ = ["Found", "Keeper", "People", "PeopleStatus"]
 
-PATIENCE = 12.0  # seconds until somebody should have taken us in
+PATIENCE = 15.0  # seconds until somebody should have taken us in
 SAVE_EVERY = 10.0  # seconds between looks whether the host cache is worth writing
 FIRST_LOOK, LONGEST_LOOK = 4.0, 600.0  # seconds between looks around for other super nodes
 ENOUGH_KNOWN = 20

@@ -32,9 +32,7 @@ MOST_FAR = 4  # of each other slot of the block, and of each other block
 MOST_TOLD = 400
 STALE = 5.0  # seconds; what was heard since is not doubted for what somebody else says
 MISSES = 3  # questions without an answer, after which one is gone
-GONE_FOR = (
-    120.0  # seconds for which one that is gone is not asked again when others still tell of it
-)
+GONE_FOR = 120.0  # seconds for which one that is gone is not asked when others still tell of it
 
 
 @dataclass(slots=True, eq=False)

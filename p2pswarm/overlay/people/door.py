@@ -29,9 +29,7 @@ from p2pswarm.wire.supernode.frames import Frame
 __all__ = ["Door"]
 
 MOST_VISITORS = 3000  # connections,
-MOST_OF_OWNER = (
-    100  # and of one host on the Internet: users behind one NAT, or one who takes all places
-)
+MOST_OF_OWNER = 100  # and of one host on the Internet: users behind one NAT, or one who is greedy
 _LINE = 8  # bytes of an IPv6 address that one household has
 
 

@@ -40,10 +40,7 @@ BEGINNING = 15.0  # seconds in which those who begin together wait for each othe
 MOST_STEPS = 5  # referrals that one walk follows
 ASK_AGAIN = 3.0  # seconds
 MOST_KNOCKS = 8  # at those we were told of first
-FIRST_KNOCK, LONGEST_KNOCK = (
-    0.5,
-    10.0,
-)  # seconds until the next ones, while nobody is there, doubled
+FIRST_KNOCK, LONGEST_KNOCK = 0.5, 10.0  # seconds to the next, while nobody is there, doubled
 CALLED_BACK = 1.0  # seconds until one of those is answered with a question again
 TOLD_IN_GOSSIP = 12
 MOST_SEEN = 20

@@ -19,9 +19,8 @@ from p2pswarm.wire.people.nodes import Prefix
 __all__ = ["MOST_OF_NETWORK", "PLACES", "bits", "may_be", "network_of", "places"]
 
 PLACES = 8
-MOST_OF_NETWORK = (
-    2  # hosts of one network in one slot, and among the contacts for one part of the directory
-)
+# Hosts of one network in one slot, and among the contacts for one part of the directory.
+MOST_OF_NETWORK = 2
 
 
 @lru_cache(maxsize=4096)

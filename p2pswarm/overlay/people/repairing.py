@@ -30,9 +30,8 @@ HURRY = 0.5  # after the slot has changed, and while it has compared with nobody
 HURRIED = 30.0  # seconds
 MET = 5.0  # seconds of haste when somebody new is in the slot
 FEW = 4  # others of a slot, up to which each new one is compared with at once, not only by itself
-RIPENED = (
-    10.0  # after which one comparison is enough, for records may come faster than they are compared
-)
+# Seconds after which one comparison is enough, for records may come faster than they are compared.
+RIPENED = 10.0
 MOST_WAITING = 256  # comparisons and transfers to come
 EACH_STEP = 24  # of them begun in one step
 ENOUGH = 2  # others that must have a record of theirs before it goes from here
@@ -61,8 +60,8 @@ class Repairing:
     """`digest` answers others, `step` compares; `store` is told of what was taken.
 
     `ripe` once all of the slot was compared with somebody, or nobody else is there (`settled` says so): until
-    then it does not say that nobody has a name. Who began alone and meets others is ripe when it knows what
-    they know.
+    then it does not say that nobody has a name. Who began alone and meets others is ripe again when it knows
+    what they know, or they did not tell for some seconds.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class Repairing:
         self._have: dict[bytes, set[Address]] = {}  # who else has a record that belongs elsewhere
         self._next = self._hurried = self._patient = float("-inf")
         self._alone = False
-        self._ripe_since = float("inf")
+        self._ripe_since = self._ripe_at_last = float("inf")
 
     @property
     def ripe(self) -> bool:
@@ -99,18 +98,22 @@ class Repairing:
         self._waiting.clear()
 
     def _anew(self, now: float) -> None:
-        self._alone, self._ripe_since, self._next = False, float("inf"), now
+        self._alone, self._next = False, now
+        self._ripe_since = self._ripe_at_last = float("inf")
         self._hurried, self._patient = now + HURRIED, now + RIPENED
 
     def met(self, whom: Address, now: float) -> None:
         """Somebody new is in our slot, and may have what we do not."""
         if self._alone:
             self._anew(now)
+            self._ripe_at_last = self._patient
         self._hurried = max(self._hurried, now + MET)
         if len(self._contacts.members()) <= FEW:
             self._do(_Compare(whom, self._contacts.slot, take=True), now)
 
     def step(self, now: float) -> None:
+        if now >= self._ripe_at_last:
+            self._ripened(now)
         if self._next <= now:
             hurry = not self.ripe or now < self._hurried
             self._next = now + (HURRY if hurry else EVERY) * self._dice.uniform(0.5, 1.5)

@@ -15,8 +15,8 @@ from p2pswarm.overlay.people.client import People
 from p2pswarm.overlay.people.questions import Sent
 from p2pswarm.overlay.people.serving import Serving
 from p2pswarm.wire.people.finding import Find, Found, Put, Unknown
-from p2pswarm.wire.people.nodes import WHOLE, Prefix
-from p2pswarm.wire.people.slots import Gossip
+from p2pswarm.wire.people.nodes import WHOLE, Prefix, SuperNode
+from p2pswarm.wire.people.slots import Digest, Gossip
 from tests.overlay.people.test_directory import Asker, Guest
 from tests.support.directories import having, keepers, network, others, slots
 from tests.support.people_world import PORT, Town, play
@@ -104,6 +104,32 @@ def test_who_only_says_that_he_begins_is_not_waited_for_for_ever() -> None:
     while world.now < 17:
         world.send(pest, [Sent(server.address, said)])
         world.run(0.5)
+    assert server.directory.ready
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_that_was_asked_in_vain_and_comes_late_is_met_at_once(seed: int) -> None:
+    """Strangers who did not answer are asked again in ten minutes; the operator's are no strangers."""
+    world, _ = begun(0, 40, seed=seed)
+    world.run(10)
+    (server,) = world.servers()
+    server.directory.contacts.told([SuperNode(bytes(16), LISTED[1], WHOLE)], LISTED[1], world.now)
+    world.run(32.5)
+    assert list(server.directory.contacts.live) == [LISTED[1]]
+
+
+def test_one_that_came_and_compares_with_nobody_makes_us_doubt_for_some_seconds() -> None:
+    world, _ = begun(0)
+    world.run(10)
+    (server,) = world.servers()
+    assert server.directory.ready
+    mute = world.start(LISTED, LISTED[1])
+    heard = mute.heard
+    mute.heard = lambda m, s, n: [] if isinstance(m, Digest) else heard(m, s, n)  # type: ignore[method-assign]
+    world.run(5)
+    assert server.directory.membership.size == 2
+    assert not server.directory.ready
+    world.run(10)
     assert server.directory.ready
 
 

@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
-from p2pswarm.calling.control import ROOM
+from p2pswarm.calling.control import MOST, ROOM
+from p2pswarm.calling.line import KEEP_EVERY, LOST_AFTER, MOST_UNSENT, SILENT_AFTER
+from p2pswarm.calling.media import DEAF_AFTER
 from p2pswarm.calling.sealing import Opener, media_keys
 from p2pswarm.wire.calling.frames import MOST_BODY, CallFrame, CallFramer, CallHello, CallKind
 from p2pswarm.wire.calling.media import Report, Voice, read_media
@@ -46,3 +48,10 @@ def test_media_inside_and_outside_the_stream() -> None:
 def test_the_figures_are_ours() -> None:
     assert f"at most {MOST_BODY:,}".replace(",", " ") in DOCUMENT
     assert f"At most {ROOM >> 10} KiB" in DOCUMENT
+    assert f"not take more than {2 * MOST >> 20} MiB beyond" in DOCUMENT
+    assert KEEP_EVERY == 1
+    assert "HEARD every second;" in DOCUMENT
+    assert f"\n{SILENT_AFTER:.0f} seconds of silence" in DOCUMENT
+    assert f"after {LOST_AFTER:.0f} without any" in DOCUMENT
+    assert f"none came for {DEAF_AFTER} seconds" in DOCUMENT
+    assert f"unless more than {MOST_UNSENT >> 10} KiB wait" in DOCUMENT

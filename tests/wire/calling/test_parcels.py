@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from p2pswarm.calling import letters, tunnel
+from p2pswarm.calling.giving import ASKED_FOR, MOST_STREAMS
+from p2pswarm.calling.outbox import MOST_WAITING
+from p2pswarm.calling.taking import FRUITLESS
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.wire.calling.frames import MOST_BODY, CallKind
 from p2pswarm.wire.calling.parcels import (
@@ -103,6 +107,19 @@ def test_names_and_reasons_can_be_shown() -> None:
     body = b"ll" + b"%d:" % len(name) + name + b"i1ei1ei1eee"
     assert Offer.read(body).parcels[0].name == "\ufffd[31mred\ufffd.mp4"
     assert Done.read(b"\0\1two\nlines\xff").why_not == "two\ufffdlines\ufffd"
+
+
+def test_the_figures_are_ours() -> None:
+    text = DOCUMENT.read_text("utf-8")
+    assert f"a list of at most {MOST_PARCELS}:" in text
+    assert ASKED_FOR == 5 * 60
+    assert "the taker has five minutes" in text
+    assert f"At most\n{MOST_STREAMS} streams are open" in text
+    assert FRUITLESS == 5
+    assert "five times without a new piece" in text
+    assert f"After {tunnel.MOST >> 20} MiB on one" in text
+    assert f"at most {letters.MOST}, then LEFT" in text
+    assert f"at most {MOST_WAITING} for each name" in text
 
 
 @settings(max_examples=60)
