@@ -8,6 +8,7 @@ from typing_extensions import override
 from p2pswarm.formats.ids import Address
 from p2pswarm.lab.people.world import Host, Server, World, make_record
 from p2pswarm.overlay.people.questions import Sent
+from p2pswarm.overlay.people.shape import LEAST, SPLIT_AT
 from p2pswarm.wire.people.dictionary import TokenMessage
 from p2pswarm.wire.people.finding import (
     Fault,
@@ -82,7 +83,7 @@ def thirty() -> World:
 def test_slots_are_split_and_everybody_knows_its_own(thirty: World) -> None:
     sizes = slots(thirty)
     assert len(sizes) >= 2
-    assert all(5 <= size < 20 for size in sizes.values()), sizes
+    assert all(LEAST <= size < SPLIT_AT for size in sizes.values()), sizes
     assert sum(0.5**slot.length for slot in sizes) == 1.0  # no gap, and nothing twice
     for server in thirty.servers():
         server.directory.contacts.check()
