@@ -50,7 +50,7 @@ class Rung:
 
     def again(self, other: "Rung") -> None:
         """The same by way of another home: the caller listens there, so the first one carries no more."""
-        self.home, self._answer, self._decline = other.home, other._answer, other._decline
+        self.home, self._answer, self._decline = other.home, other.answer, other.decline
         if self._answered:
             self._answer(self._answered)
 
