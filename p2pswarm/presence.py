@@ -117,6 +117,7 @@ class Presence:
         network = People(port, disk, dice, identity, name.guid, folder, options)
         await network.open()
         relays = Relays(port, name.guid, lambda: _credential(identity))
+        relays.known = lambda node: next((h.address for h in network.homes if h.node == node), None)
         relays.open()
         reach = Reach(
             port,

@@ -50,6 +50,9 @@ class Relays:
     def __init__(self, port: Port, node: bytes, who: Callable[[], Credential | None]) -> None:
         self._port, self._node, self._who = port, node, who
         self._channels: dict[bytes, RelayChannel] = {}
+        self.known: Callable[[bytes], Address | None] = _unknown
+        """Where the super node of that name is, if we are at home there: whoever names another place may
+        show our proof there, and be rung for us."""
         self.others: Callable[[bytes, Address], None] = _nobody
         """Who hears what is of no channel of ours: the relay that we are to others."""
 
@@ -75,6 +78,7 @@ class Relays:
         conversation: Conversation,
     ) -> Stream:
         """The other side's bytes, once both are there. Raises OSError, NetworkError, RemoteProtocolError."""
+        relay = self._as_known(relay)
         stream, _ = await self._ask(relay, Relay(session, peer, Mode.STREAM))
         stream.switch(framer, conversation)
         stream.resume()
@@ -82,6 +86,7 @@ class Relays:
 
     async def channel(self, relay: RelayAt, session: bytes, peer: bytes) -> RelayChannel:
         """Raises OSError, NetworkError, RemoteProtocolError; also where no datagram comes through."""
+        relay = self._as_known(relay)
         stream, ready = await self._ask(relay, Relay(session, peer, Mode.DATAGRAMS))
         at = Address(relay.address.host, ready.udp.port)
         channel = RelayChannel(stream, ready, at, self._port.send_datagram, self._forget)
@@ -94,6 +99,9 @@ class Relays:
             channel.close()
             raise
         return channel
+
+    def _as_known(self, relay: RelayAt) -> RelayAt:
+        return relay._replace(address=self.known(relay.node) or relay.address)
 
     async def _ask(self, relay: RelayAt, wish: Relay) -> tuple[Stream, Ready]:
         """Raises OSError, NetworkError, RemoteProtocolError; then nothing is left open."""
@@ -210,6 +218,11 @@ class _Asking:
 def _refusal(relay: Address, refuse: Refuse) -> NetworkError:
     kind = BusyError if refuse.reason in (Reason.FULL, Reason.TOO_OFTEN) else RefusedError
     return kind(f"the relay {relay} says: {refuse.text or refuse.reason}")
+
+
+def _unknown(node: bytes) -> Address | None:
+    """We are at home nowhere."""
+    return None
 
 
 def _nobody(data: bytes, address: Address) -> None:

@@ -5,7 +5,7 @@ answer waits in the coroutine that asked, so many at a time and for so long.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Protocol
@@ -37,7 +37,7 @@ from p2pswarm.wire.supernode.frames import Frame
 if TYPE_CHECKING:
     from p2pswarm.wire.people.nodes import SuperNode
 
-__all__ = ["Hears", "Home"]
+__all__ = ["AlreadyHomeError", "Hears", "Home"]
 
 ASK_TIME = 10.0  # seconds that a question may take which the super node asks on
 RING_TIME = 35.0  # seconds until nobody answers; the super node gives up after us
@@ -55,6 +55,17 @@ _ANSWERS = frozenset(
         PeopleKind.REJECTED,
     )
 )
+
+
+class AlreadyHomeError(NetworkError):
+    """We are at home there, by another address.
+
+    Or somebody between says so, who would show our proof there and be rung in our place: he gets none.
+    """
+
+    def __init__(self, home: "Home") -> None:
+        super().__init__(f"it says to be {home.address}, where we are at home")
+        self.home = home
 
 
 class Hears(Protocol):
@@ -104,13 +115,18 @@ class Home:
         proofs: Proofs,
         dice: Random,
         hears: Hears | None = None,
+        homes: Iterable["Home"] = (),
     ) -> "Home":
-        """With somebody who hears it, it is a home; without, a visit.
+        """With somebody who hears it, it is a home; without, a visit. `homes` are ours already.
 
-        Raises TurnedDownError, NetworkError, RemoteError.
+        Raises AlreadyHomeError, TurnedDownError, NetworkError, RemoteError.
         """
         want = Want.VISIT if hears is None else Want.HOME
         meeting, welcome = await greet(port, address, node, want)
+        for home in homes:
+            if home.node == welcome.node:
+                meeting.close()
+                raise AlreadyHomeError(home)
         proved = await prove(meeting, address, welcome, proofs)
         link = meeting.stay()
         home = cls(link, address, welcome, dice, hears, proved=proved)

@@ -12,7 +12,7 @@ from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.people.choosing import Choosing
 from p2pswarm.overlay.people.greeting import TurnedDownError
-from p2pswarm.overlay.people.home import Home
+from p2pswarm.overlay.people.home import AlreadyHomeError, Home
 from p2pswarm.overlay.people.proving import Proofs
 from p2pswarm.overlay.people.ringing import Rung
 from p2pswarm.overlay.supernode.known import Known
@@ -93,6 +93,9 @@ class Keeping:
             home = await self._reached(address)
         except TurnedDownError as error:
             self._turned_down(address, error)
+        except AlreadyHomeError as error:
+            self._note(address, error)
+            self._choosing.refused(address, self._clock())
         except RemoteError as error:
             self._note(address, error)
             self._known.failed(address)
@@ -105,7 +108,8 @@ class Keeping:
         """Raises RemoteError."""
         if not self._known.may_dial(address, self._clock()):
             raise NetworkError(f"{address} is not dialed now")
-        return await Home.dial(self._port, address, self._node, self._proofs, self._dice, self)
+        proofs, homes = self._proofs, list(self.homes.values())
+        return await Home.dial(self._port, address, self._node, proofs, self._dice, self, homes)
 
     def _settled(self, address: Address, home: Home) -> None:
         self._known.answered(address)

@@ -11,6 +11,7 @@ from p2pswarm.errors import DeclinedError, NetworkError, OfflineError, RemoteErr
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.record import Record
 from p2pswarm.overlay.people.finder import Finder
+from p2pswarm.overlay.people.home import AlreadyHomeError
 from p2pswarm.overlay.people.visits import Visits
 
 __all__ = ["Ringer"]
@@ -73,7 +74,10 @@ class Ringer:
         home = self._visits.home(address)
         if home is not None:
             return await home.ring(record.key, offer, session)
-        visit = await self._visits.visit(address)
+        try:
+            visit = await self._visits.visit(address)
+        except AlreadyHomeError as error:
+            return await error.home.ring(record.key, offer, session)
         try:
             return await visit.ring(record.key, offer, session)
         finally:

@@ -38,6 +38,9 @@ __all__ = ["Desk", "Visitor"]
 
 VISIT_TIME = 90.0  # seconds: a ring and its answer, and some questions
 QUESTIONS = (2.0, 20.0)  # a second, and saved up: each may make us ask on
+PROOF_TIME = (
+    15.0  # seconds for the first: a proof that somebody else was made to give is not kept for later
+)
 PROOFS = 3  # of one connection: it may have been renewed
 
 
@@ -116,6 +119,9 @@ class Visitor:
         except RemoteError as error:
             self._refuse(Reason.NOT_WANTED, str(error)[:MAX_TEXT])
             return
+        late = self._clock() - self._since > PROOF_TIME
+        if late and certificate.key != self.key:
+            raise RemoteProtocolError("it shows a key that it did not come with")
         self.key, self.name = certificate.key, certificate.name
         if self.want is Want.HOME and not self._homes.came(self, self.key):
             self._refuse(Reason.FULL, "this super node has no place for more guests")

@@ -46,11 +46,14 @@ class Visits:
         return next((home for home in self._homes() if home.address == address), None)
 
     async def visit(self, address: Address) -> Home:
-        """Whoever visits closes it. Raises NetworkError, RemoteError."""
+        """Whoever visits closes it. Raises AlreadyHomeError, NetworkError, RemoteError."""
         met = self._known.may_ping(address, self._clock())
         if not met and not self._budget.may_dial(address, self._zone, self._clock()):
             raise NetworkError(f"{address} is not dialed: it did not answer, or cannot be there")
-        visit = await Home.dial(self._port, address, self._node, self._proofs, self._dice)
+        homes = self._homes()
+        visit = await Home.dial(
+            self._port, address, self._node, self._proofs, self._dice, homes=homes
+        )
         self._budget.answered(address)
         return visit
 
