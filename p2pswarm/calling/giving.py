@@ -13,7 +13,8 @@ from p2pswarm.formats.ids import InfoHash, PeerId
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.greeting import Answering, Host
 from p2pswarm.wire.calling.frames import CallFrame
-from p2pswarm.wire.calling.parcels import Done, Offer, Open, ParcelKind, Take, TorrentPart
+from p2pswarm.wire.calling.lists import ParcelKind
+from p2pswarm.wire.calling.parcels import Done, Offer, Open, Take, TorrentPart
 from p2pswarm.wire.peer import HandshakeFramer
 
 if TYPE_CHECKING:

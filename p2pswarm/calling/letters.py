@@ -14,7 +14,8 @@ from p2pswarm.calling.call import Call
 from p2pswarm.calling.session import Session
 from p2pswarm.errors import NetworkError, RemoteProtocolError
 from p2pswarm.wire.calling.frames import CallFrame
-from p2pswarm.wire.calling.parcels import Kept, Left, Message, ParcelKind
+from p2pswarm.wire.calling.letters import Kept, Left, Message
+from p2pswarm.wire.calling.lists import ParcelKind
 
 if TYPE_CHECKING:
     from p2pswarm.calling.outbox import Heard, Outbox

@@ -13,7 +13,7 @@ from pathlib import Path
 from p2pswarm.disk.handles import disk_error, sync_folder
 from p2pswarm.errors import HostError
 from p2pswarm.formats.people.names import parse_name
-from p2pswarm.wire.calling.parcels import MOST_TEXT, Message
+from p2pswarm.wire.calling.letters import MOST_TEXT, Message
 
 __all__ = ["MOST_WAITING", "Heard", "Outbox"]
 

@@ -19,7 +19,8 @@ from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.greeting import Greeted
 from p2pswarm.wire.calling.frames import CallFrame
-from p2pswarm.wire.calling.parcels import Bytes, Parcel, ParcelKind, Shut
+from p2pswarm.wire.calling.lists import ParcelKind
+from p2pswarm.wire.calling.parcels import Bytes, Parcel, Shut
 from p2pswarm.wire.framer import Scratch
 
 __all__ = ["Results", "Side", "described", "let_in"]

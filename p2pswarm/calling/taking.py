@@ -19,7 +19,8 @@ from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.greeting import Asking, Greeted
 from p2pswarm.wire.calling.frames import CallFrame
-from p2pswarm.wire.calling.parcels import Done, Offer, Open, Parcel, ParcelKind, Take, TorrentPart
+from p2pswarm.wire.calling.lists import ParcelKind
+from p2pswarm.wire.calling.parcels import Done, Offer, Open, Parcel, Take, TorrentPart
 from p2pswarm.wire.peer import HandshakeFramer
 
 if TYPE_CHECKING:

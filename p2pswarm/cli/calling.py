@@ -45,13 +45,13 @@ def call(
     """Call somebody by name and talk, encrypted from end to end; Ctrl-C hangs up.
 
     Lines that are typed are said as text. With --in a WAV file is said, and the call ends with it; with
-    --pipe it connects two programs. Each second it is told how well the other side is heard. With --wait
+    --pipe it connects two programs. Each second it is told how well the other side is heard. With --wait-for
     who is not there is called as soon as he is.
     """
     check(talking, progress)
     recursive = inquiry.lookup is Lookup.RECURSIVE
     with Report(progress) as report:
-        whom = name_of(name), recursive, waiting.wait
+        whom = name_of(name), recursive, waiting.wait_for
         work = partial(_call, *whom, talking, networks, settings, report)
         return run(work, at_once=report.abandon)
 
@@ -109,7 +109,7 @@ async def _reached(
     try:
         return await when_there(ring, patience or 0.0, wait, Random(), friend=friend)
     except OfflineError as error:
-        hint = f"p2pswarm message {name} TEXT leaves a message, --wait 1h waits"
+        hint = f"p2pswarm message {name} TEXT leaves a message, --wait-for 1h waits"
         raise OfflineError(f"{name} is not there: {hint}") from error
 
 

@@ -19,7 +19,7 @@ from p2pswarm.errors import P2PSwarmError
 
 if TYPE_CHECKING:
     from p2pswarm.calling.outbox import Heard, Outbox
-    from p2pswarm.wire.calling.parcels import Message
+    from p2pswarm.wire.calling.letters import Message
 
 __all__ = ["deliver", "heard_in", "known", "noted", "outbox_in", "posting", "tell_message"]
 
@@ -68,7 +68,7 @@ def tell_message(sender: str, message: "Message", report: Report) -> None:
 async def deliver(line: Telephone, name: str, report: Report) -> int:
     """What waits for him, and what waits for us there; how many of ours. Raises RemoteError, HostError."""
     from p2pswarm.calling.letters import Letters
-    from p2pswarm.wire.calling.parcels import MESSAGE
+    from p2pswarm.wire.calling.letters import MESSAGE
 
     call = await line.phone.call(name, MESSAGE)
     letters = Letters(

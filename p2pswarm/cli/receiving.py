@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import Metainfo
     from p2pswarm.swarm.status import Status
     from p2pswarm.swarm.torrent import Torrent
-    from p2pswarm.wire.calling.parcels import Message, Offer, Parcel
+    from p2pswarm.wire.calling.letters import Message
+    from p2pswarm.wire.calling.parcels import Offer, Parcel
 
 __all__ = ["Reception", "sample_of"]
 
@@ -42,7 +43,8 @@ class Reception:
         self._line, self._receiving, self._ask, self._report = line, receiving, ask, report
 
     def knows(self, wants: str) -> bool:
-        from p2pswarm.wire.calling.parcels import MESSAGE, SEND
+        from p2pswarm.wire.calling.letters import MESSAGE
+        from p2pswarm.wire.calling.parcels import SEND
 
         return wants in (SEND, MESSAGE)
 

@@ -124,7 +124,7 @@ class Sending:
 class Waiting:
     """How long a call waits for who is not there."""
 
-    wait: float | None = field(
+    wait_for: float | None = field(
         default=None,
         metadata=about(
             DURATION,

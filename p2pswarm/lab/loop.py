@@ -27,6 +27,7 @@ from p2pswarm.lab.wires import DatagramTransport, Host, Transport
 __all__ = ["VirtualLoop", "play", "virtual_loop"]
 
 T = TypeVar("T")
+_ENDING_TIME = 60.0  # seconds
 _SYN_AGAIN = (1.0, 2.0, 4.0)  # seconds, as Linux sends it again
 
 
@@ -253,7 +254,18 @@ def play(story: Callable[[VirtualLoop], Awaitable[T]]) -> T:
         try:
             told = loop.run_until_complete(tell(loop))
         finally:
+            complaints = loop.complaints[:1]
+            _end_all(loop)
             asyncio.set_event_loop(None)
-        if loop.complaints:
-            raise RuntimeError(f"in virtual time: {loop.complaints[0]}")
+        if complaints:
+            raise RuntimeError(f"in virtual time: {complaints[0]}")
         return told
+
+
+def _end_all(loop: VirtualLoop) -> None:
+    """What a story that failed leaves at work ends here: else it would end in the middle of another one."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left, timeout=_ENDING_TIME))

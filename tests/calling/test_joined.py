@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -11,6 +12,7 @@ import pytest
 from p2pswarm.calling.call import Call
 from p2pswarm.calling.phone import Incoming, Phone
 from p2pswarm.calling.statistics import Quality
+from p2pswarm.calling.waiting import when_there
 from p2pswarm.calling.wav import WavReader, WavWriter
 from p2pswarm.config import NetworkSettings
 from p2pswarm.formats.ids import Address
@@ -205,5 +207,37 @@ def test_a_relay_that_dies_is_left_within_five_seconds(tmp_path: Path) -> None:
         assert dead[0] not in path
         assert sum(q.heard < 25 for q in heard[1:-1]) <= 5
         assert heard[-3].lost == 0
+
+    told(tmp_path, story)
+
+
+def test_who_gives_up_is_heard_no_longer_and_who_comes_home_is_reached(tmp_path: Path) -> None:
+    async def story(town: Town) -> None:
+        alice = await town.phone(1, "alice", Kind.PORT)
+        bob = await town.phone(2, "bob", Kind.SYMMETRIC)
+        await asyncio.sleep(20)
+        came: asyncio.Queue[Incoming] = asyncio.Queue()
+        bob.on_incoming = came.put_nowait
+        calling = asyncio.ensure_future(alice.call("bob", "call"))
+        incoming = await came.get()
+        assert (incoming.name, incoming.want) == ("alice", "call")
+        began = town.loop.now
+        calling.cancel()
+        await incoming.over.wait()
+        assert town.loop.now - began < 0.1  # there and back takes as long
+        away = town.nodes[-1].people.network
+        await away.leave()
+        ring = partial(alice.call, "bob", "call")
+        waiting = asyncio.ensure_future(
+            when_there(ring, 600, lambda error: None, Random(1), friend=False)
+        )
+        await asyncio.sleep(100)
+        assert not waiting.done()
+        began = town.loop.now
+        await away.join()
+        town.calls.append(await bob.answer(await came.get()))
+        town.calls.append(await waiting)
+        assert town.loop.now - began < 45
+        await asyncio.gather(*(call.open() for call in town.calls))
 
     told(tmp_path, story)

@@ -13,7 +13,7 @@ from p2pswarm.calling.outbox import MOST_HEARD, MOST_WAITING, Heard, Outbox
 from p2pswarm.errors import DiskError, FormatError, HostError, NetworkError, RemoteError
 from p2pswarm.lab.loop import VirtualLoop, play
 from p2pswarm.wire.calling.frames import CallKind
-from p2pswarm.wire.calling.parcels import MESSAGE, Kept, Left, Message
+from p2pswarm.wire.calling.letters import MESSAGE, Kept, Left, Message
 from tests.support.phones import Exchange
 
 if TYPE_CHECKING:

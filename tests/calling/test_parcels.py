@@ -18,15 +18,7 @@ from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.formats.signing import SigningKey
 from p2pswarm.lab.loop import VirtualLoop, play
 from p2pswarm.swarm.torrent import Torrent
-from p2pswarm.wire.calling.parcels import (
-    SEND,
-    Bytes,
-    Offer,
-    Open,
-    Parcel,
-    Take,
-    TorrentPart,
-)
+from p2pswarm.wire.calling.parcels import SEND, Bytes, Offer, Open, Parcel, Take, TorrentPart
 from tests.support.phones import Exchange
 from tests.support.world import World
 

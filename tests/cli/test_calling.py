@@ -155,7 +155,9 @@ def test_a_person_is_asked_first(
 def test_who_is_not_there_is_told_of_what_one_can_do(played: Callable[[Story], None]) -> None:
     async def story(commands: Commands, loop: VirtualLoop) -> None:
         commands.exchange.away.add("bob")
-        with pytest.raises(OfflineError, match=r"bob is not there: .*message bob TEXT .*--wait"):
+        with pytest.raises(
+            OfflineError, match=r"bob is not there: .*message bob TEXT .*--wait-for"
+        ):
             await commands.call("bob", Talking(audio=False))
         assert loop.now < 1.0
 

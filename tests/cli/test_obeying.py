@@ -22,8 +22,8 @@ SERVING = {
 HERE = {"port", "bind", "data_dir"}
 GIVING = HERE | {"up_limit", "down_limit", "memory", "disk_threads"}
 OPTIONS = {
-    ("calling", "call"): TALKING | {"lookup"} | VISITING | HERE,
-    ("calling", "answer"): TALKING | {"accept", "save_to"} | VISITING | SERVING | GIVING,
+    ("calling", "call"): TALKING | {"lookup", "wait_for"} | VISITING | HERE,
+    ("answering", "answer"): TALKING | {"accept", "save_to"} | VISITING | SERVING | GIVING,
     ("sending", "send"): {"timeout"} | VISITING | GIVING,
     ("sending", "message"): VISITING | HERE,
     ("whois", "whois"): {"lookup"} | VISITING | HERE,

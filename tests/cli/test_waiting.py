@@ -45,7 +45,7 @@ def test_who_comes_home_is_called_at_once(tmp_path: Path) -> None:
         calling = street.starts("alice", "call", "bob", "--no-audio")
         assert calling.wait(30) == Exit.NO_PEERS
         assert "p2pswarm message bob TEXT" in calling.stderr
-        waiting = street.starts("alice", "call", "bob", "--no-audio", "--wait", "90s")
+        waiting = street.starts("alice", "call", "bob", "--no-audio", "--wait-for", "90s")
         waiting.wait_for("waiting", within=30)
         there = street.starts("bob", "answer", "--no-audio")
         there.wait_for("hung_up", within=50)

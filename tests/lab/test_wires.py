@@ -153,3 +153,24 @@ def test_waiting_for_nothing_is_an_error() -> None:
 
 def test_hosts_have_no_limit_unless_they_are_given_one() -> None:
     assert Host("10.0.0.1").up == float("inf")
+
+
+def test_what_a_story_that_failed_leaves_at_work_ends_with_it() -> None:
+    """Else it would end whenever it is collected: in the middle of another test, which then fails."""
+    ended: list[float] = []
+
+    async def linger(loop: VirtualLoop) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(2)
+            ended.append(loop.now)
+
+    async def story(loop: VirtualLoop) -> None:
+        lingering = asyncio.create_task(linger(loop))
+        await asyncio.sleep(1)
+        assert lingering.done(), "it lingers"
+
+    with pytest.raises(AssertionError, match="it lingers"):
+        play(story)
+    assert ended == [3.0]

@@ -3,7 +3,9 @@
 The one hard thing: when half of all super nodes die at once (as Skype's did in 2007 and 2010), everybody who
 lost one comes to the others in the same moment, and what was overload becomes collapse. So who still has a
 home is in no hurry, each waits for as long as its dice say, and longer after every round that failed; one
-dial at a time begins, and who is full is left alone for as long as he says. Sans-IO.
+dial at a time begins, and who is full is left alone for as long as he says. But nobody is to be without a
+home for a minute, so the longest wait is short, and who did not answer is not asked twice in it: half of the
+super nodes that one knows are dead then, and most of the time would go to them. Sans-IO.
 """
 
 from collections import OrderedDict
@@ -21,10 +23,10 @@ DIAL_TIME = 6.0  # seconds a dial may take, with its greeting and the proof
 STAGGER = 0.5  # seconds until the next one begins while one is on its way
 MOST_DIALS = 3
 HASTE, LEISURE = 1.0, 10.0  # seconds at most until the first try of who has no home, and of who has
-LONGEST = 20.0  # seconds between rounds that fail
+LONGEST, LEISURELY = 8.0, 20.0  # seconds between rounds that fail, for the same two
 BEGINNING, EAGER = 20.0, 2.0  # seconds at first in which nobody waits longer
 FULL = 60.0  # seconds that a super node is left alone which did not take us,
-SILENT = 10.0  # and one that did not answer, if there are others
+SILENT = 60.0  # and one that did not answer, if there are others
 MOST_LEFT = 200
 STABLE = 60.0  # seconds that a home lasts before what failed earlier is forgotten
 
@@ -117,7 +119,7 @@ class Choosing:
         self._failures += 1
         longest = min(HASTE * 2.0 ** min(self._failures - 1, 10), LONGEST)
         if len(self.homes) >= CALM:
-            longest = LONGEST
+            longest = LEISURELY
         elif now < self._young:
             longest = min(longest, EAGER)
         self._next = max(self._next, now + self._dice.uniform(longest / 2, longest))

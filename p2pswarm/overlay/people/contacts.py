@@ -27,7 +27,7 @@ from p2pswarm.wire.people.nodes import WHOLE, Prefix, SuperNode
 __all__ = ["BLOCK_BITS", "Contact", "Contacts"]
 
 BLOCK_BITS = 3
-MOST_NEAR = 64  # of the own slot and its sibling: twice what they are split at, and some
+MOST_NEAR = 64  # of the own slot and its sibling: more than four times what one is split at
 MOST_FAR = 4  # of each other slot of the block, and of each other block
 MOST_TOLD = 400
 STALE = 5.0  # seconds; what was heard since is not doubted for what somebody else says

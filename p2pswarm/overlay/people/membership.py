@@ -31,8 +31,8 @@ TOLD_EACH_STEP = 4  # of those that are merely told
 SETTLED = 15.0  # seconds in a slot until it is left for its half or for what is above
 STEADY = 4.0  # seconds for which the others must look so that we would
 LOOK_EVERY = 30.0  # seconds between looks whether another place is wanted more
-CROWDED = 12  # members, from which one may leave for a slot that has few
-MUCH_EMPTIER = 6  # members fewer, so that it is fewer after the move, too
+CROWDED = 10  # members, from which one may leave for a slot that has few
+MUCH_EMPTIER = 5  # members fewer, so that it is fewer after the move, too
 LOOKED_FOR = 12.0  # seconds for all walks of a newcomer
 ALONE_AFTER = 2.0  # seconds without an answer of one with a slot, after which we begin alone
 SILENT = 2.5  # seconds in which nobody says that it is there, after which nobody is
@@ -41,7 +41,7 @@ MOST_STEPS = 5  # referrals that one walk follows
 ASK_AGAIN = 3.0  # seconds
 MOST_KNOCKS = 8  # at those we were told of first
 FIRST_KNOCK, LONGEST_KNOCK = 0.5, 10.0  # seconds to the next, while nobody is there, doubled
-CALLED_BACK = 1.0  # seconds until one of those is answered with a question again
+CALLED_BACK = 1.0  # seconds until one of those is called back again when it calls
 TOLD_IN_GOSSIP = 12
 MOST_SEEN = 20
 REFERRED = 8
@@ -74,11 +74,13 @@ class Membership:
         self._contacts, self._questions = contacts, questions
         self._given, self._moved, self._revoked, self._dice = address, moved, revoked, dice
         self._seen: OrderedDict[Address, Address] = OrderedDict()  # by whom, and where
-        self._known: dict[Address, float] = {}  # of whom we were told first, and when we asked last
+        self._known: dict[
+            Address, float
+        ] = {}  # of whom we were told first, and when we called back
         self._began = self._changed = self._look = self._ask_again = float("-inf")
         self._knock_at = self._stirred = float("-inf")
         self._pause_of_knocks = FIRST_KNOCK
-        self._wanted: tuple[Prefix, float] | None = None
+        self._wanted: tuple[int, float] | None = None  # up or down, and when
         self._seats: dict[Prefix, tuple[Prefix, int]] = {}
         self.seated = self._over = False
         """Whether it has a slot."""
@@ -109,12 +111,9 @@ class Membership:
         """At those that we were told of first: soon again, as they may begin in this moment, too."""
         self._knock_at = now + self._pause_of_knocks * self._dice.uniform(0.8, 1.2)
         self._pause_of_knocks = min(2 * self._pause_of_knocks, LONGEST_KNOCK)
-        for address in self._dice.sample(list(self._known), min(len(self._known), MOST_KNOCKS)):
-            self._call(address, now)
-
-    def _call(self, known: Address, now: float) -> None:
-        self._known[known] = now
-        self._greet(known, WHOLE, None, now)
+        missing = [address for address in self._known if address not in self._contacts.live]
+        for address in self._dice.sample(missing, min(len(missing), MOST_KNOCKS)):
+            self._greet(address, WHOLE, None, now)
 
     def settled(self, now: float) -> bool:
         """Whether somebody was met, or nobody is there: until then others may know what we do not.
@@ -133,7 +132,8 @@ class Membership:
             self._look_around(now)
         else:
             self._sit_down(now)
-        if not self._contacts.live and now >= self._knock_at:
+        alone = not self._contacts.live or now < self._began + BEGINNING
+        if alone and now >= self._knock_at:
             self._knock(now)
         self._gossip(now)
 
@@ -178,7 +178,6 @@ class Membership:
             return
         if not self._contacts.live:
             if not self._known or now - self._began >= ALONE_AFTER:
-                self._pause_of_knocks, self._knock_at = FIRST_KNOCK, now  # now we can be met
                 self._take(WHOLE, now)
             return
         missing = [place for place in places(here) if place not in self._seats]
@@ -201,6 +200,7 @@ class Membership:
     def _take(self, slot: Prefix, now: float) -> None:
         self.seated, self._changed, self._wanted, self._seats = True, now, None, {}
         self._look = now + LOOK_EVERY * self._dice.uniform(1, 2)
+        self._pause_of_knocks, self._knock_at = FIRST_KNOCK, now  # now we can be met
         self._contacts.moved(slot)
         for contact in self._contacts.near():
             contact.due = now
@@ -269,7 +269,7 @@ class Membership:
         known = self._contacts.heard(told, said.size, now)
         if known is not None:
             known.due = now + self._pause(known)
-            if known is not before and known.slot == self._contacts.slot:
+            if self.seated and known is not before and known.slot == self._contacts.slot:
                 self.met(source, now)
         self.heard_list(said.revoked, source, now)
 
@@ -285,7 +285,8 @@ class Membership:
             return
         self._contacts.back(source)
         if known is None and now - self._known.get(source, now) >= CALLED_BACK:
-            self._call(source, now)
+            self._known[source] = now
+            self._greet(source, said.slot, None, now)
         speaker = SuperNode(said.node, source, said.slot)
         self._contacts.told((*said.nodes, speaker), source, now)
         self._contacts.spoke(speaker, now)
@@ -330,8 +331,8 @@ class Membership:
             wanted = shaped(us, near)
         if wanted == us.slot:
             self._wanted = None
-        elif self._wanted is None or self._wanted[0] != wanted:
-            self._wanted = wanted, now + STEADY * self._dice.uniform(0.5, 1.5)
+        elif self._wanted is None or self._wanted[0] != wanted.length:
+            self._wanted = wanted.length, now + STEADY * self._dice.uniform(0.5, 1.5)
         elif self._wanted[1] <= now:
             self._take(wanted, now)
 

@@ -118,6 +118,9 @@ class Repairing:
             hurry = not self.ripe or now < self._hurried
             self._next = now + (HURRY if hurry else EVERY) * self._dice.uniform(0.5, 1.5)
             self._begin(now)
+        self._go_on(now)
+
+    def _go_on(self, now: float) -> None:
         for _ in range(min(len(self._waiting), EACH_STEP)):
             self._do(self._waiting.popleft(), now)
 
@@ -176,6 +179,8 @@ class Repairing:
                 whole = task.take and task.under == self._contacts.slot
                 if whole and (answer.same or now >= self._patient):
                     self._ripened(now)
+                if len(self._contacts.members()) <= FEW:  # with many, all would give it the same
+                    self._go_on(now)
             case _Take(), Found():
                 self._store(answer.record, answer.ttl, now)
             case _Give(), Stored():

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from p2pswarm.overlay.people.places import bits
 from p2pswarm.wire.people.nodes import MAX_DEPTH, Prefix, SuperNode
 
-__all__ = ["LEAST", "SPLIT_AT", "followed", "halves", "shaped"]
+__all__ = ["FOLLOWED", "LEAST", "MERGED", "SPLIT_AT", "followed", "halves", "shaped"]
 
-SPLIT_AT = 20
+SPLIT_AT = 14  # so that there are nine or ten in one on the average
 LEAST = 5  # members, below which a slot goes together with its sibling
-_MERGED = 16  # at most so many go together: well below what would be split again
-_FOLLOWED = 10  # so many make it worth to follow most of them
+MERGED = 12  # at most so many go together: below what would be split again
+FOLLOWED = 10  # so many make it worth to follow most of them
 
 
 def followed(us: SuperNode, others: Iterable[SuperNode]) -> Prefix:
@@ -26,7 +26,7 @@ def followed(us: SuperNode, others: Iterable[SuperNode]) -> Prefix:
         mine = [each for each in near if slot.covers(each.slot)]
         mine.append(us._replace(slot=slot))
         gone = [each.slot.bit(slot.length) for each in mine if each.slot.length > slot.length]
-        if len(mine) < _FOLLOWED or 2 * len(gone) < len(mine) or not _even(gone):
+        if len(mine) < FOLLOWED or 2 * len(gone) < len(mine) or not _even(gone):
             break
         slot = slot.down(halves(slot, mine)[us.node])
     return slot
@@ -48,14 +48,15 @@ def _even(chosen: Iterable[int]) -> bool:
 
 
 def _merges(slot: Prefix, above: Prefix, near: Sequence[SuperNode]) -> bool:
-    """Nobody beside, or too few here or there, or most have already gone up; unless others are deeper."""
+    """Nobody beside, or most are above, or too few here or there; unless others are deeper."""
     if not any(each.slot.covers(slot.sibling) or slot.sibling.covers(each.slot) for each in near):
         return True
-    if len(near) > _MERGED or any(each.slot.length > slot.length for each in near):
+    if any(each.slot.length > slot.length for each in near):
         return False
     counts = Counter(each.slot for each in near)
-    few = counts[slot] < LEAST or counts[slot.sibling] < LEAST
-    return few or 2 * counts[above] > len(near)
+    if 2 * counts[above] > len(near):
+        return True
+    return len(near) <= MERGED and min(counts[slot], counts[slot.sibling]) < LEAST
 
 
 def halves(slot: Prefix, mine: Iterable[SuperNode]) -> dict[bytes, int]:

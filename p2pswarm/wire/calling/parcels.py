@@ -1,63 +1,40 @@
-"""What is said in a call that sends files, or words for somebody who was not there.
+"""What is said in a call that sends files.
 
-Frames of a call, of kinds that voice and chat do not know. Files: what is offered and which of it is taken;
-the torrents of those; and the streams on which both sides are peers of these torrents.
+Frames of a call, of kinds that voice and chat do not know: what is offered and which of it is taken; the
+torrents of those; and the streams on which both sides are peers of these torrents.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
 from struct import Struct
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from p2pswarm.errors import BencodeError, LocalProtocolError, RemoteProtocolError
-from p2pswarm.formats import bencode
+from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.wire.calling.frames import MOST_BODY
+from p2pswarm.wire.calling.lists import ParcelKind, read_list, read_number, written
 
 __all__ = [
-    "MESSAGE",
     "MOST_PARCELS",
     "MOST_TORRENT",
     "SEND",
     "Bytes",
     "Done",
-    "Kept",
-    "Left",
-    "Message",
     "Offer",
     "Open",
     "Parcel",
-    "ParcelKind",
     "Shut",
     "Take",
     "TorrentPart",
 ]
 
-SEND, MESSAGE = "send", "message"
-"""What a call of this kind wants (`CallHello`)."""
+SEND = "send"
+"""What such a call wants (`CallHello`)."""
 MOST_PARCELS = 40  # of one call: their names fit one frame
 MOST_TORRENT = 10 << 20  # bytes; as of a torrent file
-MOST_TEXT = 4000  # bytes of a message
 _MOST_NAME = 255  # bytes
 _MOST_SIZE = (1 << 63) - 1
-_MOST_TIME = 1 << 53
 
 _INDEX = Struct(">H")
 _OPEN = Struct(">HH")
-
-
-class ParcelKind(IntEnum):
-    """Numbers of frames; those of `CallKind` are others."""
-
-    OFFER = 0x30
-    TAKE = 0x31
-    TORRENT = 0x32
-    DONE = 0x33
-    OPEN = 0x34
-    BYTES = 0x35
-    SHUT = 0x36
-    MESSAGE = 0x38
-    KEPT = 0x39
-    LEFT = 0x3A
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +56,7 @@ class Offer:
     parcels: tuple[Parcel, ...]
 
     def encode(self) -> bytes:
-        return _said(
+        return written(
             self,
             [[each.name.encode(), each.size, each.files, each.torrent] for each in self.parcels],
         )
@@ -87,7 +64,7 @@ class Offer:
     @classmethod
     def read(cls, body: bytes) -> Self:
         """Raises RemoteProtocolError."""
-        rows = _list(body, MOST_PARCELS)
+        rows = read_list(body, MOST_PARCELS)
         if not rows:
             raise RemoteProtocolError("an offer of nothing")
         return cls(tuple(_parcel(row) for row in rows))
@@ -102,12 +79,14 @@ class Take:
     indexes: tuple[int, ...]
 
     def encode(self) -> bytes:
-        return _said(self, list(self.indexes))
+        return written(self, list(self.indexes))
 
     @classmethod
     def read(cls, body: bytes) -> Self:
         """Raises RemoteProtocolError."""
-        indexes = tuple(_number(each, MOST_PARCELS - 1) for each in _list(body, MOST_PARCELS))
+        indexes = tuple(
+            read_number(each, MOST_PARCELS - 1) for each in read_list(body, MOST_PARCELS)
+        )
         if len(set(indexes)) < len(indexes):
             raise RemoteProtocolError("the same taken twice")
         return cls(indexes)
@@ -207,119 +186,23 @@ class Shut:
         return cls(_indexed(body)[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """Words for somebody who was not there; `number` grows from one to the next of the same sender."""
-
-    kind: ClassVar[ParcelKind] = ParcelKind.MESSAGE
-
-    number: int
-    time: int  # seconds since 1970 when it was written, as the sender says
-    text: str
-
-    def encode(self) -> bytes:
-        return _said(self, [self.number, self.time, self.text.encode("utf-8", "replace")])
-
-    @classmethod
-    def read(cls, body: bytes) -> Self:
-        """Raises RemoteProtocolError."""
-        match _list(body, 3):
-            case [number, time, bytes(text)] if 0 < len(text) <= MOST_TEXT:
-                words = _text(text)
-                return cls(_number(number, _MOST_TIME), _number(time, _MOST_TIME), words)
-            case _:
-                raise RemoteProtocolError("a message that is none")
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """All messages up to this number are with us, for good."""
-
-    kind: ClassVar[ParcelKind] = ParcelKind.KEPT
-
-    number: int
-
-    def encode(self) -> bytes:
-        return _said(self, [self.number])
-
-    @classmethod
-    def read(cls, body: bytes) -> Self:
-        """Raises RemoteProtocolError."""
-        match _list(body, 1):
-            case [number]:
-                return cls(_number(number, _MOST_TIME))
-            case _:
-                raise RemoteProtocolError("a receipt for nothing")
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """There are no more messages."""
-
-    kind: ClassVar[ParcelKind] = ParcelKind.LEFT
-
-    def encode(self) -> bytes:
-        return b""
-
-    @classmethod
-    def read(cls, body: bytes) -> Self:
-        """Raises RemoteProtocolError."""
-        if body:
-            raise RemoteProtocolError("an end that goes on")
-        return cls()
-
-
-def _said(message: Offer | Take | Message | Kept, rows: list[Any]) -> bytes:
-    """Raises LocalProtocolError for what nobody would read."""
-    body = bencode.encode(rows)
-    try:
-        message.read(body)
-    except RemoteProtocolError as error:
-        raise LocalProtocolError(f"{message!r:.100} cannot be said: {error}") from error
-    return body
-
-
-def _list(body: bytes, most: int) -> list[Any]:
-    try:
-        rows = bencode.decode(body, max_depth=3, max_size=MOST_BODY, max_tokens=400)
-    except BencodeError as error:
-        raise RemoteProtocolError(str(error)) from error
-    if not isinstance(rows, list) or len(rows) > most:
-        raise RemoteProtocolError(f"no list of at most {most}")
-    return rows
-
-
 def _parcel(row: object) -> Parcel:
     match row:
         case [bytes(name), size, files, torrent] if 0 < len(name) <= _MOST_NAME:
             return Parcel(
                 _shown(name),
-                _number(size, _MOST_SIZE),
-                _number(files, _MOST_SIZE),
-                _number(torrent, MOST_TORRENT),
+                read_number(size, _MOST_SIZE),
+                read_number(files, _MOST_SIZE),
+                read_number(torrent, MOST_TORRENT),
             )
         case _:
             raise RemoteProtocolError("an offer of something without a name or size")
-
-
-def _number(value: object, most: int) -> int:
-    if not isinstance(value, int) or not 0 <= value <= most:
-        raise RemoteProtocolError(f"{value!r:.40} is not a number up to {most}")
-    return value
 
 
 def _indexed(body: bytes) -> tuple[int, bytes]:
     if len(body) < _INDEX.size:
         raise RemoteProtocolError("a frame that ends too early")
     return _INDEX.unpack_from(body)[0], body[_INDEX.size :]
-
-
-def _text(data: bytes) -> str:
-    """Raises RemoteProtocolError."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise RemoteProtocolError("a message that is no text") from error
 
 
 def _shown(data: bytes) -> str:

@@ -12,7 +12,7 @@ from p2pswarm.overlay.people.places import PLACES, bits, may_be, network_of, pla
 from p2pswarm.overlay.people.questions import MOST_ASKED, Questions
 from p2pswarm.overlay.people.records import Judged, Outcome, Records
 from p2pswarm.overlay.people.revoking import RevokedList
-from p2pswarm.overlay.people.shape import followed, halves, shaped
+from p2pswarm.overlay.people.shape import MERGED, SPLIT_AT, followed, halves, shaped
 from p2pswarm.wire.people.dictionary import TokenMessage
 from p2pswarm.wire.people.finding import Find, Found
 from p2pswarm.wire.people.nodes import WHOLE, Prefix, SuperNode
@@ -61,15 +61,13 @@ def test_nobody_chooses_its_slot() -> None:
 # Shapes
 
 
-def test_twenty_are_split_evenly_and_all_see_it_alike() -> None:
-    twenty = nodes(0, 20)
-    half = halves(WHOLE, twenty)
-    assert sorted(half.values()) == [0] * 10 + [1] * 10
-    seen = {
-        each.node: shaped(each, [other for other in twenty if other != each]) for each in twenty
-    }
+def test_many_are_split_evenly_and_all_see_it_alike() -> None:
+    many = nodes(0, SPLIT_AT)
+    half = halves(WHOLE, many)
+    assert sorted(half.values()) == [0] * (SPLIT_AT // 2) + [1] * (SPLIT_AT // 2)
+    seen = {each.node: shaped(each, [other for other in many if other != each]) for each in many}
     assert seen == {each: WHOLE.down(bit) for each, bit in half.items()}
-    assert shaped(twenty[0], twenty[1:19]) == WHOLE
+    assert shaped(many[0], many[1:-1]) == WHOLE
 
 
 def test_nobody_goes_into_a_half_where_it_may_not_be() -> None:
@@ -80,7 +78,7 @@ def test_nobody_goes_into_a_half_where_it_may_not_be() -> None:
 
 def test_a_slot_with_few_goes_together_with_its_sibling_and_others_do_not() -> None:
     zero, one = WHOLE.down(0), WHOLE.down(1)
-    few, more, many = nodes(0, 4, zero), nodes(50, 6, one), nodes(50, 14, one)
+    few, more, many = nodes(0, 4, zero), nodes(50, 6, one), nodes(50, MERGED - 3, one)
     assert shaped(few[0], few[1:] + more) == WHOLE
     assert shaped(more[0], few + more[1:]) == WHOLE
     assert shaped(few[0], few[1:] + many) == zero  # together they would be split again
@@ -88,6 +86,14 @@ def test_a_slot_with_few_goes_together_with_its_sibling_and_others_do_not() -> N
     assert shaped(many[0], many[1:]) == WHOLE  # nobody has the other half
     deeper = nodes(80, 6, one.down(0)) + nodes(90, 6, one.down(1))
     assert shaped(few[0], few[1:] + deeper) == zero
+
+
+def test_who_has_gone_down_alone_comes_back() -> None:
+    """It saw one more than the others, who then see too few to split and too many to go together."""
+    alone, stayed = node(0, WHOLE.down(0)), nodes(50, SPLIT_AT - 2)
+    assert MERGED < 1 + len(stayed) < SPLIT_AT
+    assert shaped(alone, stayed) == WHOLE
+    assert shaped(stayed[0], [alone, *stayed[1:]]) == WHOLE
 
 
 def test_who_stayed_behind_follows_the_others() -> None:

@@ -12,18 +12,16 @@ from p2pswarm.calling.outbox import MOST_WAITING
 from p2pswarm.calling.taking import FRUITLESS
 from p2pswarm.errors import LocalProtocolError, RemoteProtocolError
 from p2pswarm.wire.calling.frames import MOST_BODY, CallKind
+from p2pswarm.wire.calling.letters import Kept, Left, Message
+from p2pswarm.wire.calling.lists import ParcelKind
 from p2pswarm.wire.calling.parcels import (
     MOST_PARCELS,
     MOST_TORRENT,
     Bytes,
     Done,
-    Kept,
-    Left,
-    Message,
     Offer,
     Open,
     Parcel,
-    ParcelKind,
     Shut,
     Take,
     TorrentPart,

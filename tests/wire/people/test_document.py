@@ -49,7 +49,9 @@ def test_the_figures_are_those_we_go_by() -> None:
         f"moves where there are {membership.MUCH_EMPTIER} fewer",
         f"answer three times, {membership.AGAIN:.0f} s apart",
         f"A slot of {shape.SPLIT_AT} is split when each half gets {shape.LEAST}",
-        f"A slot of less than {shape.LEAST} goes together",
+        f"half of {shape.FOLLOWED} or more have gone down",
+        f"A slot of less than {shape.LEAST} goes together with its sibling, when both have at most "
+        f"{shape.MERGED} together",
         f"Every {repairing.EVERY:.0f} s one compares",
         f"a number from 0 to {places.PLACES - 1}",
         f"waits {asking.IN_SLOT:.0f} s for a member of the slot and {asking.ON_THE_WAY} s",
