@@ -48,6 +48,7 @@ _UFRAG_SIZE, _PASSWORD_SIZE = 8, 24  # letters; RFC 8445, 5.3: at least 4 and 22
 _MAX_CERTIFICATE = 2048
 _LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 _SIGNED = b"p2pswarm offer "
+_KEYS = frozenset((b"c", b"f", b"n", b"p", b"r", b"s", b"t", b"to", b"u", b"w", b"y"))
 _LAST_CLOCK = 1 << 48  # seconds since 1970
 
 
@@ -242,6 +243,8 @@ class _Fields:
         table = bencode.decode(body, max_depth=3, max_tokens=128)
         if not isinstance(table, dict) or bencode.encode(table) != body:
             raise FormatError("an offer that is no dictionary in its one spelling")
+        if not _KEYS.issuperset(table):  # its signature would not cover it
+            raise FormatError("an offer that says more than we read")
         self._table: dict[bytes, Any] = table
 
     def number(self, key: bytes, most: int) -> int:

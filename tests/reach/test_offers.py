@@ -100,6 +100,12 @@ def test_what_is_wanted_has_one_spelling() -> None:
         Offer.parse(bytes(64) + body[:-1] + b"1:y0:e")
 
 
+def test_nothing_is_added_to_an_offer_that_its_signature_does_not_cover() -> None:
+    said = offer().encode()
+    with pytest.raises(FormatError, match="more than we read"):
+        Offer.parse(said[:-1] + b"1:z3:abce")
+
+
 @given(st.binary(max_size=200), st.integers(0, 400), st.binary(min_size=1, max_size=3))
 @settings(max_examples=60, deadline=None)
 def test_any_bytes_are_an_offer_or_an_error(junk: bytes, at: int, patch: bytes) -> None:
