@@ -85,6 +85,11 @@ class Line:
             self._moved.clear()
             await self._moved.wait()
 
+    @property
+    def is_up(self) -> bool:
+        """There is a stream, or was a moment ago."""
+        return self._listener is not None
+
     def renew(self) -> None:
         """There is a better path, or ours is lost."""
         self._renew.set()
@@ -95,7 +100,9 @@ class Line:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._breathe())
                 await self._change_streams()
-        except ExceptionGroup as group:  # and not `except*`, which wraps it again before Python 3.11.4
+        except (
+            ExceptionGroup
+        ) as group:  # and not `except*`, which wraps it again before Python 3.11.4
             raise group.exceptions[0] from None
 
     def close(self) -> None:
