@@ -80,7 +80,7 @@ class Membership:
         self._began = self._changed = self._look = self._ask_again = float("-inf")
         self._knock_at = self._stirred = float("-inf")
         self._pause_of_knocks = FIRST_KNOCK
-        self._wanted: tuple[Prefix, float] | None = None
+        self._wanted: tuple[int, float] | None = None  # up or down, and when
         self._seats: dict[Prefix, tuple[Prefix, int]] = {}
         self.seated = self._over = False
         """Whether it has a slot."""
@@ -331,8 +331,8 @@ class Membership:
             wanted = shaped(us, near)
         if wanted == us.slot:
             self._wanted = None
-        elif self._wanted is None or self._wanted[0] != wanted:
-            self._wanted = wanted, now + STEADY * self._dice.uniform(0.5, 1.5)
+        elif self._wanted is None or self._wanted[0] != wanted.length:
+            self._wanted = wanted.length, now + STEADY * self._dice.uniform(0.5, 1.5)
         elif self._wanted[1] <= now:
             self._take(wanted, now)
 

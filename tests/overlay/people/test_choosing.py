@@ -125,7 +125,7 @@ def test_the_only_one_that_is_known_is_tried_again_soon() -> None:
             dials += 1
             each.failed(address, now)
         now = each.due
-    assert dials - dials_at_first <= 20  # it is not there
+    assert dials - dials_at_first <= 30  # it is not there
 
 
 def test_losses_of_many_at_once_are_spread() -> None:
