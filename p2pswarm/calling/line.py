@@ -95,7 +95,9 @@ class Line:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._breathe())
                 await self._change_streams()
-        except ExceptionGroup as group:  # and not `except*`, which wraps it again before Python 3.11.4
+        except (
+            ExceptionGroup
+        ) as group:  # and not `except*`, which wraps it again before Python 3.11.4
             raise group.exceptions[0] from None
 
     def close(self) -> None:

@@ -260,9 +260,12 @@ class People:
 
     def rung(self, rung: Rung) -> None:
         """Somebody rings, by one of our homes."""
-        if rung.session not in self._sessions:  # it may come by each of our homes
+        known = self._sessions.get(rung.session)
+        if known is None or known.cancelled:  # or given up for it, as its connection broke
             remember(self._sessions, rung.session, rung, MOST_SESSIONS)
             self.on_ring(rung)
+        else:
+            known.again(rung)
 
     def cancelled(self, session: bytes, home: Address) -> None:
         """Who rang gave up, says one of our homes: it can say that of what came by way of it."""

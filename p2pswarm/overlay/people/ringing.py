@@ -27,12 +27,13 @@ class Rung:
         self.on_cancelled: Callable[[], None] = lambda: None
         """The caller gave up before we said anything."""
         self._answer, self._decline = answer, decline
-        self._said = False
+        self._said, self._answered = False, b""
+        self.cancelled = False
 
     def answer(self, offer: bytes) -> None:
         """We talk: so we can be reached. Raises LocalProtocolError for what is too long."""
         if not self._said:
-            self._said = True
+            self._said, self._answered = True, offer
             self._answer(offer)
 
     def decline(self, reason: str = "refused") -> None:
@@ -44,8 +45,14 @@ class Rung:
     def cancel(self) -> None:
         """The caller gave up: nobody hears what we say."""
         if not self._said:
-            self._said = True
+            self._said = self.cancelled = True
             self.on_cancelled()
+
+    def again(self, other: "Rung") -> None:
+        """The same by way of another home: the caller listens there, so the first one carries no more."""
+        self.home, self._answer, self._decline = other.home, other.answer, other.decline
+        if self._answered:
+            self._answer(self._answered)
 
     @override
     def __repr__(self) -> str:

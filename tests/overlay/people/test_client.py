@@ -181,6 +181,51 @@ def test_who_gives_up_is_no_longer_heard_within_a_round_trip(tmp_path: Path) -> 
     play(tmp_path, story)
 
 
+@pytest.mark.parametrize("answers", ["late", "at once"])
+def test_a_home_that_dies_while_it_rings_takes_no_answer_with_it(
+    tmp_path: Path, answers: str
+) -> None:
+    async def story(town: Town) -> None:
+        bob = await at_home(town, "bob")
+        rings: list[Rung] = []
+        bob.on_ring = rings.append
+        alice = await at_home(town, "alice")
+        record = (await alice.find("bob")).record
+        ringing = asyncio.ensure_future(alice.ring(record, b"hello", session=SESSION))
+        await town.until(lambda: rings)
+        [first] = [clerk for clerk in town.clerks if clerk.place.address == rings[0].home]
+        town.unplug(first.people)
+        if answers == "at once":
+            rings[0].answer(b"here")
+        await town.kill(first.people)
+        await asyncio.sleep(10)
+        rings[0].answer(b"here")
+        assert await ringing == b"here"
+        assert len(rings) == 1
+
+    play(tmp_path, story)
+
+
+def test_who_rings_again_as_its_connection_broke_is_heard_again(tmp_path: Path) -> None:
+    async def story(town: Town) -> None:
+        bob = await at_home(town, "bob")
+        rings: list[Rung] = []
+        bob.on_ring = rings.append
+        heard: list[bytes] = []
+        homes = [home.address for home in bob.homes]
+        for home in homes[:2]:
+            bob.rung(Rung(SESSION, b"hello", home, heard.append, lambda reason: None))
+            bob.cancelled(SESSION, home)
+        assert len(rings) == 2
+        bob.rung(Rung(SESSION, b"hello", homes[2], heard.append, lambda reason: None))
+        rings[2].answer(b"here")
+        bob.rung(Rung(SESSION, b"hello", homes[0], heard.append, lambda reason: None))
+        assert heard == [b"here", b"here"]
+        assert len(rings) == 3
+
+    play(tmp_path, story)
+
+
 def test_who_left_is_offline_and_still_found(tmp_path: Path) -> None:
     async def story(town: Town) -> None:
         bob = await at_home(town, "bob")
