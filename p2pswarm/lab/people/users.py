@@ -300,4 +300,4 @@ class User(Host):
 
 def _ways(target: bytes, nodes: Iterable[SuperNode]) -> list[Way]:
     at = Prefix.of(target)
-    return [Way(each.address, each.slot.common(at), each.slot.covers(at)) for each in nodes]
+    return [Way.to(each, at) for each in nodes]

@@ -127,7 +127,7 @@ class Directory:
                 case Gossip():
                     self.membership.gossiped(message, source, now)
                 case Seat():
-                    self.membership.seat(message, source, now)
+                    self.membership.seat(message, source)
                 case Digest():
                     self._repairing.digest(message, source)
                 case _:

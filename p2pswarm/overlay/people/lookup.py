@@ -11,12 +11,14 @@ know, and not all of them were named by the same one. Sans-IO.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Generic, TypeVar
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.zones import zone_of
+from p2pswarm.overlay.people.contacts import BLOCK_BITS
+from p2pswarm.wire.people.nodes import Prefix, SuperNode
 
 __all__ = ["ASK_TIME", "SILENCE", "Verdict", "Walk", "Way"]
 
@@ -40,6 +42,14 @@ class Way:
     """Bits that the prefix of its slot has in common with what is looked for."""
     member: bool
     """Whether its slot should know."""
+    block: bool = False
+    """Whether it knows some of the slot that should: of others equally near that may be a hop more."""
+
+    @classmethod
+    def to(cls, told: SuperNode, at: Prefix) -> "Way":
+        """One of whom somebody told us, to whatever is at that place."""
+        block = told.slot.up(BLOCK_BITS)
+        return cls(told.address, told.slot.common(at), told.slot.covers(at), block.covers(at))
 
 
 @dataclass(slots=True)
@@ -121,8 +131,9 @@ class Walk(Generic[Record]):
     def _may_ask(self, now: float) -> bool:
         return self._goes_on and (not self._asked or now >= self._last + HEDGE)
 
-    def _rank(self, step: _Step) -> tuple[int, bool, int, float]:
-        return self._blame[step.root], not step.way.member, -step.way.near, step.order
+    def _rank(self, step: _Step) -> tuple[int, bool, bool, int, float]:
+        way = step.way
+        return self._blame[step.root], not way.member, not way.block, -way.near, step.order
 
     @property
     def due(self) -> float:
@@ -214,7 +225,7 @@ class Walk(Generic[Record]):
         address = way.address.normal
         if address not in self._seen and address.dialable:
             self._seen.add(address)
-            fixed = Way(address, way.near, way.member)
+            fixed = replace(way, address=address)
             self._waiting.append(_Step(fixed, root, hops, self._dice.random()))
 
     def _answered(self, address: Address) -> _Step | None:

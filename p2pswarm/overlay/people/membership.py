@@ -8,19 +8,18 @@ another of its places is wanted more. Sans-IO.
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from random import Random
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.people.contacts import Contact, Contacts
-from p2pswarm.overlay.people.places import may_be, places
+from p2pswarm.overlay.people.places import places
 from p2pswarm.overlay.people.questions import Questions
+from p2pswarm.overlay.people.seats import Seats
 from p2pswarm.overlay.people.shape import followed, shaped
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.wire.people.dictionary import TokenMessage
-from p2pswarm.wire.people.finding import NODES_MOST, Referral
-from p2pswarm.wire.people.nodes import MAX_DEPTH, WHOLE, Prefix, SuperNode
-from p2pswarm.wire.people.slots import MAX_SIZE, Gossip, Gossiped, Seat, Slot
+from p2pswarm.wire.people.nodes import WHOLE, Prefix, SuperNode
+from p2pswarm.wire.people.slots import MAX_SIZE, Gossip, Gossiped, Seat
 
 __all__ = ["Membership"]
 
@@ -37,23 +36,12 @@ LOOKED_FOR = 12.0  # seconds for all walks of a newcomer
 ALONE_AFTER = 2.0  # seconds without an answer of one with a slot, after which we begin alone
 SILENT = 2.5  # seconds in which nobody says that it is there, after which nobody is
 BEGINNING = 15.0  # seconds in which those who begin together wait for each other at most
-MOST_STEPS = 5  # referrals that one walk follows
 ASK_AGAIN = 3.0  # seconds
 MOST_KNOCKS = 8  # at those we were told of first
 FIRST_KNOCK, LONGEST_KNOCK = 0.5, 10.0  # seconds to the next, while nobody is there, doubled
 CALLED_BACK = 1.0  # seconds until one of those is called back again when it calls
 TOLD_IN_GOSSIP = 12
 MOST_SEEN = 20
-REFERRED = 8
-
-
-@dataclass(slots=True, eq=False)
-class _Walk:
-    """A question that follows referrals until the slot at a place is found."""
-
-    at: Prefix
-    asked: set[Address] = field(default_factory=set)
-    best: int = -1
 
 
 class Membership:
@@ -81,7 +69,7 @@ class Membership:
         self._knock_at = self._stirred = float("-inf")
         self._pause_of_knocks = FIRST_KNOCK
         self._wanted: tuple[int, float] | None = None  # up or down, and when
-        self._seats: dict[Prefix, tuple[Prefix, int]] = {}
+        self._seats = Seats(contacts, questions, self._seen_at)
         self.seated = self._over = False
         """Whether it has a slot."""
         self.heard_list: Callable[[int, Address, float], None] = lambda number, source, now: None
@@ -98,12 +86,16 @@ class Membership:
         told = Counter(self._seen.values()).most_common(1)
         return told[0][0] if told else None
 
+    def _seen_at(self, by: Address, where: Address) -> None:
+        remember(self._seen, by, where, MOST_SEEN)
+
     def join(self, known: list[Address], now: float) -> None:
         """Look for a slot, with the help of these."""
         here = self.address  # an operator's list has us, too
         self._known = {each.normal: float("-inf") for each in known if each.normal != here}
         self._began = self._stirred = self._ask_again = now
-        self._seats, self.seated, self._over = {}, False, False
+        self.seated = self._over = False
+        self._seats.forget()
         self._pause_of_knocks = FIRST_KNOCK
         self._knock(now)
 
@@ -139,38 +131,6 @@ class Membership:
 
     # Looking for a seat
 
-    def _ask_for(self, at: Prefix, now: float) -> None:
-        for contact in self._contacts.nearest(at, 1):
-            self._follow(_Walk(at), contact.address, now)
-
-    def _follow(self, walk: _Walk, whom: Address, now: float) -> None:
-        walk.asked.add(whom)
-
-        def then(answer: TokenMessage | None, when: float) -> None:
-            self._walked(walk, whom, answer, when)
-
-        self._questions.ask(whom, lambda token: Seat(token, walk.at), then, now)
-
-    def _walked(self, walk: _Walk, whom: Address, answer: TokenMessage | None, now: float) -> None:
-        match answer:
-            case Slot(_, slot, size, you, nodes) if slot.covers(walk.at):
-                remember(self._seen, whom, you.normal, MOST_SEEN)
-                self._contacts.told(nodes, whom, now)
-                self._seats[walk.at] = slot, size
-            case Referral(_, nodes):
-                self._contacts.told(nodes, whom, now)
-                nearer = [
-                    each
-                    for each in nodes
-                    if each.address not in walk.asked and each.slot.common(walk.at) > walk.best
-                ]
-                if nearer and len(walk.asked) < MOST_STEPS:
-                    next_ = max(nearer, key=lambda each: each.slot.common(walk.at))
-                    walk.best = next_.slot.common(walk.at)
-                    self._follow(walk, next_.address, now)
-            case _:
-                pass
-
     def _sit_down(self, now: float) -> None:
         """Ask for our places once we know where we are; take the emptiest when they are found."""
         here = self.address
@@ -180,25 +140,17 @@ class Membership:
             if not self._known or now - self._began >= ALONE_AFTER:
                 self._take(WHOLE, now)
             return
-        missing = [place for place in places(here) if place not in self._seats]
+        missing = self._seats.missing(here)
         if not missing or now - self._began >= LOOKED_FOR:
-            self._choose(here, now)
+            self._take(self._seats.emptiest(here, self._dice), now)
         elif now >= self._ask_again:
             self._ask_again = now + ASK_AGAIN
             for place in missing:
-                self._ask_for(place, now)
-
-    def _choose(self, here: Address, now: float) -> None:
-        found = [seat for place, seat in self._seats.items() if place in places(here)]
-        if not found:  # nobody has answered that: some slot that we know of
-            slots = {contact.slot for contact in self._contacts.live.values()}
-            found = [(slot, self._contacts.size(slot)) for slot in slots if may_be(here, slot)]
-        self._dice.shuffle(found)
-        slot, _ = min(found, key=lambda seat: seat[1], default=(WHOLE, 0))
-        self._take(slot, now)
+                self._seats.ask(place, now)
 
     def _take(self, slot: Prefix, now: float) -> None:
-        self.seated, self._changed, self._wanted, self._seats = True, now, None, {}
+        self.seated, self._changed, self._wanted = True, now, None
+        self._seats.forget()
         self._look = now + LOOK_EVERY * self._dice.uniform(1, 2)
         self._pause_of_knocks, self._knock_at = FIRST_KNOCK, now  # now we can be met
         self._contacts.moved(slot)
@@ -256,7 +208,7 @@ class Membership:
 
     def _heard(self, said: Gossip, source: Address, now: float) -> None:
         """It answered us."""
-        remember(self._seen, source, said.you.normal, MOST_SEEN)
+        self._seen_at(source, said.you.normal)
         if said.node == self._contacts.node:
             self._contacts.gone(source, now)
             return
@@ -291,25 +243,15 @@ class Membership:
         self._contacts.told((*said.nodes, speaker), source, now)
         self._contacts.spoke(speaker, now)
 
-    def seat(self, asked: Seat, source: Address, now: float) -> None:
-        """Which slot is there; or who is nearer."""
-        token, at, contacts = asked.token, asked.at, self._contacts
-        common = contacts.slot.common(at)
-        nearer = contacts.deeper(at) or contacts.nearest(at, REFERRED, beyond=common)
-        if nearer or not self.seated:
-            nearer = nearer[:REFERRED]
-            nodes = tuple(contact.told for contact in nearer)
-            self._questions.send(source, Referral(token, nodes, contacts.slot))
-            return
-        slot, size = contacts.slot, self.size
-        if not slot.covers(at):  # a gap: nobody is beyond the bit where we part
-            slot, size = Prefix(common + 1, at.bits >> (MAX_DEPTH - common - 1)), 0
-        there = [contact.told for contact in contacts.members()] if size else []
+    def seat(self, asked: Seat, source: Address) -> None:
+        """Somebody looks for one."""
         here = self.address
-        if here is not None and size:
-            there.append(SuperNode(contacts.node, here, slot))
-        nodes = tuple(there[:NODES_MOST])
-        self._questions.send(source, Slot(token, slot, min(size, MAX_SIZE), source, nodes))
+        us = None if here is None else self._told(here)
+        self._seats.answer(asked, source, us, self.size if self.seated else 0)
+
+    def _told(self, here: Address) -> SuperNode:
+        """We, as others are told of us."""
+        return SuperNode(self._contacts.node, here, self._contacts.slot)
 
     def leave(self, now: float) -> None:
         """Say so to all."""
@@ -323,9 +265,7 @@ class Membership:
         here = self.address
         if here is None:
             return
-        contacts = self._contacts
-        us = SuperNode(contacts.node, here, contacts.slot)
-        near = [contact.told for contact in contacts.near()]
+        us, near = self._told(here), [contact.told for contact in self._contacts.near()]
         wanted = followed(us, near)
         if wanted == us.slot and now - self._changed >= SETTLED:
             wanted = shaped(us, near)
@@ -342,16 +282,10 @@ class Membership:
         if here is None or self._look > now or self.size < CROWDED:
             return
         self._look = now + LOOK_EVERY * self._dice.uniform(0.7, 1.3)
+        wanted = self._seats.emptier(here, self.size - MUCH_EMPTIER)
+        self._seats.forget()
         others = [place for place in places(here) if not self._contacts.slot.covers(place)]
-        wanted = [
-            (size, slot)
-            for place, (slot, size) in self._seats.items()
-            if place in others
-            and size <= self.size - MUCH_EMPTIER
-            and not slot.covers(self._contacts.slot)
-        ]
-        self._seats = {}
-        if wanted:
-            self._take(min(wanted)[1], now)
+        if wanted is not None:
+            self._take(wanted, now)
         elif others:
-            self._ask_for(self._dice.choice(others), now)
+            self._seats.ask(self._dice.choice(others), now)

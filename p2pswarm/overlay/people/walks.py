@@ -47,11 +47,7 @@ class Question(Generic[T]):
     def ways(self, nodes: Sequence[SuperNode]) -> list[Way]:
         """Super nodes as the walk sees them; nobody is where it may not be."""
         whole = Prefix.of(self.target)
-        return [
-            Way(each.address, each.slot.common(whole), each.slot.covers(whole))
-            for each in nodes
-            if may_be(each.address, each.slot)
-        ]
+        return [Way.to(each, whole) for each in nodes if may_be(each.address, each.slot)]
 
     def tell(self, walk: Walk[T], address: Address, frame: Frame) -> Sequence[SuperNode]:
         """Whom the answer names. Raises RemoteError for a lie."""

@@ -9,7 +9,6 @@ from p2pswarm.overlay.people.choosing import (
     FULL,
     HOMES,
     LONGEST,
-    SILENT,
     STABLE,
     Choosing,
 )
@@ -57,16 +56,10 @@ def test_who_says_nothing_and_who_is_full_make_room_for_others() -> None:
             dialed.append(address)
             each.failed(address, now)
         now = max(now + 0.1, each.due)
+    others = len(ALL) - 2
+    assert set(dialed[:others]) == set(ALL) - {first, second}  # each once, and all
     assert second not in dialed
-    assert first not in dialed
-    assert len(dialed) == len(set(dialed)) >= 8
-    while now < SILENT + FULL:
-        address = each.step(now)
-        if address is not None:
-            dialed.append(address)
-            each.failed(address, now)
-        now = max(now + 0.1, each.due)
-    assert first in dialed
+    assert first in (*dialed[others:], each.step(now))
 
 
 def test_whoever_lost_all_is_at_home_within_a_minute_when_half_of_all_are_dead() -> None:
@@ -125,7 +118,7 @@ def test_the_only_one_that_is_known_is_tried_again_soon() -> None:
             dials += 1
             each.failed(address, now)
         now = each.due
-    assert dials - dials_at_first <= 30  # it is not there
+    assert dials - dials_at_first <= 36  # it is not there
 
 
 def test_losses_of_many_at_once_are_spread() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.people.lookup import ASK_TIME, HEDGE, MOST_ASKED, Verdict, Walk, Way
+from p2pswarm.wire.people.nodes import Prefix, SuperNode
 
 NEW, OLD = 7, 6
 
@@ -38,6 +39,22 @@ def nobody(walk: Walk[str], address: Address) -> None:
         walk.unknown(address, authoritative=True)
     else:
         honest(walk, address)
+
+
+def test_who_knows_the_slot_is_asked_before_who_only_has_as_many_bits_in_common() -> None:
+    """Slots of several depths lie side by side: the block of a deeper one is smaller."""
+    name = Prefix(8, 0b11010000)
+    shallow, deep = (
+        SuperNode(bytes([n]) * 16, at(n), slot)
+        for n, slot in ((1, Prefix(4, 0b1000)), (2, Prefix(5, 0b10000)))
+    )
+    ways = [Way.to(each, name) for each in (deep, shallow)]
+    assert [way.near for way in ways] == [1, 1]
+    for seed in range(10):
+        walk: Walk[str] = Walk(STARTS[:1], Random(seed))
+        walk.step(0.0)
+        walk.referred(STARTS[0], ways)
+        assert walk.step(0.0) == [shallow.address]
 
 
 def silent(walk: Walk[str], address: Address) -> None:
