@@ -85,6 +85,11 @@ class Line:
             self._moved.clear()
             await self._moved.wait()
 
+    @property
+    def is_up(self) -> bool:
+        """There is a stream, or was a moment ago."""
+        return self._listener is not None
+
     def renew(self) -> None:
         """There is a better path, or ours is lost."""
         self._renew.set()

@@ -68,6 +68,8 @@ async def _answer(
     report: Report,
     stop: Stop,
 ) -> Exit:
+    if talking.by_machine:
+        sounds_of(talking, report).close()  # what is wrong with a file is told now, not to a caller
     async with telephone(networks, settings, report, stop) as line:
         post = nullcontext() if talking.by_machine else posting(line, report)
         desk = _Desk(line, talking, receiving, report, stop)
@@ -100,6 +102,7 @@ class _Desk:
         self._waiting: asyncio.Queue[Incoming] = asyncio.Queue(MOST_WAITING)
         self._talks = False
         self._beside: dict[asyncio.Task[None], Incoming] = {}
+        self._open: dict[bytes, Call] = {}  # of those, by session
         self._phone.on_incoming = self._rings
 
     def _rings(self, incoming: "Incoming") -> None:
@@ -113,7 +116,7 @@ class _Desk:
 
     def _missed(self, incoming: "Incoming") -> None:
         self._report.event("missed", name=incoming.name)
-        self._report.note(f"missed a call of {incoming.name}")
+        self._report.note(f"missed a call of {incoming.name}", again=True)
 
     # For the person
 
@@ -141,7 +144,8 @@ class _Desk:
 
     async def _is_wanted(self, incoming: "Incoming") -> bool:
         """Whether the person says so while it rings."""
-        self._report.note(f"{incoming.name} calls: type y to answer, anything else to decline")
+        question = f"{incoming.name} calls: type y to answer, anything else to decline"
+        self._report.note(question, again=True)
         async with asyncio.TaskGroup() as tasks:
             deciding = tasks.create_task(self._terminal.yes(DECIDE_TIME))
             over = tasks.create_task(incoming.over.wait())
@@ -188,11 +192,20 @@ class _Desk:
         brings = self._reception.knows(incoming.want)
         no_place = len(same) >= MOST_BESIDE or incoming.name in same
         if no_place or (brings and self._talking.by_machine):
+            self._end_lost(incoming)
             self._phone.decline(incoming, "busy")
             return
         task = asyncio.create_task(self._bring(incoming))
         self._beside[task] = incoming
         task.add_done_callback(self._beside.pop)
+
+    def _end_lost(self, again: "Incoming") -> None:
+        """Who began anew has left the call that has no stream; so there is place when he tries once more."""
+        for task, each in self._beside.items():
+            call = self._open.get(each.offer.session)
+            same = (each.name, each.want) == (again.name, again.want)
+            if same and call is not None and not call.line.is_up:
+                task.cancel()
 
     async def _bring(self, incoming: "Incoming") -> None:
         self._report.event("incoming", name=incoming.name, want=incoming.want)
@@ -201,8 +214,10 @@ class _Desk:
             try:
                 await call.open()
                 self._report.event("answered", name=call.other)
+                self._open[incoming.offer.session] = call
                 await self._receive(call)
             finally:
+                self._open.pop(incoming.offer.session, None)
                 await call.hang_up()
             reason = printable(one_line(call.ended.result()))
             self._report.event("hung_up", name=call.other, reason=reason)

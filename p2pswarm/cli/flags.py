@@ -215,10 +215,13 @@ def _read_secrets(given: dict[str, Given], options: Iterable[Field[Any]]) -> Non
 def _first_line(field: Field[Any], path: str) -> str:
     try:
         with Path(path).open(encoding="utf-8") as file:
-            return file.readline(_LONGEST_SECRET).rstrip("\r\n")
+            secret = file.readline(_LONGEST_SECRET).rstrip("\r\n")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise UsageError(f"{_flag(field)}-file: {path}: {reason}") from error
+    if not secret:  # as if nothing had been said, which is not what was meant
+        raise UsageError(f"{_flag(field)}-file: {path}: its first line is empty")
+    return secret
 
 
 def _only_one(given: dict[str, Given], options: Iterable[Field[Any]]) -> None:

@@ -14,7 +14,7 @@ from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, run
 from p2pswarm.cli.text import counted, say, tell_result
 from p2pswarm.config import Settings
-from p2pswarm.errors import FormatError
+from p2pswarm.errors import FormatError, NetworkError
 from p2pswarm.net.binding import bound_addresses
 
 if TYPE_CHECKING:
@@ -87,7 +87,10 @@ async def _register(
         raise UsageError("--login URL says where names are registered")
     if identity.name not in (None, name) and not identity.is_revoked and not registering.revoke:
         raise CommandError(f"your name is {identity.name}: one key has one name", Exit.ERROR)
-    service = LoginService(login, hosts=bound_addresses(settings.bind))
+    try:
+        service = LoginService(login, hosts=bound_addresses(settings.bind))
+    except NetworkError as error:
+        raise UsageError(f"--login: {error}") from error
     act = _take_back if registering.revoke else _take
     try:
         await stop.unless(act(service, identity, name, registering.password, report))

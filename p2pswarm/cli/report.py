@@ -64,9 +64,12 @@ class Report:
         now = self._now()
         self._offer(lambda view: view.event(now, name, fields))
 
-    def note(self, text: str) -> None:
-        """One line that the person shall see; said again and again, it is seen once."""
-        if text == self._noted:
+    def note(self, text: str, *, again: bool = False) -> None:
+        """One line that the person shall see; said again and again, it is seen once.
+
+        With `again` it is seen each time: a question that is asked anew, something that happened once more.
+        """
+        if text == self._noted and not again:
             return
         self._noted = text
         now = self._now()

@@ -26,7 +26,7 @@ from p2pswarm.cli.options import (
 )
 from p2pswarm.cli.posting import deliver, noted
 from p2pswarm.cli.receiving import sample_of
-from p2pswarm.cli.registering import name_of
+from p2pswarm.cli.registering import identity_in, name_of
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError, run
 from p2pswarm.cli.telephones import KEPT, Telephone, telephone
@@ -222,6 +222,9 @@ async def _message(
 ) -> Exit:
     from p2pswarm.calling.outbox import Outbox
 
+    identity = await asyncio.to_thread(identity_in, settings.data_dir)
+    if identity.name == name:
+        raise CommandError(f"{name} is you", Exit.ERROR)
     kept = Outbox(settings.data_dir / KEPT / "outbox")
     said = await asyncio.to_thread(kept.add, name, text, time.time())
     try:

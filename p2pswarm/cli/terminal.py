@@ -56,7 +56,7 @@ class Terminal:
             async with asyncio.timeout(seconds), self._turn:
                 while True:
                     await self._free.wait()
-                    self._report.note(question)
+                    self._report.note(question, again=True)
                     said = await self._unless_taken()
                     if said is not None:
                         return said

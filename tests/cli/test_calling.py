@@ -102,6 +102,17 @@ def test_machines_talk_once_and_end(played: Callable[[Story], None], tmp_path: P
     assert likeness(speech(2.0), read_wav(tmp_path / "out.wav"))[0] > 0.97
 
 
+def test_a_file_that_cannot_be_written_is_told_before_anybody_calls(
+    played: Callable[[Story], None], tmp_path: Path
+) -> None:
+    async def story(commands: Commands, loop: VirtualLoop) -> None:
+        with pytest.raises(OSError, match="No such file"):
+            await commands.answer(Talking(out=tmp_path / "missing" / "out.wav"))
+        assert not commands.told["bob"].notes
+
+    played(story)
+
+
 def test_who_answers_takes_one_after_the_other_and_is_busy_meanwhile(
     played: Callable[[Story], None],
 ) -> None:

@@ -205,7 +205,7 @@ class Notes:
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, again: bool = False) -> None:
         self.said.append(text)
 
 

@@ -29,7 +29,7 @@ class Told:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.results: list[str] = []
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, again: bool = False) -> None:
         self.notes.append(text)
 
     def event(self, name: str, /, **fields: Any) -> None:

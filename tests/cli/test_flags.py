@@ -334,6 +334,9 @@ def test_no_flag_holds_a_secret(asked: Asked, tmp_path: Path) -> None:
         asked("--napster-password", "secret")
     with pytest.raises(UsageError, match=r"--napster-password-file: .*: No such file"):
         asked("--napster-password-file", str(tmp_path / "missing"))
+    (tmp_path / "empty").write_text("\nsecret\n")
+    with pytest.raises(UsageError, match=r"-password-file: .*empty: its first line is empty"):
+        asked("--napster-password-file", str(tmp_path / "empty"))
     (tmp_path / "odd").write_text("two words")
     with pytest.raises(UsageError, match="a password is one word") as caught:
         asked("--napster-nick", "a", "--napster-password-file", str(tmp_path / "odd"))

@@ -131,7 +131,7 @@ class _Notes:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, again: bool = False) -> None:
         self.texts.append(text)
 
 

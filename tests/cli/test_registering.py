@@ -101,6 +101,21 @@ def test_what_cannot_be_done_is_said(command: Command, words: tuple[str, ...], s
     assert len(ran.err.splitlines()) == 1
 
 
+def test_a_login_service_whose_url_is_none_is_wrong_usage(command: Command) -> None:
+    ran = command("register", "alice", "--login", "login.example.org")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "p2pswarm: --login: login.example.org: not an http or https URL with a host\n"
+
+
+def test_nobody_leaves_messages_to_oneself(command: Command, tmp_path: Path) -> None:
+    identity = Identity.load(tmp_path / "me" / "identity")
+    identity.trust(authority(), "http://192.0.2.1")
+    identity.certify(issuer().issue("alice", identity.key.public, 7, NOW, NOW + DAY), NOW)
+    ran = command("message", "Alice", "hello", "--data-dir", tmp_path / "me")
+    assert (ran.code, ran.out, ran.err) == (1, "", "p2pswarm: alice is you\n")
+    assert not (tmp_path / "me" / "people").exists()
+
+
 def test_a_short_password_is_not_sent(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("P2PSWARM_PASSWORD", "short")
     ran = command("register", "alice", "--login", "http://127.0.0.1:1")

@@ -107,6 +107,13 @@ def test_warnings_of_the_node_are_notes(capfd: pytest.CaptureFixture[str]) -> No
     assert capfd.readouterr().err == "p2pswarm: a\\x1bb: checking all\n"
 
 
+def test_a_note_is_seen_once_but_a_question_each_time(capfd: pytest.CaptureFixture[str]) -> None:
+    with Report(Progress()) as report:
+        for again in (False, False, True, True):
+            report.note("bob calls", again=again)
+    assert capfd.readouterr().err == 3 * "p2pswarm: bob calls\n"
+
+
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = os.openpty()
     with os.fdopen(theirs, "w") as stream:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from p2pswarm.calling.contacts import Contacts
+from p2pswarm.calling.line import LOST_AFTER
 from p2pswarm.calling.outbox import Outbox
 from p2pswarm.cli import answering, calling, posting, sending
 from p2pswarm.cli.exits import CommandError, Exit, UsageError
@@ -20,6 +21,7 @@ from p2pswarm.cli.talking import Talking
 from p2pswarm.config import NetworkSettings, Settings
 from p2pswarm.errors import DeclinedError, NetworkError, OfflineError, UnknownNameError
 from p2pswarm.lab.loop import VirtualLoop, play
+from p2pswarm.wire.calling.parcels import SEND
 from tests.cli.test_calling import Commands
 from tests.cli.test_conversing import Told, Typed
 from tests.support.phones import Exchange, Stranger
@@ -278,6 +280,25 @@ def test_a_message_waits_for_who_is_not_there(
         await bob
         assert [line.rsplit(": ")[1] for line in town.told["bob"].results] == ["first", "second"]
         assert town.outbox("alice").names() == []
+
+    played(story)
+
+
+def test_who_begins_anew_need_not_wait_until_the_old_call_is_lost(
+    played: Callable[[Story], None],
+) -> None:
+    async def story(town: Town) -> None:
+        bob = asyncio.create_task(town.answering(60))
+        await asyncio.sleep(1)
+        dies = await town.exchange.alice.phone.call("bob", SEND)
+        await dies.open()
+        await asyncio.sleep(1)
+        await dies.close()  # without a goodbye, as who is killed
+        began = asyncio.get_running_loop().time()
+        assert await town.send(town.write("notes.txt")) is Exit.OK
+        assert asyncio.get_running_loop().time() - began < LOST_AFTER / 2
+        assert any("busy" in note for note in town.told["alice"].notes)
+        await bob
 
     played(story)
 

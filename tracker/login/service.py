@@ -150,7 +150,10 @@ async def _body(request: web.BaseRequest) -> bytes:
         raise RemoteProtocolError(f"a claim says its length, at most {MAX_BODY} bytes")
     try:
         return await request.content.readexactly(request.content_length)
-    except (ValueError, EOFError, HttpProcessingError, web.RequestPayloadError) as error:
+    except (
+        *(ValueError, EOFError, HttpProcessingError, web.RequestPayloadError),
+        ConnectionError,  # it hung up: nothing for the log
+    ) as error:
         raise RemoteProtocolError("that is not a body") from error
 
 

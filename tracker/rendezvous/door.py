@@ -7,6 +7,7 @@ connection that does not answer a ping is dropped.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from urllib.parse import urlsplit
 
@@ -15,13 +16,14 @@ from aiohttp import WSMsgType, web
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.wire.rendezvous import MOST_MESSAGE, Why, decode, encode
 from tracker.rendezvous.desk import Rendezvous
-from tracker.rendezvous.guests import Guest
+from tracker.rendezvous.guests import Guest, Tokens
 from tracker.uploads import line_of
 
 __all__ = ["Door"]
 
 _SWEEP = 1.0  # seconds
 _PING = 20.0  # seconds; who does not answer one within half of that is gone
+_PINGS_A_SECOND, _PINGS_AT_ONCE = 1.0, 10.0  # of a guest, and its answers to ours
 _FAREWELL = 1.0  # seconds for the other side to close, too
 _GOING_AWAY = 1001
 _UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade"}
@@ -53,7 +55,11 @@ class Door:
         if not _from_here(request):
             return web.Response(status=403, text="that page is not of this server\n")
         socket = web.WebSocketResponse(
-            timeout=_FAREWELL, heartbeat=_PING, compress=False, max_msg_size=MOST_MESSAGE
+            timeout=_FAREWELL,
+            heartbeat=_PING,
+            autoping=False,
+            compress=False,
+            max_msg_size=MOST_MESSAGE,
         )
         if not socket.can_prepare(request):
             return web.Response(status=426, text="codes need a WebSocket\n", headers=_UPGRADE)
@@ -67,7 +73,8 @@ class Door:
             self._inside.add(socket)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_tell(socket, guest, awake))
-                await self._hear(socket, guest)
+                with suppress(ConnectionError):
+                    await self._hear(socket, guest)
                 guest.end()
         except ConnectionError:  # it was gone before the handshake
             return web.Response(status=400)
@@ -77,15 +84,23 @@ class Door:
         return socket
 
     async def _hear(self, socket: web.WebSocketResponse, guest: Guest) -> None:
-        """Until the connection ends, or somebody ends it."""
+        """Until the connection ends, or somebody ends it. Raises ConnectionError."""
+        pings = Tokens(_PINGS_A_SECOND, _PINGS_AT_ONCE, self._clock())
         async for message in socket:
-            if message.type is not WSMsgType.BINARY:
-                guest.refuse(Why.RUDE)
-                continue
-            try:
-                self._desk.received(guest, decode(message.data), self._clock())
-            except RemoteProtocolError:
-                guest.refuse(Why.RUDE)
+            match message.type:
+                case WSMsgType.BINARY:
+                    self._received(guest, message.data)
+                case WSMsgType.PING | WSMsgType.PONG if pings.take(self._clock()):
+                    if message.type is WSMsgType.PING and not guest.over:
+                        await socket.pong(message.data)
+                case _:
+                    guest.refuse(Why.RUDE)
+
+    def _received(self, guest: Guest, data: bytes) -> None:
+        try:
+            self._desk.received(guest, decode(data), self._clock())
+        except RemoteProtocolError:
+            guest.refuse(Why.RUDE)
 
 
 async def _tell(socket: web.WebSocketResponse, guest: Guest, awake: asyncio.Event) -> None:

@@ -137,6 +137,7 @@ class Contacts:
         for row in rows:
             while row:
                 address, told = row.popitem()
+                self._forget(address)
                 if self._worth(told, now) and self._budget.may_dial(
                     address, zone_of(address.host), now
                 ):

@@ -492,6 +492,21 @@ async def test_a_body_that_is_too_long_is_not_read(world: World) -> None:
             assert response.status == 400
 
 
+async def test_who_hangs_up_in_the_middle_of_a_claim_is_nothing_for_the_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A traceback for each of them filled the disk."""
+    _, writer = await asyncio.open_connection("127.0.0.1", world.service.port)
+    writer.write(
+        b"POST /login/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 100\r\n\r\n{"
+    )
+    await asyncio.sleep(0.2)
+    writer.transport.abort()
+    await asyncio.sleep(0.2)
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
 async def test_wrong_passwords_run_out_and_the_key_does_not_care(world: World) -> None:
     await registered(world, "alice", PASSWORD)
     stranger, service = world.somebody("mallory"), LoginService(world.url)

@@ -170,6 +170,23 @@ async def test_a_flood_of_messages_is_over_soon(
         assert await heard(giver) == Refused(Why.RUDE)
 
 
+async def test_pings_are_answered_but_not_without_end(
+    service: TrackerService, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A thousand guests that pinged all the time stopped the service for half a minute."""
+    async with session.ws_connect(door(service), autoping=False) as guest:
+        await guest.ping(b"one")
+        pong = await guest.receive(timeout=5)
+        assert (pong.type, pong.data) == (aiohttp.WSMsgType.PONG, b"one")
+        for _ in range(100):
+            await guest.ping()
+        told = await guest.receive(timeout=5)
+        while told.type is aiohttp.WSMsgType.PONG:
+            told = await guest.receive(timeout=5)
+        assert decode(told.data) == Refused(Why.RUDE)
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
 async def test_the_end_of_the_service_is_the_end_of_all_visits(
     session: aiohttp.ClientSession,
 ) -> None:
