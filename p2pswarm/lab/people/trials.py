@@ -7,7 +7,8 @@ from hashlib import sha256
 from random import Random
 from typing import Literal
 
-from p2pswarm.lab.people.users import Outcome, User
+from p2pswarm.lab.people.recursion import Outcome
+from p2pswarm.lab.people.users import User
 from p2pswarm.lab.people.world import Server, World, make_record
 from p2pswarm.lab.progress import Progress
 from p2pswarm.wire.people.dictionary import TokenMessage

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from p2pswarm.errors import FormatError
 from p2pswarm.formats.ids import Address
+from p2pswarm.lab.people.recursion import Outcome, Recursion, Then
 from p2pswarm.lab.people.world import Host, Server, World, delay_of, judge, make_record
 from p2pswarm.overlay.people.choosing import Choosing
 from p2pswarm.overlay.people.lookup import Walk, Way
@@ -22,28 +23,12 @@ from p2pswarm.wire.people.dictionary import TokenMessage
 from p2pswarm.wire.people.finding import Find, Found, Put, Referral, Rejected, Stored, Unknown
 from p2pswarm.wire.people.nodes import Prefix, SuperNode
 
-__all__ = ["Outcome", "User"]
+__all__ = ["User"]
 
 STARTS = 3  # super nodes that a walk begins with, as in `finder`
 KNOWN = 30  # super nodes in the host cache of one user; the product keeps 200
 VISITED = 4
 GREETING = 4  # ways to a home and back: TCP, HELLO and WELCOME, PROVE and PROVED
-PATIENCE = 10.0  # seconds for a home that asks on
-FRAME_OVER = 43  # bytes of IP, TCP and the frame's head
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a lookup gave, and what it cost who asked."""
-
-    found: bool
-    hops: int
-    messages: int
-    size: int
-    seconds: float
-
-
-Then = Callable[[Outcome], None]
 
 
 @dataclass(slots=True)
@@ -249,53 +234,7 @@ class User(Host):
         """By our homes, one after the other; who has none visits some super nodes for it."""
         visited = [self.world.hosts[each] for each in self._candidates(VISITED, ())]
         there = self.homes or [each for each in visited if isinstance(each, Server)]
-        self._by_home(name, there, then, self.world.now, 0, 0)
-
-    def _by_home(
-        self,
-        name: bytes,
-        homes: list[Server],
-        then: Then,
-        began: float,
-        messages: int,
-        size: int,
-    ) -> None:
-        if not homes:
-            then(Outcome(False, 0, messages, size, self.world.now - began))
-            return
-        server, *rest = homes
-        token, over = self.dice.randbytes(TOKEN_SIZE), False
-        question = Find(token, name, recursive=True)
-        size += FRAME_OVER + len(question.encode().body)
-        trip = delay_of(self.address, server.address)
-
-        def heard(answer: TokenMessage) -> None:
-            self.world.later(trip, lambda: finish(answer))
-
-        def finish(answer: TokenMessage | None) -> None:
-            nonlocal over
-            if over:
-                return
-            over = True
-            self.world.guests.pop(token, None)
-            told = 1 if answer is None else 2
-            got = 0 if answer is None else FRAME_OVER + len(answer.encode().body)
-            if isinstance(answer, Found) and judge(answer.record).hash == name:
-                took = self.world.now - began
-                then(Outcome(True, answer.hops + 1, messages + told, size + got, took))
-            else:
-                self._by_home(name, rest, then, began, messages + told, size + got)
-
-        def asks() -> None:
-            if server.alive:
-                self.world.guests[token] = heard
-                sent = server.directory.asked(question, token, self.world.now)
-                self.world.send(server, sent)
-            else:
-                self.world.later(trip, lambda: finish(None))
-
-        self.world.later(trip, asks)
-        self.world.later(2 * trip + PATIENCE, lambda: finish(None))
+        Recursion(self.world, self.address, name, there, then, self.dice).begin()
 
 
 def _ways(target: bytes, nodes: Iterable[SuperNode]) -> list[Way]:

@@ -2,8 +2,7 @@
 
 A newcomer asks for the slot at each of its eight places and takes the one that has fewest. From then on it
 gossips: with those of its slot every ten seconds, with the others every half minute, and each exchange tells
-of some more. Who does not answer three times is gone. Who sits in a full slot looks now and then whether
-another of its places is wanted more. Sans-IO.
+of some more. Who does not answer three times is gone. Sans-IO.
 """
 
 from collections import Counter, OrderedDict
@@ -12,10 +11,9 @@ from random import Random
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.overlay.people.contacts import Contact, Contacts
-from p2pswarm.overlay.people.places import places
+from p2pswarm.overlay.people.moving import Moving
 from p2pswarm.overlay.people.questions import Questions
 from p2pswarm.overlay.people.seats import Seats
-from p2pswarm.overlay.people.shape import followed, shaped
 from p2pswarm.overlay.remembering import remember
 from p2pswarm.wire.people.dictionary import TokenMessage
 from p2pswarm.wire.people.nodes import WHOLE, Prefix, SuperNode
@@ -27,11 +25,6 @@ NEAR_EVERY, FAR_EVERY = 10.0, 30.0  # seconds between two exchanges with one
 AGAIN = 2.0  # seconds, when one did not answer
 MOST_GOSSIPS = 8  # exchanges begun in one step
 TOLD_EACH_STEP = 4  # of those that are merely told
-SETTLED = 15.0  # seconds in a slot until it is left for its half or for what is above
-STEADY = 4.0  # seconds for which the others must look so that we would
-LOOK_EVERY = 30.0  # seconds between looks whether another place is wanted more
-CROWDED = 10  # members, from which one may leave for a slot that has few
-MUCH_EMPTIER = 5  # members fewer, so that it is fewer after the move, too
 LOOKED_FOR = 12.0  # seconds for all walks of a newcomer
 ALONE_AFTER = 2.0  # seconds without an answer of one with a slot, after which we begin alone
 SILENT = 2.5  # seconds in which nobody says that it is there, after which nobody is
@@ -65,11 +58,11 @@ class Membership:
         self._known: dict[
             Address, float
         ] = {}  # of whom we were told first, and when we called back
-        self._began = self._changed = self._look = self._ask_again = float("-inf")
+        self._began = self._ask_again = float("-inf")
         self._knock_at = self._stirred = float("-inf")
         self._pause_of_knocks = FIRST_KNOCK
-        self._wanted: tuple[int, float] | None = None  # up or down, and when
         self._seats = Seats(contacts, questions, self._seen_at)
+        self._moving = Moving(contacts, self._seats, dice)
         self.seated = self._over = False
         """Whether it has a slot."""
         self.heard_list: Callable[[int, Address, float], None] = lambda number, source, now: None
@@ -120,8 +113,7 @@ class Membership:
         if self._over:
             return
         if self.seated:
-            self._reshape(now)
-            self._look_around(now)
+            self._move(now)
         else:
             self._sit_down(now)
         alone = not self._contacts.live or now < self._began + BEGINNING
@@ -149,14 +141,22 @@ class Membership:
                 self._seats.ask(place, now)
 
     def _take(self, slot: Prefix, now: float) -> None:
-        self.seated, self._changed, self._wanted = True, now, None
+        self.seated = True
         self._seats.forget()
-        self._look = now + LOOK_EVERY * self._dice.uniform(1, 2)
+        self._moving.moved(now)
         self._pause_of_knocks, self._knock_at = FIRST_KNOCK, now  # now we can be met
         self._contacts.moved(slot)
         for contact in self._contacts.near():
             contact.due = now
         self._moved(slot, now)
+
+    def _move(self, now: float) -> None:
+        here = self.address
+        if here is None:
+            return
+        slot = self._moving.step(self._told(here), self.size, now)
+        if slot is not None:
+            self._take(slot, now)
 
     # Staying alive
 
@@ -258,34 +258,3 @@ class Membership:
         self.seated, self._over = False, True
         for contact in list(self._contacts.live.values()):
             self._greet(contact.address, contact.slot, None, now)
-
-    # Moving
-
-    def _reshape(self, now: float) -> None:
-        here = self.address
-        if here is None:
-            return
-        us, near = self._told(here), [contact.told for contact in self._contacts.near()]
-        wanted = followed(us, near)
-        if wanted == us.slot and now - self._changed >= SETTLED:
-            wanted = shaped(us, near)
-        if wanted == us.slot:
-            self._wanted = None
-        elif self._wanted is None or self._wanted[0] != wanted.length:
-            self._wanted = wanted.length, now + STEADY * self._dice.uniform(0.5, 1.5)
-        elif self._wanted[1] <= now:
-            self._take(wanted, now)
-
-    def _look_around(self, now: float) -> None:
-        """In a crowded slot: is one of our other places in one that has few?"""
-        here = self.address
-        if here is None or self._look > now or self.size < CROWDED:
-            return
-        self._look = now + LOOK_EVERY * self._dice.uniform(0.7, 1.3)
-        wanted = self._seats.emptier(here, self.size - MUCH_EMPTIER)
-        self._seats.forget()
-        others = [place for place in places(here) if not self._contacts.slot.covers(place)]
-        if wanted is not None:
-            self._take(wanted, now)
-        elif others:
-            self._seats.ask(self._dice.choice(others), now)

@@ -8,6 +8,7 @@ from p2pswarm.overlay.people import (
     contacts,
     directory,
     membership,
+    moving,
     places,
     records,
     repairing,
@@ -44,9 +45,9 @@ def test_the_figures_are_those_we_go_by() -> None:
     for figure in (
         f"every {membership.NEAR_EVERY:.0f} s, and to all others that one knows every "
         f"{membership.FAR_EVERY:.0f} s",
-        f"Between two such moves are {membership.SETTLED:.0f} s",
-        f"a slot of {membership.CROWDED} or more looks every {membership.LOOK_EVERY:.0f} s",
-        f"moves where there are {membership.MUCH_EMPTIER} fewer",
+        f"Between two such moves are {moving.SETTLED:.0f} s",
+        f"a slot of {moving.CROWDED} or more looks every {moving.LOOK_EVERY:.0f} s",
+        f"moves where there are {moving.MUCH_EMPTIER} fewer",
         f"answer three times, {membership.AGAIN:.0f} s apart",
         f"A slot of {shape.SPLIT_AT} is split when each half gets {shape.LEAST}",
         f"half of {shape.FOLLOWED} or more have gone down",
