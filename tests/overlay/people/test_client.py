@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm.errors import DeclinedError, NetworkError, OfflineError, UnknownNameError
+from p2pswarm.errors import (
+    DeclinedError,
+    NetworkError,
+    NoLoginError,
+    OfflineError,
+    UnknownNameError,
+)
 from p2pswarm.overlay.people.client import People
 from p2pswarm.overlay.people.ringing import Rung
 from tests.support.people import NOW, issuer, person
@@ -83,7 +89,7 @@ def test_without_a_login_service_nobody_can_be_believed(tmp_path: Path) -> None:
     async def story(town: Town) -> None:
         people = await town.people()
         me_of(people).authority = None
-        with pytest.raises(NetworkError, match="no login service"):
+        with pytest.raises(NoLoginError, match="no login service"):
             await people.find("bob")
 
     play(tmp_path, story, supers=1)
