@@ -359,6 +359,30 @@ def test_a_super_node_that_begins_in_the_same_moment_takes_us_in(tmp_path: Path)
     play(tmp_path, story, supers=1)
 
 
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_super_node_that_begins_in_the_same_moment_is_asked(
+    tmp_path: Path, *, recursive: bool
+) -> None:
+    async def story(town: Town) -> None:
+        (only,) = town.clerks
+        record = person("bob").record(homes=town.supers)
+        town.records[record.hash] = record
+        await town.rest(only.people)
+        visitor = await town.people()
+        finding = asyncio.ensure_future(visitor.find("bob", recursive=recursive))
+        await asyncio.sleep(3)
+        town.serving[only.people] = asyncio.create_task(only.people.serve(only))
+        assert (await finding).record == record
+        await town.rest(only.people)
+        began = town.loop.time()
+        late = await town.people()
+        with pytest.raises(NetworkError, match="I am no super node"):
+            await late.find("bob", recursive=True)
+        assert town.loop.time() - began < 8
+
+    play(tmp_path, story, supers=1)
+
+
 def test_a_revoked_certificate_is_told(tmp_path: Path) -> None:
     async def story(town: Town) -> None:
         mallory = await town.people("mallory")
