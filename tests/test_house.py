@@ -36,6 +36,7 @@ OWNERS = {
     "p2pswarm/cli/following.py": "`telling` cancels its listener and waits for it",
     "p2pswarm/cli/magnets.py": "`add_magnet` cancels the adding and waits for it",
     "p2pswarm/cli/health.py": "`beating` cancels its heartbeat and waits for it",
+    "p2pswarm/cli/standing.py": "`told_whether_callable` cancels its watch and waits for it",
     "p2pswarm/cli/networking.py": "`watching` cancels its watch and waits for it",
     "p2pswarm/discovery/dht/living.py": "`living` cancels the keeping of the table and waits for it",
     "p2pswarm/cli/receiving.py": "`_take` cancels what shows it and waits for it",

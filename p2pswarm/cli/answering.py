@@ -70,10 +70,9 @@ async def _answer(
 ) -> Exit:
     if talking.by_machine:
         sounds_of(talking, report).close()  # what is wrong with a file is told now, not to a caller
-    async with telephone(networks, settings, report, stop) as line:
+    async with telephone(networks, settings, report, stop, answers=True) as line:
         post = nullcontext() if talking.by_machine else posting(line, report)
         desk = _Desk(line, talking, receiving, report, stop)
-        report.note(f"{line.phone.name} can be called")
         async with post, desk.beside():
             while True:
                 incoming = await desk.next()

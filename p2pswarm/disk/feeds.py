@@ -6,13 +6,12 @@ publish with one key at a time, each would sign what the other does not know: th
 disk threads.
 """
 
-import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from p2pswarm.disk.alone import lock_alone
 from p2pswarm.disk.handles import FILE_FLAGS, disk_error, sync_folder, write_all
-from p2pswarm.errors import InUseError
 
 __all__ = ["FeedFile"]
 
@@ -41,19 +40,7 @@ class FeedFile:
         Raises InUseError, DiskError. The file itself is replaced again and again, so another one is locked.
         """
         lock = self.path.with_name(f".{self.path.name}.lock")
-        try:
-            fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | FILE_FLAGS, 0o600)
-        except OSError as error:
-            raise disk_error("open", lock, error) from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(fd)
-            raise InUseError("another program publishes with this key: end it first") from error
-        except OSError as error:
-            os.close(fd)
-            raise disk_error("lock", lock, error) from error
-        return fd
+        return lock_alone(lock, "another program publishes with this key: end it first")
 
     def write(self, data: bytes) -> None:
         """Raises DiskError."""

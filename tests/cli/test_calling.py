@@ -46,7 +46,7 @@ class Commands:
 
     @asynccontextmanager
     async def telephone(
-        self, networks: object, settings: Any, report: object, stop: object
+        self, networks: object, settings: Any, report: object, stop: object, **answers: bool
     ) -> AsyncIterator[Telephone]:
         phone = self.exchange.people[settings].phone
         node: Any = self.nodes.get(settings)

@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -37,10 +36,9 @@ def test_who_comes_home_is_called_at_once(tmp_path: Path) -> None:
             registering = street.starts(name, "register", name)
             assert registering.wait(30) == Exit.OK, registering.stderr
         once = street.starts("bob", "answer", "--no-audio")
-        once.wait_for("listening", within=30)
-        asking: Any = None
-        while asking is None or asking.wait(30) != Exit.OK:  # until the directory has him
-            asking = street.starts("carol", "whois", "bob")
+        once.wait_for("callable", within=30)
+        assert street.starts("bob", "whois", "bob").wait(30) == Exit.OK  # beside it, and found
+        assert street.starts("bob", "answer").wait(30) == Exit.ERROR
         once.stop()
         calling = street.starts("alice", "call", "bob", "--no-audio")
         assert calling.wait(30) == Exit.NO_PEERS

@@ -213,7 +213,7 @@ class People:
             len(self._hosts),
             self.door.serves,
             len(self.door.homes),
-            "" if self.keeping.homes else self.keeping.trouble or publisher.trouble,
+            publisher.trouble if self.keeping.homes else self.keeping.trouble or publisher.trouble,
         )
 
     @property
