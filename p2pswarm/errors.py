@@ -24,8 +24,10 @@ P2PSwarmError
     ├── DiskError               a file cannot be read or written (errno kept)
     │   └── DiskFullError       no room (ENOSPC, EDQUOT): waits until there is some
     ├── TargetExistsError       the target holds something that is not this torrent's
-    ├── InUseError              another process works on the same download
-    └── PortTakenError          the named port cannot be bound
+    ├── InUseError              another process works on the same download, or answers for the same user
+    ├── PortTakenError          the named port cannot be bound
+    ├── NameTakenError          a name is another key's, and the password, if there was one, is not its
+    └── NoLoginError            nobody said yet which login service is believed
 ```
 
 The text of every error is one line written for the person who reads it.
@@ -47,7 +49,9 @@ __all__ = [
     "InUseError",
     "LocalProtocolError",
     "MetainfoError",
+    "NameTakenError",
     "NetworkError",
+    "NoLoginError",
     "OfflineError",
     "P2PSwarmError",
     "PartialError",
@@ -178,8 +182,16 @@ class TargetExistsError(HostError):
 
 
 class InUseError(HostError):
-    """Another process works on the same download."""
+    """Another process works on the same download, or answers for the same user."""
 
 
 class PortTakenError(HostError):
     """The named port cannot be bound."""
+
+
+class NameTakenError(HostError):
+    """A name is another key's, and the password, if there was one, is not that of the name."""
+
+
+class NoLoginError(HostError):
+    """Nobody said yet which login service is believed."""

@@ -33,6 +33,7 @@ __all__ = ["FOLDER", "Identity"]
 FOLDER = "identity"
 _KEY, _CERTIFICATE = "key.pem", "certificate.pem"
 _AUTHORITY, _LOGIN, _REVOKED = "authority.pem", "login", "revoked.crl"
+_ANEW = "move it away for a new one; with its password a name goes over to that"
 _LONGEST = 1 << 17  # bytes of a file that are read
 
 
@@ -54,7 +55,10 @@ class Identity:
         try:
             identity._read()
         except FormatError as error:
-            raise HostError(f"{folder} is damaged: {error}") from error
+            raise HostError(
+                f"{folder} is damaged: {error}; move all but {_KEY} away, and p2pswarm register NAME "
+                f"--login URL writes it anew"
+            ) from error
         return identity
 
     @cached_property
@@ -153,9 +157,9 @@ def _key_in(path: Path) -> SigningKey:
     try:
         key = load_pem_private_key(data, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise HostError(f"{path} holds no key") from error
+        raise HostError(f"{path} holds no key: {_ANEW}") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise HostError(f"{path} holds another kind of key than ed25519")
+        raise HostError(f"{path} holds another kind of key than ed25519: {_ANEW}")
     return SigningKey(key.private_bytes_raw())
 
 

@@ -8,6 +8,7 @@ or by a role that turns, and ends in one place.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from p2pswarm.overlay.supernode.client import Supernode
 
 __all__ = ["Presence"]
+
+log = logging.getLogger(__name__)
 
 KEPT = Path("people")  # in the data folder: our name among super nodes, and the host cache
 ASKED = 8  # super nodes that show us where we are seen
@@ -114,6 +117,7 @@ class Presence:
         disk, folder = self._disk, self._folder / KEPT
         port, dice = self._port, self._dice
         identity = await disk.run(Identity.load, self._folder / FOLDER)
+        _warn_of_another(identity, self._settings.login)
         await disk.run(lambda: identity.key)  # made now, off the loop
         options = await self._options()
         fresh = dice.randbytes(16)
@@ -201,6 +205,17 @@ class Presence:
             self._parts.relays.close()
         if self._name is not None:
             self._name.close()
+
+
+def _warn_of_another(identity: Identity, login: str) -> None:
+    """Said where the user sees it: a service that was named is not asked, as another one is known."""
+    known, authority = identity.login, identity.authority
+    url, _, fingerprint = login.partition("#")
+    if authority is None or not login:
+        return
+    other = fingerprint.lower() not in ("", authority.fingerprint)
+    if other or url.rstrip("/") != known:
+        log.warning("--login %s changes nothing: here the names of %s count", login, known)
 
 
 def _credential(identity: Identity) -> Credential | None:

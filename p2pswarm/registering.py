@@ -21,6 +21,7 @@ import aiohttp
 from p2pswarm.discovery.client import HttpClient, in_words, parsed
 from p2pswarm.errors import (
     FormatError,
+    NameTakenError,
     NetworkError,
     P2PSwarmError,
     RefusedError,
@@ -36,7 +37,16 @@ from p2pswarm.formats.people.certificate import (
 from p2pswarm.formats.people.names import parse_name
 from p2pswarm.formats.zones import Zone
 from p2pswarm.net.binding import EVERYWHERE
-from p2pswarm.wire.login import MAX_BODY, Claim, Deed, Granted, Refusal, Revoked, read_challenge
+from p2pswarm.wire.login import (
+    MAX_BODY,
+    Claim,
+    Deed,
+    Granted,
+    Refusal,
+    Revoked,
+    Why,
+    read_challenge,
+)
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -101,7 +111,7 @@ class LoginService:
     async def register(self, identity: "Identity", name: str, password: str = "") -> Certificate:
         """A certificate of this name for our key; also a new one for the name that we have.
 
-        Raises FormatError for a name that is none, RefusedError, NetworkError, HostError.
+        Raises FormatError for a name that is none, NameTakenError, RefusedError, NetworkError, HostError.
         """
         await self.introduce(identity)
         body = await self._claim(identity, Deed.REGISTER, parse_name(name), password)
@@ -161,7 +171,7 @@ class LoginService:
         return await self._patiently(ask)
 
     async def _post(self, deed: Deed, body: bytes, admit: Callable[["URL", Zone], None]) -> bytes:
-        """Raises RefusedError with what the service said."""
+        """Raises NameTakenError, RefusedError with what the service said."""
 
         async def ask() -> bytes:
             headers = {**_PLAIN, "Content-Type": "application/json"}
@@ -171,7 +181,9 @@ class LoginService:
                 if response.status == HTTPStatus.OK:
                     return answer
                 with _told(self.url):
-                    raise RefusedError(f"{self.url}: {Refusal.read(answer).text}")
+                    refusal = Refusal.read(answer)
+                kind = NameTakenError if refusal.why is Why.TAKEN else RefusedError
+                raise kind(f"{self.url}: {refusal.text}")
 
         return await self._patiently(ask)
 

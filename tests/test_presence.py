@@ -167,3 +167,23 @@ def test_what_is_not_open_says_so(tmp_path: Path) -> None:
             await each.people.open()
 
     simulate(tmp_path, story)
+
+
+def test_another_login_service_than_the_known_one_is_said_to_change_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    known, other = "http://login.example.org", "http://other.example.org"
+    fine = f"{known}/#{issuer().authority.fingerprint.upper()}"
+
+    async def story(world: World) -> None:
+        for login in ("", known, fine):
+            await (await node(world, login=login)).people.open()
+        assert not caplog.messages
+        for login in (other, f"{known}#{'0' * 64}"):
+            await (await node(world, login=login)).people.open()
+
+    simulate(tmp_path, story)
+    assert caplog.messages == [
+        f"--login {url} changes nothing: here the names of {known} count"
+        for url in (other, f"{known}#{'0' * 64}")
+    ]

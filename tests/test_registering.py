@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from p2pswarm.errors import NetworkError, RefusedError
+from p2pswarm.errors import NameTakenError, NetworkError, RefusedError
 from p2pswarm.identity import Identity
 from p2pswarm.registering import LoginService, renewed
 from p2pswarm.wire.login import Claim, Deed, Granted, Refusal, Why, write_challenge
@@ -123,7 +123,10 @@ async def test_a_refusal_is_told_as_the_service_says_it(tmp_path: Path) -> None:
     alice, liar = Identity.load(tmp_path), Liar()
     liar.grant, liar.status = lambda claim: Refusal(Why.TAKEN, "the name is taken").encode(), 409
     async with serving(liar.answer) as url:
-        with pytest.raises(RefusedError, match="the name is taken"):
+        with pytest.raises(NameTakenError, match="the name is taken"):
+            await register(url, alice)
+        liar.grant = lambda claim: Refusal(Why.BUSY, "come again").encode()
+        with pytest.raises(RefusedError, match="come again"):
             await register(url, alice)
         liar.grant = lambda claim: b"<html>"
         with pytest.raises(NetworkError, match="not JSON"):

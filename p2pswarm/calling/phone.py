@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from p2pswarm.calling.call import Call
-from p2pswarm.errors import DeclinedError, FormatError, HostError, RemoteError
+from p2pswarm.errors import DeclinedError, FormatError, HostError, NoLoginError, RemoteError
 from p2pswarm.formats.people.certificate import Authority, Certificate
 from p2pswarm.formats.people.record import Record
 from p2pswarm.formats.signing import SigningKey
@@ -43,6 +43,7 @@ MOST_RINGING = 4  # at a time; the next ones hear that we are busy
 MOST_OF_ONE = 2  # of one caller: who talks to us may send something, too
 OF_ONE = (0.1, 6.0)  # rings of one caller in a second, and saved up
 MOST_KNOWN = 1000  # callers whose rings are counted
+_REGISTER = "p2pswarm register NAME --login URL"
 ANSWERS = "answer"  # what the greeting of who was called says
 
 
@@ -206,14 +207,14 @@ class Phone:
     def _certified(self) -> Certificate:
         """Raises HostError."""
         if self._identity.certificate is None:
-            raise HostError("nobody can be called without a name of one's own: p2pswarm register")
+            raise HostError(f"nobody can be called without a name of one's own: {_REGISTER}")
         return self._identity.certificate
 
     @property
     def _authority(self) -> Authority:
         """Raises HostError."""
         if self._identity.authority is None:
-            raise HostError("no login service is known yet: p2pswarm register")
+            raise NoLoginError(f"no login service is known yet: {_REGISTER}")
         return self._identity.authority
 
     async def _offer(self, to: bytes, session: bytes, want: str = "") -> Offer:

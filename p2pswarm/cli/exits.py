@@ -23,6 +23,7 @@ from p2pswarm.errors import (
     DiskFullError,
     FormatError,
     HashMismatchError,
+    NoLoginError,
     OfflineError,
     P2PSwarmError,
     RemoteError,
@@ -73,6 +74,8 @@ def exit_code(error: BaseException) -> Exit:
     match error:
         case CommandError(code=code):
             return code
+        case NoLoginError():
+            return Exit.USAGE
         case FormatError() | CodeError():
             return Exit.BAD_TORRENT
         case UnknownNameError():

@@ -84,7 +84,7 @@ async def _register(
     name, identity = name_of(name), identity_in(settings.data_dir)
     login = registering.login or identity.login
     if not login:
-        raise UsageError("--login URL says where names are registered")
+        raise UsageError("no login service is known: --login URL says where names are registered")
     if identity.name not in (None, name) and not identity.is_revoked and not registering.revoke:
         raise CommandError(f"your name is {identity.name}: one key has one name", Exit.ERROR)
     try:

@@ -249,7 +249,8 @@ class People:
     async def find(self, name: str, *, recursive: bool = False) -> Found:
         """`recursive` lets our home ask for us, which goes without UDP.
 
-        Raises FormatError for what is no name, UnknownNameError, NetworkError, PortTakenError.
+        Raises FormatError for what is no name, NoLoginError, UnknownNameError, NetworkError,
+        PortTakenError.
         """
         await self.open()
         return await self.finder.find(name, recursive=recursive)

@@ -14,7 +14,13 @@ from functools import partial
 from random import Random
 from typing import TypeAlias
 
-from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError, UnknownNameError
+from p2pswarm.errors import (
+    NetworkError,
+    NoLoginError,
+    RemoteError,
+    RemoteProtocolError,
+    UnknownNameError,
+)
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.names import HASH_SIZE, name_hash, parse_name
 from p2pswarm.formats.people.record import Record
@@ -80,13 +86,13 @@ class Finder:
     async def find(self, name: str, *, recursive: bool = False, anew: bool = False) -> Found:
         """`anew`: what we know, or the next best says, is old.
 
-        Raises FormatError for what is no name, UnknownNameError, NetworkError.
+        Raises FormatError for what is no name, NoLoginError, UnknownNameError, NetworkError.
         """
         name = parse_name(name)
         hashed = name_hash(name)
         if self._proofs.who.authority is None:
-            raise NetworkError(
-                "no login service is known, so nobody can be told from a liar: --login says which"
+            raise NoLoginError(
+                "no login service is known, so nobody can be told from a liar: --login URL says which"
             )
         known = self._cache.get(hashed, self._clock())
         if known is not None and not anew:

@@ -20,6 +20,8 @@ from p2pswarm.overlay.supernode.known import Known
 __all__ = ["NOBODY", "Visits"]
 
 NOBODY = "none is known: name one with --connect"
+INSISTS = 5.0  # seconds for which they are dialed again: they may begin in this moment, as we do
+PAUSE = 0.7  # seconds between two times
 VISITED = 2  # super nodes that ask on for us: enough to overrule one that lies
 
 
@@ -59,12 +61,24 @@ class Visits:
 
     async def connected(self) -> Sequence[Home]:
         """Homes, or super nodes that are visited instead. Raises NetworkError."""
-        self._there = [visit for visit in self._there if not visit.over]
-        there = self._homes() or self._there
-        if there:
-            return there
+        until = self._clock() + INSISTS
+        while True:
+            self._there = [visit for visit in self._there if not visit.over]
+            there = self._homes() or self._there
+            if there:
+                return there
+            candidates = self._known.candidates(2 * VISITED)
+            trouble = await self._visit_some(candidates)
+            if self._there:
+                return self._there
+            if not candidates or self._clock() >= until:
+                raise NetworkError(f"no super node can be asked: {trouble or NOBODY}")
+            await asyncio.sleep(PAUSE * self._dice.uniform(0.7, 1.3))
+
+    async def _visit_some(self, candidates: Sequence[Address]) -> Exception | None:
+        """What went wrong last."""
         trouble: Exception | None = None
-        for address in self._known.candidates(2 * VISITED):
+        for address in candidates:
             try:
                 self._there.append(await self.visit(address))
                 self._known.answered(address)
@@ -72,9 +86,7 @@ class Visits:
                 trouble = error
             if len(self._there) >= VISITED:
                 break
-        if not self._there:
-            raise NetworkError(f"no super node can be asked: {trouble or NOBODY}")
-        return self._there
+        return trouble
 
     def close(self) -> None:
         there, self._there = self._there, []

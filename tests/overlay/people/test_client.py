@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm.errors import DeclinedError, NetworkError, OfflineError, UnknownNameError
+from p2pswarm.errors import (
+    DeclinedError,
+    NetworkError,
+    NoLoginError,
+    OfflineError,
+    UnknownNameError,
+)
 from p2pswarm.overlay.people.client import People
 from p2pswarm.overlay.people.ringing import Rung
 from tests.support.people import NOW, issuer, person
@@ -83,7 +89,7 @@ def test_without_a_login_service_nobody_can_be_believed(tmp_path: Path) -> None:
     async def story(town: Town) -> None:
         people = await town.people()
         me_of(people).authority = None
-        with pytest.raises(NetworkError, match="no login service"):
+        with pytest.raises(NoLoginError, match="no login service"):
             await people.find("bob")
 
     play(tmp_path, story, supers=1)
@@ -349,6 +355,30 @@ def test_a_super_node_that_begins_in_the_same_moment_takes_us_in(tmp_path: Path)
         town.serving[only.people] = asyncio.create_task(only.people.serve(only))
         await joining
         assert list(bob.keeping.homes) == town.supers
+
+    play(tmp_path, story, supers=1)
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_super_node_that_begins_in_the_same_moment_is_asked(
+    tmp_path: Path, *, recursive: bool
+) -> None:
+    async def story(town: Town) -> None:
+        (only,) = town.clerks
+        record = person("bob").record(homes=town.supers)
+        town.records[record.hash] = record
+        await town.rest(only.people)
+        visitor = await town.people()
+        finding = asyncio.ensure_future(visitor.find("bob", recursive=recursive))
+        await asyncio.sleep(3)
+        town.serving[only.people] = asyncio.create_task(only.people.serve(only))
+        assert (await finding).record == record
+        await town.rest(only.people)
+        began = town.loop.time()
+        late = await town.people()
+        with pytest.raises(NetworkError, match="I am no super node"):
+            await late.find("bob", recursive=True)
+        assert town.loop.time() - began < 8
 
     play(tmp_path, story, supers=1)
 
