@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from p2pswarm.discovery.dht.dht import Dht
     from p2pswarm.feeds import Feeds
     from p2pswarm.networks import Networks
+    from p2pswarm.overlay.people.client import PeopleStatus
     from p2pswarm.overlay.query import Hit, Query
     from p2pswarm.overlay.search import Find, Search
     from p2pswarm.overlay.supernode.client import Supernode
@@ -184,6 +185,11 @@ class Node:
                 self.settings.meet,
             )
         return self._people
+
+    @property
+    def standing(self) -> "PeopleStatus | None":
+        """Our place among people; None for who was never there."""
+        return self._people.status() if self._people is not None else None
 
     def _turned(self, supernode: "Supernode", serves: bool) -> None:
         """Who serves in the supernode network serves people, too."""

@@ -25,7 +25,7 @@ from p2pswarm.hosting import Hosting, Parts, introduced
 from p2pswarm.identity import FOLDER, Identity
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.identity import Identity as NodeName
-from p2pswarm.overlay.people.client import People
+from p2pswarm.overlay.people.client import People, PeopleStatus
 from p2pswarm.overlay.people.slots import Slots
 from p2pswarm.overlay.people.swarming import Swarming
 from p2pswarm.overlay.supernode.options import Options, Wish
@@ -95,6 +95,10 @@ class Presence:
     def relays(self) -> Sequence[RelayAt]:
         """Our homes that consent to relay."""
         return [RelayAt(home.node, home.address) for home in self.network.homes if home.relays]
+
+    def status(self) -> PeopleStatus | None:
+        """How it stands; None before `open`."""
+        return self._parts.network.status() if self._parts is not None else None
 
     async def open(self) -> None:
         """Raises DiskError, HostError, NetworkError, PortTakenError."""

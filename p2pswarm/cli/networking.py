@@ -79,3 +79,7 @@ def _tell(node: "Node", report: Report, told: dict[str, object]) -> None:
             told[status.name] = status
             fields = asdict(status)
             report.event("network", network=fields.pop("name"), **fields)
+    standing = node.standing
+    if standing is not None and told.get("people") != standing:
+        told["people"] = standing
+        report.event("people", **{**asdict(standing), "homes": list(map(str, standing.homes))})

@@ -17,7 +17,9 @@ HOME = (Address("192.0.2.1", 46881),)
 
 
 def status(homes: tuple[Address, ...], trouble: str = "", *, published: bool) -> PeopleStatus:
-    return PeopleStatus("bob", homes, published, 1, serves=False, guests=0, trouble=trouble)
+    return PeopleStatus(
+        "bob", homes, published, 1, serves=False, guests=0, relays=0, relayed=0, trouble=trouble
+    )
 
 
 def test_it_is_told_when_it_turns_and_once() -> None:

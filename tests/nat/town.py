@@ -70,6 +70,11 @@ class Town:
             list(pool.map(User.register, users.values()))
         return users
 
+    @property
+    def relayed(self) -> int:
+        """Bytes that its super nodes say they carried so far."""
+        return sum(each.latest("people").get("relayed", 0) for each in self.supers.values())
+
     def silence(self, super_node: str) -> None:
         """It has gone without a word, as a machine whose cable was pulled."""
         (host,) = [each for each in self._supers if each.public == super_node.rpartition(":")[0]]

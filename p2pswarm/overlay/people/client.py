@@ -71,6 +71,10 @@ class PeopleStatus:
     serves: bool
     guests: int
     """At home with us, as a super node."""
+    relays: int
+    """Pairs that we relay at the moment,"""
+    relayed: int
+    """and bytes that we carried for all so far."""
     trouble: str = ""
 
 
@@ -118,6 +122,7 @@ class People:
         )
         self._sessions: OrderedDict[bytes, Rung] = OrderedDict()
         self._keeper: Keeper | None = None
+        self._carrying: Carrying | None = None
         self._opened = False
         self._life = Life("the people network")
         self._settled = asyncio.Event()
@@ -190,7 +195,7 @@ class People:
         Without `carrying` no peers of swarms are introduced to each other, and nobody is relayed.
         """
         await self.open()
-        self._keeper = keeper
+        self._keeper, self._carrying = keeper, carrying
         self.door.serve(keeper, carrying, keeper.others)
         self._settled.set()
         try:
@@ -198,7 +203,7 @@ class People:
                 await asyncio.sleep(TICK)
                 self.door.tick(self._clock())
         finally:
-            self._keeper = None
+            self._keeper = self._carrying = None
             self.door.rest("this super node serves no longer")
             if carrying is not None:
                 carrying.close()
@@ -206,6 +211,7 @@ class People:
     def status(self) -> PeopleStatus:
         """How it stands."""
         certificate, publisher = self._who.certificate, self.publisher
+        relay = self._carrying.relay if self._carrying is not None else None
         return PeopleStatus(
             certificate.name if certificate is not None else None,
             tuple(self.keeping.homes),
@@ -213,6 +219,8 @@ class People:
             len(self._hosts),
             self.door.serves,
             len(self.door.homes),
+            relay.quotas.count if relay is not None else 0,
+            relay.quotas.carried if relay is not None else 0,
             publisher.trouble if self.keeping.homes else self.keeping.trouble or publisher.trouble,
         )
 

@@ -49,6 +49,8 @@ class Quotas:
         self._spent: OrderedDict[Hashable, _Day] = OrderedDict()
         self._open: dict[Hashable, int] = {}  # relays of each pair and owner
         self.count = 0
+        self.carried = 0
+        """Bytes, of all relays so far."""
 
     def begin(self, one: Hashable, other: Hashable, now: float) -> "Account":
         """Raises BusyError when there is no place, RefusedError when these two had their share."""
@@ -84,6 +86,7 @@ class Quotas:
 
     def note(self, account: "Account", size: int, now: float) -> None:
         """So many were carried."""
+        self.carried += size
         for name, _, _ in account.limits:
             day = self._spent[name] = self._day(name, now)
             self._spent.move_to_end(name)
