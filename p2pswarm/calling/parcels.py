@@ -79,7 +79,10 @@ class Side(Session):
 
 
 def described(metainfo: Metainfo) -> Parcel:
-    return Parcel(metainfo.name, metainfo.total, len(metainfo.files), len(metainfo.raw))
+    """As a person counts it, so without pad files."""
+    files = [file for file in metainfo.files if not file.pad]
+    size = sum(file.length for file in files)
+    return Parcel(metainfo.name, size, len(files), len(metainfo.raw))
 
 
 def let_in(welcome: Callable[[Greeted], object], who: Greeted) -> None:

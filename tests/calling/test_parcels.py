@@ -11,7 +11,7 @@ import pytest
 from p2pswarm.calling.call import Call
 from p2pswarm.calling.giving import Giving
 from p2pswarm.calling.packing import packed, secret_for
-from p2pswarm.calling.parcels import Results
+from p2pswarm.calling.parcels import Results, described
 from p2pswarm.calling.taking import Taking
 from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.formats.metainfo import Metainfo
@@ -376,3 +376,12 @@ def test_the_same_files_have_the_same_torrent_for_the_same_people(tmp_path: Path
     assert made.has_v1
     assert made.v2 is not None
     assert not made.trackers
+
+
+def test_a_folder_is_described_as_a_person_counts_it(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name, size in (("a", 70_000), ("b", 5)):
+        (tmp_path / "photos" / name).write_bytes(bytes(size))
+    made = packed(tmp_path / "photos", SECRET, nothing)
+    assert any(file.pad for file in made.files)
+    assert described(made) == Parcel("photos", 70_005, 2, len(made.raw))
