@@ -1,8 +1,7 @@
 """Downloads between two whom nobody can dial: real programs, each behind a router of its own.
 
 Some meet at a third with a public address. It has nothing at first, and gives so little that what is there
-soon came from the other of the two; so does the router say. Others know super nodes and nobody else: those
-introduce them to each other, and relay what they say where nothing else leads from one to the other.
+soon came from the other of the two; so does the router say.
 """
 
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from shutil import copyfile
 
 import pytest
 
-from tests.nat.town import PORT, Town
 from tests.nat.world import Host, World, world
 from tests.support.processes import Program, program
 
@@ -75,19 +73,3 @@ def test_two_behind_routers_exchange_directly(
 ) -> None:
     directly = swarm.fetched(lab.host(seed), lab.host(getter), *swarm.hub(), within=45)
     assert directly > SIZE * 0.9
-
-
-@pytest.fixture(scope="module")
-def introduced(tmp_path_factory: pytest.TempPathFactory, lab: World) -> Iterator[list[str]]:
-    """How super nodes are named to those whom they shall introduce."""
-    with ExitStack() as stack:
-        town = Town(tmp_path_factory.mktemp("town"), lab, stack)
-        yield [word for each in town.supers for word in ("--meet", f"{each}:{PORT}")]
-
-
-@pytest.mark.parametrize(("kind", "direct"), [("port", True), ("symmetric", False)])
-def test_super_nodes_introduce_two_who_know_nobody(
-    lab: World, swarm: Swarm, introduced: list[str], kind: str, direct: bool
-) -> None:
-    directly = swarm.fetched(lab.host(kind), lab.host(kind), *introduced, within=60)
-    assert directly > SIZE * 0.9 if direct else directly == 0
