@@ -73,7 +73,7 @@ class Finding:
         self._sources: tuple[PeerSource, ...] = ()  # beside the trackers
         self._of_v2 = _NO_SOURCES  # those that search the swarm of version 2
         self._dialer = Dialer(self.book, node, names, self._welcome, self._unreached)
-        self._introductions = Introductions(node, self.book, self._dialer)
+        self._introductions: Introductions | None = None  # of most torrents nobody is introduced
         self._seeker: Seeker | None = None
         self._searches: dict[PeerSource, asyncio.Task[None]] = {}
         self.tasks: frozenset[asyncio.Task[None]] = _NO_TASKS  # after `rest` they end soon
@@ -248,8 +248,11 @@ class Finding:
 
     def introduced(self, to: Introduction) -> None:
         """The same, where a super node introduces us; it may relay us if that leads nowhere."""
-        if self._seeker is not None and not self._private:
-            self._introductions.heard(to, self._seeker.connected, self._spawn)
+        if self._seeker is None or self._private:
+            return
+        if self._introductions is None:
+            self._introductions = Introductions(self._node, self.book, self._dialer)
+        self._introductions.heard(to, self._seeker.connected, self._spawn)
 
     def _unreached(self, address: Address) -> None:
         if self._seeker is not None:
