@@ -68,7 +68,7 @@ async def code_given(
     async with _client(settings) as client:
         ours = (Address(host, port) for host in own_addresses(bound_addresses(settings.bind)))
         link = partial(_link, metainfo, [*peers, *ours][:_MOST_PEERS], port)
-        told = _Told(offer, report, node.torrents[metainfo.info_hash].found)
+        told = _Told(offer, report, node.torrents[metainfo.info_hash].await_peer)
         given = GivenCode(offer.rendezvous, client, SystemRandom(), link, told.hear, offer.at)
         told.given = given
         giving = asyncio.create_task(_give(given, told, settings))

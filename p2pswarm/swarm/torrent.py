@@ -171,6 +171,10 @@ class Torrent:
         """A peer the user named: tried at once and again."""
         self.finding.add(address)
 
+    def await_peer(self, address: Address) -> None:
+        """Whoever got a link to this from us is there, or will be in a moment: tried some times."""
+        self.finding.add(address, named=False)
+
     def add_source(self, host: RangeHost) -> None:
         """A host of another network that has our file, asked from the next tick on."""
         self.sources.append(RangeSource(host, self))
