@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["CodeOffer", "code_given", "taken"]
 
 _MOST_PEERS = 8
+_BEGINS = 0.5  # seconds until who has typed a code knows what it stands for, and may be dialed
 _MOST_LINK = 8 << 10  # bytes; what is longer loses web seeds, and trackers from its end
 
 
@@ -168,7 +169,7 @@ class _Told:
                 self._tell_code(given.code)
             case "given":
                 for place in given.latest:
-                    self._found(place)
+                    asyncio.get_running_loop().call_later(_BEGINS, self._found, place)
                 report.event("code_given", times=given.given)
                 report.note(f"by the code came {counted(given.given, 'receiver')} so far")
             case "guessed":
