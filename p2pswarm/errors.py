@@ -63,6 +63,7 @@ __all__ = [
     "TrackerError",
     "TwoStoriesError",
     "UnknownNameError",
+    "first_of",
 ]
 
 
@@ -195,3 +196,10 @@ class NameTakenError(HostError):
 
 class NoLoginError(HostError):
     """Nobody said yet which login service is believed."""
+
+
+def first_of(error: BaseException) -> BaseException:
+    """What ended a group of tasks: the first that was raised in it, however deep the groups are."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from p2pswarm.calling.control import Control
-from p2pswarm.errors import NetworkError, RemoteError
+from p2pswarm.errors import NetworkError, RemoteError, first_of
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.wire.calling.frames import CallFrame, CallFramer, CallKind
 from p2pswarm.wire.framer import Framer
@@ -100,10 +100,9 @@ class Line:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._breathe())
                 await self._change_streams()
-        except (
-            ExceptionGroup
-        ) as group:  # and not `except*`, which wraps it again before Python 3.11.4
-            raise group.exceptions[0] from None
+        except ExceptionGroup as group:
+            # Not `except*`: before Python 3.11.4 that wraps again what is raised in it.
+            raise first_of(group) from None
 
     def close(self) -> None:
         """May be called twice."""

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from p2pswarm.calling.call import Call
-from p2pswarm.errors import NetworkError, RemoteError
+from p2pswarm.errors import NetworkError, RemoteError, first_of
 from p2pswarm.wire.calling.frames import CallFrame
 
 __all__ = ["Session"]
@@ -57,10 +57,7 @@ def _result_of(working: asyncio.Future[None]) -> None:
     try:
         working.result()
     except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None
+        raise first_of(group) from None
 
 
 def _unread(text: str) -> None:

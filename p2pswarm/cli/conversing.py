@@ -16,7 +16,7 @@ from p2pswarm.cli.stdio import StandardPipe
 from p2pswarm.cli.talking import Talking
 from p2pswarm.cli.terminal import Lines
 from p2pswarm.cli.text import printable
-from p2pswarm.errors import HostError
+from p2pswarm.errors import HostError, first_of
 
 if TYPE_CHECKING:
     from p2pswarm.calling.call import Call
@@ -129,13 +129,7 @@ async def _until_one_ends(
             for task in (*waited, *others):
                 task.cancel()
     except BaseExceptionGroup as group:
-        raise _one_of(group) from None
-
-
-def _one_of(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        raise first_of(group) from None
 
 
 # What goes on in a call

@@ -4,6 +4,7 @@ A directory's rooms are sans-IO, so a world is a heap of what happens when. Each
 its own; what is sent to somebody who is dead is lost.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -52,16 +53,16 @@ def delay_of(here: Address, there: Address) -> float:
     return 0.01 + crc32(repr(sorted((here, there))).encode()) % 1000 * 8e-5
 
 
-class Host:
+class Host(ABC):
     """Somebody with an address; `heard` is given what comes."""
 
     def __init__(self, address: Address) -> None:
         self.address, self.alive = address, True
         self.sent = self.got = self.bytes = 0
 
+    @abstractmethod
     def heard(self, message: TokenMessage, source: Address, now: float) -> Iterable[Sent]:
         """What is to be sent then."""
-        raise NotImplementedError
 
 
 class Server(Host):

@@ -1,6 +1,7 @@
 """Two guests of a relay that were joined: their account, what becomes of what they say, and their end."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import Protocol
 
@@ -37,7 +38,7 @@ class Desk(Protocol):
         """May be called twice."""
 
 
-class Joined:
+class Joined(ABC):
     """Two guests, their account, and an end."""
 
     def __init__(
@@ -52,13 +53,13 @@ class Joined:
         self._desk, self._guests, self._limiters = desk, (one, other), limiters
         self._clock = asyncio.get_running_loop().time
 
+    @abstractmethod
     def begin(self, quota: int) -> None:
         """Both are told."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, why: str) -> None:
         """May be called twice."""
-        raise NotImplementedError
 
     def _spend(self, size: int) -> bool:
         return self.account.spend(size, self._clock())

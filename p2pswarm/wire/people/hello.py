@@ -11,6 +11,7 @@ from p2pswarm.wire.people.dictionary import PeopleMessage
 from p2pswarm.wire.people.frames import PeopleKind
 from p2pswarm.wire.people.nodes import SuperNode, pack_nodes, read_nodes
 from p2pswarm.wire.supernode.dictionary import BareMessage, Fields, Value, read_word
+from p2pswarm.wire.supernode.hello import Reason
 from p2pswarm.wire.supernode.packing import pack_address
 
 __all__ = [
@@ -39,17 +40,6 @@ class Want(StrEnum):
     HOME = "home"  # to be rung here
     RELAY = "relay"
     VISIT = "visit"  # some questions, and goes
-
-
-class Reason(StrEnum):
-    """Why somebody may not stay."""
-
-    FULL = "full"
-    NOT_SUPER = "not-super"
-    TOO_OFTEN = "too-often"
-    NOT_WANTED = "not-wanted"
-    VERSION = "version"
-    SELF = "self"
 
 
 @dataclass(frozen=True, slots=True)
