@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -25,7 +26,7 @@ def graph(nodes: int, edges: int, dice: Random) -> list[tuple[int, int]]:
     return sorted(chosen)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_flat_mesh_of_twelve_finds_everything_with_exactly_as_many_messages(
     mesh: Mesh,
 ) -> None:
@@ -34,19 +35,35 @@ def test_a_flat_mesh_of_twelve_finds_everything_with_exactly_as_many_messages(
     for node in range(12):
         earlier = [one for one, other in edges if other == node]
         mesh.share({f"common number {node}.txt": b"%d" % node}, earlier)
-    # Whoever has fewer than eight neighbours looks for more; then the graph stays as it is.
+    # Whoever has fewer than eight neighbours looks for more; whom its user named it dials anyhow, and again
+    # when that did not listen yet: on a busy machine an edge may come in the middle of a search.
     mesh.until(lambda: min(mesh.links()) >= 8, "everybody has enough neighbours")
+    assert any(undisturbed(mesh) for _ in range(5)), "the graph never held still for a search"
+
+
+def undisturbed(mesh: Mesh) -> bool:
+    """Search and count; False when somebody found another neighbour meanwhile."""
+    degrees, before = mesh.links(), mesh.sent("query")
     rows, asker = mesh.search("common", connect=(3, 8))
     assert names(rows) == sorted(f"common number {node}.txt" for node in range(12))
-    links = int(asker.latest("network")["links"])  # the others count them no more, it is gone
+    links = int(asker.latest("network")["links"])
+    must = sum(degrees) + 2 * links - (12 + 1) + 1
 
-    def as_many_as_there_must_be() -> bool:
-        return mesh.sent("query", asker) == sum(mesh.links()) + 2 * links - (12 + 1) + 1
+    def still() -> bool:
+        return mesh.links() == degrees  # the asker is gone, and nobody counts it any more
 
-    mesh.until(as_many_as_there_must_be, "2|E| - |V| + 1 queries")
+    def counted() -> bool:
+        return mesh.sent("query", asker) - before == must
+
+    with suppress(AssertionError):
+        mesh.until(lambda: still() and counted(), "2|E| - |V| + 1 queries", 15.0)
+    if not still():
+        return False
+    mesh.until(counted, f"{must} queries, which are 2|E| - |V| + 1")
     (cost,) = [event for event in asker.events if event["event"] == "cost"]
     assert cost["hits"] == 12
     assert cost["messages"] == links + 12
+    return True
 
 
 def cost_of(searching: Program) -> dict[str, Any]:

@@ -104,8 +104,8 @@ class Mesh:
         self.until(enough, f"{count} files with {words}")
         return found[-1]
 
-    def until(self, holds: Callable[[], bool], what: str) -> None:
-        until(holds, what, PATIENCE)
+    def until(self, holds: Callable[[], bool], what: str, within: float = PATIENCE) -> None:
+        until(holds, what, within)
 
     def links(self) -> list[int]:
         """How many neighbours each has."""
