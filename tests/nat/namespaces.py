@@ -70,6 +70,11 @@ class Namespace:
         with self.inside():
             command(["ip", "-batch", "-"], given="\n".join(lines) + "\n")
 
+    def is_up(self, name: str) -> bool:
+        """Whether this interface carries: a moment after both of its ends were set up."""
+        with self.inside():
+            return " state UP " in command(["ip", "-oneline", "link", "show", name])
+
     def rules(self, *lines: str) -> None:
         """The whole firewall, as `iptables-save` would print it; counters begin at zero."""
         with self.inside():

@@ -8,10 +8,12 @@ What goes from one place to another passes the middle, where links may lose pack
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import count
 
 from tests.nat.namespaces import Namespace
 from tests.nat.routers import rules
+from tests.support.foreign import until
 
 __all__ = ["Host", "World", "world"]
 
@@ -87,6 +89,7 @@ class World:
             f"link set {name} up",
             f"route add default via 11.{number}.0.254",
         )
+        _wait_for_link((self.middle, f"to{number}"), (edge, name))
 
     def _behind(self, number: int, router: Namespace) -> tuple[Namespace, str]:
         inner = self._namespace()
@@ -101,7 +104,14 @@ class World:
             "link set eth up",
             f"route add default via 192.168.{number}.1",
         )
+        _wait_for_link((router, "lan"), (inner, "eth"))
         return inner, address
+
+
+def _wait_for_link(*ends: tuple[Namespace, str]) -> None:
+    """What is sent before is dropped, and asked for again after a second."""
+    for namespace, name in ends:
+        until(partial(namespace.is_up, name), f"{name} is up")
 
 
 @contextmanager
