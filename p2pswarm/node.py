@@ -40,7 +40,8 @@ from p2pswarm.net.stream import Stream
 from p2pswarm.reusing import Reusing
 from p2pswarm.roster import Roster
 from p2pswarm.swarm.blocks import BufferPool
-from p2pswarm.swarm.data import Desk, TorrentData
+from p2pswarm.swarm.data import TorrentData
+from p2pswarm.swarm.desk import Desk
 from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
 from p2pswarm.swarm.greeting import Answering, Greeted, Host

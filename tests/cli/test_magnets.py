@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from p2pswarm.cli import magnets
 from p2pswarm.cli.magnets import read_magnet
 from p2pswarm.formats.building import build
 from p2pswarm.formats.magnet import Magnet
@@ -67,6 +68,15 @@ def test_nobody_who_knows_it_is_no_peers(command: Command) -> None:
     assert ended.code == 4
     assert "looking for peers that know what thing is" in ended.err
     assert "no peers, gave up" in ended.err
+
+
+def test_who_reaches_nobody_hears_of_super_nodes(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(magnets, "LONELY", 0.0)
+    options = ("--port", "0", "--bind", "127.0.0.1", "--timeout", "0.2s")
+    ended = command("get", HEX, *options)
+    assert ended.err.count("--meet HOST:PORT, on both sides") == 1
 
 
 def test_a_bare_info_hash_is_a_link_unless_it_is_a_file() -> None:

@@ -71,6 +71,11 @@ class Town:
         return users
 
     @property
+    def rendezvous(self) -> str:
+        """Where codes are given and asked for: the login service is a tracker, too."""
+        return self._url.partition("#")[0]
+
+    @property
     def relayed(self) -> int:
         """Bytes that its super nodes say they carried so far."""
         return sum(each.latest("people").get("relayed", 0) for each in self.supers.values())
