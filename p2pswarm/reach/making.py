@@ -148,8 +148,8 @@ class Making:
     async def _by_relays(self, carries: Callable[[], RelayAt | None]) -> None:
         """One after the other, for both sides have to come to the same.
 
-        What waits to be taken may be lost before it is, if one of us stands still for seconds; so this goes on
-        until one is taken.
+        What waits to be taken may be lost before it is, if one of us stands still for seconds; so this goes
+        on until one is taken.
         """
         await asyncio.sleep(RELAY_HEAD_START if self._before is None else 0.0)
         for pause in RELAY_PAUSES:
