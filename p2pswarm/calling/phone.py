@@ -20,7 +20,7 @@ from typing import Protocol
 
 from p2pswarm.calling.call import Call
 from p2pswarm.errors import DeclinedError, FormatError, HostError, NoLoginError, RemoteError
-from p2pswarm.formats.people.certificate import Authority, Certificate
+from p2pswarm.formats.people.certificate import Authority, Certificate, Revocations
 from p2pswarm.formats.people.record import Record
 from p2pswarm.formats.signing import SigningKey
 from p2pswarm.identity import Identity
@@ -97,10 +97,12 @@ class Phone:
         self._directory, self._ways, self._identity = directory, ways, identity
         self._relays, self._wall = relays, wall
         self._ringing: dict[bytes, Incoming] = {}
+        self._calls: dict[Call, Certificate] = {}  # that are not over
         self._limits: OrderedDict[bytes, Tokens] = OrderedDict()
         self._clock = asyncio.get_running_loop().time
         self.on_incoming: Callable[[Incoming], None] = self._nobody_listens
         directory.on_ring = self._rung
+        identity.hearers.append(self._judge)
 
     @property
     def name(self) -> str:
@@ -242,7 +244,15 @@ class Phone:
 
         call = Call(other.name, meeting, connect, hello, calls=calls)
         call.key = other.key
+        self._calls[call] = other
+        call.ended.add_done_callback(lambda _: self._calls.pop(call))
         return call
+
+    def _judge(self, revoked: Revocations) -> None:
+        """The authority took something back: with whom that names no call goes on."""
+        for call, other in list(self._calls.items()):
+            if other.serial in revoked.serials:
+                call.break_off(f"the certificate of {other.name} has been revoked")
 
     async def _secured(
         self, meeting: Meeting, other: Certificate, framer: Framer, conversation: Conversation
