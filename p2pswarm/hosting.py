@@ -121,8 +121,8 @@ class Hosting:
         settings = self._settings
         terms = Terms(settings.relay_rate, settings.relay_total) if settings.relay else None
 
-        def check(shown: Prove, nonce: bytes) -> bytes:
-            return parts.network.proofs.check(shown, nonce).key
+        def check(shown: Prove, nonce: bytes, local: Address) -> bytes:
+            return parts.network.proofs.check(shown, nonce, local).key
 
         return Carrying(self._port, parts.relays, terms, check, self._dice)
 

@@ -163,6 +163,13 @@ class AddressBook:
         if known is not None:
             known.v2 = not known.v2
 
+    def silent(self, address: Address) -> None:
+        """It took the connection and waited: perhaps for the other handshake, as WebTorrent does that
+        cannot read a hidden one. Each failure turns it about, as in libtorrent: no dial is added."""
+        known = self._known.get(address)
+        if known is not None:
+            known.plain = not known.plain
+
     def is_v2(self, address: Address) -> bool:
         known = self._known.get(address)
         return known is not None and known.v2

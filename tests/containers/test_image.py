@@ -8,7 +8,7 @@ from tests.containers.conftest import Containers, Swarms
 from tests.containers.swarm import Container, docker, until_all
 from tests.support.foreign import until
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.containers
 
 STOPPING = 3.0  # seconds; what is promised after SIGTERM
 HARDENED = ("--read-only", "--user", "12345:23456", "--cap-drop", "ALL", "--network", "none")

@@ -9,7 +9,7 @@ from tests.containers.conftest import Swarms
 from tests.containers.swarm import MIB, Swarm
 from tests.support.foreign import until
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.containers
 
 SERVICES = ("index", "sharer", "finder")
 

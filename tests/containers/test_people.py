@@ -14,7 +14,7 @@ from tests.containers.swarm import Container, Swarm, docker
 from tests.support.foreign import until
 from tests.support.sound import likeness, read_wav, speech, write_wav
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.containers
 
 SERVICES = ("login", "home1", "home2", "home3", "alice", "bob")
 PROFILE = ("--profile", "people")

@@ -10,7 +10,7 @@ from tests.containers.conftest import Swarms
 from tests.containers.swarm import Container, Swarm
 from tests.support.foreign import until
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.containers
 
 NAME = "blue moon.mp3"
 SUPERS = ("super1", "super2")

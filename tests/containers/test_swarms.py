@@ -9,7 +9,7 @@ from tests.containers.conftest import Containers, Swarms, Tell, make_share
 from tests.containers.swarm import docker, until_all, waits
 from tests.support.foreign import until
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.containers
 
 SLOW = {"DOWN_LIMIT": "2MiB/s"}  # 24 MiB take 12 s, time enough for things to happen in between
 

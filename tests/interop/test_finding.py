@@ -11,7 +11,7 @@ from tests.interop.test_variants import some_files
 from tests.support.foreign import aria2, libtorrent, until
 from tests.support.processes import Program
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.interop
 
 BOTH = pytest.mark.parametrize("client", [libtorrent, aria2])
 SLOW = ("--up-limit", "50KiB")  # so that nobody is done before all have heard of all

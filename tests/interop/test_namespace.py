@@ -7,7 +7,7 @@ import pytest
 from tests.interop.lab import ODD_FILES, Lab, kept_by
 from tests.support.foreign import aria2, libtorrent, transmission, until
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.interop
 
 NETWORK = "10.77.0."
 

@@ -46,7 +46,7 @@ from tests.support.singly import piece_head
 from tests.support.stranger import PLAIN, Stranger
 from tests.support.world import World, simulate
 
-pytestmark = [pytest.mark.sim, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.sim
 
 PIECE = 2 * BLOCK
 PIECES = 15  # one spare bit in the bitfield

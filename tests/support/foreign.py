@@ -24,6 +24,7 @@ from urllib.error import HTTPError
 import pytest
 
 from p2pswarm.formats.ids import Address
+from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT, Program
 
 __all__ = [
@@ -48,7 +49,7 @@ class Client(Protocol):
     def said(self) -> str: ...
 
 
-def until(condition: Callable[[], bool], what: str, within: float = 30.0) -> None:
+def until(condition: Callable[[], bool], what: str, within: float = PATIENCE) -> None:
     """Ask again and again, because a foreign program tells nobody when it is ready."""
     deadline = time.monotonic() + within
     while not condition():
@@ -86,7 +87,7 @@ def _process(home: Path, *command: object, **how: Any) -> Iterator["subprocess.P
     finally:
         process.terminate()
         try:
-            process.wait(5)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -95,7 +96,7 @@ def _process(home: Path, *command: object, **how: Any) -> Iterator["subprocess.P
 class _Libtorrent:
     def __init__(self, process: "subprocess.Popen[str]", home: Path, host: str) -> None:
         self.program = Program(process, home / "said")
-        port = self.program.wait_for("listening", within=20)["port"]
+        port = self.program.wait_for("listening")["port"]
         self.address = str(Address(host, port))
 
     def status(self) -> dict[str, Any]:
@@ -205,7 +206,7 @@ class _Transmission:
         headers = {"X-Transmission-Session-Id": self._session}
         try:
             request = urllib.request.Request(self._url, body, headers)
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
                 answer = json.load(response)
         except HTTPError as refusal:
             with refusal:

@@ -7,7 +7,7 @@ theirs that is free for UDP may be somebody's for TCP.
 import socket
 from random import SystemRandom
 
-__all__ = ["taken_for_datagrams"]
+__all__ = ["number_for", "taken_for_datagrams"]
 
 _NOBODY_IS_GIVEN = range(20_000, 32_000)
 
@@ -25,3 +25,9 @@ def taken_for_datagrams(host: str) -> socket.socket:
             taken.close()
         else:
             return taken
+
+
+def number_for(host: str) -> int:
+    """One that is free for TCP and UDP, and that the kernel gives to nobody meanwhile."""
+    with taken_for_datagrams(host) as taken:
+        return int(taken.getsockname()[1])

@@ -115,7 +115,8 @@ class Visitor:
         if self._shown > PROOFS:
             raise RemoteProtocolError("it proves who it is again and again")
         try:
-            certificate = self._proofs.check(Prove.read(frame.body), self._nonce)
+            shown, local = Prove.read(frame.body), self.link.stream.local
+            certificate = self._proofs.check(shown, self._nonce, local)
         except RemoteError as error:
             self._refuse(Reason.NOT_WANTED, str(error)[:MAX_TEXT])
             return
