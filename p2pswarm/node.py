@@ -71,9 +71,8 @@ READ_BUDGET = 32 << 20
 # Seeds a second that announce themselves at the start. Their trackers know them from before, and an
 # announce costs as much as starting one more torrent.
 SEEDS_ANNOUNCED = 200.0
-POOL_AT_END = (
-    0.3  # seconds that jobs of a hanging disk may hold the exit, after their torrents' own
-)
+# Seconds that jobs of a hanging disk may hold the exit, after their torrents' own
+POOL_AT_END = 0.3
 
 
 @dataclass(frozen=True, slots=True)
