@@ -30,6 +30,7 @@ from tracker.config import TrackerSettings
 __all__ = ["main"]
 
 _MANY_FILES = 65_536
+_LONGEST_CONFIG = 1 << 20  # bytes
 _EXAMPLE = "Example: p2pswarm-tracker --port 6969 --interval 900 --torrents ./torrents"
 
 
@@ -83,13 +84,15 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     """The file's values become the defaults of all other options. Nobody needs to have a file."""
     file = path or user_config_path("p2pswarm") / "tracker.toml"
     try:
-        table = tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
+        with file.open("rb") as opened:
+            table = tomllib.loads(opened.read(_LONGEST_CONFIG).decode())
+    except (FileNotFoundError, NotADirectoryError):
         if path is not None:
             raise click.BadParameter(f"{file} does not exist") from None
         return path
-    except (OSError, ValueError) as error:
-        raise click.BadParameter(f"{file}: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise click.BadParameter(f"{file}: {reason}") from error
     known = {field.name for field in fields(TrackerSettings)}
     for unknown in table.keys() - known:
         raise click.BadParameter(f"{file}: there is no option {unknown!r}")

@@ -49,6 +49,8 @@ class Line:
         """Why there is no other stream."""
         self.greeted = asyncio.Event()
         """The other side greeted us: who is there is there."""
+        self.changed: Callable[[], None] = _nothing
+        """Another stream than the first one is in use."""
 
     # What others may do
 
@@ -136,6 +138,8 @@ class Line:
         self._last_stream = listener.last = self._loop.time()
         self._flush()
         listener.begin()
+        if self.greeted.is_set() and self._listener is listener:
+            self.changed()
 
     def _look_at_clock(self, error: Exception) -> None:
         """Raises NetworkError after too long without a stream."""
@@ -236,3 +240,7 @@ class _Listener:
 
     def closed(self, reason: Exception | None) -> None:
         self._line.lost(self)
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""

@@ -5,6 +5,7 @@ side reaches; the default is the address this machine would send from.
 """
 
 import asyncio
+import os
 import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -148,7 +149,7 @@ def _make(
     path: Path, creation: Creation, trackers: Sequence[str], report: Report, stop: Stop
 ) -> "Metainfo":
     """Runs in a thread; Ctrl-C ends it at the next piece."""
-    show = hashing(path.resolve().name, "hashing", report)
+    show = hashing(Path(os.path.realpath(path)).name, "hashing", report)
 
     def progress(done: int, total: int) -> None:
         if stop.requested:

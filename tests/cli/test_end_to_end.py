@@ -19,6 +19,7 @@ from p2pswarm.cli.exits import Exit
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from tests.cli.conftest import Command
+from tests.support.numbers import number_for
 from tests.support.patience import PATIENCE, stopwatch
 from tests.support.processes import ROOT, Program, program
 
@@ -251,23 +252,17 @@ def test_no_peers_is_four(torrent: Path, tmp_path: Path) -> None:
         assert get.stderr == "p2pswarm: no peers, gave up\n"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_a_dead_tracker_is_six(data: Path, tmp_path: Path, command: Command) -> None:
     torrent = tmp_path / "x.torrent"
-    url = f"http://127.0.0.1:{free_port()}/announce"
+    url = f"http://127.0.0.1:{number_for('127.0.0.1')}/announce"
     assert command("create", data, "-o", torrent, "--tracker", url).code == 0
-    with getting(tmp_path, torrent, "--timeout", "1s") as get:
+    with getting(tmp_path, torrent, "--timeout", "2s") as get:
         assert get.wait() == 6
         assert get.stderr.startswith(f"p2pswarm: no peers: {url}: ")
 
 
 def test_a_torrent_that_cannot_be_fetched_is_six(tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{free_port()}/t/x.torrent"
+    url = f"http://127.0.0.1:{number_for('127.0.0.1')}/t/x.torrent"
     with getting(tmp_path, url) as get:
         assert get.wait() == 6
         assert get.stderr.startswith(f"p2pswarm: {url}: ")

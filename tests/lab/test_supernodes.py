@@ -63,7 +63,7 @@ def test_the_bounds_hold_in_a_storm_and_everything_is_found_afterwards() -> None
 
 def test_the_bounds_hold_when_many_come() -> None:
     """One tenth is there, the others come within a minute. `scripts/test-storm` has five thousand come."""
-    nodes = int(os.environ.get("STORM_NODES", "1650"))
+    nodes = int(os.environ.get("STORM_NODES", "1000"))
     (table,) = storm(nodes=nodes, queries=20).tables
     assert value(table.rows, "without a parent in the end") == 0
     assert value(table.rows, "files found afterwards") == "20 of 20"
