@@ -102,10 +102,10 @@ def as_command(command: Callable[..., Exit], example: str = "") -> click.Command
         _read_secrets(given, options)
         _only_one(given, options)
         values = {name: _build(table, given) for name, table in tables.items()}
-        named = {name: _read(raw[name], *how) for name, how in arguments.items()}
+        named = {name: _argument(raw[name], *how) for name, how in arguments.items()}
         return command(**values, **named)
 
-    shown = [_argument(name, *words) for name, words in arguments.items()]
+    shown = [_shown(name, *how) for name, how in arguments.items()]
     return click.Command(
         command.__name__,
         callback=run,
@@ -115,20 +115,7 @@ def as_command(command: Callable[..., Exit], example: str = "") -> click.Command
     )
 
 
-def _read(raw: Any, kind: Callable[[Any], Any], told: Argument) -> Any:
-    """What was typed, as the command wants it."""
-    texts = [raw] if isinstance(raw, str) else raw or ()
-    if (
-        told.required and "" in texts
-    ):  # of a variable that is not set; as a path it would be this folder
-        raise UsageError(f"{told.metavar} is empty")
-    try:
-        return kind(map(TEXT.read, texts) if told.is_words else raw or "")
-    except ValueError as error:
-        raise UsageError(f"{told.metavar}: {error}") from error
-
-
-def _argument(name: str, kind: Any, told: Any) -> click.Argument:
+def _shown(name: str, kind: Any, told: Argument) -> click.Argument:
     several = get_origin(kind) is list
     return click.Argument(
         [name],
@@ -137,6 +124,17 @@ def _argument(name: str, kind: Any, told: Any) -> click.Argument:
         metavar=told.metavar,
         help=told.help,
     )
+
+
+def _argument(raw: Any, kind: Callable[[Any], Any], told: Argument) -> Any:
+    """What was typed, as the command wants it."""
+    texts = [raw] if isinstance(raw, str) else raw or ()
+    if told.required and "" in texts:  # of a variable not set; as a path it would be this folder
+        raise UsageError(f"{told.metavar} is empty")
+    try:
+        return kind(map(TEXT.read, texts) if told.is_words else raw or "")
+    except ValueError as error:
+        raise UsageError(f"{told.metavar}: {error}") from error
 
 
 def _option(field: Field[Any]) -> click.Option:
