@@ -95,6 +95,15 @@ async def test_pages_of_others_are_sent_away(
         assert isinstance(await heard(giver), Claimed)
 
 
+async def test_a_protocol_that_a_guest_names_is_passed_over_and_not_logged(
+    service: TrackerService, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with session.ws_connect(door(service), protocols=("look here",)) as giver:
+        await say(giver, Claim(60))
+        assert isinstance(await heard(giver), Claimed)
+    assert not [record for record in caplog.records if record.name == "aiohttp.websocket"]
+
+
 async def test_who_asks_by_plain_http_is_told_and_gets_no_more_patience(
     service: TrackerService,
 ) -> None:
