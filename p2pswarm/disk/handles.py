@@ -27,6 +27,7 @@ __all__ = [
     "forget_clean",
     "open_beneath",
     "open_folder",
+    "read_kept",
     "sync_folder",
     "write_all",
 ]
@@ -43,6 +44,16 @@ def disk_error(verb: str, path: str | Path, error: OSError) -> DiskError:
     kind = DiskFullError if number in (errno.ENOSPC, errno.EDQUOT) else DiskError
     reason = "a symbolic link is in the way" if number == errno.ELOOP else os.strerror(number)
     return kind(f"cannot {verb} {path}: {reason if number else error}", number)
+
+
+def read_kept(path: Path, most: int) -> bytes:
+    """So much of a file that we wrote; a FIFO in its place is empty. Raises OSError."""
+    with open(path, "rb", opener=_opener) as file:
+        return file.read(most) or b""
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | FILE_FLAGS)
 
 
 def write_all(fd: int, at: int, data: memoryview) -> None:
