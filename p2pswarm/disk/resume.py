@@ -219,9 +219,9 @@ class Resume:
     ) -> bool:
         """Sync the data, then claim `bits`; for a disk thread. Pieces noted meanwhile stay noted.
 
-        False when it or the storage is closed, and nothing was written. Raises DiskError, DiskFullError: then the old
-        checkpoint and all notes are there still, and when it was the sync that failed, `unsafe(bits)` are
-        the pieces of which nobody knows what the disk holds.
+        False when it or the storage is closed, and nothing was written. Raises DiskError, DiskFullError:
+        then the old checkpoint and all notes are there still, and when it was the sync that failed,
+        `unsafe(bits)` are the pieces of which nobody knows what the disk holds.
         """
         with self._busy:
             if self._closed:  # the last checkpoint of a torrent on a disk that hung

@@ -1,4 +1,4 @@
-"""A download of many small files was told that the disk hangs: it ended while they were being flushed, one by one."""
+"""A download of many small files said that the disk hangs: it ended while they were being flushed."""
 
 import asyncio
 import logging
