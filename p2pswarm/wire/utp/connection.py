@@ -140,7 +140,8 @@ class Connection:
         self._note_times(packet, now)
         sender = self.sender
         try:
-            sender.got_ack(packet.ack, packet.sacked, packet.window, now, self._ours)
+            said = packet.ack, packet.sacked, packet.window
+            sender.got_ack(*said, now, self._ours, farther=packet.farther)
         except RemoteProtocolError as error:
             self.give_up(error)
             return

@@ -54,6 +54,8 @@ class Packet(NamedTuple):
     ack: int
     payload: bytes = b""
     sacked: int = 0
+    farther: bool = False
+    """Something arrived early, but farther than the sender tells of: libutp tells of 30 packets."""
 
     def pack(self, extension: int = 0, rest: bytes = b"") -> bytes:
         """`rest` are the extensions, of which the first is of this kind."""
@@ -96,13 +98,14 @@ def read(data: bytes) -> Packet:
     if extension:
         sacked, start = _extensions(data, extension)
     else:
-        sacked, start = 0, HEADER.size
-    return Packet(first >> 4, connection, sent, delay, window, seq, ack, data[start:], sacked)
+        sacked, start = None, HEADER.size
+    numbers = (connection, sent, delay, window, seq, ack)
+    return Packet(first >> 4, *numbers, data[start:], sacked or 0, sacked == 0)
 
 
-def _extensions(data: bytes, kind: int) -> tuple[int, int]:
-    """What arrived early, and where the payload begins. Each takes two bytes, so that none goes round."""
-    at, sacked = HEADER.size, 0
+def _extensions(data: bytes, kind: int) -> tuple[int | None, int]:
+    """What arrived early, if it says, and where the payload begins. Each takes two bytes: none goes round."""
+    at, sacked = HEADER.size, None
     for _ in range(MOST_EXTENSIONS):
         if at + 2 > len(data):
             break

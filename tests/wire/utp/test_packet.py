@@ -34,6 +34,7 @@ longs = st.integers(0, 0xFFFFFFFF)
         words,
         st.binary(max_size=50),
         st.integers(0, 2**1030),
+        farther=st.just(False),  # which follows from the rest
     )
 )
 def test_a_packet_survives_the_journey(packet: Packet) -> None:
@@ -90,6 +91,7 @@ def test_broken_packets(data: bytes) -> None:
 def test_libtorrent_has_selective_acks_of_any_size(rest: str, sacked: int) -> None:
     data = bytes.fromhex("2101") + bytes(18) + bytes.fromhex(rest)
     assert read(data).sacked == sacked
+    assert read(data).farther == (not sacked)
 
 
 def test_unknown_extensions_are_skipped() -> None:
