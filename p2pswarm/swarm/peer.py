@@ -55,9 +55,8 @@ MAX_REQUEST = 128 << 10  # bytes in one request; we ask 16 KiB, the oldest clien
 MOST_INVALID = 300  # refused requests before the peer is dropped, as libtorrent does
 CHOKE_GRACE = 2.0  # seconds in which requests may still arrive after we choked
 MOST_PORTS = 3  # nodes of the DHT that a peer may name: its own, and where that has moved since
-MOST_LOST = (
-    1000  # pieces that a peer is told we no longer have; of more it learns when it comes back
-)
+# Pieces that a peer is told we no longer have; of more it learns when it comes back
+MOST_LOST = 1000
 MOST_UNSENT = 1 << 20  # bytes that may wait for a peer to read: a run of blocks, and what is small
 
 KEEP_ALIVE = 60.0  # seconds without sending: half of what most clients wait

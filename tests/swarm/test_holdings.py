@@ -32,7 +32,7 @@ def says_something(holdings: Holdings, dice: Random) -> None:
 
 
 def copies(picker: PiecePicker) -> list[int]:
-    return [picker.seeds + n for n in picker._counts]
+    return [picker.seeds + n for n in picker._rarity.counts]
 
 
 @pytest.mark.parametrize("seed", range(20))
