@@ -168,7 +168,7 @@ def test_without_the_login_service_a_voice_is_heard_through_two_symmetric_router
     pairs = [("symmetric-calls", "symmetric-answers"), ("lossy-calls", "lossy-answers")]
     everybody, size = people | lossy, 0.0
     for turn in range(CALLED):
-        with ThreadPoolExecutor(2) as pool:
+        with stopwatch() as watch, ThreadPoolExecutor(2) as pool:
             works = [
                 pool.submit(
                     heard_by, everybody[one], everybody[other], wav, tmp_path / f"{one} {turn}.wav"
@@ -183,8 +183,9 @@ def test_without_the_login_service_a_voice_is_heard_through_two_symmetric_router
                 f"20 s of voice, {each.path}, {loss:.0%} lost on the link: correlation "
                 f"{correlation:.3f}, mouth to ear {each.delay_ms} ms, lost {each.loss:.1%}"
             )
-        clear = alike[0] > 0.9 and heard[0].loss < 0.01
-        well = alike[1] > 0.7 and LOSS / 2 < heard[1].loss < LOSS * 2
+        missed = watch.held / 20
+        clear = alike[0] > 0.9 and heard[0].loss < 0.02 + missed
+        well = alike[1] > 0.7 and LOSS / 2 < heard[1].loss < LOSS * 2 + missed
         if clear and well:
             break
     until(lambda: town.relayed - carried >= size, "relays say so")
