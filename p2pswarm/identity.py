@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from p2pswarm.disk.handles import FILE_FLAGS, disk_error, sync_folder
+from p2pswarm.disk.handles import FILE_FLAGS, disk_error, read_kept, sync_folder
 from p2pswarm.errors import FormatError, HostError
 from p2pswarm.formats.people.certificate import Authority, Certificate, Revocations
 from p2pswarm.formats.signing import SigningKey
@@ -136,8 +136,7 @@ class Identity:
     def _file(self, name: str) -> bytes | None:
         path = self.folder / name
         try:
-            with path.open("rb") as file:
-                return file.read(_LONGEST)
+            return read_kept(path, _LONGEST)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -157,8 +156,7 @@ def _key_in(path: Path) -> SigningKey:
     try:
         if not path.exists():
             _create(path, _to_pem(SigningKey.new()))
-        with path.open("rb") as file:
-            data = file.read(_LONGEST)
+        data = read_kept(path, _LONGEST)
     except OSError as error:
         raise disk_error("use", path, error) from error
     try:

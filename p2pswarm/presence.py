@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from p2pswarm.config import NetworkSettings
 from p2pswarm.discovery.introducing import Introducer
-from p2pswarm.discovery.places import places
+from p2pswarm.discovery.places import need_one, places
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import HostError, NetworkError
 from p2pswarm.formats.ids import Address
@@ -149,9 +149,8 @@ class Presence:
         to_connect = (*settings.connect, *self._meet)
         connect = await places(to_connect)
         supernodes = await places(settings.supernodes)
-        for named, found in ((settings.supernodes, supernodes), (to_connect, connect)):
-            if named and not found:
-                raise NetworkError(f"nobody can be dialed at {', '.join(map(str, named))}")
+        need_one(settings.supernodes, supernodes)
+        need_one(to_connect, connect)
         return Options(
             Wish.ORDINARY,
             supernodes=supernodes,

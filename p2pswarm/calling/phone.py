@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from p2pswarm.calling.call import Call
+from p2pswarm.calling.roaming import Roaming
 from p2pswarm.errors import DeclinedError, FormatError, HostError, NoLoginError, RemoteError
 from p2pswarm.formats.people.certificate import Authority, Certificate, Revocations
 from p2pswarm.formats.people.record import Record
@@ -60,7 +61,7 @@ class Directory(Protocol):
 class Ways(Protocol):
     """What we need of `p2pswarm.reach.reach`."""
 
-    async def gather(self) -> Candidates: ...
+    async def gather(self, *, anew: bool = False) -> Candidates: ...
 
     def begin(self, mine: Offer, theirs: Offer) -> Meeting: ...
 
@@ -244,9 +245,25 @@ class Phone:
 
         call = Call(other.name, meeting, connect, hello, calls=calls)
         call.key = other.key
+        call.roams(self._roaming(meeting, other, (mine, theirs)))
         self._calls[call] = other
         call.ended.add_done_callback(lambda _: self._calls.pop(call))
         return call
+
+    def _roaming(
+        self, meeting: Meeting, other: Certificate, offers: tuple[Offer, Offer]
+    ) -> Roaming:
+        key = self._identity.key
+
+        def sign(offer: Offer, found: Candidates) -> Offer:
+            return offer.renewed(key, found, self._wall())
+
+        def read(body: bytes) -> Offer:
+            offer = Offer.parse(body)
+            offer.check(other.key, key.public, self._wall())
+            return offer
+
+        return Roaming(meeting, offers, lambda: self._ways.gather(anew=True), sign, read)
 
     def _judge(self, revoked: Revocations) -> None:
         """The authority took something back: with whom that names no call goes on."""

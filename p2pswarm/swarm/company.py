@@ -98,7 +98,9 @@ class Company:
         if peer.v2 and home.trees is not None:
             home.trees.ask(peer)
         most = longest_message(home.picker.pieces)
-        who.stream.switch(PeerFramer(peer.take_blocks, self._node.port.scratch, most), peer)
+        who.stream.switch(
+            PeerFramer(peer.download.take_blocks, self._node.port.scratch, most), peer
+        )
         if who.heard is not None:
             peer.recall(who.heard)
 

@@ -6,6 +6,7 @@ connection that does not answer a ping is dropped.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
@@ -27,6 +28,9 @@ _PINGS_A_SECOND, _PINGS_AT_ONCE = 1.0, 4.0  # of a guest, and its answers to our
 _FAREWELL = 1.0  # seconds for the other side to close, too
 _GOING_AWAY = 1001
 _UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade"}
+
+# aiohttp warns of each who asks for a protocol inside the WebSocket, in his words: no log needs them.
+logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 
 
 class Door:

@@ -1,7 +1,7 @@
 """One connection to us as a super node: somebody who is at home here, or who came for a moment.
 
 The one hard thing: it is a stranger until it has proved a key, and most are worth nothing after that either.
-So what it may ask and how often is bounded per connection, who only visits is sent away after a minute, and
+So what it may ask and how often is bounded per connection, who only visits is sent away after a while, and
 nothing that it says is kept beyond its rings.
 """
 
@@ -39,9 +39,8 @@ __all__ = ["Desk", "Visitor"]
 
 VISIT_TIME = 90.0  # seconds: a ring and its answer, and some questions
 QUESTIONS = (2.0, 20.0)  # a second, and saved up: each may make us ask on
-PROOF_TIME = (
-    15.0  # seconds for the first: a proof that somebody else was made to give is not kept for later
-)
+# Seconds for the first: a proof that somebody else was made to give is not kept for later
+PROOF_TIME = 15.0
 PROOFS = 3  # of one connection: it may have been renewed
 
 

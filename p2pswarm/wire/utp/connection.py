@@ -18,7 +18,7 @@ from p2pswarm.wire.utp.packet import (
     DATA,
     FIN,
     HEADER,
-    PAD,
+    PADDING,
     RESET,
     STATE,
     SYN,
@@ -193,7 +193,7 @@ class Connection:
         for sent in due:
             first = sent.kind << 4 | 1
             if sent.pad:
-                head = pack(first, PAD, number, micros, reply, window, sent.seq, ack)
+                head = pack(first, PADDING, number, micros, reply, window, sent.seq, ack)
                 out.append(head + padding(sent.pad) + sent.payload)
             else:
                 head = pack(first, 0, number, micros, reply, window, sent.seq, ack)

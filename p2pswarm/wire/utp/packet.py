@@ -13,7 +13,8 @@ __all__ = [
     "DATA",
     "FIN",
     "HEADER",
-    "PAD",
+    "LEAST_PADDING",
+    "PADDING",
     "RESET",
     "SACK",
     "STATE",
@@ -29,9 +30,13 @@ DATA, FIN, STATE, RESET, SYN = range(5)
 HEADER = struct.Struct(">BBHIIIHH")
 _VERSION = 1
 SACK = 1
-PAD = 0x50
-"""Ours, and nobody's: skipped as every unknown extension. It makes a probe large without more payload."""
-MOST_EXTENSIONS = 16  # in a chain; a probe of ours has four at most
+PADDING = 2
+"""The first extension of a probe. It makes one large without more payload. libutp takes nothing for uTP whose
+first extension is none of its own: this is its 8 bits of options, which nobody has used."""
+_BITS = 8  # bytes of that; libutp takes no other size
+_PAD = 0x50  # what follows is ours, and nobody's: skipped as every unknown extension
+LEAST_PADDING = 12  # bytes
+MOST_EXTENSIONS = 16  # in a chain; a probe of ours has five at most
 
 
 class Packet(NamedTuple):
@@ -69,14 +74,15 @@ def ahead(one: int, other: int) -> int:
 
 
 def padding(size: int) -> bytes:
-    """Extensions of exactly so many bytes, 2 at least, the first of kind `PAD`."""
-    parts: list[bytes] = []
+    """Extensions of exactly so many bytes, `LEAST_PADDING` at least, the first of kind `PADDING`."""
+    parts = [bytes((_PAD, _BITS)) + bytes(_BITS)]
+    size -= len(parts[0])
     while size:
         length = min(size, 257)
         if size - length == 1:  # too little for one more
             length -= 1
         size -= length
-        parts.append(bytes((PAD if size else 0, length - 2)) + bytes(length - 2))
+        parts.append(bytes((_PAD if size else 0, length - 2)) + bytes(length - 2))
     return b"".join(parts)
 
 

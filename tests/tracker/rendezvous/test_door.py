@@ -21,6 +21,7 @@ from p2pswarm.wire.rendezvous import (
     decode,
     encode,
 )
+from tests.support.patience import PATIENCE
 from tracker.app import TrackerService
 from tracker.config import TrackerSettings
 from tracker.rendezvous import desk
@@ -49,7 +50,7 @@ async def say(socket: aiohttp.ClientWebSocketResponse, message: Message) -> None
 
 
 async def heard(socket: aiohttp.ClientWebSocketResponse) -> Message:
-    return decode(await socket.receive_bytes(timeout=5))
+    return decode(await socket.receive_bytes(timeout=PATIENCE))
 
 
 async def test_two_meet(service: TrackerService, session: aiohttp.ClientSession) -> None:
@@ -94,13 +95,22 @@ async def test_pages_of_others_are_sent_away(
         assert isinstance(await heard(giver), Claimed)
 
 
+async def test_a_protocol_that_a_guest_names_is_passed_over_and_not_logged(
+    service: TrackerService, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with session.ws_connect(door(service), protocols=("look here",)) as giver:
+        await say(giver, Claim(60))
+        assert isinstance(await heard(giver), Claimed)
+    assert not [record for record in caplog.records if record.name == "aiohttp.websocket"]
+
+
 async def test_who_asks_by_plain_http_is_told_and_gets_no_more_patience(
     service: TrackerService,
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     writer.write(b"GET /code HTTP/1.1\r\nHost: x\r\n\r\n")
     assert (await reader.readline()).startswith(b"HTTP/1.1 426 ")
-    await asyncio.wait_for(reader.read(), 5)  # dropped after `patience`
+    await asyncio.wait_for(reader.read(), PATIENCE)  # dropped after `patience`
     writer.close()
 
 
@@ -110,10 +120,10 @@ async def test_who_is_rude_is_sent_away(
 ) -> None:
     async with session.ws_connect(door(service)) as guest:
         await (guest.send_str(rude) if isinstance(rude, str) else guest.send_bytes(rude))
-        told = await guest.receive(timeout=5)
+        told = await guest.receive(timeout=PATIENCE)
         if told.type is aiohttp.WSMsgType.BINARY:
             assert decode(told.data) == Refused(Why.RUDE)
-            told = await guest.receive(timeout=5)
+            told = await guest.receive(timeout=PATIENCE)
         assert told.type is aiohttp.WSMsgType.CLOSE
 
 
@@ -174,13 +184,13 @@ async def test_pings_are_answered_but_not_without_end(
     """A thousand guests that pinged all the time stopped the service for half a minute."""
     async with session.ws_connect(door(service), autoping=False) as guest:
         await guest.ping(b"one")
-        pong = await guest.receive(timeout=5)
+        pong = await guest.receive(timeout=PATIENCE)
         assert (pong.type, pong.data) == (aiohttp.WSMsgType.PONG, b"one")
         for _ in range(100):
             await guest.ping()
-        told = await guest.receive(timeout=5)
+        told = await guest.receive(timeout=PATIENCE)
         while told.type is aiohttp.WSMsgType.PONG:
-            told = await guest.receive(timeout=5)
+            told = await guest.receive(timeout=PATIENCE)
         assert decode(told.data) == Refused(Why.RUDE)
     assert [each for each in caplog.records if each.levelname == "ERROR"] == []
 
@@ -229,7 +239,7 @@ async def test_the_end_of_the_service_is_the_end_of_all_visits(
     service = TrackerService(TrackerSettings(host="127.0.0.1", port=0, udp=False))
     await service.start()
     sockets = [await session.ws_connect(door(service)) for _ in range(3)]
-    closing = asyncio.gather(*(socket.receive(timeout=5) for socket in sockets))
+    closing = asyncio.gather(*(socket.receive(timeout=PATIENCE) for socket in sockets))
     await service.aclose()
     await service.aclose()
     assert {each.type for each in await closing} == {aiohttp.WSMsgType.CLOSE}
