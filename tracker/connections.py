@@ -100,10 +100,10 @@ class Connection(web.RequestHandler):
             self.resume_reading()
 
     @override
-    def resume_reading(self, resume_parser: bool = True) -> None:
+    def resume_reading(self, *args: bool, **more: bool) -> None:
         """aiohttp says so, too, when it has room."""
         if not self._unread and not self._hushed:
-            super().resume_reading(resume_parser)
+            super().resume_reading(*args, **more)
 
     @override
     def handle_error(

@@ -200,8 +200,12 @@ class Call:
             roaming.cancel()
 
     async def _roam(self) -> None:
+        async def say(offer: bytes) -> None:
+            await self.line.room()
+            self.line.say(CallKind.PLACES, offer)
+
         if self._roaming is not None:
-            await self._roaming.run(lambda offer: self.line.say(CallKind.PLACES, offer))
+            await self._roaming.run(say)
 
     def _lost(self, why: NetworkError) -> None:
         self.ended.set_exception(why)
