@@ -146,7 +146,7 @@ def _behind(number: int) -> str:
 
 def _until_carried(*ends: tuple[Namespace, str]) -> None:
     for namespace, name in ends:
-        until(partial(namespace.carries, name), f"{name} carries packets", 10)
+        until(partial(namespace.carries, name), f"{name} carries packets")
 
 
 @contextmanager
