@@ -28,6 +28,7 @@ from p2pswarm.swarm.greeting import Name
 from p2pswarm.swarm.heard import Heard
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.pipeline import Pipeline
+from p2pswarm.swarm.refusals import Refusals
 from p2pswarm.swarm.trees import Trees
 from p2pswarm.swarm.upload import BlockRange, Upload, UploadHome
 from p2pswarm.wire.extension.handshake import REQQ, ExtendedHandshake
@@ -132,6 +133,7 @@ class Peer:
         self.upload = Upload(stream, home, fast=self.fast)
         self.extensions = Extensions(self, home)
         self.pipeline = Pipeline()
+        self.refusals = Refusals()
         self.stalled = False  # owes blocks and sends none: others are asked for them
         self.stalls = 0  # how often that happened
         self.gave = 0  # good pieces of which some came from it
@@ -356,7 +358,7 @@ class Peer:
         room = self.pipeline.room(len(self.asked))
         if not room or not self.am_interested or not home.asking:
             return
-        if self.stream.over:
+        if self.stream.over or self.refusals.too_many:
             return
         have = self._askable()
         if have is None:
@@ -383,9 +385,9 @@ class Peer:
         return not home.picker.is_suspect(piece) and home.blocks.open_sparingly(piece)
 
     def _askable(self) -> Bitfield | None:
-        """What may be asked for now: all it has, or while choked the fast pieces; None for nothing."""
+        """What may be asked for: what it has and gives; while choked the fast pieces; None for nothing."""
         if not self.peer_choking:
-            return self.have
+            return self.refusals.without(self.have)
         if not self._allowed:
             return None
         only = Bitfield(len(self.have))
@@ -481,6 +483,7 @@ class Peer:
 
     def got_unchoke(self, _: Unchoke) -> None:
         self.peer_choking = False
+        self.refusals.forget()
         self._last_block = self._home.clock()
         self.stalled = False
         self.pipeline.unchoked()
@@ -492,6 +495,8 @@ class Peer:
         if self.asked.pop(block, None) is not None:
             picker.unask(block, self)
             self._allowed.discard(message.piece)
+            if not self.peer_choking:
+                self.refusals.add(message.piece, self._home.clock())
             self._release()
         elif not self._is_late(block):
             self._count_invalid("rejects of what was never asked")
@@ -652,6 +657,7 @@ class Peer:
         self.down.tick(now)
         self.upload.meter.tick(now)
         self.pipeline.tick(self.down.latest, self.down.rate)
+        self.refusals.tick(now)
         if self.asked and now - self._last_block > self._patience():
             self._stall()
         if self._news:
