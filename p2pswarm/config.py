@@ -198,6 +198,13 @@ def _parse_host(text: str) -> str:
     return host
 
 
+def _parse_text(text: str) -> str:
+    """File names may have bytes that are not UTF-8; what is told to others may not."""
+    if any("\ud800" <= each <= "\udfff" for each in text):
+        raise ValueError(f"{text[:_MAX_TEXT]!r} is not UTF-8")
+    return text
+
+
 def _parse_path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError(f"{text[:_MAX_TEXT]!r} is not a path")
@@ -271,8 +278,8 @@ def _bounds(most: int) -> Unit:
 
 _bytes = count(0, _MAX_SIZE - 1).check
 
-TEXT = Unit("TEXT", str)
-URL = Unit("URL", str)
+TEXT = Unit("TEXT", _parse_text)
+URL = Unit("URL", _parse_text)
 FLAG = Unit("", str)
 LIMIT = Unit("RATE", parse_rate, lambda rate: format_rate(rate) if rate else "unlimited", _bytes)
 DURATION = Unit("DURATION", parse_duration, format_duration)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import resource
 import signal
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import Field, fields
@@ -24,12 +25,14 @@ import click
 from platformdirs import user_config_path
 
 from p2pswarm.errors import HostError
+from p2pswarm.net.descriptors import keep_standard_descriptors
 from tracker.app import TrackerService
 from tracker.config import TrackerSettings
 
 __all__ = ["main"]
 
 _MANY_FILES = 65_536
+_LONGEST_CONFIG = 1 << 20  # bytes
 _EXAMPLE = "Example: p2pswarm-tracker --port 6969 --interval 900 --torrents ./torrents"
 
 
@@ -83,13 +86,15 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     """The file's values become the defaults of all other options. Nobody needs to have a file."""
     file = path or user_config_path("p2pswarm") / "tracker.toml"
     try:
-        table = tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
+        with file.open("rb") as opened:
+            table = tomllib.loads(opened.read(_LONGEST_CONFIG).decode())
+    except (FileNotFoundError, NotADirectoryError):
         if path is not None:
             raise click.BadParameter(f"{file} does not exist") from None
         return path
-    except (OSError, ValueError) as error:
-        raise click.BadParameter(f"{file}: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise click.BadParameter(f"{file}: {reason}") from error
     known = {field.name for field in fields(TrackerSettings)}
     for unknown in table.keys() - known:
         raise click.BadParameter(f"{file}: there is no option {unknown!r}")
@@ -152,7 +157,12 @@ def _allow_many_connections() -> None:
 def main() -> None:
     # Until the service is up, SIGTERM is Ctrl-C: process 1 of a container would otherwise not hear it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app(prog_name="p2pswarm-tracker")
+    keep_standard_descriptors()
+    try:
+        app(prog_name="p2pswarm-tracker")
+    except OSError as error:  # of standard output, on a disk that is full
+        sys.stderr.write(f"p2pswarm-tracker: {error.strerror or error}\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,20 @@ The one hard thing: numbers of frames come from strangers, and none of them may 
 time goes.
 """
 
+import os
 import wave
 from array import array
 from pathlib import Path
 from sys import byteorder
+from typing import BinaryIO
 
 from p2pswarm.calling.voice import FRAME_BYTES, RATE, SAMPLES
-from p2pswarm.errors import HostError
+from p2pswarm.errors import FormatError, HostError
+from p2pswarm.formats.wav import Coding, read_head, samples_of
 
 __all__ = ["WavReader", "WavWriter"]
 
 _LONGEST_GAP = 250  # frames of silence that a jump of numbers may make: five seconds
-_WIDTHS = {1: "B", 2: "h", 4: "i"}
 
 
 class WavReader:
@@ -27,27 +29,35 @@ class WavReader:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file = wave.open(str(path), "rb")  # noqa: SIM115 — `close` does
-        except (wave.Error, EOFError, OSError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise HostError(f"{path} cannot be read as WAV: {reason}") from error
-        self._channels, self._width = self._file.getnchannels(), self._file.getsampwidth()
-        self._step = self._file.getframerate() / RATE  # source samples in one of ours
-        if not 1 <= self._width <= 4 or not 0 < self._channels <= 64 or self._step <= 0:
-            raise HostError(f"{path} cannot be read as WAV: {self._width} bytes in a sample")
+            self._file: BinaryIO = path.open("rb")
+        except OSError as error:
+            raise HostError(f"{path} cannot be read as WAV: {error.strerror}") from error
+        try:
+            self._head = head = read_head(self._file.read)
+        except (FormatError, OSError) as error:
+            self._file.close()
+            raise HostError(f"{path} cannot be read as WAV: {error}") from error
+        self._unread = head.size  # bytes
+        self._step = head.rate / RATE  # source samples in one of ours
+        self._as_it_is = (head.coding, head.channels, head.width, head.rate) == (
+            Coding.WHOLE,
+            1,
+            2,
+            RATE,
+        )
         self._at = 0.0  # of the next of ours, counted from the first in `_left`
         self._left: list[int] = []
 
     def frame(self) -> bytes | None:
         """The next 20 ms, the last with silence behind it; None when there is no more."""
-        if self._step == 1.0 and self._channels == 1 and self._width == 2:
-            data = self._file.readframes(SAMPLES)
+        if self._as_it_is:
+            data = self._read(SAMPLES)
             return data.ljust(FRAME_BYTES, b"\0") if data else None
         return self._resampled()
 
     def _resampled(self) -> bytes | None:
         need = int(self._at + self._step * SAMPLES) + 2 - len(self._left)
-        came = self._mono(self._file.readframes(max(need, 0)))
+        came = self._mono(self._read(max(need, 0)))
         left, step, at = self._left + came, self._step, self._at
         if not came and len(left) < 2:
             self._left = []
@@ -63,53 +73,62 @@ class WavReader:
         self._left, self._at = left[int(at) :], at - int(at)
         return _bytes(out)
 
-    def _mono(self, data: bytes) -> list[int]:
-        """Samples of 16 bits, the channels averaged."""
-        samples = self._samples(data)
-        n = self._channels
-        return [sum(samples[i : i + n]) // n for i in range(0, len(samples) - n + 1, n)]
+    def _read(self, samples: int) -> bytes:
+        """So many of each channel, or as many as there are."""
+        want = samples * self._head.channels * self._head.width
+        if self._unread is not None:
+            want = min(want, self._unread)
+        data = self._file.read(want)
+        if self._unread is not None:
+            self._unread -= len(data)
+        return data
 
-    def _samples(self, data: bytes) -> list[int]:
-        width = self._width
-        if width == 3:
-            return [
-                int.from_bytes(data[i + 1 : i + 3], "little", signed=True)
-                for i in range(0, len(data) - 2, 3)
-            ]
-        samples = array(_WIDTHS[width], data[: len(data) // width * width])
-        if byteorder == "big":
-            samples.byteswap()
-        if width == 1:
-            return [(each - 128) << 8 for each in samples]
-        return list(samples) if width == 2 else [each >> 16 for each in samples]
+    def _mono(self, data: bytes) -> list[int]:
+        """The channels averaged."""
+        samples, n = samples_of(data, self._head), self._head.channels
+        if n == 1:
+            return samples.tolist()
+        return [sum(each) // n for each in zip(*[iter(samples)] * n, strict=False)]
 
     def close(self) -> None:
         self._file.close()
 
 
 class WavWriter:
-    """Raises OSError."""
+    """What is there already is replaced when there is something to hear, not before. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
-        self._raw = path.open("wb")
-        self._file = wave.open(self._raw, "wb")  # noqa: SIM115 — `close` does
-        self._file.setnchannels(1)
-        self._file.setsampwidth(2)
-        self._file.setframerate(RATE)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._raw = os.fdopen(descriptor, "wb")  # on a descriptor it cuts nothing off
+        self._file: wave.Wave_write | None = None
         self._next: int | None = None
 
     def play(self, number: int, frame: bytes) -> None:
+        file = self._begun()
         gap = 0 if self._next is None else number - self._next
         if -_LONGEST_GAP <= gap < 0:
             return  # a pause, which is only heard
         if 0 < gap <= _LONGEST_GAP:
-            self._file.writeframes(bytes(gap * FRAME_BYTES))
-        self._file.writeframes(frame)
+            file.writeframes(bytes(gap * FRAME_BYTES))
+        file.writeframes(frame)
         self._next = number + 1
 
     def close(self) -> None:
-        self._file.close()
-        self._raw.close()
+        try:
+            if self._file is not None or not os.fstat(self._raw.fileno()).st_size:
+                self._begun().close()
+        finally:
+            self._raw.close()
+
+    def _begun(self) -> wave.Wave_write:
+        if self._file is None:
+            if os.fstat(self._raw.fileno()).st_size:
+                self._raw.truncate()
+            self._file = wave.open(self._raw, "wb")  # noqa: SIM115 — `close` does
+            self._file.setnchannels(1)
+            self._file.setsampwidth(2)
+            self._file.setframerate(RATE)
+        return self._file
 
 
 def _bytes(samples: "array[int]") -> bytes:

@@ -30,6 +30,8 @@ __all__ = ["read_config"]
 
 Options = dict[str, Any]
 
+_LONGEST = 1 << 20  # bytes of a file; a device has no end
+
 
 def read_config(path: str | None, profile: str | None = None) -> tuple[Options, Options]:
     """What the file says, and what its profile of this name does. Raises UsageError.
@@ -58,10 +60,14 @@ def _default_path() -> Path:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            data = file.read(_LONGEST + 1)
+        if len(data) > _LONGEST:
+            raise UsageError(f"{path}: longer than {_LONGEST >> 20} MiB, which no configuration is")
+        return tomllib.loads(data.decode())
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
-    except ValueError as error:  # not TOML, not UTF-8
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, lists in lists without end
         raise UsageError(f"{path}: {error}") from error
 
 

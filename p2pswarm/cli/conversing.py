@@ -5,9 +5,11 @@ writes is a result and goes to stdout, unless a pipe has that.
 """
 
 import asyncio
+import os
 from collections.abc import Coroutine, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from p2pswarm.cli.exits import one_line
@@ -62,10 +64,10 @@ def _has_opus(how: Talking, report: Report) -> bool:
 
 def _source(how: Talking, opened: ExitStack, report: Report) -> "Source | None":
     from p2pswarm.calling.microphone import Microphone
-    from p2pswarm.calling.wav import WavReader
+    from p2pswarm.calling.wav_pipe import wav_source
 
     if how.in_ is not None:
-        return opened.enter_context(closing(WavReader(how.in_)))
+        return opened.enter_context(closing(wav_source(how.in_)))
     if how.out is not None:
         return None  # a machine that listens
     try:
@@ -77,10 +79,12 @@ def _source(how: Talking, opened: ExitStack, report: Report) -> "Source | None":
 
 def _sink(how: Talking, opened: ExitStack, report: Report) -> "Sink | None":
     from p2pswarm.calling.microphone import Loudspeaker
-    from p2pswarm.calling.wav import WavWriter
+    from p2pswarm.calling.wav_pipe import wav_sink
 
     if how.out is not None:
-        return opened.enter_context(closing(WavWriter(how.out)))
+        if how.in_ is not None and how.out.exists() and how.out.samefile(how.in_):
+            raise HostError(f"{how.out} is said, so it cannot be where --out writes what is heard")
+        return opened.enter_context(closing(wav_sink(how.out)))
     if how.in_ is not None:
         return None  # a machine that speaks
     try:
@@ -96,6 +100,8 @@ async def converse(
     """Until one of the two hangs up. Raises NetworkError when the call is lost."""
     call.on_path = lambda path: _tell_path(call, report)
     call.listen(_Texts(call, report, silent=how.pipe).got)
+    if how.in_ is not None and _is_standard_input(how.in_):
+        typed = _Nothing()
     _tell_path(call, report)
     talk = call.talk(sounds.source, sounds.sink, lambda quality: _tell(quality, report))
     works: list[Coroutine[Any, Any, None]] = []
@@ -149,6 +155,20 @@ async def _said_all(call: "Call", talk: "Talk", *, listens: bool) -> None:
     while left > 0:
         await asyncio.sleep(left)
         left = QUIET_FOR - talk.quiet_for if listens else 0.0
+
+
+def _is_standard_input(path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(0))
+    except OSError:  # it is closed
+        return False
+
+
+class _Nothing:
+    """Lines of a standard input that is a sound."""
+
+    async def line(self) -> None:
+        return None
 
 
 async def _chat(call: "Call", typed: Lines) -> None:

@@ -1,6 +1,7 @@
 """`create` and `info`: a torrent made (for `share`, too), a torrent looked at."""
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -40,11 +41,14 @@ def create(
     """Make a .torrent of a file or folder, and print its name."""
     target = _target(output.output, path)
     with Report(progress) as report:
-        if target.exists() and not replacing.force:
-            raise _exists(target)
+        if target.exists():
+            if not replacing.force:
+                raise _exists(target)
+            if not target.is_file():  # a device would be a file from then on, for everybody
+                raise CommandError(f"{target} is not a file, so it is not replaced", Exit.ERROR)
         if not target.parent.is_dir():  # said now, not after an hour of hashing
             raise CommandError(f"{target.parent} is not a folder", Exit.ERROR)
-        show = hashing(path.resolve().name, "hashing", report)
+        show = hashing(Path(os.path.realpath(path)).name, "hashing", report)
         metainfo = made(path, creation, creation.tracker, show, report.note)
         _write(target, metainfo.raw, replace=replacing.force)
         names = {"info_hash": metainfo.info_hash.hex()}
@@ -165,7 +169,7 @@ def load(torrent: Path) -> "Metainfo":
 
 
 def _target(output: Path | None, path: Path) -> Path:
-    name = Path(f"{path.resolve().name}.torrent")
+    name = Path(f"{Path(os.path.realpath(path)).name}.torrent")
     if output is None:
         return name
     return output / name if output.is_dir() else output

@@ -85,6 +85,7 @@ class Argument(NamedTuple):
     metavar: str
     help: str
     required: bool = True
+    is_words: bool = False  # that go to others
 
 
 TorrentArgument = Annotated[Path, Argument("TORRENT", "a .torrent file")]
@@ -95,7 +96,10 @@ NameArgument = Annotated[str, Argument("NAME", "what somebody is called")]
 NamesArgument = Annotated[str, Argument("NAMES", "to whom: a name, or several with commas between")]
 FilesArgument = Annotated[list[str], Argument("FILE", "files and folders")]
 TextArgument = Annotated[
-    list[str], Argument("TEXT", "what to say; standard input if nothing is said", required=False)
+    list[str],
+    Argument(
+        "TEXT", "what to say; standard input if nothing is said", required=False, is_words=True
+    ),
 ]
 FeedArgument = Annotated[str, Argument("FEED", "a magnet link with a public key, or such a key")]
 PathArgument = Annotated[Path, Argument("PATH", "a file or folder")]
@@ -108,7 +112,8 @@ SourceArgument = Annotated[
     ),
 ]
 WordsArgument = Annotated[
-    list[str], Argument("WORDS", "what the name holds; after --, -WORD is what it must not")
+    list[str],
+    Argument("WORDS", "what the name holds; after --, -WORD is what it must not", is_words=True),
 ]
 HitArgument = Annotated[
     str, Argument("HIT", "a number of the last search, or what it printed for one")

@@ -5,6 +5,7 @@ forgotten signs a second release 1, which is a lie to everybody who has the firs
 """
 
 import asyncio
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -107,7 +108,7 @@ def _make(path: Path, report: Report, stop: Stop) -> "Metainfo":
     from p2pswarm.disk.create import create
     from p2pswarm.formats.building import Generation
 
-    show = hashing(path.resolve().name, "hashing", report)
+    show = hashing(Path(os.path.realpath(path)).name, "hashing", report)
 
     def progress(done: int, total: int) -> None:
         if stop.requested:

@@ -5,6 +5,7 @@
 
 import asyncio
 import math
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -64,7 +65,7 @@ def send(
     Who is not there is waited for. What was stopped goes on next time, and every piece is verified.
     """
     people = list(dict.fromkeys(map(name_of, names.split(","))))
-    paths = [Path(each).resolve() for each in files]
+    paths = [Path(os.path.realpath(each)) for each in files]
     for path in paths:
         if not path.exists():
             raise CommandError(f"{path} does not exist", Exit.ERROR)

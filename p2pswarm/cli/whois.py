@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from p2pswarm.cli.exits import Exit
 from p2pswarm.cli.obeying import Here, Visiting
 from p2pswarm.cli.options import Inquiry, NameArgument, Progress
+from p2pswarm.cli.registering import name_of
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, run
 from p2pswarm.cli.text import counted
@@ -27,7 +28,7 @@ def whois(
 ) -> Exit:
     """Look somebody up; prints the name, its key, until when that is certified, and where it is rung."""
     with Report(progress) as report:
-        work = partial(_whois, name, inquiry, networks, settings, report)
+        work = partial(_whois, name_of(name), inquiry, networks, settings, report)
         return run(work, at_once=report.abandon)
 
 

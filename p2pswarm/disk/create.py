@@ -80,7 +80,7 @@ def create(
     piece_length = piece_length or default_piece_length(total)
     torrent = partial(
         build,
-        name=named(path.resolve()),
+        name=named(Path(os.path.realpath(path))),
         piece_length=piece_length,
         trackers=[[tier] if isinstance(tier, str) else tier for tier in trackers],
         web_seeds=[_as_folder(url) if found[0].path else url for url in web_seeds],

@@ -63,9 +63,8 @@ class AddressBook:
         # When strangers of a host were dialed.
         self._tried: OrderedDict[str, tuple[float, ...]] = OrderedDict()
         self._banned: frozenset[Address] = _NOBODY
-        self._banned_ids: frozenset[tuple[str, PeerId | None]] = (
-            _NOBODY  # of that host: ids are no secret
-        )
+        # Of that host: ids are no secret
+        self._banned_ids: frozenset[tuple[str, PeerId | None]] = _NOBODY
         self._bans: dict[str, int] = {}
 
     def __len__(self) -> int:

@@ -65,3 +65,27 @@ def test_a_recording_is_as_long_as_what_was_said(tmp_path: Path) -> None:
     writer.close()
     said = [int(each) & 0xFF for each in read_wav(tmp_path / "out.wav")[::960]]
     assert said == [7, 8, 0, 0, 0, 12, 0, 1, 3]
+
+
+def test_what_was_recorded_before_stays_until_something_is_heard(tmp_path: Path) -> None:
+    write_wav(tmp_path / "out.wav", speech(0.1))
+    before = (tmp_path / "out.wav").read_bytes()
+    WavWriter(tmp_path / "out.wav").close()  # nobody was there
+    assert (tmp_path / "out.wav").read_bytes() == before
+    writer = WavWriter(tmp_path / "out.wav")
+    writer.play(0, bytes(FRAME_BYTES))
+    writer.close()
+    assert len(read_wav(tmp_path / "out.wav")) == 960
+    WavWriter(tmp_path / "new.wav").close()
+    assert len(read_wav(tmp_path / "new.wav")) == 0
+
+
+def test_chunks_behind_the_sound_are_not_said(tmp_path: Path) -> None:
+    """And a chunk that reaches beyond the end is an error of the file, not ours."""
+    write_wav(tmp_path / "a.wav", speech(0.02) + 1)
+    data = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "b.wav").write_bytes(data + b"LIST\4\0\0\0INFO" * 500)
+    assert read_all(tmp_path / "b.wav") == data[44:]
+    (tmp_path / "c.wav").write_bytes(data[:36] + b"LIST\5\0\0\0INFOx" + data[36:])  # not padded
+    with pytest.raises(HostError, match="ends before there is any sound"):
+        WavReader(tmp_path / "c.wav")

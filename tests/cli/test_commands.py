@@ -82,6 +82,15 @@ def test_what_help_says_of_a_command_is_how_its_own_help_begins(
         (["get", "x", "--port", "x"], "--port: 'x' is not a whole number"),
         (["get", "x", "--stay", "--ratio", "1"], "--stay and --ratio exclude each other"),
         (["info", "x", "y"], "Got unexpected extra argument"),
+        (
+            ["create", ""],
+            "PATH is empty",
+        ),  # "$X" of a variable that is not set, and not all of this folder
+        (["share", ""], "PATH is empty"),
+        (["send", "bob", ""], "FILE is empty"),
+        (["message", "bob", "caf\udce9"], r"TEXT: 'caf\udce9' is not UTF-8"),
+        (["search", "caf\udce9"], r"WORDS: 'caf\udce9' is not UTF-8"),
+        (["whois", "x"], "'x' is not a name"),
     ],
 )
 def test_wrong_usage_is_two_and_one_line(command: Command, arguments: list[str], said: str) -> None:
@@ -192,6 +201,23 @@ def test_create_of_nothing(command: Command) -> None:
     made = command("create", "nosuch")
     assert (made.code, made.out, made.err.count("\n")) == (1, "", 1)
     assert "nosuch" in made.err
+
+
+def test_links_in_a_circle_are_one_line(command: Command) -> None:
+    Path("a").symlink_to("b")
+    Path("b").symlink_to("a")
+    for arguments in (["create", "a"], ["send", "bob", "a"]):
+        ended = command(*arguments)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+
+
+def test_create_replaces_no_device(command: Command, photos: Path) -> None:
+    """It would be a file from then on, for everybody."""
+    os.mkfifo("pipe")
+    made = command("create", photos, "-o", "pipe", "--force")
+    assert (made.code, made.out) == (1, "")
+    assert "pipe is not a file, so it is not replaced" in made.err
+    assert Path("pipe").is_fifo()
 
 
 def test_info_tells_all_of_it(command: Command, photos: Path) -> None:

@@ -220,6 +220,8 @@ def test_a_pipe_is_whole_before_anybody_hangs_up(
     assert between(tmp_path, caller, callee)[0] == [None, None]
     assert sorted(len(program.heard.rstrip(b"|")) for program in programs) == [30_000, 300_000]
     assert caller.call.wants == callee.call.wants == "pipe"
+    assert caller.call.pipe.is_whole
+    assert callee.call.pipe.is_whole
 
 
 def test_files_that_cannot_be_used_are_told_before_anybody_rings(tmp_path: Path) -> None:
@@ -228,8 +230,24 @@ def test_files_that_cannot_be_used_are_told_before_anybody_rings(tmp_path: Path)
         sounds_of(Talking(in_=tmp_path / "nothing.wav"), told)
     with pytest.raises(OSError, match="No such file"):
         sounds_of(Talking(out=tmp_path / "nowhere" / "out.wav"), told)
+    write_wav(tmp_path / "in.wav", speech(0.1))
+    before = (tmp_path / "in.wav").read_bytes()
+    with pytest.raises(HostError, match=r"in\.wav is said"):
+        sounds_of(Talking(in_=tmp_path / "in.wav", out=tmp_path / "in.wav"), told)
+    assert (tmp_path / "in.wav").read_bytes() == before
     with pytest.raises(ValueError, match="--pipe has no sound"):
         Talking(pipe=True, out=tmp_path / "out.wav")
+
+
+def test_a_sound_at_standard_input_is_not_read_as_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_wav(tmp_path / "in.wav", speech(0.5))
+    monkeypatch.setattr("p2pswarm.cli.conversing._is_standard_input", lambda path: True)
+    caller = Talker(Talking(in_=tmp_path / "in.wav"), Typed("RIFF"), calls=True)
+    callee = Talker(Talking(out=tmp_path / "out.wav"), Typed(stays=True), calls=False)
+    assert between(tmp_path, caller, callee)[0] == [None, None]
+    assert callee.told.results == []
 
 
 def test_without_a_microphone_it_is_text_only(

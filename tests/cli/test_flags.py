@@ -129,6 +129,8 @@ def test_another_file(
         ("peer = ['x']", "peer: 'x' is not HOST:PORT"),
         ("port =", "Invalid value"),
         ("port = 1\nport = 2", "Cannot overwrite a value"),
+        (f"x = {'[' * 5000}{']' * 5000}", "maximum recursion depth exceeded"),
+        ("#" * (1 << 20), "longer than 1 MiB"),
     ],
 )
 def test_a_wrong_file_is_one_clear_line(
@@ -161,6 +163,7 @@ def test_a_wrong_file_is_one_clear_line(
         (["--exclude", "/"], "--exclude: a glob such as '*.nfo' is needed"),
         (["--exclude", "[c-a]"], "--exclude: '[c-a]' is not a glob"),
         (["--web-seed", "udp://x:1/"], "--web-seed: 'udp://x:1/' is not a web seed's URL"),
+        (["--comment", "caf\udce9"], r"--comment: 'caf\udce9' is not UTF-8"),
         (["--hybrid", "--v2"], "--hybrid and --v2 exclude each other"),
         (["--keep-symlinks", "--follow-symlinks"], "exclude each other"),
         (["--stay", "--ratio", "2"], "--stay and --ratio exclude each other"),

@@ -317,7 +317,8 @@ def test_a_swarm_that_was_taken_out_is_not_known_any_more(tmp_path: Path) -> Non
         await torrent.finished()
         (seeding,) = world.nodes[0].torrents.values()
         await world.nodes[0].remove(seeding)
-        assert world.nodes[0]._revealed(seeding.info_hash.obfuscated) is None
+        name = seeding.info_hash.obfuscated
+        assert world.nodes[0]._welcoming._revealed(name) is None
         await asyncio.sleep(20)
         assert all(stream.over for stream in streams)
 
