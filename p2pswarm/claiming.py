@@ -17,7 +17,8 @@ from p2pswarm.errors import HostError, TargetExistsError
 from p2pswarm.formats.ids import InfoHash
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.formats.names import Names
-from p2pswarm.swarm.data import Desk, TorrentData
+from p2pswarm.swarm.data import TorrentData
+from p2pswarm.swarm.desk import Desk
 from p2pswarm.swarm.selection import Choice, Selection
 
 __all__ = ["Claim"]

@@ -177,7 +177,7 @@ class Networks:
         )
 
     async def _supernode(self, tools: Tools, *, visiting: bool) -> FileNetwork:
-        from p2pswarm.discovery.places import places
+        from p2pswarm.discovery.places import need_one, places
         from p2pswarm.overlay.identity import Identity
         from p2pswarm.overlay.supernode.client import Supernode
         from p2pswarm.overlay.supernode.options import Options, Wish
@@ -187,9 +187,8 @@ class Networks:
         connect, supernodes = await asyncio.gather(
             places(settings.connect), places(settings.supernodes)
         )
-        for named, found in ((settings.supernodes, supernodes), (settings.connect, connect)):
-            if named and not found:
-                raise NetworkError(f"nobody can be dialed at {', '.join(map(str, named))}")
+        need_one(settings.supernodes, supernodes)
+        need_one(settings.connect, connect)
         options = Options(
             Wish.VISITOR if visiting else Wish(settings.supernode_role),
             settings.children,

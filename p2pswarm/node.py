@@ -35,21 +35,18 @@ from p2pswarm.formats.names import Names
 from p2pswarm.magnets import Magnets, Tiers
 from p2pswarm.net.port import Port
 from p2pswarm.net.rate import Limiter
-from p2pswarm.net.slices import Slices
-from p2pswarm.net.stream import Stream
 from p2pswarm.reusing import Reusing
 from p2pswarm.roster import Roster
 from p2pswarm.swarm.blocks import BufferPool
-from p2pswarm.swarm.data import Desk, TorrentData
+from p2pswarm.swarm.data import TorrentData
+from p2pswarm.swarm.desk import Desk
 from p2pswarm.swarm.dialer import Dial, Places, Surroundings, Turns
 from p2pswarm.swarm.finding import Finding
-from p2pswarm.swarm.greeting import Answering, Greeted, Host
 from p2pswarm.swarm.ranking import Ranking
 from p2pswarm.swarm.selection import Selection, linked_selection
 from p2pswarm.swarm.status import MetadataStatus, Status
 from p2pswarm.swarm.torrent import Torrent
-from p2pswarm.wire.peer import HandshakeFramer
-from p2pswarm.wire.sniff import Guest
+from p2pswarm.welcoming import Welcoming
 
 if TYPE_CHECKING:
     from p2pswarm.discovery.dht.dht import Dht
@@ -61,10 +58,11 @@ if TYPE_CHECKING:
     from p2pswarm.overlay.supernode.client import Supernode
     from p2pswarm.overlay.tools import Seed, Tools
     from p2pswarm.presence import Presence
-    from p2pswarm.swarm.feed import FeedSwarm
     from p2pswarm.swarm.metadata import MetadataSwarm
 
 __all__ = ["Node", "NodeStatus"]
+
+Source = Metainfo | Magnet | Path | str | bytes
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +71,8 @@ READ_BUDGET = 32 << 20
 # Seeds a second that announce themselves at the start. Their trackers know them from before, and an
 # announce costs as much as starting one more torrent.
 SEEDS_ANNOUNCED = 200.0
-POOL_AT_END = (
-    0.3  # seconds that jobs of a hanging disk may hold the exit, after their torrents' own
-)
+# Seconds that jobs of a hanging disk may hold the exit, after their torrents' own
+POOL_AT_END = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +114,24 @@ class Node:
         if self.settings.transport != "tcp":
             # Whoever guesses its numbers is believed to be where he is not.
             self._port.speak_utp(dice or SystemRandom())
-        if self.settings.encryption != "require":
-            self._port.route(Guest.PEER_WIRE, self._greet)
-        if self.settings.encryption != "off":
-            self._port.route(Guest.OBFUSCATED, self._greet_obfuscated)
         self._torrents: Roster[Torrent] = Roster()
-        self._slices = Slices()  # in which hidden handshakes are answered
         self._starts: dict[InfoHash, asyncio.Task[None]] = {}  # of torrents that are checked
         self._pieces = BufferPool(self.settings.memory)
         self._reads = BufferPool(READ_BUDGET)
         self._machinery: _Machinery | None = None
         self._is_open = False
         self._places = Places(self.settings.max_connections)
+        self._welcoming = Welcoming(
+            self.settings,
+            self._port,
+            self.me,
+            self._dice,
+            self._places,
+            self._torrents,
+            self._pieceless,
+            self._working,
+        )
+        self._welcoming.route()
         self._network_settings = networks or NetworkSettings()
         self._networks: Networks | None = None
         self._people: Presence | None = None
@@ -231,6 +234,7 @@ class Node:
         magnets = Magnets(kept, disk, surroundings, self._finding, self._torrents)
         self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets, kept)
         await self._port.open()
+        self._port.whereabouts.moved = self._moved
         self._is_open = True
         await discovery.open()
         if self.settings.meet:
@@ -238,6 +242,13 @@ class Node:
                 discovery.introducer = await self.people.meet()
             except NetworkError as error:
                 log.warning("nobody introduces peers to us: %s", error)
+
+    def _moved(self) -> None:
+        """We are in another network: whoever knew where we were is told again, as soon as is polite."""
+        if self._machinery is not None:
+            self._machinery.discovery.moved()
+        for torrent in self._torrents.values():
+            torrent.finding.need_more()
 
     async def aclose(self) -> None:
         """Tell trackers, note what we have, close everything. May be called twice; takes at most 3 s."""
@@ -262,7 +273,7 @@ class Node:
 
     async def add(
         self,
-        source: Metainfo | Magnet | Path | str | bytes,
+        source: Source,
         *,
         save_to: Path | None = None,
         data: Path | None = None,
@@ -288,18 +299,16 @@ class Node:
         InUseError, HostError.
         """
         ours = self._working()
-        if isinstance(source, str) and _is_url(source):
-            source = await ours.discovery.fetch.get(source, limit=MAX_SIZE)
-        if isinstance(source, str) and _is_magnet(source):
-            source = Magnet.parse(source)
-        near = _is_near(source) and kind is TorrentData
+        given = await self._read(source)
+        near = _is_near(given) and kind is TorrentData
         swarm: MetadataSwarm | None = None
         linked: Sequence[Address] = ()
-        if isinstance(source, Magnet):
-            magnet = source
-            select = linked_selection(magnet.select, select)
-            source, swarm = await ours.magnets.find(magnet, peers)
-            linked = () if source.private else magnet.peers
+        if isinstance(given, Magnet):
+            select = linked_selection(given.select, select)
+            source, swarm = await ours.magnets.find(given, peers)
+            linked = () if source.private else given.peers
+        else:
+            source = given
         try:
             here = self._torrents
             claim = Claim(source, save_to or Path(), data, kind, ours.desk, here, select, rename)
@@ -308,13 +317,7 @@ class Node:
             if swarm is not None:
                 await ours.magnets.give_up(swarm)
             raise
-        names = Names.of(metainfo)
-        if swarm is None:
-            finding = self._finding(names, metainfo.trackers, private=metainfo.private)
-        else:
-            finding = swarm.finding
-            ours.magnets.learn(swarm, names)
-            self._search_all(finding, names, metainfo.trackers, private=metainfo.private)
+        finding = self._finding_for(metainfo, swarm)
         torrent = Torrent(metainfo, torrent_data, path, finding, ours.surroundings, choice)
         torrent.learned = ours.magnets.keep
         if data is None:
@@ -324,13 +327,24 @@ class Node:
         for address in peers:
             torrent.add_peer(address)
         for address in linked:
-            finding.add(address, named=False)
-        self._torrents.add(torrent, names)
-        start = self._starts[metainfo.info_hash] = asyncio.create_task(torrent.start())
+            torrent.await_peer(address)
+        self._begin(torrent, swarm)
+        return torrent
+
+    async def _read(self, source: Source) -> Source:
+        """What is behind a URL, and what a link says."""
+        if isinstance(source, str) and _is_url(source):
+            return await self._working().discovery.fetch.get(source, limit=MAX_SIZE)
+        return Magnet.parse(source) if isinstance(source, str) and _is_magnet(source) else source
+
+    def _begin(self, torrent: Torrent, swarm: "MetadataSwarm | None") -> None:
+        """It is one of ours from here on; the `swarm` that told it gives it its connections."""
+        magnets = self._working().magnets
+        self._torrents.add(torrent, Names.of(torrent.metainfo))
+        start = self._starts[torrent.info_hash] = asyncio.create_task(torrent.start())
         start.add_done_callback(partial(self._started, torrent))
         if swarm is not None:
-            start.add_done_callback(lambda _: ours.magnets.hand_over(swarm, torrent.welcome))
-        return torrent
+            start.add_done_callback(lambda _: magnets.hand_over(swarm, torrent.welcome))
 
     async def fetch_metadata(
         self, magnet: Magnet | str, *, peers: Sequence[Address] = ()
@@ -354,6 +368,15 @@ class Node:
         finding = Finding(names, self._working().surroundings)
         self._search_all(finding, names, tiers, private=private)
         return finding
+
+    def _finding_for(self, metainfo: Metainfo, swarm: "MetadataSwarm | None") -> Finding:
+        """Where its peers are looked for: by the search that goes on, where it began as a magnet."""
+        names, tiers, private = Names.of(metainfo), metainfo.trackers, metainfo.private
+        if swarm is None:
+            return self._finding(names, tiers, private=private)
+        self._working().magnets.learn(swarm, names)
+        self._search_all(swarm.finding, names, tiers, private=private)
+        return swarm.finding
 
     def _search_all(self, finding: Finding, names: Names, tiers: Tiers, *, private: bool) -> None:
         """Every swarm of these names that is not searched yet."""
@@ -408,9 +431,6 @@ class Node:
             raise HostError("the node is not open: use `async with Node()`")
         return self._machinery
 
-    def _listens_on(self) -> int:
-        return self._port.number
-
     def _tools(self, seed: "Seed") -> "Tools":
         """What a search network works with. Raises HostError."""
         from p2pswarm.overlay.tools import Tools
@@ -438,7 +458,7 @@ class Node:
             torrents=lambda: len(self._torrents),
             ranking=Ranking(),
             pex=self.settings.pex,
-            relayed=self._greet_relayed,
+            relayed=self._welcoming.greet_relayed,
             dht=discovery.named if self.settings.dht else None,
         )
 
@@ -448,64 +468,10 @@ class Node:
         wanted = self.settings.transport
         return tuple(dials.values()) if wanted == "both" else (dials[wanted],)
 
-    def _greet(self, stream: Stream) -> None:
-        """Somebody speaks BitTorrent; what about, its handshake will say."""
-        stream.switch(HandshakeFramer(self._port.scratch), self._answering(stream))
-
-    def _greet_relayed(self, stream: Stream) -> None:
-        """Somebody came through a relay, which is to see nothing but noise."""
-        self._port.stand(stream)
-        self._greet_obfuscated(stream, "require")
-
-    def _greet_obfuscated(self, stream: Stream, encryption: str = "") -> None:
-        """Somebody says noise: a handshake may be hidden in it."""
-        from p2pswarm.swarm.obfuscation import answer_obfuscated
-
-        encryption, scratch = encryption or self.settings.encryption, self._port.scratch
-        answering = self._answering(stream)
-        answer_obfuscated(
-            stream, answering, self._revealed, encryption, self._dice, scratch, self._slices
-        )
-
-    def _revealed(self, mark: bytes) -> InfoHash | None:
-        """The swarm of ours that a hidden handshake means."""
-        rosters: list[Roster[Any]] = [self._torrents]
-        if self._machinery is not None:
-            rosters.append(self._machinery.magnets.swarms)
-        if self._feeds is not None:
-            rosters.append(self._feeds.swarms)
-        return next((name for each in rosters if (name := each.revealed(mark))), None)
-
-    def _answering(self, stream: Stream) -> Answering:
-        return Answering(
-            stream,
-            self.me,
-            self._host_of(stream),
-            lambda _: self._port.admitted(stream),
-            dht=self._working().surroundings.dht is not None,
-        )
-
-    def _host_of(self, stream: Stream) -> Callable[[InfoHash], Host | None]:
-        def find(info_hash: InfoHash) -> Host | None:
-            torrent = self._torrents.get(info_hash)
-            swarm = self._seeker(info_hash)
-            free = self._places.free
-            if torrent is not None and torrent.ready:
-                return welcome_to(torrent) if free or torrent.crowded else None
-            return welcome_to(swarm) if swarm is not None and free else None
-
-        def welcome_to(host: "Torrent | MetadataSwarm | FeedSwarm") -> Host:
-            def welcome(who: Greeted) -> None:
-                self._port.admitted(stream)
-                host.welcome(who)
-
-            return Host(welcome, host.finding.names.short)
-
-        return find
-
-    def _seeker(self, info_hash: InfoHash) -> "MetadataSwarm | FeedSwarm | None":
-        magnet = self._machinery.magnets.swarms.get(info_hash) if self._machinery else None
-        return magnet or (self._feeds.swarms.get(info_hash) if self._feeds else None)
+    def _pieceless(self) -> Sequence[Roster[Any]]:
+        """Our swarms that have no pieces."""
+        magnets = [self._machinery.magnets.swarms] if self._machinery is not None else []
+        return [*magnets, self._feeds.swarms] if self._feeds is not None else magnets
 
     @override
     def __repr__(self) -> str:
@@ -516,7 +482,7 @@ def _is_url(text: str) -> bool:
     return text.lower().startswith(("http://", "https://"))
 
 
-def _is_near(source: Metainfo | Magnet | Path | str | bytes) -> bool:
+def _is_near(source: Source) -> bool:
     """Whether who gave us the torrent may know our own network: nobody on the Internet, and no link."""
     return not (source.far if isinstance(source, Body) else isinstance(source, Magnet))
 

@@ -14,6 +14,7 @@ from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.node import Node
 from p2pswarm.swarm.events import Seeding
 from p2pswarm.wire.krpc import Family
+from tests.support.patience import PATIENCE
 from tests.test_node import done, made, reach
 
 
@@ -26,7 +27,7 @@ def settings(home: Path, host: str, *known: Node, **more: Any) -> Settings:
 
 async def until(condition: Callable[[], object]) -> None:
     """Nobody rings a bell when a stranger's answer has come, so the loop is let turn."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0)
 

@@ -16,8 +16,6 @@ from tracker.napster.server import NapsterServer, NapsterSettings
 EXAMPLES = Path(__file__).parent.parent / "examples"
 CONTENT = bytes(range(256)) * 4000
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @asynccontextmanager
 async def running(

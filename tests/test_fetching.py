@@ -9,6 +9,7 @@ import pytest
 from p2pswarm.errors import LocalProtocolError, NetworkError, RemoteError, RemoteProtocolError
 from p2pswarm.fetching import TREE_TIME, Fetching
 from p2pswarm.overlay.query import Hit
+from tests.support.patience import PATIENCE
 from tests.support.world import World, simulate
 from tests.test_sources import HERE, Network, Torrent, hit_of
 
@@ -42,7 +43,7 @@ def fetching(network: Network, torrent: Torrent, tasks: asyncio.TaskGroup) -> Fe
 @pytest.mark.parametrize("error", [RemoteProtocolError("odd"), LocalProtocolError("odd")])
 async def test_a_host_that_answers_nonsense_for_a_torrent_has_none(error: Exception) -> None:
     asked = hit_of("one", HERE, info_hash=b"\1" * 20)
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
         door = fetching(Broken(error), Torrent(), tasks)
         with pytest.raises(NetworkError, match="cannot get its torrent: odd"):
             await door.download([asked], Path("nowhere"))
@@ -56,7 +57,7 @@ async def test_who_waits_for_a_torrent_hears_when_the_node_ends() -> None:
     download = asyncio.create_task(door.download([asked], Path("nowhere")))
     await asyncio.sleep(0.01)
     chores[0].cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(NetworkError, match="we stopped asking"):
             await download
 

@@ -324,7 +324,6 @@ def folder_of(world: World, number: int, files: dict[str, bytes]) -> tuple[Metai
     return create(folder / "many", generation=Generation.HYBRID, piece_length=PIECE), folder
 
 
-@pytest.mark.timeout(60)  # thousands of files, also on a machine that has much else to do
 def test_an_update_of_one_file_in_a_thousand_downloads_that_file_only(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         async with AsyncExitStack() as stack:

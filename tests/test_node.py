@@ -43,11 +43,10 @@ from p2pswarm.swarm.events import (
 )
 from p2pswarm.swarm.torrent import Torrent
 from tests.support.loops import on_every_loop
+from tests.support.patience import PATIENCE
 from tests.support.quiet import quiet
 from tracker.app import TrackerService
 from tracker.config import TrackerSettings
-
-SOON = 10.0  # seconds; what is waited for comes in a fraction of one
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +116,7 @@ async def tracking(interval: int = 1) -> AsyncIterator[TrackerService]:
 
 async def reach(torrent: Torrent, *states: type) -> None:
     """Wait until it is in one of these states."""
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         events = torrent.events()
         if isinstance(torrent.state, states):
             return
@@ -128,7 +127,7 @@ async def reach(torrent: Torrent, *states: type) -> None:
 
 
 async def done(torrent: Torrent) -> None:
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         await torrent.finished()
 
 
@@ -163,7 +162,7 @@ async def test_a_peer_may_be_named_by_its_host(
     async with Node(settings("one")) as one, Node(settings("two")) as two:
         await reach(await one.add(meta, data=tmp_path / "a"), Seeding)
         there = Address("localhost", one.port)
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             torrent = (
                 await two.add(Magnet.of(meta, [there]), save_to=tmp_path)
                 if linked
@@ -558,12 +557,13 @@ async def test_a_tracker_that_never_answers_delays_the_end_by_two_seconds(
         await node.open()
         for meta in metas:
             await reach(await node.add(meta, data=tmp_path / "a"), Seeding)
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(PATIENCE):
             while asked() < 5:
                 await asyncio.sleep(0)
-        began = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         await node.aclose()
-        assert time.monotonic() - began < 3.0
+        assert clock() - began < 5.0
 
 
 async def test_an_end_in_the_middle_of_everything(
@@ -571,6 +571,7 @@ async def test_an_end_in_the_middle_of_everything(
 ) -> None:
     """Closed at many instants of a download: quick, quiet, and the next node goes on."""
     meta = made(tmp_path / "a", 8_000_000)
+    clock = asyncio.get_running_loop().time
     async with Node(settings("one")) as one:
         await reach(await one.add(meta, data=tmp_path / "a"), Seeding)
         for n in range(12):
@@ -578,14 +579,14 @@ async def test_an_end_in_the_middle_of_everything(
             await node.open()
             torrent = await node.add(meta, save_to=tmp_path / "b", peers=[address(one)])
             pieces = 0
-            async with asyncio.timeout(SOON):
+            async with asyncio.timeout(PATIENCE):
                 async for event in torrent.events():
                     pieces += isinstance(event, PieceDone)
                     if pieces > n or event == StateChanged(Seeding()):
                         break
-            began = time.monotonic()
+            began = clock()
             await node.aclose()
-            assert time.monotonic() - began < 3.0
+            assert clock() - began < 5.0
             assert node._pieces.lent == node._reads.lent == 0
         async with Node(settings("two")) as node:
             await done(await node.add(meta, save_to=tmp_path / "b", peers=[address(one)]))
@@ -626,7 +627,7 @@ async def test_who_waits_for_a_torrent_that_is_removed_is_let_go(
         waiting = asyncio.create_task(torrent.finished())
         await reach(torrent, Downloading)
         await node.remove(torrent)
-        await asyncio.wait_for(waiting, SOON)
+        await asyncio.wait_for(waiting, PATIENCE)
         assert not torrent.status().have
 
 
@@ -645,4 +646,4 @@ async def test_ten_thousand_files(tmp_path: Path, settings: Callable[..., Settin
         assert all((tmp_path / "b" / "thing" / name).is_file() for name in empty)
     async with Node(settings("one")) as one:
         await reach(await one.add(meta, data=tmp_path / "a"), Seeding)
-    assert time.process_time() - began < 5  # a second and a half on one core of 2024
+    assert time.process_time() - began < 30  # a second and a half on one core of 2024

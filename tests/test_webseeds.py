@@ -16,6 +16,7 @@ from p2pswarm.formats.zones import Zone
 from p2pswarm.node import Node
 from p2pswarm.swarm.torrent import Torrent
 from tests.support.generations import contents, generation
+from tests.support.patience import PATIENCE
 from tests.support.quiet import quiet
 from tests.support.web import WebServer
 
@@ -55,13 +56,13 @@ class Content:
 
 
 async def ended(torrent: Torrent) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await torrent.finished()
 
 
 async def refused(torrent: Torrent) -> str:
     """Why its first web seed is not asked."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not torrent.status().web_seeds[0].message:
             await asyncio.sleep(0)
     return torrent.status().web_seeds[0].message
@@ -120,7 +121,7 @@ async def test_a_web_seed_that_lies_is_found_out_in_both_generations(
             change=lambda torrent: torrent.update({b"url-list": liar.url.encode()}),
         )
         torrent = await node.add(raw, save_to=tmp_path)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while torrent.status().web_seeds[0].state != "banned":
                 await asyncio.sleep(0)
         assert torrent.status().hash_failures

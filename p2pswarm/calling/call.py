@@ -15,6 +15,7 @@ from p2pswarm.calling.control import Control
 from p2pswarm.calling.line import Connect, Line
 from p2pswarm.calling.media import Datagrams, Media
 from p2pswarm.calling.pipe import Pipe
+from p2pswarm.calling.roaming import Roaming
 from p2pswarm.calling.sealing import media_keys
 from p2pswarm.calling.statistics import Quality
 from p2pswarm.calling.talk import Sink, Source, Talk
@@ -67,6 +68,7 @@ class Call:
         self._media: Media | None = None
         self._talk: Talk | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._roaming: Roaming | None = None
         self.ended: asyncio.Future[str] = loop.create_future()
         """Why the other side hung up; or a NetworkError, when it was lost."""
         self._listens: Callable[[CallFrame], None] | None = None
@@ -93,6 +95,11 @@ class Call:
             raise RemoteProtocolError(
                 f"{self.other} rang for {self.agreed}, and wants {self.wants}"
             )
+
+    def roams(self, roaming: Roaming) -> None:
+        """Before it is opened: either side may be elsewhere later."""
+        self._roaming = roaming
+        self.line.changed = roaming.woke
 
     @property
     def wants(self) -> str:
@@ -159,10 +166,17 @@ class Call:
                 await self.close()
                 return
             with suppress(TimeoutError, LocalProtocolError):
-                self.line.say(CallKind.BYE, reason[:_MOST_REASON].encode("utf-8", "replace"))
+                self._say_bye(reason)
                 async with asyncio.timeout(FAREWELL_TIME):
                     await self.line.settle()
         await self.close()
+
+    def break_off(self, why: str) -> None:
+        """Nothing goes on with the other side, who hears why if it still can."""
+        if not self.ended.done():
+            self._lost(NetworkError(why))
+            with suppress(LocalProtocolError):
+                self._say_bye(why)
 
     async def close(self) -> None:
         """Now. May be called twice."""
@@ -176,12 +190,30 @@ class Call:
             self.ended.set_result("we hung up")
 
     async def _keep(self) -> None:
+        roaming = asyncio.create_task(self._roam())
         try:
             await self.line.keep()
         except NetworkError as error:
             if not self.ended.done():
-                self.ended.set_exception(error)
-                self.ended.exception()  # whoever has hung up meanwhile does not ask
+                self._lost(error)
+        finally:
+            roaming.cancel()
+
+    async def _roam(self) -> None:
+        async def say(offer: bytes) -> None:
+            await self.line.room()
+            self.line.say(CallKind.PLACES, offer)
+
+        if self._roaming is not None:
+            await self._roaming.run(say)
+
+    def _lost(self, why: NetworkError) -> None:
+        self.ended.set_exception(why)
+        self.ended.exception()  # whoever has hung up meanwhile does not ask
+
+    def _say_bye(self, reason: str) -> None:
+        """Raises LocalProtocolError."""
+        self.line.say(CallKind.BYE, reason[:_MOST_REASON].encode("utf-8", "replace"))
 
     # Paths
 
@@ -212,6 +244,8 @@ class Call:
                 self.pipe.got(frame)
             case CallKind.BYE:
                 self._got_bye(frame)
+            case CallKind.PLACES if self._roaming is not None:
+                self._roaming.got(frame.body)
             case _:
                 self._got_other(frame)
 

@@ -49,6 +49,8 @@ class Line:
         """Why there is no other stream."""
         self.greeted = asyncio.Event()
         """The other side greeted us: who is there is there."""
+        self.changed: Callable[[], None] = _nothing
+        """Another stream than the first one is in use."""
 
     # What others may do
 
@@ -136,6 +138,8 @@ class Line:
         self._last_stream = listener.last = self._loop.time()
         self._flush()
         listener.begin()
+        if self.greeted.is_set() and self._listener is listener:
+            self.changed()
 
     def _look_at_clock(self, error: Exception) -> None:
         """Raises NetworkError after too long without a stream."""
@@ -149,12 +153,16 @@ class Line:
     async def _breathe(self) -> None:
         """Tell that we are there, and notice when the other side is not. Raises NetworkError."""
         while True:
+            due = self._loop.time() + KEEP_EVERY
             await asyncio.sleep(KEEP_EVERY)
             listener, now = self._listener, self._loop.time()
             if listener is None:
                 if now - self._last_stream > LOST_AFTER:
                     raise NetworkError("the call was lost: there is no path to the other side")
-            elif now - listener.last > SILENT_AFTER:
+                continue
+            # While we stood still ourselves, we could hear nobody.
+            listener.last = min(now, listener.last + now - due)
+            if now - listener.last > SILENT_AFTER:
                 listener.stream.close(NetworkError("the other side is silent"))
             else:
                 self._control.mention(CallKind.HEARD, b"")
@@ -236,3 +244,7 @@ class _Listener:
 
     def closed(self, reason: Exception | None) -> None:
         self._line.lost(self)
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""

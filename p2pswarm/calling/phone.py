@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from p2pswarm.calling.call import Call
+from p2pswarm.calling.roaming import Roaming
 from p2pswarm.errors import DeclinedError, FormatError, HostError, NoLoginError, RemoteError
-from p2pswarm.formats.people.certificate import Authority, Certificate
+from p2pswarm.formats.people.certificate import Authority, Certificate, Revocations
 from p2pswarm.formats.people.record import Record
 from p2pswarm.formats.signing import SigningKey
 from p2pswarm.identity import Identity
@@ -60,7 +61,7 @@ class Directory(Protocol):
 class Ways(Protocol):
     """What we need of `p2pswarm.reach.reach`."""
 
-    async def gather(self) -> Candidates: ...
+    async def gather(self, *, anew: bool = False) -> Candidates: ...
 
     def begin(self, mine: Offer, theirs: Offer) -> Meeting: ...
 
@@ -97,10 +98,12 @@ class Phone:
         self._directory, self._ways, self._identity = directory, ways, identity
         self._relays, self._wall = relays, wall
         self._ringing: dict[bytes, Incoming] = {}
+        self._calls: dict[Call, Certificate] = {}  # that are not over
         self._limits: OrderedDict[bytes, Tokens] = OrderedDict()
         self._clock = asyncio.get_running_loop().time
         self.on_incoming: Callable[[Incoming], None] = self._nobody_listens
         directory.on_ring = self._rung
+        identity.hearers.append(self._judge)
 
     @property
     def name(self) -> str:
@@ -242,7 +245,31 @@ class Phone:
 
         call = Call(other.name, meeting, connect, hello, calls=calls)
         call.key = other.key
+        call.roams(self._roaming(meeting, other, (mine, theirs)))
+        self._calls[call] = other
+        call.ended.add_done_callback(lambda _: self._calls.pop(call))
         return call
+
+    def _roaming(
+        self, meeting: Meeting, other: Certificate, offers: tuple[Offer, Offer]
+    ) -> Roaming:
+        key = self._identity.key
+
+        def sign(offer: Offer, found: Candidates) -> Offer:
+            return offer.renewed(key, found, self._wall())
+
+        def read(body: bytes) -> Offer:
+            offer = Offer.parse(body)
+            offer.check(other.key, key.public, self._wall())
+            return offer
+
+        return Roaming(meeting, offers, lambda: self._ways.gather(anew=True), sign, read)
+
+    def _judge(self, revoked: Revocations) -> None:
+        """The authority took something back: with whom that names no call goes on."""
+        for call, other in list(self._calls.items()):
+            if other.serial in revoked.serials:
+                call.break_off(f"the certificate of {other.name} has been revoked")
 
     async def _secured(
         self, meeting: Meeting, other: Certificate, framer: Framer, conversation: Conversation

@@ -7,8 +7,8 @@ A command is an ordinary function. Where a parameter's type is an options class 
 
 The field `up_limit` is the flag `--up-limit`, the variable `P2PSWARM_UP_LIMIT` and the TOML key `up_limit`;
 the flag wins over the variable, the variable over the profile, that over the rest of the file, the file over
-the default. Click only carries
-texts; units turn them into values here, so all three sources have one set of words and errors.
+the default. Click only carries texts; units turn them into values here, so all three sources have one set of
+words and errors.
 
 What a field's metadata may say besides unit and help: `short` (a one-letter flag), `repeat` (may be given
 several times; the value is a tuple), `commas` (and one text may name several), `instead_of` (the name of a
@@ -105,32 +105,31 @@ def as_command(command: Callable[..., Exit], example: str = "") -> click.Command
         named = {name: _argument(raw[name], *how) for name, how in arguments.items()}
         return command(**values, **named)
 
-    shown: list[click.Parameter] = [
-        click.Argument(
-            [name],
-            nargs=-1 if get_origin(kind) is list else 1,
-            required=told.required,
-            metavar=told.metavar,
-            help=told.help,
-        )
-        for name, (kind, told) in arguments.items()
-    ]
-    shown += map(_option, options)
+    shown = [_shown(name, *how) for name, how in arguments.items()]
     return click.Command(
         command.__name__,
         callback=run,
-        params=[*shown, _config_flag(), _profile_flag()],
+        params=[*shown, *map(_option, options), _config_flag(), _profile_flag()],
         help=inspect.getdoc(command),
         epilog=f"Example: {example}" if example else None,
+    )
+
+
+def _shown(name: str, kind: Any, told: Argument) -> click.Argument:
+    several = get_origin(kind) is list
+    return click.Argument(
+        [name],
+        nargs=-1 if several else 1,
+        required=told.required,
+        metavar=told.metavar,
+        help=told.help,
     )
 
 
 def _argument(raw: Any, kind: Callable[[Any], Any], told: Argument) -> Any:
     """What was typed, as the command wants it."""
     texts = [raw] if isinstance(raw, str) else raw or ()
-    if (
-        told.required and "" in texts
-    ):  # of a variable that is not set; as a path it would be this folder
+    if told.required and "" in texts:  # of a variable not set; as a path it would be this folder
         raise UsageError(f"{told.metavar} is empty")
     try:
         return kind(map(TEXT.read, texts) if told.is_words else raw or "")

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["link", "looked_for", "magnet", "read_magnet"]
 
 
+LONELY = 15.0  # seconds without a peer until the person hears what may help
+_MEET = (
+    "nobody was reached yet. Two behind routers that let nobody in are introduced, or relayed, by a super "
+    "node: --meet HOST:PORT, on both sides"
+)
 _GUESS = 16 << 10  # bytes of metadata, until a peer says how many
 
 
@@ -96,6 +101,7 @@ class _Watch:
         self._limit = math.inf if limit is None else limit
         self._done = -1
         self._since = 0.0
+        self._lonely = math.inf  # until when nobody needs to be met
 
     def look(self, node: "Node", report: Report) -> None:
         """Raises CommandError."""
@@ -104,9 +110,15 @@ class _Watch:
             if self._done < 0:
                 report.event("looking_for_metadata", info_hash=status.info_hash.hex())
                 report.note(f"looking for peers that know what {status.name} is")
+                self._lonely = now + LONELY
             if status.done != self._done:
                 self._done, self._since = status.done, now
             report.status(_sample(status))
+            if status.peers:
+                self._lonely = math.inf
+            elif now >= self._lonely:
+                self._lonely = math.inf
+                report.note(_MEET)
             if now - self._since >= self._limit:
                 raise given_up(status)
 

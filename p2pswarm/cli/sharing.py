@@ -71,6 +71,36 @@ async def _share(
     stop: Stop,
 ) -> Exit:
     from p2pswarm.node import Node
+
+    async with (
+        _tracking(sharing, settings) as tracker,
+        Node(settings, networks) as node,
+        beating(node, report),
+        _offered(path, on, node, report, stop),
+    ):
+        urls = [url for url in (tracker.url, tracker.udp_url) if url is not None]
+        announce = [_as_reached(url, sharing.host) for url in urls]
+        make = partial(_make, path, creation, [*announce, *creation.tracker], report, stop)
+        try:
+            metainfo = await asyncio.to_thread(make)
+        except HostError as error:
+            if not on:
+                raise
+            report.note(f"{error}; it is offered file by file only")
+            await stop.unless(asyncio.Event().wait())
+            return Exit.OK
+        _tell(tracker, metainfo, sharing.host, report)
+        here = Address(urlsplit(announce[0]).hostname or "", node.port)
+        peers = [here] if here.dialable else []  # a name has no place in a link
+        offer = _code_offer(sharing.code_for, rendezvous, announce[0])
+        code = code_given(offer, metainfo, peers, node, report)
+        await seed_until_stopped(node, metainfo, path, report, stop, peers, code)
+    return Exit.OK
+
+
+@asynccontextmanager
+async def _tracking(sharing: Sharing, settings: Settings) -> "AsyncIterator[TrackerService]":
+    """A tracker of our own, where others can reach it."""
     from tracker.app import TrackerService
     from tracker.config import TrackerSettings
 
@@ -80,31 +110,9 @@ async def _share(
     )
     await tracker.start()
     try:
-        async with (
-            Node(settings, networks) as node,
-            beating(node, report),
-            _offered(path, on, node, report, stop),
-        ):
-            urls = [url for url in (tracker.url, tracker.udp_url) if url is not None]
-            announce = [_as_reached(url, sharing.host) for url in urls]
-            make = partial(_make, path, creation, [*announce, *creation.tracker], report, stop)
-            try:
-                metainfo = await asyncio.to_thread(make)
-            except HostError as error:
-                if not on:
-                    raise
-                report.note(f"{error}; it is offered file by file only")
-                await stop.unless(asyncio.Event().wait())
-                return Exit.OK
-            _tell(tracker, metainfo, sharing.host, report)
-            here = Address(urlsplit(announce[0]).hostname or "", node.port)
-            peers = [here] if here.dialable else []  # a name has no place in a link
-            offer = _code_offer(sharing.code_for, rendezvous, announce[0])
-            code = code_given(offer, metainfo, peers, node, report)
-            await seed_until_stopped(node, metainfo, path, report, stop, peers, code)
+        yield tracker
     finally:
         await tracker.aclose()
-    return Exit.OK
 
 
 @asynccontextmanager

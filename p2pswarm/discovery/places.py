@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from p2pswarm.discovery.names import SystemNames
+from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 
-__all__ = ["places"]
+__all__ = ["need_one", "places"]
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,12 @@ async def places(named: Sequence[Address]) -> tuple[Address, ...]:
         for each in missing:
             log.warning("nobody can be dialed at %s", each)
     return tuple(dict.fromkeys(address for each in found for address in each))
+
+
+def need_one(named: Sequence[Address], found: Sequence[Address]) -> None:
+    """Raises NetworkError when some were named and none is left: without them there is no way in."""
+    if named and not found:
+        raise NetworkError(f"nobody can be dialed at {', '.join(map(str, named))}")
 
 
 async def _place(named: Address) -> list[Address]:

@@ -37,9 +37,8 @@ from p2pswarm.wire.http.ranges import ContentRange, Range, number
 
 __all__ = ["Ranged"]
 
-PATIENCE = (
-    20.0  # seconds until an answer begins, and until it goes on: libtorrent's urlseed_timeout
-)
+# Seconds until an answer begins, and until it goes on: libtorrent's urlseed_timeout
+PATIENCE = 20.0
 LEAST_RATE = 1024.0  # bytes a second, on the average of so many seconds of waiting
 MOST_AT_ONCE = 50  # answers under way
 MOST_PER_HOST = 4  # of one server, for all torrents: Transmission's number

@@ -256,6 +256,7 @@ class Trackers:
 
     async def leave(self) -> None:
         """Say `stopped` to every tracker that may know us: best effort, two seconds in all."""
+        self._found = _nobody_asks
         for tier in self._running:
             tier.cancel()
         parting = [tracker for tracker in self._all if tracker.knows_us]
@@ -313,7 +314,7 @@ class Trackers:
         progress = self._progress()
         tracker.busy = tracker.knows_us = True
         try:
-            replies = await self._announce(tracker, progress, tracker.event(progress))
+            replies = await self._announce(tracker, progress, tracker.event(progress), _TIMEOUT)
         except (TrackerError, FormatError) as error:
             refusal = error if isinstance(error, TrackerError) else TrackerError(str(error))
             tracker.failed(refusal, self._clock(), self._dice)
@@ -329,9 +330,10 @@ class Trackers:
         self._tell(tracker, reply)
         return True
 
-    async def _announce(self, tracker: _Tracker, progress: Progress, event: Event) -> list[Reply]:
+    async def _announce(
+        self, tracker: _Tracker, progress: Progress, event: Event, seconds: float
+    ) -> list[Reply]:
         """An answer over each family, as far as they come."""
-        stopped = event is Event.STOPPED
         question = Announce(
             self._info_hash,
             self._me,
@@ -340,11 +342,10 @@ class Trackers:
             downloaded=progress.downloaded,
             left=progress.left,
             event=event,
-            numwant=0 if stopped else self._numwant,
+            numwant=0 if event is Event.STOPPED else self._numwant,
             key=self._key,
             trackerid=tracker.trackerid,
         )
-        seconds = _FAREWELL if stopped else _TIMEOUT
         asks = [self._ask_over(family, tracker, question, seconds) for family in self._families]
         return await of_each(asks) if len(asks) > 1 else [await asks[0]]
 
@@ -366,11 +367,16 @@ class Trackers:
         return reply
 
     async def _part(self, tracker: _Tracker) -> None:
+        """Who stops as soon as it has everything owes `completed`, too: that may be on its way."""
         tracker.knows_us = False
-        try:
-            await self._announce(tracker, self._progress(), Event.STOPPED)
-        except (TrackerError, FormatError) as error:
-            _log.debug("%r did not hear our good-bye: %s", tracker, error)
+        progress = self._progress()
+        owed = tracker.event(progress) is Event.COMPLETED
+        events = (Event.COMPLETED, Event.STOPPED) if owed else (Event.STOPPED,)
+        for event in events:
+            try:
+                await self._announce(tracker, progress, event, _FAREWELL / len(events))
+            except (TrackerError, FormatError) as error:
+                _log.debug("%r did not hear our good-bye: %s", tracker, error)
 
     def _others(self, reply: Reply) -> list[Address]:
         """The peers without ourselves, as far as the tracker says who we are."""
@@ -389,7 +395,7 @@ def _nothing_yet() -> Progress:
 
 
 def _nobody_asks(address: Address) -> None:
-    """Before `run` nobody wants addresses."""
+    """Before `run` nobody wants addresses, nor from `leave` on."""
 
 
 def _ring(news: asyncio.Future[None]) -> None:

@@ -19,9 +19,8 @@ __all__ = ["MD5_SPAN", "Digesting", "Digests", "beginning_has", "napster_md5", "
 
 MD5_SPAN = 299008  # bytes, as the Napster client had it
 _SPANS = (MD5_SPAN, 300000, 300032)  # what other clients made of it
-_ID3 = (
-    10  # bytes of an ID3v2 head: "ID3", version, flags, four bytes of length with seven bits each
-)
+# Bytes of an ID3v2 head: "ID3", version, flags, four bytes of length with seven bits each
+_ID3 = 10
 _FOOTER = 0x10  # the flag of a second head at the tag's end, which its length leaves out
 _BUFFER = 256 << 10  # bytes: stays in the processor's cache while it is hashed again
 

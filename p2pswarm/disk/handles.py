@@ -184,7 +184,7 @@ class OpenFiles:
         self.handles: dict[int, Handle] = {}
         self._written: set[int] = set()
         self.lost: DiskError | None = None  # a file that was closed said that a write was lost
-        self._closed = False
+        self.closed = False
 
     def __len__(self) -> int:
         return len(self.handles)
@@ -244,7 +244,7 @@ class OpenFiles:
         Raises DiskError when a write was lost.
         """
         with self._shelf.lock:
-            self._closed = True
+            self.closed = True
             unused = self._shelf.drop(list(self.handles.values()))
         for handle in unused:
             _close(handle)
@@ -264,7 +264,7 @@ class OpenFiles:
             before = self.handles.get(handle.file)
             unused = self._shelf.drop([before]) if before is not None else []
             self._shelf.put(handle)
-            if self._closed:
+            if self.closed:
                 self._shelf.drop([handle])  # whoever uses it closes it
             unused += self._shelf.drop_all_but(self._shelf.limit)
         for old in unused:

@@ -9,7 +9,7 @@ from p2pswarm.formats import paths
 __all__ = ["announce", "announced", "checked_url", "read_url", "urls_in"]
 
 _MAX_URL = 2048  # characters
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]\S*")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]+([/?#].*)?")
 
 
 def announce(tiers: Sequence[Sequence[str]]) -> dict[bytes, object]:
@@ -50,9 +50,12 @@ def urls_in(value: object) -> Iterable[str]:
 
 
 def read_url(raw: bytes) -> str | None:
-    """The URL, of whatever scheme; None for what is none, or longer than anybody needs."""
+    """The URL, of whatever scheme; None for what is none, or longer than anybody needs.
+
+    A space behind the host is written as it must be: people have them in the URLs of web seeds.
+    """
     try:
         text = raw.decode().strip() if len(raw) <= _MAX_URL else ""
     except UnicodeDecodeError:
         return None
-    return text if _URL.fullmatch(text) and text.isprintable() else None
+    return text.replace(" ", "%20") if _URL.fullmatch(text) and text.isprintable() else None

@@ -22,9 +22,8 @@ class Meter:
         self._first: float | None = None  # the first tick
         self._ticked = 0.0  # the last one, and the total then
         self._before = 0
-        self._marks: deque[tuple[float, int]] | None = (
-            None  # when something flowed: most never need it
-        )
+        # When something flowed: most never need it
+        self._marks: deque[tuple[float, int]] | None = None
 
     def tick(self, now: float) -> None:
         if self._first is None:

@@ -66,6 +66,7 @@ class Stream(asyncio.BufferedProtocol):
         self.idle = True  # everything sent is with the kernel
         self.remote = Address("?", 0)
         self.local = Address("?", 0)
+        self.relayed = False  # a relay carries it to where it says to be
 
     # What a conversation may do
 

@@ -12,7 +12,7 @@ Nobody is flooded: a way is tried some fifty times, few there are, and only who 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 from random import Random
@@ -89,6 +89,18 @@ class Reaching:
         for way, rank in ways:
             if way not in self._pairs and len(self._pairs) < MAX_WAYS:
                 self._pairs[way] = Pair(way, rank, due=now)
+
+    def renew(self, ways: Sequence[tuple[Way, int]], now: float) -> None:
+        """These are the ways now: one of us two is elsewhere. What became of them before says nothing."""
+        named = dict(ways)
+        for way, pair in list(self._pairs.items()):
+            if pair.good or isinstance(way, int):
+                continue
+            if way in named:
+                pair.tries, pair.checks, pair.due = 0, 0, now
+            else:
+                del self._pairs[way]
+        self.add(ways, now)
 
     def drop(self, way: Way) -> None:
         """It is closed."""

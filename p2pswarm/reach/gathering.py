@@ -22,7 +22,7 @@ from p2pswarm.reach.answering import CHANGE_HOST, CHANGE_PORT
 from p2pswarm.reach.nat import Findings
 from p2pswarm.reach.offers import MAX_CANDIDATES, Candidate, CandidateKind, Candidates, Nat
 from p2pswarm.wire.people.frames import OPENING, PeopleFramer, PeopleKind
-from p2pswarm.wire.people.hello import Hello, Want, Welcome
+from p2pswarm.wire.people.hello import Hello, Ping, Want, Welcome
 from p2pswarm.wire.supernode.frames import Frame
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ SEND_AGAIN = (0.2, 0.4, 0.8)  # seconds
 FILTER_TIME = (0.2, 0.3)
 FILTER_KNOWN = 600.0  # seconds for which it is believed
 FOUND_KNOWN = 5.0  # seconds for which all of it is
+ALIVE_TIME = 0.8  # seconds for an answer on a visit that lasts
 ASKED = 2  # super nodes; one that was not is needed for what is filtered
 MOST_OWN = 8
 _Answers = dict[bytes, tuple[stun.Message, Address]]
@@ -54,8 +55,9 @@ class Gathering:
         self._waiting: dict[bytes, Callable[[stun.Message, Address], None]] = {}
         self._filter: tuple[Address, Nat, float] | None = None
         self._gathering = asyncio.Lock()
-        self._found: tuple[Candidates, float] | None = None  # until when
+        self._found: tuple[Candidates, Sequence[str], float] | None = None  # where, until when
         self._visit: Stream | None = None
+        self._visited = _Visit()
         self._seen: Address | None = None  # on that visit
         self.number = 0
         """From which TCP number super nodes were asked where they see us; 0 when none was."""
@@ -67,16 +69,23 @@ class Gathering:
             waiting(message, source)
         return waiting is not None
 
-    async def gather(self) -> Candidates:
-        """What is known after two seconds at the latest; what was found a moment ago is."""
+    async def gather(self, *, anew: bool = False) -> Candidates:
+        """What is known after two seconds at the latest; what was found a moment ago is.
+
+        Anew, nothing that is known counts: perhaps we are in another network.
+        """
         loop = asyncio.get_running_loop()
         async with self._gathering:
-            if self._found is None or self._found[1] < loop.time():
-                self._found = (await self._gather(), loop.time() + FOUND_KNOWN)
-            return self._found[0]
+            own = own_addresses(self._port.hosts)[:MOST_OWN]
+            if self._found is not None and not anew:
+                found, where, until = self._found
+                if where == own and loop.time() <= until:
+                    return found
+            found = await self._gather(own)
+            self._found = (found, own, loop.time() + FOUND_KNOWN)
+            return found
 
-    async def _gather(self) -> Candidates:
-        own = own_addresses(self._port.hosts)[:MOST_OWN]
+    async def _gather(self, own: Sequence[str]) -> Candidates:
         asked = _of_different_hosts(self._super_nodes())
         async with asyncio.TaskGroup() as tasks:
             udp = tasks.create_task(self._seen_by_udp(asked, own))
@@ -178,12 +187,23 @@ class Gathering:
 
         While a visit lasts its number stays: somebody may have been told of it, and dial there soon.
         """
-        if self._visit is None or self._visit.over or self._seen is None:
-            self.close()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LONGEST):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST):
+                if not await self._visit_lasts(own):
+                    self.close()
                     await self._first_of(asked)
         return None if self._seen is None or self._seen.host in own else self._seen
+
+    async def _visit_lasts(self, own: Sequence[str]) -> bool:
+        """Whoever is in another network now does not hear that it ended."""
+        visit = self._visit
+        if visit is None or visit.over or self._seen is None or visit.local.host not in own:
+            return False
+        try:
+            async with asyncio.timeout(ALIVE_TIME):
+                return await self._visited.answers(visit)
+        except TimeoutError:
+            return False
 
     async def _first_of(self, super_nodes: Sequence[Address]) -> None:
         for each in super_nodes:
@@ -196,7 +216,7 @@ class Gathering:
 
     async def _seen_by(self, super_node: Address) -> Address:
         """Raises OSError, RemoteError."""
-        visit = _Visit()
+        visit = self._visited = _Visit()
         framer = PeopleFramer(self._port.scratch)
         stream = self._visit = await self._port.dial_from(0, super_node, framer, visit)
         self.number = stream.local.port
@@ -209,6 +229,14 @@ class _Visit:
 
     def __init__(self) -> None:
         self.seen: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
+        self._alive = asyncio.Event()
+
+    async def answers(self, stream: "Stream") -> bool:
+        """True when it does, which may be never; False when it is over."""
+        self._alive.clear()
+        stream.send(Ping().encode().encode())
+        await self._alive.wait()
+        return not stream.over
 
     def got(self, message: object) -> None:
         """Raises RemoteProtocolError."""
@@ -217,6 +245,8 @@ class _Visit:
             raise RemoteProtocolError("it takes nobody in")
         if message.kind == PeopleKind.WELCOME and not self.seen.done():
             self.seen.set_result(Welcome.read(message.body).you)
+        if message.kind == PeopleKind.PONG:
+            self._alive.set()
 
     def caught_up(self) -> None:
         """There is nothing to answer."""
@@ -225,6 +255,7 @@ class _Visit:
         """Nothing large is sent."""
 
     def closed(self, reason: Exception | None) -> None:
+        self._alive.set()
         if not self.seen.done():
             self.seen.set_exception(reason or NetworkError("it hung up"))
             self.seen.exception()  # nobody may be waiting

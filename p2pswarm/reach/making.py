@@ -146,13 +146,20 @@ class Making:
                     return
 
     async def _by_relays(self, carries: Callable[[], RelayAt | None]) -> None:
-        """One after the other, for both sides have to come to the same."""
+        """One after the other, for both sides have to come to the same.
+
+        What waits to be taken may be lost before it is, if one of us stands still for seconds; so this goes
+        on until one is taken, if one is wanted.
+        """
         await asyncio.sleep(RELAY_HEAD_START if self._before is None else 0.0)
         for pause in RELAY_PAUSES:
             async with asyncio.TaskGroup() as tasks:
                 for relay in self._best_first(carries()):
-                    if self._streams.waiting or self.done:
+                    waiting = self._streams.waiting
+                    if self.done or (waiting and not self._streams.wanted()):
                         return
+                    if waiting:
+                        break
                     trying = tasks.create_task(self._relay(relay))
                     await asyncio.wait([trying], timeout=RELAY_STAGGER)
             await asyncio.sleep(pause)

@@ -63,7 +63,8 @@ class Meeting:
         """For whoever runs it."""
         self._ways, self._offers = ways, (ours, theirs)
         self._loop = asyncio.get_running_loop()
-        self._barred = ways.strangers.barred(_named(ours, theirs), self._loop.time())
+        self._named = _named(ours, theirs)
+        self._barred = ways.strangers.barred(self._named, self._loop.time())
         relays = agreed(ours, theirs)
         self._relays = [each for each in relays if each.address.normal.host not in self._barred]
         self.checks = _checks(ours, theirs, self._barred, leads=self.leads, dice=ways.dice)
@@ -123,6 +124,17 @@ class Meeting:
         if used is not None and used.works:
             return Path(used.relay, used.rtt, udp=False, ours=ours, theirs=theirs)
         return None
+
+    def renew(self, ours: Offer, theirs: Offer) -> None:
+        """One of the two says other places than before (`Offer.renewed`): they are tried."""
+        named, now = _named(ours, theirs), self._loop.time()
+        new = self._ways.strangers.barred(named - self._named, now)
+        self._barred, self._named = (self._barred & named) | new, named
+        self._offers = ours, theirs
+        self.checks.renew(_ranked(ours, theirs, self._barred), now)
+        self._news.set()
+        if not self.streams.direct:
+            self._wanted.set()
 
     def close(self) -> None:
         """Gives up its ways, not the streams that were handed out. May be called twice."""
@@ -203,20 +215,20 @@ class Meeting:
 
     async def _make(self) -> None:
         """Streams, when somebody wants one."""
-        making = Making(
-            self._ways.port,
-            self._ways.relaying,
-            self.streams,
-            self._offers,
-            self._relays,
-            self._barred,
-            self._ways.number,
-            self._ways.dice,
-        )
         while True:
             if not self._waiters:
                 await self._wanted.wait()
             self._wanted.clear()
+            making = Making(
+                self._ways.port,
+                self._ways.relaying,
+                self.streams,
+                self._offers,
+                self._relays,
+                self._barred,
+                self._ways.number,
+                self._ways.dice,
+            )
             async with asyncio.TaskGroup() as tasks:
                 round_ = tasks.create_task(making.once(self._direct_way, self._carries))
                 again = tasks.create_task(self._wanted_anew(making))
@@ -226,10 +238,16 @@ class Meeting:
             await asyncio.sleep(ROUND_PAUSE)
 
     async def _wanted_anew(self, making: Making) -> None:
-        """Until somebody wants one more, or another one, than this round has brought already."""
+        """Until somebody wants one more, or another one, than this round has brought already, or tries.
+
+        Or the one that there was is lost: such a round was in no hurry.
+        """
+        offers, before = self._offers, self.streams.used
+        worked = before is not None and before.works
         while True:
             await self._wanted.wait()
-            if making.done:
+            lost = worked and before is not None and not before.works
+            if making.done or lost or self._offers is not offers:
                 return
             self._wanted.clear()
 
@@ -282,11 +300,15 @@ def _checks(
 ) -> Reaching:
     secrets = [Secrets(offer.ufrag, offer.password) for offer in (ours, theirs)]
     checks = Reaching(*secrets, leads=leads, dice=dice)
+    checks.add(_ranked(ours, theirs, barred), asyncio.get_running_loop().time())
+    return checks
+
+
+def _ranked(ours: Offer, theirs: Offer, barred: frozenset[str]) -> list[tuple[Way, int]]:
+    """Where datagrams are sent, of what the other side names."""
     kinds = {address.normal: kind for kind, address in reversed(theirs.candidates.udp)}
     ways = fitting(theirs.candidates.udp, theirs.candidates, ours.candidates)
-    now = asyncio.get_running_loop().time()
-    checks.add([(way, _RANKS[kinds[way]]) for way in ways if way.host not in barred], now)
-    return checks
+    return [(way, _RANKS[kinds[way]]) for way in ways if way.host not in barred]
 
 
 async def _rings(bell: asyncio.Event, seconds: float) -> None:

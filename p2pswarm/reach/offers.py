@@ -143,12 +143,22 @@ class Offer:
     ) -> "Offer":
         """Signed, with new secrets; an answer has the session of what it answers."""
         ufrag, password = secrets.token_urlsafe(6), secrets.token_urlsafe(18)
-        few = Candidates(
-            candidates.udp[:MAX_CANDIDATES], candidates.tcp[:MAX_CANDIDATES], candidates.nat
-        )
+        few = _few(candidates)
         parts = (session, certificate, to, ufrag, password, few, tuple(relays[:MAX_RELAYS]))
-        plain = cls(*parts, time=int(now), want=want)
-        return replace(plain, signature=key.sign(_SIGNED + plain._body()))
+        return cls(*parts, time=int(now), want=want).signed(key)
+
+    def renewed(self, key: SigningKey, candidates: Candidates, now: float) -> "Offer":
+        """The same, from other places."""
+        return replace(self, candidates=_few(candidates), time=int(now), want="").signed(key)
+
+    def signed(self, key: SigningKey) -> "Offer":
+        """By the device that it comes from."""
+        return replace(self, signature=key.sign(_SIGNED + self._body()))
+
+    def renews(self, other: "Offer") -> bool:
+        """Whether it is the same from other places."""
+        names = ((each.session, each.ufrag, each.password) for each in (self, other))
+        return next(names) == next(names)
 
     def encode(self) -> bytes:
         """Raises LocalProtocolError for what nobody would read."""
@@ -206,6 +216,11 @@ class Offer:
             raise FormatError("an offer of another day, or one of the two clocks is wrong")
         if not is_signed(_SIGNED + self._body(), self.signature, key):
             raise FormatError("an offer with a wrong signature")
+
+
+def _few(candidates: Candidates) -> Candidates:
+    few = slice(MAX_CANDIDATES)
+    return Candidates(candidates.udp[few], candidates.tcp[few], candidates.nat)
 
 
 def fitting(candidates: Iterable[Candidate], theirs: Candidates, ours: Candidates) -> list[Address]:

@@ -69,9 +69,12 @@ class Reach:
         """The TCP number from which super nodes saw us; 0 for none."""
         return self._gathering.number
 
-    async def gather(self) -> Candidates:
-        """Where we may be reached now, asked from super nodes; within two seconds, however few answer."""
-        return await self._gathering.gather()
+    async def gather(self, *, anew: bool = False) -> Candidates:
+        """Where we may be reached now, asked from super nodes; within two seconds, however few answer.
+
+        `anew`, what was found a moment ago counts for nothing.
+        """
+        return await self._gathering.gather(anew=anew)
 
     def begin(self, ours: Offer, theirs: Offer) -> Meeting:
         """From here on ways are tried. Who was checked (`Offer.check`) is tried at what it named.

@@ -192,8 +192,9 @@ class _Asking:
             raise RefusedError(f"{self._relay.address} relays nothing")
         words = self._wish.encode().encode()
         if self._who is not None:
-            signature = self._who.sign(proof(welcome.nonce, welcome.node))
-            words = Prove(self._who.certificate, signature).encode().encode() + words
+            at = self._relay.address
+            signature = self._who.sign(proof(welcome.nonce, welcome.node, at))
+            words = Prove(self._who.certificate, at, signature).encode().encode() + words
         stream.send(words)
         self.welcomed.set_result(None)
 

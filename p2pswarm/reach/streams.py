@@ -124,7 +124,8 @@ class Streams:
                 await picked.agreed.wait()
             picked.rtt = self.clock() - said
         except TimeoutError:
-            picked.close()
+            if not picked.agreed.is_set():  # it is when the answer came while we stood still
+                picked.close()
         except BaseException:
             picked.close()
             raise

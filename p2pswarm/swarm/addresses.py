@@ -63,9 +63,8 @@ class AddressBook:
         # When strangers of a host were dialed.
         self._tried: OrderedDict[str, tuple[float, ...]] = OrderedDict()
         self._banned: frozenset[Address] = _NOBODY
-        self._banned_ids: frozenset[tuple[str, PeerId | None]] = (
-            _NOBODY  # of that host: ids are no secret
-        )
+        # Of that host: ids are no secret
+        self._banned_ids: frozenset[tuple[str, PeerId | None]] = _NOBODY
         self._bans: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -162,6 +161,13 @@ class AddressBook:
         known = self._known.get(address)
         if known is not None:
             known.v2 = not known.v2
+
+    def silent(self, address: Address) -> None:
+        """It took the connection and waited: perhaps for the other handshake, as WebTorrent does that
+        cannot read a hidden one. Each failure turns it about, as in libtorrent: no dial is added."""
+        known = self._known.get(address)
+        if known is not None:
+            known.plain = not known.plain
 
     def is_v2(self, address: Address) -> bool:
         known = self._known.get(address)

@@ -19,7 +19,7 @@ from p2pswarm.swarm.entrance import TWICE, why_not
 from p2pswarm.swarm.events import Broadcast, PeerJoined, PeerLeft
 from p2pswarm.swarm.extensions import Talker
 from p2pswarm.swarm.finding import Finding
-from p2pswarm.swarm.greeting import Greeted, Name
+from p2pswarm.swarm.greeting import Greeted, Name, Rival
 from p2pswarm.swarm.meeting import Meetings
 from p2pswarm.swarm.parting import crowded, displaced, doubles, fellow_seeds
 from p2pswarm.swarm.peer import Home, Peer
@@ -98,15 +98,17 @@ class Company:
         if peer.v2 and home.trees is not None:
             home.trees.ask(peer)
         most = longest_message(home.picker.pieces)
-        who.stream.switch(PeerFramer(peer.take_blocks, self._node.port.scratch, most), peer)
+        who.stream.switch(
+            PeerFramer(peer.download.take_blocks, self._node.port.scratch, most), peer
+        )
         if who.heard is not None:
             peer.recall(who.heard)
 
     def _why_not(self, who: Greeted, rival: Peer | None) -> str | None:
         if not self._home.ready:
             return "not ready"
-        dialed = None if rival is None else rival.outgoing
-        refusal = why_not(who, dialed, self._home.finding.book, self._node.me)
+        other = None if rival is None else Rival(rival.stream, rival.outgoing)
+        refusal = why_not(who, other, self._home.finding.book, self._node.me)
         if refusal is not None:
             return refusal
         no_more = len(self.peers) >= self._node.max_peers

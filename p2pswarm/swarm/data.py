@@ -3,9 +3,9 @@
 Nothing is called ours before it was verified. After a restart the resume data says which pieces were
 verified and whether their files are still as they were; whatever is in doubt is read and hashed again.
 
-While we write nothing, the files are watched: a read from one that somebody changed is an error, and `look`
-tells which pieces that puts in doubt. Until those are checked no checkpoint is written, so that the last
-one, with the looks that its pieces had, stays true.
+While we write nothing, the files are watched (`Watching`): a read from one that somebody changed is an error,
+and `look` tells which pieces that puts in doubt. Until those are checked no checkpoint is written, so that
+the last one, with the looks that its pieces had, stays true.
 """
 
 import asyncio
@@ -13,27 +13,26 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from p2pswarm.disk.begun import Begun
 from p2pswarm.disk.candidates import Candidates
 from p2pswarm.disk.checkpoint import Checkpoint
-from p2pswarm.disk.handles import Shelf
 from p2pswarm.disk.hashing import Expected
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.learning import Learning
-from p2pswarm.disk.locate import Place
 from p2pswarm.disk.moving import Moving
 from p2pswarm.disk.parts import PartFile, parts_name
 from p2pswarm.disk.pool import DiskPool, Stored, result_of
-from p2pswarm.disk.renaming import Rename, recalled, renamed
-from p2pswarm.disk.resume import NO_PIECES, Resume, ResumeFolder, Saved
+from p2pswarm.disk.renaming import Rename, renamed
+from p2pswarm.disk.resume import Resume, ResumeFolder, Saved
 from p2pswarm.disk.reuse import Reuse
 from p2pswarm.disk.seeking import Seeking
-from p2pswarm.disk.storage import NO_FILES, FileStat, FileStorage, Storage
+from p2pswarm.disk.storage import NO_FILES, FileStat, Storage
 from p2pswarm.errors import (
     DiskError,
     HostError,
@@ -45,8 +44,12 @@ from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import PieceIndex
 from p2pswarm.formats.metainfo import File, Metainfo
+from p2pswarm.swarm.watching import Watching
 
-__all__ = ["Desk", "TorrentData"]
+if TYPE_CHECKING:
+    from p2pswarm.disk.locate import Place
+
+__all__ = ["TorrentData"]
 
 log = logging.getLogger(__name__)
 
@@ -61,49 +64,12 @@ CLOSE_FILES = 0.3  # for closing: stopping takes three seconds in all, on a disk
 FILES_AT_END = 100
 
 
-class Desk(NamedTuple):
-    """What the data of all torrents of a node share."""
+@dataclass(slots=True)
+class _Unflushed:
+    """What was written and may not be on the disk yet: bytes, and which files they are in."""
 
-    disk: DiskPool
-    resumes: ResumeFolder
-    shelf: Shelf
-    dice: Random
-
-    def open(
-        self,
-        kind: Callable[..., "TorrentData"],
-        metainfo: Metainfo,
-        place: Place,
-        *,
-        writable: bool,
-        skipped: Set[int] = NO_FILES,
-        renames: Sequence[Rename] = (),
-    ) -> "TorrentData":
-        """Lock it, and recall what is known of it. For a disk thread. Raises HostError."""
-        resume = self.resumes.open(metainfo.info_hash, place.path, synced=writable)
-        kept_in = self.resumes.names(metainfo.info_hash, place.path)
-        try:
-            if writable:
-                files = renamed(kept_in, place.root, place.files, renames)
-            else:
-                files = recalled(kept_in, place.root, place.files)
-            storage = FileStorage(place.root, files, writable=writable, shelf=self.shelf)
-        except BaseException:  # nobody else knows that it is locked
-            resume.close()
-            raise
-        try:
-            data = kind(metainfo, storage, self.disk, resume, writable=writable, dice=self.dice)
-            data.files = files
-            data.place = place.named(files, alone=metainfo.single_file)
-            data.resumes = self.resumes
-            if writable:
-                data.set_aside(place.root, skipped)
-            data.recall()
-        except BaseException:  # nobody else knows that it is locked
-            storage.close()
-            resume.close()
-            raise
-        return data
+    bytes: int = 0
+    files: set[int] = field(default_factory=set)
 
 
 class _Recalled(NamedTuple):
@@ -147,13 +113,11 @@ class TorrentData:
         """The root of a piece's tree (BEP 52), where the torrent has no layer to tell it: peers gave it."""
         self._dice = dice
         self._layout = Layout([file.length for file in metainfo.files])
+        self._watching = Watching(metainfo, self._layout)
         self._recalled: _Recalled | P2PSwarmError | None = None
-        self._looks: list[FileStat | None] = []  # of the files, as of the last `look`
         self._noted: Bitfield | None = None  # what `prepare` need not note again
-        self._watching = False  # whether a change since then is somebody else's
-        self._doubtful: frozenset[PieceIndex] = NO_PIECES
-        self._unflushed = 0  # bytes since the last checkpoint, and which files they are in
-        self._unflushed_files: set[int] = set()
+        self._unflushed = _Unflushed()  # since the last checkpoint
+        self._flushing: list[_Unflushed] = []  # by checkpoints that run
         self._jobs = _NO_JOBS  # not over, though whoever waited for one may be gone
         self._closing = False
         self._skipped: Set[int] = NO_FILES  # files that are not wanted
@@ -185,7 +149,7 @@ class TorrentData:
         Raises DiskError.
         """
         busy = {file for piece in full for file in self._files_of(piece)}
-        self._watching = False
+        self._watching.end()
         await self._run(self._select, skipped, busy)
 
     def _select(self, skipped: Set[int], busy: Set[int]) -> None:
@@ -221,13 +185,12 @@ class TorrentData:
         if isinstance(found, P2PSwarmError):
             raise found
         assert found is not None
-        self._looks = found.looks
         good = found.good
         if good is None:
             good = await self.check(found.doubtful, progress)
         elif found.doubtful:
             progress(len(found.doubtful), len(found.doubtful))
-        have = await self._conclude(found.saved, good, progress)
+        have = await self._conclude(found, good, progress)
         self._watch(found.looks)
         return have
 
@@ -281,7 +244,7 @@ class TorrentData:
             return have
         try:
             await self.prepare(have)
-            self._watching = False
+            self._watching.end()
             if (parts := self._storage.parts) is not None:
                 for file in parts.files:
                     missing[slice(*parts.inside(file))] = False  # nobody wants them
@@ -321,13 +284,13 @@ class TorrentData:
         return set(map(PieceIndex, range(self._metainfo.piece_count)))
 
     async def _conclude(
-        self, saved: Saved | None, good: Bitfield, progress: Callable[[int, int], None]
+        self, found: _Recalled, good: Bitfield, progress: Callable[[int, int], None]
     ) -> Bitfield:
         """What is ours, when `good` are those of the doubtful pieces that are."""
-        meta = self._metainfo
+        meta, saved = self._metainfo, found.saved
         if saved is None:
             log.debug("%s: no resume data: %s", meta.name, self._resume.reason)
-            if self.writable and not good.any() and self._strangers():
+            if self.writable and not good.any() and self._strangers(found.looks):
                 raise TargetExistsError(f"{meta.name} exists, and nothing in it is of this torrent")
             return good
         self.downloaded_before, self.uploaded_before = saved.downloaded, saved.uploaded
@@ -337,11 +300,11 @@ class TorrentData:
         log.warning("%s: the files are not what they were, checking all", meta.name)
         return await self.check(range(meta.piece_count), progress)
 
-    def _strangers(self) -> bool:
+    def _strangers(self, looks: list[FileStat | None]) -> bool:
         """Whether there are files with something in them; what is aside has our name on it."""
         parts = self._storage.parts
         ours = parts.files if parts is not None else NO_FILES
-        return any(look and look.size and n not in ours for n, look in enumerate(self._looks))
+        return any(look and look.size and n not in ours for n, look in enumerate(looks))
 
     async def check(self, pieces: Iterable[int], progress: Callable[[int, int], None]) -> Bitfield:
         """Read and hash these; set are the good ones. A missing file is simply not good."""
@@ -356,7 +319,7 @@ class TorrentData:
             lambda done: progress(done, len(chosen)),
             self.expect,
         )
-        self._doubtful -= set(chosen)
+        self._watching.checked(chosen)
         return good
 
     async def prepare(self, have: Bitfield) -> bool:
@@ -460,7 +423,7 @@ class TorrentData:
         await self._run(before.forget)
         await self._run(self.resumes.forget_names, name, left)
         await self._run(moving.clean)
-        if self._watching:
+        if self._watching.on:
             self._watch(await self._run(self._storage.stats))
         if self._closing:  # meanwhile
             self._close_files()
@@ -489,10 +452,10 @@ class TorrentData:
         expected = self._wanted(piece, data)
         if expected is None:
             raise LocalProtocolError(f"piece {piece} cannot be verified yet")
-        self._watching = False
+        self._watching.end()
         offset = piece * self._metainfo.piece_length
-        self._unflushed += len(data)
-        self._unflushed_files.update(self._layout.files_of(offset, len(data)))
+        self._unflushed.bytes += len(data)
+        self._unflushed.files.update(self._layout.files_of(offset, len(data)))
         self._disk.store(
             self._storage,
             offset,
@@ -532,12 +495,14 @@ class TorrentData:
 
         Raises DiskError.
         """
-        self._unflushed = 0
-        self._unflushed_files.clear()
-        return await self._run(self._checkpoint, have, uploaded, downloaded)
+        flushing, self._unflushed = self._unflushed, _Unflushed()
+        self._flushing.append(flushing)
+        noting = self._begin(self._checkpoint, have, uploaded, downloaded)
+        noting.add_done_callback(lambda _: self._flushing.remove(flushing))
+        return await result_of(noting)
 
     def _checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> bool:
-        if self._doubtful or (self._watching and self._changed(self._storage.stats())):
+        if self._watching.breaks(self._storage.stats):
             return False
         return self._resume.checkpoint(
             have,
@@ -558,44 +523,21 @@ class TorrentData:
         Raises DiskError.
         """
         stats = await self._run(self._storage.stats)
-        changed = self._changed(stats) if self._watching else self._cut(stats)
+        changed = self._watching.changed(stats)
         self._storage.forget(changed)
         if settled:
             self._watch(stats)
-        pieces = {piece for file in changed for piece in self._pieces_of(file)}
-        if self.writable:
-            pieces = {piece for piece in pieces if have[piece]}
-        self._doubtful |= pieces
-        return set(self._doubtful)
+        return self._watching.doubt(changed, have if self.writable else None)
 
     def _watch(self, stats: list[FileStat | None]) -> None:
-        self._looks, self._watching = stats, True
+        self._watching.begin(stats)
         self._storage.watch(stats)
-
-    def _changed(self, stats: list[FileStat | None]) -> list[int]:
-        """Files with bytes in them that do not look as they did."""
-        both = zip(self._looks, stats, self._metainfo.files, strict=True)
-        return [n for n, (old, new, file) in enumerate(both) if old != new and file.length]
-
-    def _cut(self, stats: list[FileStat | None]) -> list[int]:
-        files = zip(self._metainfo.files, stats, strict=True)
-        return [
-            n
-            for n, (file, found) in enumerate(files)
-            if not file.pad and (found.size if found else 0) < file.length
-        ]
-
-    def _pieces_of(self, file: int) -> list[PieceIndex]:
-        start, end = self._layout.bytes_of(file)
-        length = self._metainfo.piece_length
-        return [PieceIndex(piece) for piece in range(start // length, -(-end // length))]
 
     async def close(self, have: Bitfield | None, uploaded: int, downloaded: int) -> None:
         """Note what there is (`have` None: nothing new is known) and close the files; a disk that hangs may
         finish that alone. Never raises."""
-        quick = self._unflushed <= FLUSH_AT_END and len(self._unflushed_files) <= FILES_AT_END
         try:
-            if have is not None and quick:
+            if have is not None and self._quickly_flushed():
                 async with asyncio.timeout(NOTE_AT_END):
                     await self.checkpoint(have, uploaded, downloaded)
         except (HostError, TimeoutError) as error:
@@ -612,6 +554,12 @@ class TorrentData:
         except (DiskError, TimeoutError) as error:
             log.warning("%s: files not closed well: %s", self._metainfo.name, _words(error))
 
+    def _quickly_flushed(self) -> bool:
+        """A checkpoint would wait for one that runs, too."""
+        waiting = (self._unflushed, *self._flushing)
+        files = sum(len(unflushed.files) for unflushed in waiting)
+        return files <= FILES_AT_END and sum(part.bytes for part in waiting) <= FLUSH_AT_END
+
     async def _run(self, job: Callable[..., T], *args: Any) -> T:
         return await result_of(self._begin(job, *args))
 
@@ -626,10 +574,11 @@ class TorrentData:
         job.exception()  # is raised where somebody waits still
 
     def _close_files(self) -> None:
+        """The storage first: a checkpoint that runs ends with the file that it is at."""
         try:
-            self._resume.close()
-        finally:
             self._storage.close()
+        finally:
+            self._resume.close()
 
 
 def _nothing(piece: PieceIndex) -> None:

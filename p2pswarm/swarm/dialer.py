@@ -4,6 +4,7 @@ There are several ways to one address. TCP is tried first; uTP follows when TCP 
 start and is not through (some are reached by one of them only), and whichever is connected first stays.
 Then the handshake: obfuscated, unless the last one there was plain. A peer that takes the connection and
 hangs up without introducing itself wants the other kind, which is tried once, on a connection of its own.
+Who says nothing may wait for the other kind, too: that comes first when the address is due again.
 
 A hybrid torrent (BEP 52) is asked for by its name in version 1, with an offer to speak version 2, and where
 peers of the swarm of version 2 are, by that name. Who hangs up on that is asked the simpler way: libtorrent
@@ -159,6 +160,8 @@ class Dialer:
         except (OSError, TimeoutError, RemoteProtocolError) as error:
             log.debug("no peer at %s: %s", address, error)
             self._book.failed(address, self._node.clock())
+            if isinstance(error, _SilentError):
+                self._book.silent(address)
             if isinstance(error, RemoteProtocolError):
                 self._book.refused(address)
             else:
@@ -246,6 +249,9 @@ class Dialer:
         try:
             async with asyncio.timeout(HANDSHAKE_TIME):
                 return await introduction.result()
+        except TimeoutError as error:
+            introduction.close()
+            raise _SilentError("took the connection and says nothing") from error
         except BaseException:
             introduction.close()
             raise
@@ -278,6 +284,10 @@ def _openings(names: Names, modes: Sequence[bool], *, v2: bool) -> Sequence[_Ope
 
 class _HungUpError(RemoteProtocolError):
     """The other side took the connection and closed it without introducing itself."""
+
+
+class _SilentError(TimeoutError):
+    """It took the connection, and did not introduce itself in time."""
 
 
 def _hide(asking: Asking, node: Surroundings) -> "ObfuscatedAsking":

@@ -96,9 +96,8 @@ class Extensions:
         self._home = home
         self._heard = PexListener(peer.stream.remote)
         self._said, self._said_at = 0.0, home.clock()
-        self._teller: PexTeller | None = (
-            None  # from its first handshake on, which says where it listens
-        )
+        # From its first handshake on, which says where it listens
+        self._teller: PexTeller | None = None
 
     def introduction(self) -> bytes:
         """Our own handshake, as a message."""

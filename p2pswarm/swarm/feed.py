@@ -22,7 +22,7 @@ from p2pswarm.swarm.extensions import Talker
 from p2pswarm.swarm.feed_peer import FeedPeer
 from p2pswarm.swarm.feed_sync import FeedSync, Said
 from p2pswarm.swarm.finding import Finding
-from p2pswarm.swarm.greeting import Greeted, Name
+from p2pswarm.swarm.greeting import Greeted, Name, Rival
 from p2pswarm.swarm.pieceless import no_blocks
 from p2pswarm.wire.extension.feed import FeedMessage
 from p2pswarm.wire.extension.holepunch import Holepunch
@@ -163,8 +163,8 @@ class FeedSwarm:
             return "not followed any more"
         if rival is None and len(self.peers) >= MOST_PEERS:
             return "no place for more peers"
-        dialed = None if rival is None else rival.who.outgoing
-        return why_not(who, dialed, self.finding.book, self._node.me)
+        other = None if rival is None else Rival(rival.who.stream, rival.who.outgoing)
+        return why_not(who, other, self.finding.book, self._node.me)
 
     def peer_gone(self, peer: FeedPeer) -> None:
         self.sync.gone(peer)

@@ -57,10 +57,11 @@ class Feeding:
 
     def now(self) -> None:
         self._coming = False
-        waiting = [peer for peer in self._peers.values() if peer.hungry or not peer.asked]
-        waiting.sort(key=lambda peer: peer.stalls)  # memory goes to those who use it
-        for peer in waiting:
-            peer.ask()
+        downloads = [peer.download for peer in self._peers.values()]
+        waiting = [each for each in downloads if each.hungry or not each.asked]
+        waiting.sort(key=lambda download: download.stalls)  # memory goes to those who use it
+        for download in waiting:
+            download.ask()
         for source in self._sources:
             source.go_on()
 
@@ -75,7 +76,7 @@ class Feeding:
             return
         coming = Bitfield(self._picker.pieces)
         for peer in self._peers.values():
-            if not peer.peer_choking and not peer.stalled:
+            if not peer.peer_choking and not peer.download.stalled:
                 coming |= peer.have
         for at in self.ranges_at():
             coming[at] = 1
@@ -94,6 +95,6 @@ class Feeding:
         for piece in pieces:
             self._blocks.drop(piece)
             for peer in self._peers.values():
-                peer.give_up(piece)
+                peer.download.give_up(piece)
             for source in self._sources:
                 source.give_up(piece)

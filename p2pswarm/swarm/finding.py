@@ -75,6 +75,7 @@ class Finding:
         self._dialer = Dialer(self.book, node, names, self._welcome, self._unreached)
         self._introductions: Introductions | None = None  # of most torrents nobody is introduced
         self._seeker: Seeker | None = None
+        self._last = Progress(0, 0, 0)  # what a seeker had done that rests: good-byes say so
         self._searches: dict[PeerSource, asyncio.Task[None]] = {}
         self.tasks: frozenset[asyncio.Task[None]] = _NO_TASKS  # after `rest` they end soon
         self._starting: asyncio.TimerHandle | None = None
@@ -136,7 +137,8 @@ class Finding:
 
     def rest(self) -> None:
         """Search and dial no more; may be called twice."""
-        self._seeker = None
+        if self._seeker is not None:
+            self._last, self._seeker = self._seeker.progress(), None
         if self._starting is not None:
             self._starting.cancel()
             self._starting = None
@@ -259,7 +261,7 @@ class Finding:
             self._seeker.unreached(address)
 
     def _progress(self) -> Progress:
-        return self._seeker.progress() if self._seeker is not None else Progress(0, 0, 0)
+        return self._seeker.progress() if self._seeker is not None else self._last
 
     # Tasks
 

@@ -19,7 +19,7 @@ from p2pswarm.net.stream import Stream
 from p2pswarm.swarm.heard import Heard
 from p2pswarm.wire.peer import Hello, Ident, Reserved
 
-__all__ = ["HANDSHAKE_TIME", "Answering", "Asking", "Greeted", "Host", "Name"]
+__all__ = ["HANDSHAKE_TIME", "Answering", "Asking", "Greeted", "Host", "Name", "Rival"]
 
 HANDSHAKE_TIME = 10.0  # seconds for the whole of it; libtorrent's number
 
@@ -29,6 +29,13 @@ class Name(NamedTuple):
 
     peer_id: PeerId
     host: str
+
+
+class Rival(NamedTuple):
+    """Another connection with the same peer."""
+
+    stream: Stream
+    outgoing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +54,12 @@ class Greeted:
     def name(self) -> Name:
         return Name(self.peer_id, self.stream.remote.host)
 
-    def replaces(self, rival_outgoing: bool, me: PeerId) -> bool:
-        """Both sides dialed: the connection made by the greater id stays, so that both keep the same."""
-        if self.outgoing == rival_outgoing:
+    def replaces(self, rival: Rival, me: PeerId) -> bool:
+        """A direct connection stays, not a relay's. Both sides dialed: the connection made by the greater id
+        stays, so that both keep the same."""
+        if self.stream.relayed != rival.stream.relayed:
+            return rival.stream.relayed
+        if self.outgoing == rival.outgoing:
             return False
         return self.outgoing == (me > self.peer_id)
 

@@ -2,7 +2,8 @@
 
 Two super nodes introduce the same two, so what both say of one peer goes together, and both sides begin with
 the same relay. What a relay sees is noise: the handshake is hidden, RC4 is required, and who obfuscates
-nothing is never relayed.
+nothing is never relayed. While a relay works both are introduced again, every two minutes, and dial; the
+connection that comes of it takes the relay's place (`greeting`).
 
 The one hard thing: a super node could have us send packets to anybody. So whom we dial is bounded as in BEP
 55 (`Encounters`); a relay harms nobody, but costs others, so that whoever was relayed to us in vain waits
@@ -23,7 +24,7 @@ from p2pswarm.net.binding import family_of
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.swarm.addresses import AddressBook
 from p2pswarm.swarm.dialer import Dialer, Surroundings
-from p2pswarm.swarm.meeting import Encounters
+from p2pswarm.swarm.meeting import AGAIN, Encounters
 from p2pswarm.wire.framer import Framer, KeepingFramer
 
 __all__ = ["Introductions"]
@@ -35,6 +36,7 @@ GATHER_TIME = 1.0  # seconds for others to introduce the same peer, where nothin
 MOST_MEETING = 20  # peers that we are introduced to at a time
 MOST_WAYS = 2  # relays that are tried to reach one peer
 MOST_RELAYING = 4  # at a time
+RELAYED_AGAIN = 100.0  # seconds between dials to a host that a relay joins us with
 PAUSE = 30.0  # seconds until a relay may bring the same peer again, doubled with each time
 LONGEST_PAUSE = 600.0
 MOST_REMEMBERED = 200
@@ -67,32 +69,43 @@ class Introductions:
         """Somebody dials us in this moment; the work is `spawn`'s."""
         families = self._node.port.families
         there = next((each for each in to.addresses if family_of(each.host) in families), None)
-        if there is not None and (there in connected() or self._book.is_banned(there)):
+        relayed = self._is_relayed(to.who)
+        if there is not None and (
+            self._book.is_banned(there) or (there in connected() and not relayed)
+        ):
             return
         if to.who in self._meeting:
             self._meeting[to.who].append(to)
-        elif len(self._meeting) < MOST_MEETING and self._may_come(to.who):
+        elif len(self._meeting) < MOST_MEETING and (relayed or self._may_come(to.who)):
             self._meeting[to.who] = [to]
             spawn(self._reach(to.who, there, connected))
+
+    def _is_relayed(self, who: bytes) -> bool:
+        last = self._relayed.get(who)
+        return last is not None and not last.stream.over
 
     def _may_come(self, who: bytes) -> bool:
         last = self._relayed.get(who)
         return last is None or (last.stream.over and last.again <= self._node.clock())
 
     async def _reach(self, who: bytes, there: Address | None, connected: Connected) -> None:
+        relayed = self._is_relayed(who)
         try:
-            await self._punch(there, self._meeting[who][0].third)
+            again = RELAYED_AGAIN if relayed else AGAIN
+            await self._punch(there, self._meeting[who][0].third, again)
         finally:
             ways = sorted(self._meeting.pop(who), key=lambda each: each.third)
+        if relayed:
+            return
         for to in ways[:MOST_WAYS]:
             if there is not None and there in connected():
                 return
             if await self._be_relayed(to, there):
                 return
 
-    async def _punch(self, there: Address | None, third: Address) -> None:
+    async def _punch(self, there: Address | None, third: Address, again: float) -> None:
         now = self._node.clock()
-        if there is None or not self._encounters.begin(there, third.host, now):
+        if there is None or not self._encounters.begin(there, third.host, now, again=again):
             await asyncio.sleep(GATHER_TIME)
         else:
             self._book.met(there, now)
@@ -121,7 +134,7 @@ class Introductions:
                 stream = await relay(framer, conversation)
             except RemoteError as error:
                 raise OSError(str(error)) from error
-            stream.remote = address
+            stream.remote, stream.relayed = address, True
             return stream
 
         if to.speaks:

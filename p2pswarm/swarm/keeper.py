@@ -66,15 +66,13 @@ class Keeper:
         self._storing: set[PieceIndex] = set()
         self._stored_one = Flag()
         self._stuck: Sequence[OpenPiece] = _NOTHING
-        self._unsynced: frozenset[PieceIndex] = (
-            NO_PIECES  # ours, until the disk failed to sync them
-        )
+        # Ours, until the disk failed to sync them
+        self._unsynced: frozenset[PieceIndex] = NO_PIECES
         self._unreadable: frozenset[PieceIndex] = NO_PIECES  # ours, until reading them failed
         self._busy: frozenset[str] = _NO_CHORES  # chores under way
         self._again: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}  # asked for meanwhile
-        self._noted: Progress | None = (
-            None  # as of the last note; None when that has to be made anew
-        )
+        # As of the last note; None when that has to be made anew
+        self._noted: Progress | None = None
         self._moving = False  # nothing is stored meanwhile
         self._over = False
 

@@ -169,7 +169,7 @@ class LooseData(WholeData):
             for done, piece in enumerate(chosen, 1):
                 good |= await self._run(self._verify, {piece})
                 progress(done, len(chosen))
-        self._doubtful -= set(chosen)
+        self._watching.checked(chosen)
         return good
 
     @override

@@ -19,7 +19,7 @@ from p2pswarm.swarm.extensions import Talker
 from p2pswarm.wire.extension.holepunch import Holepunch, HolepunchError, HolepunchKind
 from p2pswarm.wire.extension.numbers import HOLEPUNCH
 
-__all__ = ["Encounters", "Meetings"]
+__all__ = ["AGAIN", "Encounters", "Meetings"]
 
 log = logging.getLogger(__name__)
 
@@ -37,21 +37,23 @@ class Encounters:
         self._met: OrderedDict[str, float] = OrderedDict()
         self._recent: deque[float] = deque(maxlen=MOST_MET)
 
-    def begin(self, address: Address, third: str, now: float) -> bool:
-        """Whether we meet him, as the host `third` wishes; then he was met."""
+    def begin(self, address: Address, third: str, now: float, *, again: float = AGAIN) -> bool:
+        """Whether we meet him, as the host `third` wishes; then he was met. Not `again` before that time."""
         nearer = zone_of(address.host) > zone_of(third)
-        if nearer or not self.may_meet(address, now) or not _has_turn(self._recent, now):
+        if nearer or not self.may_meet(address, now, again) or not _has_turn(self._recent, now):
             return False
         self._met[owner_of(address)] = now
+        self._met.move_to_end(owner_of(address))
         while len(self._met) > MOST_REMEMBERED:
             self._met.popitem(last=False)
         return True
 
-    def may_meet(self, address: Address, now: float) -> bool:
+    def may_meet(self, address: Address, now: float, again: float = AGAIN) -> bool:
         """Whether it is a place for a peer, and was not met lately."""
         while self._met and next(iter(self._met.values())) <= now - AGAIN:
             self._met.popitem(last=False)
-        return address.dialable and owner_of(address) not in self._met
+        met = self._met.get(owner_of(address))
+        return address.dialable and (met is None or met <= now - again)
 
 
 class Meetings:

@@ -23,7 +23,7 @@ from p2pswarm.swarm.dialer import Surroundings
 from p2pswarm.swarm.entrance import TWICE, why_not
 from p2pswarm.swarm.extensions import Talker
 from p2pswarm.swarm.finding import Finding
-from p2pswarm.swarm.greeting import Greeted, Name
+from p2pswarm.swarm.greeting import Greeted, Name, Rival
 from p2pswarm.swarm.heard import MOST_PIECES
 from p2pswarm.swarm.metadata_peer import OFFERED, MetadataPeer
 from p2pswarm.swarm.pieceless import no_blocks
@@ -188,8 +188,8 @@ class MetadataSwarm:
             return "not wanted any more"
         if rival is None and len(self.peers) >= self._node.max_peers:
             return "no place for more peers"
-        dialed = None if rival is None else rival.who.outgoing
-        return why_not(who, dialed, self.finding.book, self._node.me)
+        other = None if rival is None else Rival(rival.who.stream, rival.who.outgoing)
+        return why_not(who, other, self.finding.book, self._node.me)
 
     def peer_gone(self, peer: MetadataPeer) -> None:
         if self.peers.get(peer.who.name) is peer:

@@ -22,6 +22,7 @@ from typing_extensions import override
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.geometry import Geometry
 from p2pswarm.formats.ids import PieceIndex
+from p2pswarm.swarm.rarity import Rarity
 
 __all__ = ["OpenPiece", "PiecePicker"]
 
@@ -80,10 +81,9 @@ class PiecePicker:
     """A piece is in exactly one of: had, open, wanted (not started), skipped; open ones are in `_open`.
 
     Invariant, tested by `check()`: `_had` counts `have`, `open.free` and `open.left` the states of its
-    blocks, `_todo` holds exactly the open pieces with free blocks, and every wanted piece stands in one
-    rarity bucket, that of its count. No choice walks over pieces or peers: what anybody may help with
-    (`_shared`) and the buckets are bitfields, so that "the rarest that this peer has" is a few calls into C,
-    and what a peer works on (`_work`) is found under its name.
+    blocks, `_todo` holds exactly the open pieces with free blocks, and `_rarity` has the wanted pieces. No
+    choice walks over pieces or peers: what anybody may help with (`_shared`) is a bitfield, as the rarest
+    pieces are, and what a peer works on (`_work`) is found under its name.
     """
 
     def __init__(self, geometry: Geometry, dice: Random) -> None:
@@ -103,13 +103,8 @@ class PiecePicker:
         self._doubled: set[int] = set()
         self._suspect: set[PieceIndex] = set()
         self._withheld: set[PieceIndex] = set()  # cannot be judged yet
-        self._counts = [0] * pieces
         self.seeds = 0  # peers that have everything; not in the counts
-        self._wanted = Bitfield.full(pieces)
-        # Rarity: wanted pieces by how many peers have them; built when first needed, as a seed never does.
-        self._buckets: list[Bitfield] = []
-        self._sizes: list[int] = []  # pieces in each bucket: most are empty
-        self._stale = True
+        self._rarity = Rarity(pieces)  # with the wanted pieces
         self._skipped: Bitfield | None = None  # pieces of files that nobody wants
         self._tiers: Sequence[Bitfield] = ()  # where some are wanted more than others: those first
         self.sequential = False
@@ -157,17 +152,17 @@ class PiecePicker:
 
     def _lay_out(self) -> None:
         """What is wanted and what is missing, after all of that has changed."""
-        self._wanted = ~self.have
+        wanted = ~self.have
         if self._skipped is not None:
-            self._wanted &= ~self._skipped
-        self.missing = self._wanted.copy()
+            wanted &= ~self._skipped
+        self.missing = wanted.copy()
         for index in self._open:
             self.missing[index] = 1
-            self._wanted[index] = 0
+            wanted[index] = 0
         for index in self._withheld:
-            self._wanted[index] = 0
+            wanted[index] = 0
         self.lacks = self.left if self._skipped is None else self._bytes_of(self.missing)
-        self._stale = True
+        self._rarity.lay_out(wanted)
 
     def _bytes_of(self, pieces: Bitfield) -> int:
         return sum(map(self.geometry.content_size, pieces.pieces()))
@@ -178,8 +173,8 @@ class PiecePicker:
     def had(self, piece: PieceIndex) -> None:
         """Verified and written, or found on the disk before anybody was asked for it."""
         self._forget(piece)
-        if self._wanted[piece]:
-            self._remove(piece)
+        if self._rarity.wanted[piece]:
+            self._rarity.remove(piece)
         self.have[piece] = 1
         self._had += 1
         self._lack(piece, missing=False)
@@ -217,8 +212,8 @@ class PiecePicker:
         """These cannot be judged yet: nobody is asked for them."""
         for piece in pieces:
             self._withheld.add(piece)
-            if self._wanted[piece]:
-                self._remove(piece)
+            if self._rarity.wanted[piece]:
+                self._rarity.remove(piece)
 
     def admit(self, pieces: Iterable[PieceIndex]) -> None:
         """From now on they can."""
@@ -264,33 +259,25 @@ class PiecePicker:
 
     def seen(self, piece: PieceIndex) -> None:
         """One more peer has it."""
-        self._recount(piece, 1)
+        self._rarity.recount(piece, 1)
 
     def unseen(self, piece: PieceIndex) -> None:
         """One peer fewer has it."""
-        self._recount(piece, -1)
+        self._rarity.recount(piece, -1)
 
     def seen_all(self, have: Bitfield) -> None:
         """One more peer has these."""
-        counts = self._counts
-        for piece in have.pieces():
-            counts[piece] += 1
-        if not self._stale:
-            self._shift(have, 1)
+        self._rarity.recount_all(have, 1)
 
     def gone(self, have: Bitfield) -> None:
         """A peer that had these is gone."""
-        counts = self._counts
-        for piece in have.pieces():
-            counts[piece] -= 1
-        if not self._stale:
-            self._shift(have, -1)
+        self._rarity.recount_all(have, -1)
 
     def availability(self) -> float:
         """Distributed copies, ours included: whole copies, and the share of pieces that have one more."""
         if not self.pieces:
             return 1.0
-        counts = [n + had for n, had in zip(self._counts, self.have, strict=True)]
+        counts = [n + had for n, had in zip(self._rarity.counts, self.have, strict=True)]
         least = min(counts)
         return self.seeds + least + sum(n > least for n in counts) / self.pieces
 
@@ -332,7 +319,7 @@ class PiecePicker:
 
     def takable(self) -> Bitfield:
         """Pieces with blocks that nobody was asked for; suspect ones only before they are started."""
-        return self._wanted | self._shared
+        return self._rarity.wanted | self._shared
 
     def foremost(self, pieces: Bitfield) -> Bitfield:
         """Those of these that come first: of the first tier that has any."""
@@ -344,7 +331,7 @@ class PiecePicker:
             return pieces
         turn = Bitfield(self.pieces)
         turn[list(self._todo)] = True
-        following = self.foremost(self._wanted).find(1)
+        following = self.foremost(self._rarity.wanted).find(1)
         if following >= 0:
             turn[following] = 1
         return pieces & turn
@@ -354,7 +341,7 @@ class PiecePicker:
     ) -> list[int]:
         """All free blocks of this very piece, for somebody who sends bytes in a row."""
         started = self._open.get(piece)
-        if started is None and self._wanted[piece] and may_open(piece):
+        if started is None and self._rarity.wanted[piece] and may_open(piece):
             started = self._start(piece, who)
         blocks: list[int] = []
         if started is not None and started.free and started.only in (None, who):
@@ -403,7 +390,7 @@ class PiecePicker:
             self._withdraw(piece)
 
     def _start(self, piece: PieceIndex, who: Hashable) -> OpenPiece:
-        self._remove(piece)
+        self._rarity.remove(piece)
         only = who if piece in self._suspect else None
         opened = OpenPiece(piece, self.geometry.blocks_in(piece), only)
         if self.geometry.padded:
@@ -509,22 +496,19 @@ class PiecePicker:
         alone = [piece for piece in self._open.values() if piece.left and not coming[piece.index]]
         return max(alone, key=lambda piece: piece.left).index if alone else None
 
-    # Rarity
+    # New pieces
 
     def _next_piece(self, have: Bitfield) -> PieceIndex | None:
-        if not any_and(have, self._wanted):
+        if not any_and(have, self._rarity.wanted):
             return None
         if self._tiers:
             first = (have & tier for tier in self._tiers)
-            have = next(some for some in first if any_and(some, self._wanted))
+            have = next(some for some in first if any_and(some, self._rarity.wanted))
         if self.sequential:
-            return PieceIndex((have & self._wanted).find(1))
+            return PieceIndex((have & self._rarity.wanted).find(1))
         if self._had < RANDOM_FIRST:
-            return self._one_of(have, self._wanted)
-        if self._stale:
-            self._rebuild()
-        filled = (bucket for size, bucket in zip(self._sizes, self._buckets, strict=True) if size)
-        return self._one_of(have, next(bucket for bucket in filled if any_and(have, bucket)))
+            return self._one_of(have, self._rarity.wanted)
+        return self._one_of(have, self._rarity.rarest(have))
 
     def _one_of(self, have: Bitfield, wanted: Bitfield) -> PieceIndex:
         """Any piece that is in both, with equal chances. Where such pieces are many a few draws hit one, and
@@ -538,66 +522,10 @@ class PiecePicker:
         nth = 1 + self._dice.randrange(both.count())
         return PieceIndex(count_n(both, nth) - 1)
 
-    def _rebuild(self) -> None:
-        counts = self._counts
-        buckets = [Bitfield(self.pieces) for _ in range(max(counts) + 1)]
-        for piece in self._wanted.pieces():
-            buckets[counts[piece]][piece] = 1
-        self._buckets, self._sizes = buckets, [bucket.count() for bucket in buckets]
-        self._stale = False
-
-    def _shift(self, have: Bitfield, by: int) -> None:
-        """Those of `have` that are listed change by one bucket, up or down, all in one go."""
-        buckets = self._buckets
-        if by > 0 and self._sizes[-1]:
-            buckets.append(Bitfield(self.pieces))
-            self._sizes.append(0)
-        filled = [count for count, size in enumerate(self._sizes) if size]
-        for count in reversed(filled) if by > 0 else filled:
-            moving = buckets[count] & have
-            buckets[count] ^= moving
-            buckets[count + by] |= moving
-            moved = moving.count()
-            self._sizes[count] -= moved
-            self._sizes[count + by] += moved
-        while len(buckets) > 1 and not self._sizes[-1]:
-            buckets.pop()
-            self._sizes.pop()
-
-    def _list(self, piece: PieceIndex) -> None:
-        count = self._counts[piece]
-        while len(self._buckets) <= count:
-            self._buckets.append(Bitfield(self.pieces))
-            self._sizes.append(0)
-        self._buckets[count][piece] = 1
-        self._sizes[count] += 1
-
-    def _unlist(self, piece: PieceIndex) -> None:
-        count = self._counts[piece]
-        self._buckets[count][piece] = 0
-        self._sizes[count] -= 1
-
     def _insert(self, piece: PieceIndex) -> None:
         """Wanted and not started."""
-        if piece in self._withheld:
-            return
-        self._wanted[piece] = 1
-        if not self._stale:
-            self._list(piece)
-
-    def _remove(self, piece: PieceIndex) -> None:
-        """Started, or had."""
-        self._wanted[piece] = 0
-        if not self._stale:
-            self._unlist(piece)
-
-    def _recount(self, piece: PieceIndex, change: int) -> None:
-        listed = not self._stale and self._wanted[piece]
-        if listed:
-            self._unlist(piece)
-        self._counts[piece] += change
-        if listed:
-            self._list(piece)
+        if piece not in self._withheld:
+            self._rarity.insert(piece)
 
     # Invariant
 
@@ -621,14 +549,9 @@ class PiecePicker:
         worked_on = [(who, index) for who, work in self._work.items() for index in work]
         assert all(who in self._open[index].workers for who, index in worked_on)
         withheld = sum(self.missing[piece] for piece in self._withheld)
-        assert self._wanted.count() == self.missing.count() - len(self._open) - withheld
-        assert not any_and(self._wanted, self.have)
+        assert self._rarity.wanted.count() == self.missing.count() - len(self._open) - withheld
+        assert not any_and(self._rarity.wanted, self.have)
         for block in self._doubled:
             started = self._open[PieceIndex(block // self.per_piece)]
             assert started.state[block % self.per_piece] != _FREE
-        if not self._stale:
-            for count, (size, bucket) in enumerate(zip(self._sizes, self._buckets, strict=True)):
-                assert size == bucket.count()
-                assert not any_and(bucket, ~self._wanted)
-                assert all(self._counts[piece] == count for piece in bucket.pieces())
-            assert sum(self._sizes) == self._wanted.count()
+        self._rarity.check()

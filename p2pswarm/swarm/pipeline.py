@@ -12,9 +12,8 @@ __all__ = ["Pipeline"]
 START_DEPTH = 8  # requests in flight at first; one more for each block while the rate still grows
 MOST_IN_ROW = 16  # requests that wait for each other, a quarter of a megabyte
 LEAST_DEPTH = 32  # Transmission's floor
-MOST_DEPTH = (
-    500  # 8 MiB on their way from one peer; what libtorrent assumes of peers without `reqq`
-)
+# 8 MiB on their way from one peer; what libtorrent assumes of peers without `reqq`
+MOST_DEPTH = 500
 BUFFER_TIME = 1.0  # seconds of the peer's rate kept in flight, plus its round trip (decision 63)
 STILL_GROWING = 5 << 10  # bytes per second; libtorrent's end of slow start
 

@@ -603,7 +603,7 @@ class Torrent:
     def cancel_others(self, block: int, winner: object) -> None:
         for peer in self.peers.values():
             if peer is not winner:
-                peer.cancel(block)
+                peer.download.cancel(block)
 
     def interest_changed(self, peer: Peer) -> None:
         self._company.interest_changed(peer)

@@ -34,7 +34,7 @@ class Traffic:
 
     @property
     def downloaded(self) -> int:
-        peers = sum(peer.down.total for peer in self._peers.values())
+        peers = sum(peer.downloaded for peer in self._peers.values())
         return self._departed_down + peers + sum(source.down.total for source in self._sources)
 
     @property
@@ -48,7 +48,7 @@ class Traffic:
 
     def gone(self, peer: Peer) -> None:
         """It is not among the peers any more."""
-        self._departed_down += peer.down.total
+        self._departed_down += peer.downloaded
         self._departed_up += peer.uploaded
 
     def measure(self, now: float) -> None:

@@ -59,9 +59,8 @@ HANDSHAKE = b"\x13BitTorrent protocol"
 
 # Bytes after the length prefix. A bitfield of 2 097 152 pieces, the most we accept, has 262 145.
 MAX_MESSAGE = 300 << 10
-MOST_LANDED = (
-    128  # blocks given to a landing at once: those of a full read, if they are of the usual size
-)
+# Blocks given to a landing at once: those of a full read, if they are of the usual size
+MOST_LANDED = 128
 FIRST_PORTION, SMALL_PORTION = 16 << 10, 512  # bytes read of who sends no blocks; the first doubles
 MUCH, MUCH_IN = 16, 100  # messages in one go, and the bytes of each, from which on they are a flood
 MAX_EXTENDED = 66 << 10  # an extended handshake, of which 64 KiB are read, and its numbers

@@ -60,7 +60,7 @@ _ANNOUNCED = Struct(">IIIII")  # … interval, leechers, seeders
 _COUNTS = Struct(">III")  # seeders, completed, leechers
 
 _EVENTS = (Event.NONE, Event.COMPLETED, Event.STARTED, Event.STOPPED)
-_LARGEST = (1 << 63) - 1
+_LARGEST = (1 << 63) - 1  # of an amount, by either protocol of trackers
 _END, _NOTHING, _URL_DATA = range(3)  # BEP 41: kinds of options; from 2 on, a length follows
 
 
@@ -139,8 +139,6 @@ class Question:
             raise RemoteProtocolError(f"announce: {len(self.data)} bytes, not {_ANNOUNCE.size}")
         fields = _ANNOUNCE.unpack_from(self.data)
         info_hash, peer_id, downloaded, left, uploaded, event, ip, key, numwant, port = fields[3:]
-        if max(downloaded, left, uploaded) > _LARGEST:
-            raise RemoteProtocolError("amounts: not from 0 to 2^63-1")
         if event >= len(_EVENTS):
             raise RemoteProtocolError("event: not 0 to 3")
         if not port:
@@ -149,9 +147,9 @@ class Question:
             InfoHash(info_hash),
             PeerId(peer_id),
             port,
-            uploaded,
-            downloaded,
-            left,
+            _amount(uploaded),
+            _amount(downloaded),
+            _amount(left),
             event=_EVENTS[event],
             numwant=None if numwant < 0 else numwant,
             key=b"%08X" % key,
@@ -183,6 +181,11 @@ class Question:
         if not 0 < count <= MAX_SCRAPE:
             raise RemoteProtocolError(f"info_hash: {count} of them, 1 to {MAX_SCRAPE} please")
         return Scrape([InfoHash(hashes[at : at + 20]) for at in range(0, 20 * count, 20)])
+
+
+def _amount(told: int) -> int:
+    """Who does not know says 2^64-1: WebTorrent, when it stops."""
+    return min(told, _LARGEST)
 
 
 def _options(url_data: bytes) -> bytes:

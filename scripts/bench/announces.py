@@ -16,7 +16,7 @@ from scripts.bench import publish
 from scripts.bench.announces_load import SWARMS
 from scripts.bench.measure import Figures, take_turns
 from scripts.bench.programs import PYTHON, program
-from tests.support.foreign import free_port
+from tests.support.numbers import number_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ class Contestant:
         with ExitStack() as stack:
             if self.name.startswith("opentracker"):
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-                port, command = free_port(HOST), _opentracker(folder)
+                port, command = number_for(HOST), _opentracker(folder)
                 tracker = stack.enter_context(program(*command, "-p", port, "-P", port))
                 scheme = "udp"
             else:

@@ -101,8 +101,9 @@ class Talk:
         self.line, self.house = Line(), house
         name = SimpleNamespace(peer_id=PeerId.new(Random(1)))
         self.peer = Peer(self.line, house, name, Reserved.ours(), outgoing=True)  # type: ignore[arg-type]
-        self.peer.pipeline.reqq = self.peer.pipeline.depth = DEPTH
-        self.framer = PeerFramer(self.peer.take_blocks, Scratch())
+        pipeline = self.peer.download.pipeline
+        pipeline.reqq = pipeline.depth = DEPTH
+        self.framer = PeerFramer(self.peer.download.take_blocks, Scratch())
 
     def hear(self, n: int) -> None:
         """So many bytes came."""
@@ -138,8 +139,8 @@ def _download(batch: int, *, landing: Gauge = _unmeasured, asking: Gauge = _unme
     talk = Talk(House())
     talk.peer.got(HaveAll())
     talk.peer.got(Unchoke())
-    talk.peer.pipeline.depth = DEPTH
-    talk.peer.ask()
+    talk.peer.download.pipeline.depth = DEPTH
+    talk.peer.download.ask()
     waiting = deque(talk.asked())
     while waiting:
         blocks = [waiting.popleft() for _ in range(min(batch, len(waiting)))]

@@ -6,6 +6,7 @@ import socket
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.batches import BatchSocket
 from tests.support.loops import on_every_loop
+from tests.support.patience import PATIENCE
 
 
 @on_every_loop
@@ -24,7 +25,7 @@ async def test_an_empty_datagram_is_a_datagram() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         for data in (b"", b"", b"x"):
             stranger.sendto(data, ear._sock.getsockname())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await whole.wait()
     await ear.close()
     assert heard == [b"", b"", b"x"]

@@ -14,11 +14,10 @@ from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.swarm import data as rooms
 from p2pswarm.swarm.data import TorrentData
 from tests.support.disks import WrappedStorage
+from tests.support.patience import PATIENCE
 from tests.swarm.test_data import Room, have, meta
 
 __all__ = ["meta"]  # a fixture
-
-SOON = 10.0  # seconds; what is waited for comes in a fraction of one
 
 
 class Gated(WrappedStorage):
@@ -32,7 +31,7 @@ class Gated(WrappedStorage):
     @override
     def prepare(self) -> None:
         self.reached.set()
-        assert self.gate.wait(SOON)
+        assert self.gate.wait(PATIENCE)
         self.inner.prepare()
 
     @override
@@ -62,7 +61,7 @@ async def cancelled(data: TorrentData) -> None:
 
 
 async def until(event: Event) -> None:
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while not event.is_set():
             await asyncio.sleep(0)
 
@@ -72,7 +71,7 @@ async def test_what_waits_for_a_thread_makes_nothing(
 ) -> None:
     monkeypatch.setattr(rooms, "CLOSE_FILES", 0.01)
     hangs, disk = Event(), DiskPool(threads=1)
-    job = disk.begin(hangs.wait, SOON)
+    job = disk.begin(hangs.wait, PATIENCE)
     gate = Event()
     gate.set()
     data = await opened(room, gate, disk)

@@ -14,8 +14,9 @@ from p2pswarm.config import Settings
 from p2pswarm.errors import TargetExistsError
 from p2pswarm.node import Node
 from p2pswarm.swarm.data import TorrentData
+from tests.support.patience import PATIENCE
 from tests.support.quiet import quiet
-from tests.test_node import SOON, made
+from tests.test_node import made
 
 pytestmark = pytest.mark.usefixtures("no_complaints")
 
@@ -37,7 +38,7 @@ class Gate:
 
     def wait(self) -> None:
         self.reached.set()
-        assert self.open.wait(SOON)
+        assert self.open.wait(PATIENCE)
 
 
 class Slow(TorrentData):
@@ -69,7 +70,7 @@ def settings(tmp_path: Path) -> Settings:
 
 async def cancelled(adding: "asyncio.Task[Any]", gate: Gate) -> None:
     """It is, once a thread is at the gate."""
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         while not gate.reached.is_set():
             await asyncio.sleep(0)
     adding.cancel()
@@ -79,7 +80,7 @@ async def cancelled(adding: "asyncio.Task[Any]", gate: Gate) -> None:
 
 async def jobs_over(node: Node) -> None:
     assert node._machinery is not None
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(PATIENCE):
         await node._machinery.disk._workers._idle.wait()
         await asyncio.sleep(0)
 
@@ -115,7 +116,7 @@ async def test_who_is_cancelled_when_the_answer_is_there_leaves_no_lock(
         with monkeypatch.context() as patch:
             patch.setattr(disk, "begin", watched)
             adding = asyncio.create_task(add(meta))
-            await asyncio.wait([adding], timeout=SOON)
+            await asyncio.wait([adding], timeout=PATIENCE)
         assert adding.cancelled()
         await asyncio.sleep(0)
         await add(meta)

@@ -1,22 +1,25 @@
 """Who is between us and a super node where we are at home shows our proof there, and is rung in our place."""
 
 import asyncio
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from p2pswarm.errors import RemoteError
+from p2pswarm.errors import RemoteError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.people.home import AlreadyHomeError, Home
+from p2pswarm.overlay.people.proving import Proofs
 from p2pswarm.overlay.people.visitor import PROOF_TIME
 from p2pswarm.reach.offers import RelayAt
 from p2pswarm.wire.data import Chunk, DataFramer
 from p2pswarm.wire.sniff import Guest
 from tests.overlay.people.test_visitor import Stranger
-from tests.support.people import person
-from tests.support.people_world import PORT, Town, play
+from tests.support.people import NOW, person
+from tests.support.people_world import PORT, Me, Town, play
 from tests.support.relaying import Street, on_a_street
 
 
@@ -115,3 +118,36 @@ def test_a_relay_that_we_know_is_dialed_where_we_know_it() -> None:
             each.close()
 
     on_a_street(story)
+
+
+PUBLIC, FALSE = Address("20.0.0.1", PORT), Address("20.0.0.66", PORT)
+INSIDE = Address("10.0.0.1", PORT)
+
+
+@pytest.mark.parametrize(
+    ("dialed", "local", "told", "good"),
+    [
+        (PUBLIC, PUBLIC, None, True),
+        (FALSE, PUBLIC, None, False),
+        (PUBLIC, INSIDE, PUBLIC, True),  # behind a router that gives it an address
+        (FALSE, INSIDE, PUBLIC, False),
+        (PUBLIC, INSIDE, None, True),  # and nobody told it which
+        (Address("2600::1", PORT), PUBLIC, None, True),  # nor of that kind
+        (Address("2600::66", PORT), Address("2600::1", PORT), PUBLIC, False),
+        (Address("192.168.7.7", PORT), PUBLIC, PUBLIC, True),  # a container's port on its host
+        (PUBLIC._replace(port=1), PUBLIC, None, True),
+    ],
+)
+def test_a_proof_is_for_the_host_that_was_dialed(
+    dialed: Address, local: Address, told: Address | None, *, good: bool
+) -> None:
+    node, nonce = b"s" * 16, b"n" * 32
+    shown = Proofs(Me.named("bob"), b"b" * 16, lambda: NOW + 1).show(nonce, node, dialed)
+    there = Proofs(Me.named(""), node, lambda: NOW + 1)
+    there.here = lambda: () if told is None else (told,)
+    assert shown is not None
+    with nullcontext() if good else pytest.raises(RemoteProtocolError, match="not here"):
+        there.check(shown, nonce, local)
+    other = replace(shown, at=local if dialed != local else FALSE)
+    with pytest.raises(RemoteProtocolError, match="has not signed it"):
+        there.check(other, nonce, local)

@@ -24,13 +24,13 @@ pytestmark = pytest.mark.sim
 def under_the_piece_before(picker: PiecePicker, peer: Peer) -> tuple[int, int]:
     """Its piece and begin: the first two blocks of a piece that is asked for, named as if they were more of
     the piece before it."""
-    piece = max(peer.asked) // picker.per_piece
+    piece = max(peer.download.asked) // picker.per_piece
     return piece - 1, picker.per_piece * BLOCK
 
 
 def longer_than_the_piece(picker: PiecePicker, peer: Peer) -> tuple[int, int]:
     """Its last block is short, and comes as a whole one."""
-    return max(peer.asked) // picker.per_piece, (picker.per_piece - 2) * BLOCK
+    return max(peer.download.asked) // picker.per_piece, (picker.per_piece - 2) * BLOCK
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_they_are_refused_and_asked_of_others(
         piece, begin = lie(torrent.picker, peer)
         row = [memoryview(bytes(BLOCK))] * 2
         with pytest.raises(RemoteProtocolError):
-            peer.take_blocks(PieceIndex(piece), begin, row)
+            peer.download.take_blocks(PieceIndex(piece), begin, row)
         peer.close()
         assert not any(b"\1" in bytes(each.state) for each in torrent.picker._open.values())
         torrent.picker.check()

@@ -21,7 +21,6 @@ async def test_what_is_raised_in_the_body_comes_out_as_it_is() -> None:
             raise KeyError
 
 
-@pytest.mark.timeout(60)
 def test_a_search_that_is_stopped_ends_quietly_and_its_numbers_count(tmp_path: Path) -> None:
     with ExitStack() as stack:
         mesh = Mesh(tmp_path, stack)

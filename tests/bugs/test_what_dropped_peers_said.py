@@ -10,6 +10,7 @@ from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
 from p2pswarm.wire.framer import KeepingFramer
 from tests.support.loops import on_every_loop
+from tests.support.patience import PATIENCE
 
 
 class Strict:
@@ -35,7 +36,7 @@ async def test_a_reason_keeps_nothing_but_its_words() -> None:
     strict = Strict()
     stream = Stream(KeepingFramer(), strict)
     server = await asyncio.get_running_loop().create_server(lambda: stream, "127.0.0.1", 0)
-    async with server, asyncio.timeout(5):
+    async with server, asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.write(b"x")
         assert await reader.read() == b""
@@ -53,7 +54,7 @@ async def test_who_left_at_the_door_is_no_garbage() -> None:
     await port.open()
     gc.disable()
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             _, writer = await asyncio.open_connection("127.0.0.1", port.number)
             while not port._at_door:
                 await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from p2pswarm.calling.pipe import Pipe
 from p2pswarm.errors import NetworkError, RemoteProtocolError
 from p2pswarm.lab.loop import VirtualLoop, play
 from p2pswarm.wire.calling.frames import CallFrame, CallHello, CallKind
+from tests.support.patience import PATIENCE
 from tests.support.ways import Ways
 
 
@@ -66,7 +67,7 @@ def test_what_is_said_arrives_though_the_stream_is_cut() -> None:
             if number in (5, 9, 13):
                 ends.ways.cut()
             await asyncio.sleep(0.03)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(line.settle() for line in ends.lines))
         assert ends.texts(0) == ends.texts(1) == [b"%d" % number for number in range(20)]
         assert len(ends.ways.made) == 4

@@ -18,6 +18,7 @@ from p2pswarm.formats import bencode
 from p2pswarm.formats.code import Code
 from p2pswarm.formats.code_words import FIRST, SECOND
 from tests.cli.conftest import Command
+from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT, Program, program
 from tests.support.quiet import quiet
 
@@ -50,7 +51,7 @@ def getting(
     clean |= {"P2PSWARM_DHT": "no", "P2PSWARM_LSD": "no", "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-m", "p2pswarm", "get", *arguments, "--bind", "127.0.0.3", "--port", "0"],
-        input=typed, text=True, capture_output=True, env=clean | env, timeout=20, check=False,
+        input=typed, text=True, capture_output=True, env=clean | env, timeout=PATIENCE, check=False,
         cwd=tmp_path,
     )  # fmt: skip
 

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,10 +19,12 @@ from p2pswarm.cli.exits import Exit
 from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from tests.cli.conftest import Command
+from tests.support.numbers import number_for
+from tests.support.patience import PATIENCE, stopwatch
 from tests.support.processes import ROOT, Program, program
 
 MIB = 1 << 20
-STOPPING = 3.0  # seconds; what is promised after Ctrl-C
+STOPPING = 3.0 * 2  # seconds; what is promised after Ctrl-C, on a machine that is busy with others
 
 
 @pytest.fixture
@@ -67,9 +68,9 @@ def same(one: Path, other: Path) -> bool:
 
 
 def stopped_in_time(running: Program, number: int = signal.SIGINT) -> int:
-    began = time.monotonic()
-    code = running.stop(number)
-    assert time.monotonic() - began < STOPPING
+    with stopwatch() as watch:
+        code = running.stop(number)
+    assert watch.seconds < STOPPING
     return code
 
 
@@ -251,23 +252,17 @@ def test_no_peers_is_four(torrent: Path, tmp_path: Path) -> None:
         assert get.stderr == "p2pswarm: no peers, gave up\n"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_a_dead_tracker_is_six(data: Path, tmp_path: Path, command: Command) -> None:
     torrent = tmp_path / "x.torrent"
-    url = f"http://127.0.0.1:{free_port()}/announce"
+    url = f"http://127.0.0.1:{number_for('127.0.0.1')}/announce"
     assert command("create", data, "-o", torrent, "--tracker", url).code == 0
-    with getting(tmp_path, torrent, "--timeout", "1s") as get:
+    with getting(tmp_path, torrent, "--timeout", "2s") as get:
         assert get.wait() == 6
         assert get.stderr.startswith(f"p2pswarm: no peers: {url}: ")
 
 
 def test_a_torrent_that_cannot_be_fetched_is_six(tmp_path: Path) -> None:
-    url = f"http://127.0.0.1:{free_port()}/t/x.torrent"
+    url = f"http://127.0.0.1:{number_for('127.0.0.1')}/t/x.torrent"
     with getting(tmp_path, url) as get:
         assert get.wait() == 6
         assert get.stderr.startswith(f"p2pswarm: {url}: ")
@@ -322,7 +317,7 @@ def test_a_reader_that_closes_early_gets_no_traceback(
     with os.fdopen(writing, "wb") as stdout:
         done = subprocess.run(
             [sys.executable, "-m", "p2pswarm", name, subject, *flags],
-            stdout=stdout, stderr=subprocess.PIPE, timeout=15, check=False, cwd=tmp_path,
+            stdout=stdout, stderr=subprocess.PIPE, timeout=PATIENCE, check=False, cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT), "P2PSWARM_QUIET": "1"} if name == "create"
             else {**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
@@ -343,7 +338,7 @@ print(sorted({"aiohttp", "uvloop", "p2pswarm.node", "rich"} & sys.modules.keys()
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
-        capture_output=True, text=True, timeout=15, check=True,
+        capture_output=True, text=True, timeout=PATIENCE, check=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.stdout.splitlines()[-1] == "[]"

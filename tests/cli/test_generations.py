@@ -12,8 +12,6 @@ import pytest
 from tests.cli.conftest import Command
 from tests.support.processes import Program, program
 
-pytestmark = pytest.mark.timeout(60)
-
 BLOCK = 16 << 10
 SIZE = 4_000_000
 FILES, SMALLEST = 1000, 500
@@ -35,7 +33,7 @@ def test_one_flipped_bit_costs_one_block(tmp_path: Path, command: Command, gener
         ):
             assert get.wait_for("peer_banned")["address"] == bad
             with seeding(tmp_path / "honest", 3, torrent, honest):
-                assert get.wait(30) == 0, get.stderr
+                assert get.wait() == 0, get.stderr
     assert Path("copy/honest").read_bytes() == honest.read_bytes()
     end = get.latest("status")
     assert (end["wasted"], end["hash_failures"], end["downloaded"]) == (BLOCK, 1, SIZE + BLOCK)
@@ -83,12 +81,12 @@ def test_a_new_release_with_one_new_file_of_a_thousand_costs_that_file(tmp_path:
         peer = f"127.0.0.1:{publisher.wait_for('listening')['port']}"
         where = ("-o", "out", "--peer", peer)
         with program(tmp_path / "bob", "follow", said["link"], *at(1), *where) as follower:
-            assert follower.wait_for("result", sequence=1, within=30)["size"] == OLD
+            assert follower.wait_for("result", sequence=1)["size"] == OLD
             assert publisher.stop(signal.SIGINT) == 0
             (photos / "123.jpg").write_bytes(os.urandom(NEW))
             here = f"127.0.0.1:{follower.wait_for('listening')['port']}"
             with _publisher(tmp_path, "--peer", here):
-                follower.wait_for("result", sequence=2, within=30)
+                follower.wait_for("result", sequence=2)
             assert follower.stop(signal.SIGINT) == 0
     end = follower.latest("status")
     assert (end["downloaded"], end["reused"]) == (NEW, OLD - SMALLEST - 123)
@@ -99,4 +97,4 @@ def test_a_new_release_with_one_new_file_of_a_thousand_costs_that_file(tmp_path:
 @contextmanager
 def _publisher(tmp_path: Path, *more: object) -> Iterator[tuple[Program, dict[str, Any]]]:
     with program(tmp_path / "alice", "publish", "my.key", "photos", *at(1), *more) as running:
-        yield running, running.wait_for("result", within=30)
+        yield running, running.wait_for("result")

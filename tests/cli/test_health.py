@@ -14,6 +14,7 @@ from p2pswarm.cli import health as room
 from p2pswarm.cli.health import STUCK_AFTER, Heartbeat, Pulse, beating, pulses, trouble
 from p2pswarm.node import Node
 from tests.cli.conftest import Command
+from tests.support.numbers import number_for
 from tests.support.processes import Program, program
 from tests.support.quiet import quiet
 
@@ -87,14 +88,14 @@ def test_a_node_at_work_is_well_until_it_hangs_or_dies(
     assert (told.code, told.out) == (1, "")
     assert told.err.startswith(f"p2pswarm: the node with process id {running.process.pid} is stuck")
     running.stop(signal.SIGKILL)
-    told = command("health", "--data-dir", state, "--tracker-port", free_port())
+    told = command("health", "--data-dir", state, "--tracker-port", number_for("127.0.0.1"))
     assert (told.code, told.out, told.err.count("\n")) == (1, "", 1)
 
 
 def test_a_node_of_another_machine_is_not_ours_to_judge(tmp_path: Path, command: Command) -> None:
     heartbeat = Heartbeat.start(tmp_path / "health", Pulse("elsewhere", 7))
     os.utime(tmp_path / "health/1", (1e9, 1e9))
-    port = free_port()
+    port = number_for("127.0.0.1")
     told = command("health", "--data-dir", tmp_path, "--tracker-port", port)
     heartbeat.close()
     assert told.err.startswith(f"p2pswarm: the tracker on port {port} does not answer")
@@ -103,7 +104,7 @@ def test_a_node_of_another_machine_is_not_ours_to_judge(tmp_path: Path, command:
 def test_nothing_at_work_is_not_well(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_TRACKER_PORT", free_port())
+    monkeypatch.setattr(room, "_TRACKER_PORT", number_for("127.0.0.1"))
     told = command("health", "--data-dir", tmp_path)
     assert (told.code, told.err.count("\n")) == (1, 1)
     assert told.err.endswith(f"no node at work in {tmp_path / 'health'}\n")
@@ -151,9 +152,3 @@ async def test_where_no_heartbeat_can_be_written_the_node_works_all_the_same(
 def test_a_node_without_a_torrent_is_starting() -> None:
     node: Any = SimpleNamespace(status=lambda: SimpleNamespace(torrents=()))
     assert room._pulse_of(node).state == "starting"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

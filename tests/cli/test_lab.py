@@ -13,6 +13,7 @@ import pytest
 from p2pswarm.lab.experiments import EXPERIMENTS
 from p2pswarm.lab.results import from_json
 from tests.cli.conftest import Command
+from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT
 
 SMALL = ("--topology", "supernodes", "--nodes", "500")
@@ -79,7 +80,6 @@ def test_a_file_of_edges(command: Command) -> None:
     assert result["facts"]["graphs"] == "edges.txt"
 
 
-@pytest.mark.timeout(120)
 def test_all_of_them(command: Command) -> None:
     """On a ring where everybody knows the next two."""
     lines = [f"{node} {(node + step) % 60}" for node in range(60) for step in (1, 2)]
@@ -158,7 +158,7 @@ def test_ctrl_c_ends_it_at_once(number: signal.Signals) -> None:
         assert process.stderr is not None
         assert "robustness: random" in process.stderr.readline()
         process.send_signal(number)
-        out, err = process.communicate(timeout=5)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, err) == (130, "", "")
 
 

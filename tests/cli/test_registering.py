@@ -12,6 +12,7 @@ import pytest
 
 from p2pswarm.identity import Identity
 from tests.cli.conftest import Command
+from tests.support.patience import PATIENCE
 from tests.support.people import DAY, NOW, authority, issuer
 
 
@@ -32,7 +33,7 @@ def login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield process.stdout.readline().strip()
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from p2pswarm.cli.exits import Exit
 from p2pswarm.cli.running import Stop, StoppedError, run
+from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT
 
 
@@ -68,7 +69,7 @@ async def test_work_that_is_done_gives_its_result_or_error() -> None:
 async def test_a_sleeper_is_woken() -> None:
     stop = Stop(lambda: None)
     asyncio.get_running_loop().call_soon(stop.wake)
-    await asyncio.wait_for(stop.sleep(60), 5)
+    await asyncio.wait_for(stop.sleep(600), PATIENCE)
     assert not stop.requested
 
 
@@ -111,7 +112,7 @@ run(work, at_once=lambda: print("at once", flush=True))
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
-        timeout=15,
+        timeout=PATIENCE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"at once\n", b"")

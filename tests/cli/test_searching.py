@@ -14,11 +14,12 @@ from p2pswarm.cli.exits import Exit
 from p2pswarm.formats import bencode
 from tests.cli.conftest import Command
 from tests.support import liar
+from tests.support.numbers import number_for
+from tests.support.patience import PATIENCE
 from tests.support.processes import Program, program
 
 MIB = 1 << 20
 SONG = os.urandom(6 * MIB + 321)
-PATIENCE = 15.0  # seconds
 
 
 class Town:
@@ -26,7 +27,7 @@ class Town:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
-        self.port = 0  # any, the first time
+        self.port = number_for("127.0.0.1")  # when it comes back, it is there again
         self._stack = stack
         self._number = 1
         self._server: ExitStack | None = None
@@ -102,9 +103,8 @@ def town(tmp_path: Path) -> Iterator[Town]:
         yield town
 
 
-@pytest.mark.timeout(60)
 def test_two_share_a_third_finds_and_fetches_from_both(town: Town) -> None:
-    sharing = [town.share(f"blue moon {n}.mp3", "--up-limit", "1MiB") for n in (1, 2)]
+    sharing = [town.share(f"blue moon {n}.mp3", "--up-limit", "600KiB") for n in (1, 2)]
     (row,) = town.found("blue moon", hosts=2)
     assert row["number"] == 1
     assert row["token"] == f"napster:btih:{row['info_hash']}"
@@ -122,7 +122,6 @@ def test_two_share_a_third_finds_and_fetches_from_both(town: Town) -> None:
     assert min(given) >= MIB, "one of them gave nearly all of it"
 
 
-@pytest.mark.timeout(60)
 def test_a_host_that_serves_garbage_is_found_out_and_banned(town: Town) -> None:
     town.share("blue moon.mp3", "--up-limit", "1MiB")
     (row,) = town.found("blue moon")
@@ -130,7 +129,7 @@ def test_a_host_that_serves_garbage_is_found_out_and_banned(town: Town) -> None:
     with program(town.folder / "liar", server, json.dumps(row), module="tests.support.liar"):
         town.found("blue moon", hosts=2)
         with town.fetch(1) as fetching:
-            assert fetching.wait(30) == 0
+            assert fetching.wait() == 0
             result = fetching.wait_for("result")
     assert Path(result["path"]).read_bytes() == SONG
     assert result["verified_by"] == "the SHA-1 of every piece"
@@ -138,7 +137,6 @@ def test_a_host_that_serves_garbage_is_found_out_and_banned(town: Town) -> None:
     assert {address.partition(":")[0] for address in banned} == {liar.HOST}
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("firewalled", ["uploader", "downloader"])
 def test_both_firewall_cases(town: Town, firewalled: str) -> None:
     town.share("blue moon.mp3", *(["--firewalled"] if firewalled == "uploader" else []))
@@ -150,9 +148,8 @@ def test_both_firewall_cases(town: Town, firewalled: str) -> None:
     assert path.read_bytes() == SONG
 
 
-@pytest.mark.timeout(60)
 def test_a_download_goes_on_at_an_offset(town: Town) -> None:
-    town.share("blue moon.mp3", "--firewalled", "--up-limit", "2MiB")
+    town.share("blue moon.mp3", "--firewalled", "--up-limit", "1MiB")
     (row,) = town.found("blue moon")
     with town.fetch(row["token"]) as first:
         first.wait_for("piece_done", piece=3)
@@ -166,7 +163,6 @@ def test_a_download_goes_on_at_an_offset(town: Town) -> None:
     assert path.read_bytes() == SONG
 
 
-@pytest.mark.timeout(90)
 def test_the_server_dies_and_everybody_comes_back(town: Town) -> None:
     sharing = town.share("blue moon.mp3", "--up-limit", "1MiB")
     (row,) = town.found("blue moon")
@@ -184,11 +180,10 @@ def test_the_server_dies_and_everybody_comes_back(town: Town) -> None:
         assert fetching.wait() == 0
     assert (town.folder / "to" / "blue moon.mp3").read_bytes() == SONG
     town.start_server()
-    assert town.found("blue moon", within=40)
+    assert town.found("blue moon")
     assert sharing.process.poll() is None
 
 
-@pytest.mark.timeout(60)
 def test_what_is_found_is_told_in_a_pipe_too(town: Town) -> None:
     town.share("blue moon.mp3", data=b"x" * 2048)
     town.found("blue moon")

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from p2pswarm.cli.stdio import MOST_LINE, StandardPipe, TypedLines
-
-PATIENCE = 5.0
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from random import Random
 import pytest
 
 from tests.support.foreign_dht import LibtorrentDht
+from tests.support.patience import PATIENCE
 from tests.support.processes import Program, program
 
 MEGABYTES = int(os.environ.get("SWARM_MB", "4"))
-PATIENCE = 15.0 + MEGABYTES  # seconds
+LONGEST = PATIENCE + MEGABYTES  # seconds
 # Of the one that everybody was told of: what it would give in that time is a small part of the whole.
 TRICKLE = "20KiB"
-pytestmark = pytest.mark.timeout(2 * PATIENCE + 30)
 
 
 class Swarm:
@@ -52,7 +52,7 @@ class Swarm:
 
     def all_have_it(self, *running: Program) -> None:
         for each in running:
-            each.wait_for("result", within=PATIENCE)
+            each.wait_for("result", within=LONGEST)
             assert (each.home / "file").read_bytes() == self.data.read_bytes()
 
 

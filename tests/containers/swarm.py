@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.foreign import until
+from tests.support.patience import PATIENCE, stopwatch
 from tests.support.processes import ROOT
 
 __all__ = ["MIB", "Container", "Swarm", "docker", "until_all", "waits"]
@@ -26,7 +27,7 @@ _PROFILES = tuple(word for name in _NAMES for word in ("--profile", name))
 
 
 def _run(
-    command: Sequence[str], *, within: float = 60, env: Mapping[str, str] | None = None
+    command: Sequence[str], *, within: float = PATIENCE, env: Mapping[str, str] | None = None
 ) -> str:
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=within, env=env, check=False, cwd=ROOT
@@ -37,7 +38,7 @@ def _run(
     return done.stdout
 
 
-def docker(*words: object, within: float = 60) -> str:
+def docker(*words: object, within: float = PATIENCE) -> str:
     return _run(["docker", *map(str, words)], within=within).strip()
 
 
@@ -97,9 +98,9 @@ class Container:
 
     def stop(self) -> tuple[float, int]:
         """Seconds it took, and its exit code."""
-        began = time.monotonic()
-        docker("stop", self.name)
-        return time.monotonic() - began, int(self.look("{{.State.ExitCode}}"))
+        with stopwatch() as watch:
+            docker("stop", self.name)
+        return watch.seconds, int(self.look("{{.State.ExitCode}}"))
 
     def look(self, template: str) -> str:
         return docker("inspect", "--format", template, self.name)
@@ -127,7 +128,7 @@ class Swarm:
         clean = {key: value for key, value in os.environ.items() if not key.startswith("P2PSWARM_")}
         self._env = {**clean, **{f"P2PSWARM_{key}": str(value) for key, value in own.items()}}
 
-    def compose(self, *words: object, within: float = 120) -> str:
+    def compose(self, *words: object, within: float = 2 * PATIENCE) -> str:
         command = (*_compose(), "-f", "docker-compose.yml", "-p", self.name, *map(str, words))
         return _run(command, within=within, env=self._env)
 
@@ -180,9 +181,9 @@ class Swarm:
         )
 
 
-def until_all(peers: Sequence[Container], within: float) -> None:
+def until_all(peers: Sequence[Container]) -> None:
     """Every one of them has everything."""
-    until(lambda: all(peer.is_complete() for peer in peers), "all peers are complete", within)
+    until(lambda: all(peer.is_complete() for peer in peers), "all peers are complete", 2 * PATIENCE)
 
 
 def waits(seconds: float) -> None:

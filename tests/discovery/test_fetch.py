@@ -22,6 +22,7 @@ from p2pswarm.discovery.families import NoAddressError
 from p2pswarm.discovery.fetch import HttpFetch
 from p2pswarm.errors import TrackerError
 from p2pswarm.formats.zones import Zone, zone_of
+from tests.support.patience import PATIENCE
 
 Answer = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
 INTERNET, HERE = (
@@ -520,7 +521,7 @@ async def test_fifty_requests_at_once_and_waiting_for_a_turn_is_not_counted(
     async with asyncio.TaskGroup() as tasks:
         for _ in range(60):
             tasks.create_task(fetch(server.url("/announce"), 15))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await server.fifty.wait()
         server.hold.set()
     assert server.most <= 50

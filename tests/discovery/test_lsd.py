@@ -13,6 +13,7 @@ from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.lab.loop import VirtualLoop, play
 from p2pswarm.net.multicast import Interface, Multicast, interfaces
 from p2pswarm.wire.lsd import GROUPS, LocalSearch
+from tests.support.patience import PATIENCE
 
 A, B = InfoHash(b"a" * 20), InfoHash(b"b" * 20)
 HERE = Interface("192.168.1.2", 3)
@@ -242,7 +243,7 @@ async def test_two_on_one_machine_hear_each_other(group: Address, host: str) -> 
         await one.open(place)
         await two.open(place)
         one.send(b"hello")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await here.wait()
         assert sorted(name for name, _, _ in heard) == ["one", "two"]
         assert {source.host for _, _, source in heard} == {place.host}

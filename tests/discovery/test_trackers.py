@@ -218,6 +218,24 @@ def test_who_completes_before_the_tracker_answers_only_starts() -> None:
     assert world.events(GOOD) == ["started", "started", "stopped"]
 
 
+def test_who_leaves_when_it_is_complete_says_both() -> None:
+    """`get` ends in the moment in which it has everything: `completed` was cancelled on its way."""
+    world = World({GOOD: names(PEER)})
+
+    async def main() -> None:
+        trackers = world.trackers()
+
+        def complete() -> None:
+            world.progress = Progress(5, 1000, 0)
+            trackers.completed()
+
+        await world.live(trackers, (10, complete))
+
+    run(main())
+    assert world.events(GOOD) == ["started", "completed", "stopped"]
+    assert [call.announce.downloaded for call in world.calls] == [0, 1000, 1000]
+
+
 def test_a_completed_that_fails_is_repeated_after_a_rest() -> None:
     world = World({GOOD: names(PEER)})
 

@@ -26,6 +26,7 @@ from tests.support.disks import (
     SlowStorage,
 )
 from tests.support.memory import MemoryStorage
+from tests.support.patience import PATIENCE
 
 LENGTHS = [5, 0, 300, 1, 94]
 TOTAL = sum(LENGTHS)
@@ -306,11 +307,11 @@ def test_whoever_looks_for_a_file_waits_until_it_has_its_new_name(root: Path) ->
     def act() -> None:
         path_of(root, files[0]).rename(path_of(root, new))
         begun.set()
-        assert go.wait(5)
+        assert go.wait(PATIENCE)
 
     with ThreadPoolExecutor(3) as threads:
         renaming = threads.submit(storage.rename, 0, new, act)
-        assert begun.wait(5)
+        assert begun.wait(PATIENCE)
         reading, looking = threads.submit(storage.read, 0, 5), threads.submit(storage.stats)
         futures.wait([reading, looking], timeout=0.05)
         assert not reading.done()

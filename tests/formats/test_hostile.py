@@ -14,7 +14,7 @@ from tests.support import corpus_v2
 from tests.support.corpus import BOMBS, HOSTILE, ODD, Bomb
 
 WORST = "latin-files"  # of version 2; the others of both are read in less time
-MAX_SECONDS = 5.0
+MAX_SECONDS = 20.0  # on a machine that is busy with others; four of one that has a core for it
 MAX_MEGABYTES = 400
 
 _CHILD = """
@@ -65,7 +65,7 @@ def test_a_small_bomb_is_read_or_refused_at_once(bomb: Bomb) -> None:
     began = time.process_time()
     with suppress(FormatError):
         Metainfo.from_bytes(data)
-    assert time.process_time() - began < MAX_SECONDS / 2
+    assert time.process_time() - began < MAX_SECONDS / 4
 
 
 @pytest.mark.skipif(

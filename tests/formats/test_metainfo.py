@@ -188,6 +188,12 @@ def test_no_tracker_stands_twice_and_junk_is_dropped() -> None:
     )
 
 
+def test_a_space_behind_the_host_is_written_as_it_must_be() -> None:
+    assert trackers({b"announce": b"http://a.example/my files?of=a b"}) == (
+        ("http://a.example/my%20files?of=a%20b",),
+    )
+
+
 @pytest.mark.parametrize("listed", [[], [[]], [[b"junk"]], b"junk", 5, {}])
 def test_a_list_without_a_tracker_leaves_the_one(listed: object) -> None:
     assert trackers({b"announce-list": listed}) == (("http://tracker.example/announce",),)

@@ -14,6 +14,7 @@ from p2pswarm.formats.magnet import Magnet
 from p2pswarm.formats.metainfo import Metainfo
 from p2pswarm.wire.tracker import Counts, ScrapeReply
 from tests.support.foreign import Client, makes_empty_files, until
+from tests.support.patience import PATIENCE
 from tests.support.processes import Program, program
 
 __all__ = ["ODD_FILES", "Lab", "StartClient", "kept_by"]
@@ -158,7 +159,7 @@ class Lab:
         """What the tracker knows (BEP 48) of the torrent's first swarm, or of this one."""
         info_hash = InfoHash(info_hash or Metainfo.from_file(self.torrent).info_hash)
         url = self.announce.replace("/announce", "/scrape") + f"?info_hash={quote(info_hash)}"
-        with urllib.request.urlopen(url, timeout=10) as response:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:
             return ScrapeReply.decode(response.read()).swarms.get(info_hash, Counts())
 
     def fetched(self, name: str) -> dict[str, bytes]:

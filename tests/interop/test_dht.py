@@ -13,6 +13,7 @@ from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.wire.krpc import GET_PEERS, Contact, Query, Reply
 from tests.interop.table import GIVES, TAKES, part
 from tests.support.foreign_dht import StartDht, libtorrent, ours
+from tests.support.patience import PATIENCE
 
 WITH = pytest.mark.parametrize("client", [libtorrent])
 HOSTS = pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -20,7 +21,7 @@ SWARM = InfoHash(b"\x12" * 20)
 
 
 async def knows(dht: Dht, nodes: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while sum(network.nodes for network in dht.status().networks.values()) < nodes:
             await asyncio.sleep(0)
 

@@ -13,7 +13,7 @@ from tests.interop.lab import ODD_FILES, Lab, StartClient
 from tests.interop.table import GIVES, TAKES, lacks, part
 from tests.support.foreign import libtorrent, until
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 LIBTORRENT = pytest.mark.parametrize("client", [libtorrent])
 ROW = "hash messages (BEP 52)"
@@ -62,7 +62,7 @@ def test_gives_layers_and_leaves(client: StartClient, ours: tuple[str, ...], lab
     lab.share(ODD_FILES, kind="--v2", tracked=False)
     with checked_seed(lab, client) as seed:
         with lab.get(*ours, "--peer", seed.address, source=link(lab)) as get:
-            assert get.wait(60) == 0, get.stderr
+            assert get.wait() == 0, get.stderr
         asked = {("we", "HASH_REQUEST", LAYER), ("we", "HASH_REQUEST", LEAVES)}
         given = {("it", "HASHES", LAYER), ("it", "HASHES", LEAVES)}
         until(lambda: said(seed) == asked | given, "hashes of both layers, and no reject")
@@ -78,7 +78,7 @@ def test_gives_layers_and_leaves(client: StartClient, ours: tuple[str, ...], lab
 def test_takes_layers(client: StartClient, lab: Lab) -> None:
     lab.share(ODD_FILES, kind="--v2")
     with lab.seed(), lab.foreign_get(client, link(lab), alert_mask=LOG) as peer:
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
         expected = {("it", "HASH_REQUEST", LAYER), ("we", "HASHES", LAYER)}
         until(lambda: said(peer) == expected, "hashes of the layer, and no others")
     assert lab.fetched(client.__name__) == ODD_FILES
@@ -90,6 +90,6 @@ def test_gives_them_of_a_hybrid_too(ours: tuple[str, ...], lab: Lab) -> None:
     lab.share(ODD_FILES, kind="--hybrid", tracked=False)
     with checked_seed(lab, libtorrent, allow_multiple_connections_per_ip=False) as seed:
         with lab.get(*ours, "--peer", seed.address, source=link(lab, first=True)) as get:
-            assert get.wait(60) == 0, get.stderr
+            assert get.wait() == 0, get.stderr
         until(lambda: ("it", "HASHES", LAYER) in said(seed), "hashes of the layer")
     assert lab.fetched("get") == ODD_FILES

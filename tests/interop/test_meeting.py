@@ -18,9 +18,10 @@ from tests.interop.lab import Lab, StartClient
 from tests.interop.table import GIVES, part
 from tests.interop.test_variants import some_files
 from tests.support.foreign import libtorrent
+from tests.support.patience import PATIENCE
 from tests.support.quiet import quiet
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 
 @asynccontextmanager
@@ -49,7 +50,7 @@ async def test_it_introduces_two_of_ours(client: StartClient, lab: Lab, tmp_path
     async with hidden(*places[0], meta) as (one, torrent), hidden(*places[1], meta) as (other, _):
         joined = torrent.events()
         with lab.foreign_get(client, peers=[one, other]):
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 async for _ in joined:
                     peers = torrent.peers.values()
                     if any(p.stream.utp and p.address.host == places[1][1] for p in peers):

@@ -18,7 +18,7 @@ from tests.interop.test_variants import some_files
 from tests.support.foreign import libtorrent, transmission, until
 from tests.support.quiet import quiet
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.interop
 
 LIBTORRENT = pytest.mark.parametrize("client", [libtorrent])
 SLOW = 100_000  # bytes a second, so that there is time to look

@@ -7,7 +7,7 @@ from tests.interop.lab import ODD_FILES, Lab, StartClient
 from tests.interop.table import GIVES, TAKES, part
 from tests.support.foreign import libtorrent, until
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 LIBTORRENT = pytest.mark.parametrize("client", [libtorrent])
 KINDS = pytest.mark.parametrize("kind", ["--v1", "--hybrid", "--v2"])
@@ -37,10 +37,10 @@ def test_takes_from_our_partial_seed(client: StartClient, kind: str, lab: Lab) -
     lab.share(ODD_FILES, kind=kind)
     with lab.get("--stay", source=link(lab)) as get:
         with lab.seed():
-            get.wait_for("completed", within=60)
+            get.wait_for("completed")
         assert set(lab.fetched("get")) == set(CHOSEN)
         with lab.foreign_get(client, link(lab)) as peer:
-            until(peer.is_complete, "the download of what is chosen", 60)
+            until(peer.is_complete, "the download of what is chosen")
         assert get.stop() == 0, get.stderr
     assert chosen(lab.fetched(client.__name__)) == chosen(lab.fetched("get")) == WANTED
 
@@ -52,7 +52,7 @@ def test_gives_what_was_chosen(client: StartClient, kind: str, lab: Lab) -> None
     lab.share(ODD_FILES, kind=kind)
     with lab.foreign_get(client, link(lab)) as peer:
         with lab.seed():
-            until(peer.is_complete, "the download of what is chosen", 60)
+            until(peer.is_complete, "the download of what is chosen")
         with lab.get(source=link(lab)) as get:
-            assert get.wait(60) == 0, get.stderr
+            assert get.wait() == 0, get.stderr
     assert lab.fetched("get") == WANTED

@@ -17,7 +17,7 @@ from p2pswarm.wire.peer import HANDSHAKE
 from tests.interop.lab import ODD_FILES, Lab, StartClient
 from tests.support.foreign import aria2, libtorrent, until
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.interop
 
 FAST_BYTE, FAST_BIT = 27, 0x04  # of a handshake
 
@@ -73,7 +73,7 @@ def test_libtorrent_takes_from_our_seed(lab: Lab) -> None:
             in_the_middle("127.0.0.9", f"127.0.0.2:{port}") as middle,
             lab.foreign_get(libtorrent, peers=[middle]) as peer,
         ):
-            until(peer.is_complete, "the download", 40)
+            until(peer.is_complete, "the download")
     assert lab.fetched("libtorrent") == ODD_FILES
 
 
@@ -85,5 +85,5 @@ def test_our_get_takes_from_a_client(client: StartClient, lab: Lab) -> None:
         in_the_middle("127.0.0.9", seed.address) as middle,
         lab.get("--peer", middle) as get,
     ):
-        assert get.wait(40) == 0, get.stderr
+        assert get.wait() == 0, get.stderr
     assert lab.fetched("get") == ODD_FILES

@@ -1,7 +1,5 @@
 """Our figures beside those that were counted before."""
 
-import pytest
-
 from p2pswarm.lab.against import COUNTED, against, error
 from p2pswarm.lab.compare import GNUTELLA, compare
 
@@ -24,7 +22,6 @@ def test_names_are_compared_without_their_links_and_the_first_counts() -> None:
     )
 
 
-@pytest.mark.timeout(90)
 def test_walkers_find_what_was_counted_before() -> None:
     crawl, _ = COUNTED
     _, table, _ = compare(GNUTELLA[9:10], crawl, things=10).tables

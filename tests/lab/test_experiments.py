@@ -46,7 +46,6 @@ def test_coverage(small: str) -> None:
     assert coverage([small], origins=5, seed=2).tables != result.tables
 
 
-@pytest.mark.timeout(90)  # five times all that is compared
 def test_one_origin_has_no_standard_error(small: str) -> None:
     (table,) = coverage([small], origins=1).tables
     assert table.rows[0] == (1, round(500 / 120, 2), None, 4, None)

@@ -3,8 +3,6 @@
 import os
 from random import Random
 
-import pytest
-
 from p2pswarm.lab.architecture import names_of, questions, scatter
 from p2pswarm.lab.compare import compare
 from p2pswarm.lab.lookups import lookups
@@ -63,10 +61,9 @@ def test_the_bounds_hold_in_a_storm_and_everything_is_found_afterwards() -> None
     assert 3 <= int(str(value(table.rows, "super nodes after it"))) <= 12
 
 
-@pytest.mark.timeout(600)
 def test_the_bounds_hold_when_many_come() -> None:
     """One tenth is there, the others come within a minute. `scripts/test-storm` has five thousand come."""
-    nodes = int(os.environ.get("STORM_NODES", "1650"))
+    nodes = int(os.environ.get("STORM_NODES", "1000"))
     (table,) = storm(nodes=nodes, queries=20).tables
     assert value(table.rows, "without a parent in the end") == 0
     assert value(table.rows, "files found afterwards") == "20 of 20"

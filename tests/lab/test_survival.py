@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from random import Random
 
-import pytest
-
 from p2pswarm.lab.progress import quietly
 from p2pswarm.lab.robustness import by_degree
 from p2pswarm.lab.survival import survival
@@ -19,7 +17,6 @@ def the_middle_leaves(graph: Graph, _: Random) -> Sequence[int]:
     return [*first, *(node for node in range(graph.nodes) if node not in first)]
 
 
-@pytest.mark.timeout(120)  # a dozen networks
 def test_recall_of_what_is_left() -> None:
     dice = Random(1)
     graph = random_graph(PEERS, 6, dice)

@@ -6,14 +6,18 @@ A thread goes in and out, and what it makes meanwhile stays inside for good: a s
 
 import ctypes
 import os
+import socket
+import struct
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fcntl import ioctl
 from pathlib import Path
 
 __all__ = ["Namespace", "command"]
 
 _NEWNET = 0x40000000  # CLONE_NEWNET of <linux/sched.h>; Python has these two calls from 3.12 on
+_SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40  # <linux/sockios.h>, <linux/if.h>
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -69,6 +73,13 @@ class Namespace:
         """Each line as `ip` would take it."""
         with self.inside():
             command(["ip", "-batch", "-"], given="\n".join(lines) + "\n")
+
+    def carries(self, device: str) -> bool:
+        """Until then whatever is sent there is dropped: the kernel may take a second (linkwatch)."""
+        with self.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            name = struct.pack("16sH22x", device.encode(), 0)
+            (flags,) = struct.unpack_from("H", ioctl(any_socket, _SIOCGIFFLAGS, name), 16)
+            return bool(flags & _IFF_RUNNING)
 
     def rules(self, *lines: str) -> None:
         """The whole firewall, as `iptables-save` would print it; counters begin at zero."""

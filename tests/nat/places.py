@@ -20,6 +20,7 @@ from p2pswarm.wire.people.frames import PeopleFramer
 from p2pswarm.wire.sniff import Guest
 from tests.nat.world import Host
 from tests.reach.worlds import Welcoming
+from tests.support.patience import PATIENCE
 
 __all__ = ["Place", "Reacher", "SuperNode", "places"]
 
@@ -37,7 +38,7 @@ class Place:
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def do(self, work: Coroutine[Any, Any, T], within: float = 20.0) -> T:
+    def do(self, work: Coroutine[Any, Any, T], within: float = 2 * PATIENCE) -> T:
         """Run it there and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(within)
 

@@ -20,7 +20,7 @@ __all__ = ["Behaviour", "behaviour", "number", "opens_tcp", "punches", "udp"]
 Place = tuple[str, int]
 
 _numbers = count(20_000)  # no two measurements meet in one mapping
-_PATIENCE = 0.12  # everything here is one machine: what has not come by then was dropped
+_PATIENCE = 0.25  # everything here is one machine: what has not come by then was dropped
 
 
 def number() -> int:

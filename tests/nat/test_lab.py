@@ -9,7 +9,7 @@ from tests.nat.prober import Behaviour, behaviour, opens_tcp, punches
 from tests.nat.routers import KINDS
 from tests.nat.world import Host, World, world
 
-pytestmark = [pytest.mark.nat, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.nat
 
 BEHAVIOUR = {
     "none": Behaviour("nothing", "nothing"),

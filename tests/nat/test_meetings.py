@@ -19,8 +19,9 @@ from tests.nat.routers import KINDS
 from tests.nat.test_lab import udp_is_direct
 from tests.nat.world import World, world
 from tests.reach.worlds import Lines, Talk
+from tests.support.patience import PATIENCE
 
-pytestmark = [pytest.mark.nat, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.nat
 
 NAT = dict(
     zip(
@@ -29,7 +30,7 @@ NAT = dict(
         strict=True,
     )
 )
-LONG = 8.0  # seconds in which a path is found, if there is one
+LONG = 8.0  # seconds in which a path is looked for where there is none
 Users = dict[str, Reacher]
 
 
@@ -63,11 +64,11 @@ class Village:
         caller, callee = self.callers[pair[0]], self.callees[pair[1]]
         session = new_session()
         asked, answer = caller.offer(callee, session), callee.offer(caller, session)
-        both = Barrier(2)
+        both, longest = Barrier(2), LONG if is_direct_by_udp(*pair) is None else PATIENCE
         with ThreadPoolExecutor(2) as pool:
             works = [
-                pool.submit(caller.place.do, meets(caller.reach, asked, answer, both)),
-                pool.submit(callee.place.do, meets(callee.reach, answer, asked, both)),
+                pool.submit(caller.place.do, meets(caller.reach, asked, answer, both, longest)),
+                pool.submit(callee.place.do, meets(callee.reach, answer, asked, both, longest)),
             ]
             return [each.result() for each in works]
 
@@ -92,13 +93,15 @@ class Hears(Talk):
         self.end.set()
 
 
-async def meets(reach: Reach, mine: Offer, theirs: Offer, both: Barrier) -> Path | None:
+async def meets(
+    reach: Reach, mine: Offer, theirs: Offer, both: Barrier, longest: float
+) -> Path | None:
     meeting, hears = reach.begin(mine, theirs), Hears()
     meeting.moved = hears.bell.set
     udp = Nat.BLOCKED not in (mine.candidates.nat, theirs.candidates.nat)
     stream = path = None
     with suppress(TimeoutError, NetworkError):
-        async with asyncio.timeout(LONG):
+        async with asyncio.timeout(longest):
             stream = await meeting.stream(Lines(), hears)
             stream.send(b"hello")
             while not (hears.heard and meeting.path and meeting.path.udp is udp):

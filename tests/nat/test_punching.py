@@ -15,10 +15,10 @@ from p2pswarm.net.punching import dial_from
 from p2pswarm.net.stream import Stream
 from p2pswarm.wire.framer import CuttingFramer
 from tests.nat.world import Host, World, world
+from tests.support.patience import PATIENCE
 
-pytestmark = [pytest.mark.nat, pytest.mark.timeout(30)]
+pytestmark = pytest.mark.nat
 
-LONG = 8.0  # seconds
 WORD = b"both dialed"
 
 
@@ -62,7 +62,7 @@ async def dialed(here: tuple[str, int], to: Address) -> AsyncIterator[tuple[Stre
 
 async def meets(host: Host, server: Address, other: "Queue[Address]", dice: Random) -> bytes:
     """What the other side says, when both have dialed each other from the number that the server sees."""
-    async with dialed((host.address, 0), server) as (kept, _), asyncio.timeout(LONG):
+    async with dialed((host.address, 0), server) as (kept, _), asyncio.timeout(PATIENCE):
         here, there = (host.address, kept.local.port), await asyncio.to_thread(other.get)
         while True:
             with suppress(OSError):  # refused, or too early

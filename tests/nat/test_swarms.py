@@ -15,7 +15,7 @@ import pytest
 from tests.nat.world import Host, World, world
 from tests.support.processes import Program, program
 
-pytestmark = [pytest.mark.nat, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.nat
 
 SIZE = 2 << 20
 TRICKLE = "10KiB"

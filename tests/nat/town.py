@@ -34,13 +34,13 @@ class User:
     def answers(self, *words: object, to: "User") -> Iterator[Program]:
         """Can be called by that one, from when it is there."""
         with self.runs("answer", *words) as running:
-            running.wait_for("listening", within=30)
-            until(lambda: to.finds(self.name), f"{self.name} is in the directory", within=30)
+            running.wait_for("listening")
+            until(lambda: to.finds(self.name), f"{self.name} is in the directory")
             yield running
 
     def finds(self, name: str) -> bool:
         with self.runs("whois", name) as asking:
-            return asking.wait(within=30) == 0
+            return asking.wait() == 0
 
 
 class Town:
@@ -61,7 +61,7 @@ class Town:
             for number, host in enumerate(self._supers)
         }
         for each in self.supers.values():
-            each.wait_for("network", within=30, role="super", links=supers - 1)
+            each.wait_for("network", role="super", links=supers - 1)
 
     def users(self, names_and_kinds: dict[str, str]) -> dict[str, User]:
         """All registered."""
@@ -69,6 +69,11 @@ class Town:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(User.register, users.values()))
         return users
+
+    @property
+    def rendezvous(self) -> str:
+        """Where codes are given and asked for: the login service is a tracker, too."""
+        return self._url.partition("#")[0]
 
     @property
     def relayed(self) -> int:

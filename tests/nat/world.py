@@ -8,10 +8,13 @@ What goes from one place to another passes the middle, where links may lose pack
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import count
 
+from tests.nat.link import Link, Weather, tun
 from tests.nat.namespaces import Namespace
 from tests.nat.routers import rules
+from tests.support.foreign import until
 
 __all__ = ["Host", "World", "world"]
 
@@ -22,10 +25,16 @@ class Host:
     def __init__(
         self, kind: str, inner: Namespace, gate: Namespace, address: str, public: str
     ) -> None:
-        self.kind = kind
-        self.namespace, self._gate = inner, gate
-        self.address, self.public = address, public
+        self.namespace = inner
         self.inside = inner.inside
+        self.link: Link | None = None
+        """To the middle, if it is one with a weather; the first direction is that of what it sends."""
+        self.moved(kind, gate, address, public)
+
+    def moved(self, kind: str, gate: Namespace, address: str, public: str) -> None:
+        """That is where it is now."""
+        self.kind, self._gate = kind, gate
+        self.address, self.public = address, public
 
     def count_from(self, other: "Host") -> None:
         """From now on, for `delivered_from`."""
@@ -48,18 +57,36 @@ class World:
         self.middle = self._namespace()
         self.middle.forwards()
 
-    def host(self, kind: str = "none", *, careless: bool = False) -> Host:
+    def host(
+        self, kind: str = "none", *, careless: bool = False, weather: Weather | None = None
+    ) -> Host:
         """One more machine; unless its kind is none it is behind a router of this kind."""
         number = next(self._numbers)
         public = f"11.{number}.0.1"
         edge = self._namespace()
-        self._link(number, edge, "wan", public)
+        link = self._link(number, edge, "wan", public, weather)
+        host = self._at(number, edge, kind, public, careless=careless)
+        host.link = link
+        return host
+
+    def _at(self, number: int, edge: Namespace, kind: str, public: str, *, careless: bool) -> Host:
         if kind == "none":
             return Host(kind, edge, self.middle, public, public)
-        edge.forwards()
-        inner, address = self._behind(number, edge)
+        inner, address = self._namespace(), _behind(number)
         edge.rules(*rules(kind, address, careless=careless))
+        self._plug(number, edge, inner)
         return Host(kind, inner, edge, address, public)
+
+    def move(self, host: Host, kind: str) -> None:
+        """It is behind another router now, in another network, with another address of its own."""
+        host.namespace.ip("link delete eth")
+        number = next(self._numbers)
+        edge, public = self._namespace(), f"11.{number}.0.1"
+        host.link = self._link(number, edge, "wan", public, None)
+        address = _behind(number)
+        edge.rules(*rules(kind, address))  # first: what passes without them is never translated
+        self._plug(number, edge, host.namespace)
+        host.moved(kind, edge, address, public)
 
     def lose(self, host: Host, share: float) -> None:
         """Its link to the world loses this share of what it sends and of what it gets."""
@@ -76,9 +103,16 @@ class World:
         self._stack.callback(made.close)
         return made
 
-    def _link(self, number: int, edge: Namespace, name: str, public: str) -> None:
+    def _link(
+        self, number: int, edge: Namespace, name: str, public: str, weather: Weather | None
+    ) -> Link | None:
+        link = None
+        if weather is None:
+            self.middle.ip(f"link add to{number} type veth peer name {name} netns {edge.path}")
+        else:
+            link = self._stack.enter_context(joined((edge, name), (self.middle, f"to{number}")))
+            link.set(weather)
         self.middle.ip(
-            f"link add to{number} type veth peer name {name} netns {edge.path}",
             f"address add 11.{number}.0.254/24 dev to{number}",
             f"link set to{number} up",
         )
@@ -87,21 +121,46 @@ class World:
             f"link set {name} up",
             f"route add default via 11.{number}.0.254",
         )
+        _until_carried((self.middle, f"to{number}"), (edge, name))
+        return link
 
-    def _behind(self, number: int, router: Namespace) -> tuple[Namespace, str]:
-        inner = self._namespace()
+    def _plug(self, number: int, router: Namespace, inner: Namespace) -> None:
+        router.forwards()
         router.ip(
             f"link add lan type veth peer name eth netns {inner.path}",
             f"address add 192.168.{number}.1/24 dev lan",
             "link set lan up",
         )
-        address = f"192.168.{number}.2"
         inner.ip(
-            f"address add {address}/24 dev eth",
+            f"address add {_behind(number)}/24 dev eth",
             "link set eth up",
             f"route add default via 192.168.{number}.1",
         )
-        return inner, address
+        _until_carried((router, "lan"), (inner, "eth"))
+
+
+def _behind(number: int) -> str:
+    """The address of the one host behind this router."""
+    return f"192.168.{number}.2"
+
+
+def _until_carried(*ends: tuple[Namespace, str]) -> None:
+    for namespace, name in ends:
+        until(partial(namespace.carries, name), f"{name} carries packets")
+
+
+@contextmanager
+def joined(*ends: tuple[Namespace, str]) -> Iterator[Link]:
+    """Two namespaces, and what the device is called in each."""
+    devices = []
+    for namespace, name in ends:
+        with namespace.inside():
+            devices.append(tun(name))
+    link = Link(*devices)
+    try:
+        yield link
+    finally:
+        link.close()
 
 
 @contextmanager

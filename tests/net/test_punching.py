@@ -12,6 +12,7 @@ from p2pswarm.net.punching import dial_from
 from p2pswarm.net.stream import Stream
 from p2pswarm.wire.framer import KeepingFramer
 from tests.reach.worlds import Lines, Talk
+from tests.support.patience import PATIENCE
 
 
 async def test_two_places_see_the_same_number() -> None:
@@ -28,7 +29,7 @@ async def test_two_places_see_the_same_number() -> None:
         there = Address(*server.sockets[0].getsockname())
         streams.append(await port.dial_from(number, there, Lines(), Talk()))
         number = streams[0].local.port
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(heard) < 2:
             await asyncio.sleep(0)
     assert [stream.remote.port for stream in heard] == [number, number]
@@ -45,7 +46,7 @@ async def test_two_ends_that_both_dial_need_no_listener() -> None:
     stream = Stream(Lines(), talk)
     await dial_from(here, Address(*here), stream)
     stream.send(b"to myself")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while talk.heard != b"to myself":
             await asyncio.sleep(0)
     stream.close()

@@ -13,6 +13,7 @@ from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.people.frames import PeopleFramer
 from p2pswarm.wire.sniff import Guest
 from tests.reach.worlds import Lines, Talk, Welcoming
+from tests.support.patience import PATIENCE
 
 
 async def test_two_on_this_machine_meet() -> None:
@@ -48,7 +49,7 @@ async def test_two_on_this_machine_meet() -> None:
     meetings = [reaches[0].begin(*offers), reaches[1].begin(*reversed(offers))]
     talks = Talk(), Talk()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             streams = await asyncio.gather(
                 *(m.stream(Lines(), t) for m, t in zip(meetings, talks, strict=True))
             )

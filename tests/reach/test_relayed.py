@@ -251,8 +251,9 @@ class Hasty:
     def got(self, frame: object) -> None:
         if frame.kind == PeopleKind.WELCOME:  # type: ignore[attr-defined]
             welcome = Welcome.read(frame.body)  # type: ignore[attr-defined]
-            signature = self.user.key.sign(proof(welcome.nonce, welcome.node))
-            words = Prove(self.user.key.public, signature), self.wish, self.wish
+            at = self.stream.remote
+            signature = self.user.key.sign(proof(welcome.nonce, welcome.node, at))
+            words = Prove(self.user.key.public, at, signature), self.wish, self.wish
             self.stream.send(*(word.encode().encode() for word in words))
 
     async def come(self, to: Address) -> None:

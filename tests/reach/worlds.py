@@ -16,9 +16,10 @@ from p2pswarm.reach.meeting import Meeting
 from p2pswarm.reach.offers import Offer, RelayAt, new_session
 from p2pswarm.reach.reach import Reach
 from p2pswarm.wire.framer import Framer, Scratch
-from p2pswarm.wire.people.frames import OPENING, PeopleFramer
-from p2pswarm.wire.people.hello import Welcome
+from p2pswarm.wire.people.frames import OPENING, PeopleFramer, PeopleKind
+from p2pswarm.wire.people.hello import Pong, Welcome
 from p2pswarm.wire.sniff import Guest
+from p2pswarm.wire.supernode.frames import Frame
 
 __all__ = ["Lines", "Talk", "User", "World", "in_a_world", "talk"]
 
@@ -64,6 +65,10 @@ class Welcoming:
         self.stream = stream
 
     def got(self, message: object) -> None:
+        assert isinstance(message, Frame)
+        if message.kind == PeopleKind.PING:
+            self.stream.send(Pong().encode().encode())
+            return
         welcome = Welcome(bytes(16), self.stream.remote, bytes(32), relays=True)
         self.stream.send(OPENING + welcome.encode().encode())
 

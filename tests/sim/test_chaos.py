@@ -17,7 +17,7 @@ from p2pswarm.swarm.torrent import Torrent
 from tests.support.disks import FailingStorage
 from tests.support.world import Host, World, simulate
 
-pytestmark = [pytest.mark.sim, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.sim
 
 MB = 1_000_000
 

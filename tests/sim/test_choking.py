@@ -31,7 +31,7 @@ from tests.support.singly import piece_head
 from tests.support.stranger import PLAIN, Stranger
 from tests.support.world import World, simulate
 
-pytestmark = [pytest.mark.sim, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.sim
 
 MB = 1_000_000
 PIECE = 4 * BLOCK

@@ -46,7 +46,7 @@ from tests.support.singly import piece_head
 from tests.support.stranger import PLAIN, Stranger
 from tests.support.world import World, simulate
 
-pytestmark = [pytest.mark.sim, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.sim
 
 PIECE = 2 * BLOCK
 PIECES = 15  # one spare bit in the bitfield
@@ -105,7 +105,7 @@ def kept(target: Target) -> int:
         for transport in target.world.loop.transports
         if transport.host.name == target.node.settings.bind
     )
-    owed = sum(100 * (len(p.upload) + len(p.late)) for p in target.torrent.peers.values())
+    owed = sum(100 * (len(p.upload) + len(p.download.late)) for p in target.torrent.peers.values())
     return waiting + owed + target.node._reads.lent + len(target.torrent.finding.book) * 200
 
 

@@ -26,7 +26,7 @@ from p2pswarm.wire.peer import Extended, PortMessage
 from tests.support.stranger import Stranger
 from tests.support.world import Host, World, simulate
 
-pytestmark = [pytest.mark.sim, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.sim
 
 TOTAL = 20 * BLOCK
 

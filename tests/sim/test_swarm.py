@@ -10,7 +10,7 @@ from p2pswarm.swarm.events import Completed, Event, PeerBanned
 from p2pswarm.swarm.torrent import Torrent
 from tests.support.world import World, simulate
 
-pytestmark = [pytest.mark.sim, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.sim
 
 MB = 1_000_000
 

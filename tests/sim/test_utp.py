@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.world import World, simulate
 
-pytestmark = [pytest.mark.sim, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.sim
 
 SIZE = 1_500_007
 

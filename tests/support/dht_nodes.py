@@ -7,6 +7,7 @@ from queue import Queue
 from threading import Event, Thread
 
 from tests.support.foreign_dht import Ours, ours
+from tests.support.patience import PATIENCE
 
 __all__ = ["dht_of"]
 
@@ -27,7 +28,7 @@ def dht_of(hosts: Sequence[str]) -> Iterator[list[Ours]]:
     thread = Thread(target=asyncio.run, args=(live(),), daemon=True)
     thread.start()
     try:
-        yield nodes.get(timeout=20)
+        yield nodes.get(timeout=PATIENCE)
     finally:
         over.set()
         thread.join()

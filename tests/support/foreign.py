@@ -24,10 +24,12 @@ from urllib.error import HTTPError
 import pytest
 
 from p2pswarm.formats.ids import Address
+from tests.support.numbers import number_for
+from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT, Program
 
 __all__ = [
-    "Client", "aria2", "free_port", "libtorrent", "makes_empty_files", "opentracker", "transmission", "until",
+    "Client", "aria2", "libtorrent", "makes_empty_files", "opentracker", "transmission", "until",
 ]  # fmt: skip
 
 _LIBTORRENT = ROOT / "scripts" / "bench" / "libtorrent_peer.py"
@@ -48,19 +50,13 @@ class Client(Protocol):
     def said(self) -> str: ...
 
 
-def until(condition: Callable[[], bool], what: str, within: float = 30.0) -> None:
+def until(condition: Callable[[], bool], what: str, within: float = PATIENCE) -> None:
     """Ask again and again, because a foreign program tells nobody when it is ready."""
     deadline = time.monotonic() + within
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {within} s")
         time.sleep(0.05)
-
-
-def free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def _require(there: bool, name: str) -> None:
@@ -86,7 +82,7 @@ def _process(home: Path, *command: object, **how: Any) -> Iterator["subprocess.P
     finally:
         process.terminate()
         try:
-            process.wait(5)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -95,7 +91,7 @@ def _process(home: Path, *command: object, **how: Any) -> Iterator["subprocess.P
 class _Libtorrent:
     def __init__(self, process: "subprocess.Popen[str]", home: Path, host: str) -> None:
         self.program = Program(process, home / "said")
-        port = self.program.wait_for("listening", within=20)["port"]
+        port = self.program.wait_for("listening")["port"]
         self.address = str(Address(host, port))
 
     def status(self) -> dict[str, Any]:
@@ -172,7 +168,7 @@ def aria2(
 ) -> Iterator[_Aria2]:
     """`options` are aria2's own. It listens to IPv4 in any case."""
     _require(shutil.which("aria2c") is not None, "aria2")
-    port = free_port(host)
+    port = number_for(host)
     if ":" in host:
         options = ("--disable-ipv6=false", *options)
     place = (f"--dir={folder}", f"--interface={host}", f"--listen-port={port}")
@@ -205,7 +201,7 @@ class _Transmission:
         headers = {"X-Transmission-Session-Id": self._session}
         try:
             request = urllib.request.Request(self._url, body, headers)
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
                 answer = json.load(response)
         except HTTPError as refusal:
             with refusal:
@@ -250,7 +246,7 @@ def transmission(
     IPv4 in any case.
     """
     _require(shutil.which("transmission-daemon") is not None, "transmission-daemon")
-    port, rpc, family = free_port(host), free_port("127.0.0.1"), "-I" if ":" in host else "-i"
+    port, rpc, family = number_for(host), number_for("127.0.0.1"), "-I" if ":" in host else "-i"
     folder.mkdir(parents=True, exist_ok=True)
     config = home / "config"
     config.mkdir(parents=True)
@@ -273,7 +269,7 @@ def transmission(
 def opentracker(home: Path, info_hash: bytes, host: str) -> Iterator[str]:
     """Where it can be asked by UDP. It serves one info-hash, as Debian's build needs a list of them."""
     _require(shutil.which("opentracker") is not None, "opentracker")
-    port = free_port(host)
+    port = number_for(host)
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # it gives up root's rights before it reads the list
         served = Path(folder, "list")

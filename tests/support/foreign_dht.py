@@ -17,6 +17,7 @@ from p2pswarm.formats.signing import SigningKey
 from p2pswarm.net.port import Port
 from p2pswarm.wire.krpc import NodeId, family_of
 from p2pswarm.wire.sniff import DatagramGuest
+from tests.support.patience import PATIENCE
 
 __all__ = ["LibtorrentDht", "Ours", "StartDht", "libtorrent", "ours"]
 
@@ -84,7 +85,7 @@ class LibtorrentDht:
     def address(self) -> Address:
         return Address(self._host, self._session.listen_port())
 
-    def wait_for(self, kind: type[Any], within: float = 10.0) -> Any:
+    def wait_for(self, kind: type[Any], within: float = PATIENCE) -> Any:
         """The next alert of this kind."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:

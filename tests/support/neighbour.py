@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.urns import base32
+from tests.support.patience import PATIENCE
 
 __all__ = [
     "HIT",
@@ -31,7 +32,6 @@ __all__ = [
 ]
 
 PING, PONG, BYE, ROUTES, PUSH, QUERY, HIT = 0x00, 0x01, 0x02, 0x30, 0x40, 0x80, 0x81
-PATIENCE = 20.0  # seconds
 
 
 class Message(NamedTuple):

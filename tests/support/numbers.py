@@ -7,21 +7,27 @@ theirs that is free for UDP may be somebody's for TCP.
 import socket
 from random import SystemRandom
 
-__all__ = ["taken_for_datagrams"]
+__all__ = ["number_for", "taken_for_datagrams"]
 
 _NOBODY_IS_GIVEN = range(20_000, 32_000)
 
 
 def taken_for_datagrams(host: str) -> socket.socket:
     """A UDP socket on a number that is free for TCP, and stays so."""
-    dice = SystemRandom()
+    dice, family = SystemRandom(), socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
         number = dice.choice(_NOBODY_IS_GIVEN)
-        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        taken = socket.socket(family, socket.SOCK_DGRAM)
         try:
             taken.bind((host, number))
-            socket.create_server((host, number)).close()
+            socket.create_server((host, number), family=family).close()
         except OSError:
             taken.close()
         else:
             return taken
+
+
+def number_for(host: str) -> int:
+    """One that is free for TCP and UDP, and that the kernel gives to nobody meanwhile."""
+    with taken_for_datagrams(host) as taken:
+        return int(taken.getsockname()[1])

@@ -94,7 +94,7 @@ messages: st.SearchStrategy[PeopleMessage] = st.one_of(
     st.builds(Refuse, st.sampled_from(Reason), texts, nodes),
     st.builds(Bye, texts, nodes),
     st.sampled_from([Ping(), Pong(), Proved()]),
-    st.builds(Prove, bodies, some(64)),
+    st.builds(Prove, bodies, addresses, some(64)),
     st.builds(Ring, some(32), some(16), bodies),
     st.builds(Rung, some(16), bodies),
     st.builds(Answer, some(16), bodies),

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.support.patience import PATIENCE
+
 __all__ = ["ROOT", "Program", "program"]
 
 T = TypeVar("T")
@@ -39,7 +41,7 @@ class Program:
     def stderr(self) -> str:
         return self._log.read_text("utf-8", "replace")
 
-    def wait_for(self, name: str, *, within: float = 15.0, **fields: Any) -> dict[str, Any]:
+    def wait_for(self, name: str, *, within: float = PATIENCE, **fields: Any) -> dict[str, Any]:
         """The first event of this name with these fields, from the beginning on."""
 
         def found() -> dict[str, Any] | None:
@@ -59,7 +61,7 @@ class Program:
         with self._news:
             return [event["text"] for event in self.events if event["event"] == "note"]
 
-    def wait_for_line(self, nth: int = 1, within: float = 15.0) -> str:
+    def wait_for_line(self, nth: int = 1, within: float = PATIENCE) -> str:
         """The first, or another one, of the lines that are not JSON."""
         return self._wait(lambda: dict(enumerate(self.lines, 1)).get(nth), "line", within)
 
@@ -74,13 +76,13 @@ class Program:
                 self._news.wait(left)
         return found
 
-    def wait(self, within: float = 15.0) -> int:
+    def wait(self, within: float = PATIENCE) -> int:
         """The exit code, and everything it printed is read."""
         code = self.process.wait(within)
         self._reader.join(within)
         return code
 
-    def stop(self, number: int = signal.SIGINT, within: float = 15.0) -> int:
+    def stop(self, number: int = signal.SIGINT, within: float = PATIENCE) -> int:
         self.process.send_signal(number)
         return self.wait(within)
 

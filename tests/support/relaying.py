@@ -92,8 +92,9 @@ class SuperNode:
         self.port.route(Guest.PEOPLE, self._came)
         self.port.route_datagrams(DatagramGuest.RELAY, self.relay.channels.got)
 
-    def _check(self, prove: Prove, nonce: bytes) -> bytes:
-        if not is_signed(proof(nonce, self.at.node), prove.signature, prove.certificate):
+    def _check(self, prove: Prove, nonce: bytes, local: Address) -> bytes:
+        signed = proof(nonce, self.at.node, prove.at)
+        if not is_signed(signed, prove.signature, prove.certificate):
             raise RemoteProtocolError("that is not your key")
         return prove.certificate
 

@@ -18,10 +18,9 @@ from p2pswarm.net.rate import Limiter
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.napster.client import Napster
 from p2pswarm.overlay.tools import Tools
+from tests.support.patience import PATIENCE
 
 __all__ = ["PATIENCE", "Guest", "Server", "client", "number_of"]
-
-PATIENCE = 8.0  # seconds; everything a story waits for comes in a fraction of one
 
 
 def number_of(ip: str) -> int:

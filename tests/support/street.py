@@ -11,7 +11,8 @@ from p2pswarm.node import Node
 from p2pswarm.overlay.query import Query
 from p2pswarm.overlay.search import Find
 from p2pswarm.swarm.torrent import Torrent
-from tests.support.neighbour import PATIENCE, Neighbour
+from tests.support.neighbour import Neighbour
+from tests.support.patience import PATIENCE
 from tests.support.quiet import quiet
 
 __all__ = ["Street"]
@@ -64,6 +65,6 @@ class Street:
 
     async def downloaded(self, node: Node, find: Find) -> Torrent:
         torrent = await node.download(find, save_to=self.folder / "to")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await torrent.finished()
         return torrent

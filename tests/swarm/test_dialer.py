@@ -224,6 +224,20 @@ def test_a_stranger_is_tried_once_in_ten_minutes(
     simulate(tmp_path, story)
 
 
+def test_who_waits_in_silence_hears_the_other_handshake_the_next_time(tmp_path: Path) -> None:
+    """WebTorrent that cannot read a hidden handshake keeps the connection, and says nothing."""
+
+    async def story(world: World) -> None:
+        meta, _ = world.content(SIZE, PIECE)
+        home, away = world.host(), world.host()
+        dials = dials_of(world, home, says_nothing)
+        await world.download(await world.node(away, encryption="prefer"), meta, home)
+        await world.until(lambda: len(dials) == 3 and dials[2][1].heard)
+        assert [HANDSHAKE in peer.heard for _, peer in dials] == [False, True, False]
+
+    simulate(tmp_path, story)
+
+
 class Ear(asyncio.DatagramProtocol):
     def __init__(self, world: World, host: Host) -> None:
         self.heard: list[float] = []
@@ -303,7 +317,8 @@ def test_a_swarm_that_was_taken_out_is_not_known_any_more(tmp_path: Path) -> Non
         await torrent.finished()
         (seeding,) = world.nodes[0].torrents.values()
         await world.nodes[0].remove(seeding)
-        assert world.nodes[0]._revealed(seeding.info_hash.obfuscated) is None
+        name = seeding.info_hash.obfuscated
+        assert world.nodes[0]._welcoming._revealed(name) is None
         await asyncio.sleep(20)
         assert all(stream.over for stream in streams)
 

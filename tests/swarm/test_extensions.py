@@ -159,7 +159,11 @@ def test_a_second_handshake_adds_to_the_first(tmp_path: Path) -> None:
         await asyncio.sleep(0.5)
         peer = scene.peer(stranger)
         assert peer.extensions.speaks(METADATA)
-        assert (peer.pipeline.reqq, peer.upload_only, peer.address.port) == (77, True, 7000)
+        assert (peer.download.pipeline.reqq, peer.upload_only, peer.address.port) == (
+            77,
+            True,
+            7000,
+        )
         stranger.send(Extended(0, ExtendedHandshake({METADATA: 0}, upload_only=False).encode()))
         await asyncio.sleep(0.5)
         assert not peer.extensions.speaks(METADATA)
@@ -206,6 +210,7 @@ async def with_dht(
     pinged: list[Address] = []
     surroundings = replace(node._working().surroundings, dht=pinged.append)
     node._machinery = replace(node._working(), surroundings=surroundings)
+    node._welcoming._settings = replace(node.settings, dht=True)  # as its handshake says
     torrent = await node.add(meta, data=folder)
     await world.until(lambda: torrent.state == Seeding())
     stranger = await Stranger.meet(world, world.host(), node, meta.info_hash, reserved=reserved)
@@ -396,15 +401,15 @@ def test_a_piece_that_a_peer_lost_is_no_longer_asked_of_it(tmp_path: Path) -> No
         assert not peer.have[lost]
         assert not peer.is_seed
         assert picker.seeds == 0
-        assert lost not in {block // picker.per_piece for block in peer.asked}
+        assert lost not in {block // picker.per_piece for block in peer.download.asked}
         for piece in range(8):
             say(stranger, DONT_HAVE, DontHave(PieceIndex(piece)).encode())
         await asyncio.sleep(1.5)
-        assert not peer.asked
+        assert not peer.download.asked
         assert not peer.am_interested
         stranger.send(Have(lost))
         await asyncio.sleep(1.5)
-        assert {block // picker.per_piece for block in peer.asked} == {lost}
+        assert {block // picker.per_piece for block in peer.download.asked} == {lost}
 
     play(tmp_path, story, seed=False)
 

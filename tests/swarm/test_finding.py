@@ -94,6 +94,7 @@ def test_sources_search_once_for_whoever_seeks(tmp_path: Path) -> None:
         assert not finding.tasks
         await finding.leave()
         assert source.calls == ["run", "more", "ended", "left"]
+        assert source.progress().left == 3  # a good-bye says so: it said 0 of everything
 
     simulate(tmp_path, story)
 

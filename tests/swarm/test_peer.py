@@ -213,7 +213,11 @@ def test_what_it_says_of_itself(tmp_path: Path) -> None:
         stranger.send(Extended(0, hello.encode()), HaveAll(), Unchoke(), Interested())
         await stranger.hears(Request)
         peer = scene.peer(stranger)
-        assert (peer.client, peer.pipeline.reqq, peer.upload_only) == ("Tester 1.0", 77, True)
+        assert (peer.client, peer.download.pipeline.reqq, peer.upload_only) == (
+            "Tester 1.0",
+            77,
+            True,
+        )
         assert peer.address == Address(stranger.host, 1234)
         assert repr(peer) == f"<Peer {stranger.host}:1234 iuIU asked 8 owes 0>"
 
@@ -286,11 +290,11 @@ def test_with_fast_a_choke_takes_nothing_back(tmp_path: Path) -> None:
         stranger.send(Choke())
         await asyncio.sleep(0.1)
         peer = scene.peer(stranger)
-        assert len(peer.asked) == 8
+        assert len(peer.download.asked) == 8
         scene.give(stranger, *stranger.requests[:4])
         stranger.send(*(Reject(r.piece, r.begin, r.length) for r in stranger.requests[4:]))
         await asyncio.sleep(0.1)
-        assert not peer.asked
+        assert not peer.download.asked
         assert len(stranger.requests) == 8  # choked: it asks no more
         assert scene.torrent.progress().downloaded == 4 * BLOCK
 

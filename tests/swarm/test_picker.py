@@ -657,7 +657,7 @@ class PickerMachine(RuleBasedStateMachine):
         }
 
     def _assert_rarest(self, peer: FakePeer, new: list[PieceIndex]) -> None:
-        free = self.picker._wanted | Bitfield([n in new for n in range(self.picker.pieces)])
+        free = self.picker._rarity.wanted | Bitfield([n in new for n in range(self.picker.pieces)])
         tiers = [free & peer.have & tier for tier in self.tiers] or [free & peer.have]
         wanted = [[*tier.pieces()] for tier in tiers]
         if self.sequential:
@@ -667,7 +667,7 @@ class PickerMachine(RuleBasedStateMachine):
             assert places == sorted(places)
         if self.sequential or len(self.tiers) > 1 or self.picker.have.count() < RANDOM_FIRST:
             return
-        rest = [piece for piece in self.picker._wanted.pieces() if peer.have[piece]]
+        rest = [piece for piece in self.picker._rarity.wanted.pieces() if peer.have[piece]]
         counts = [self._copies(piece) for piece in new]
         assert counts == sorted(counts)
         assert all(self._copies(piece) >= max(counts, default=0) for piece in rest)
@@ -682,7 +682,7 @@ class PickerMachine(RuleBasedStateMachine):
         block = self.picker.pick_busy(peer.have, peer.late)
         if block is None:
             return
-        assert not self.picker._wanted.any()
+        assert not self.picker._rarity.wanted.any()
         assert all(piece.only is not None for piece in self.picker._todo.values())
         assert sum(block in other.asked for other in self.peers) == 1
         assert peer.have[self.picker.geometry.request(block)[0]]
@@ -813,10 +813,10 @@ class PickerMachine(RuleBasedStateMachine):
     def is_lost(self, data: st.DataObject) -> None:
         self.picker.lost(data.draw(st.sampled_from(list(self.picker.have.pieces()))))
 
-    @precondition(lambda self: self.picker._wanted.any())
+    @precondition(lambda self: self.picker._rarity.wanted.any())
     @rule(data=st.data())
     def is_found(self, data: st.DataObject) -> None:
-        self.picker.had(data.draw(st.sampled_from(list(self.picker._wanted.pieces()))))
+        self.picker.had(data.draw(st.sampled_from(list(self.picker._rarity.wanted.pieces()))))
 
     # What is always true
 

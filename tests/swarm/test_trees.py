@@ -343,7 +343,7 @@ def test_version_2_alone_is_not_asked_for_what_nobody_can_judge(
         torrent, _ = await begin(world, bare(meta), address)
         await world.until(lambda: torrent.picker.have.count() == 3)
         (peer,) = torrent.peers.values()
-        assert not peer.asked
+        assert not peer.download.asked
         assert not torrent.picker.done
 
     simulate(tmp_path, story)

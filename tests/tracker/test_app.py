@@ -19,6 +19,7 @@ from p2pswarm.errors import HostError, MetainfoError, PortTakenError, TrackerErr
 from p2pswarm.formats import bencode
 from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.wire.tracker import MAX_SCRAPE, Announce, Counts, Event, Reply, Scrape
+from tests.support.patience import PATIENCE
 from tracker import listening
 from tracker.app import TrackerService
 from tracker.config import TrackerSettings
@@ -99,7 +100,7 @@ class World:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.service.port)
         writer.write(request)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 return await reader.read(-1)
         finally:
             writer.close()

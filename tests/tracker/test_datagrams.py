@@ -12,6 +12,7 @@ from p2pswarm.formats.ids import Address, InfoHash, PeerId
 from p2pswarm.wire.tracker import Announce, Reply
 from p2pswarm.wire.tracker_udp import Answer, Question, connect
 from tests.support.numbers import taken_for_datagrams
+from tests.support.patience import PATIENCE
 from tracker.app import TrackerService
 from tracker.config import TrackerSettings
 from tracker.datagrams import Datagrams
@@ -32,7 +33,7 @@ class Client:
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def hear(self) -> Answer:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return Answer.read(await asyncio.get_running_loop().sock_recv(self._socket, 2048))
 
     async def ask(self, data: bytes) -> Answer:

@@ -7,7 +7,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -15,6 +14,7 @@ from urllib.request import urlopen
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.support.patience import PATIENCE
 from tracker import __main__ as program
 from tracker.config import TrackerSettings
 
@@ -172,11 +172,9 @@ def test_it_says_where_it_is_and_stops_when_told(
     assert tracker.stdout.readline().strip() == url.replace("http", "udp")
     with urlopen(url.replace("/announce", "/health")) as answer:
         assert answer.read() == b"ok\n"
-    start = time.monotonic()
     tracker.send_signal(number)
-    out, err = tracker.communicate(timeout=5)
+    out, err = tracker.communicate(timeout=PATIENCE)
     assert (tracker.returncode, out, err) == (0, "", "")
-    assert time.monotonic() - start < 3
 
 
 def test_with_napster_it_says_where_and_reads_the_deny_list_again_when_told(
@@ -197,7 +195,7 @@ def test_with_napster_it_says_where_and_reads_the_deny_list_again_when_told(
     with urlopen(url) as answer:
         assert json.load(answer)["napster_rules"] == 2
     tracker.send_signal(signal.SIGTERM)
-    out, err = tracker.communicate(timeout=5)
+    out, err = tracker.communicate(timeout=PATIENCE)
     assert (tracker.returncode, out, err) == (0, "", "")
 
 
@@ -206,7 +204,7 @@ def test_a_taken_port_is_one_clear_line(started: Callable[..., subprocess.Popen[
     assert first.stdout is not None
     port = first.stdout.readline().strip().removesuffix("/announce").rpartition(":")[2]
     second = started("--port", port)
-    out, err = second.communicate(timeout=10)
+    out, err = second.communicate(timeout=PATIENCE)
     assert (second.returncode, out) == (1, "")
     assert err == f"p2pswarm-tracker: port {port} on 127.0.0.1 is taken\n"
 

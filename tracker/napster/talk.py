@@ -36,9 +36,8 @@ SERVER = "server"  # the nick under which the server asks whether somebody is al
 
 _MOST_WATCHED = 200
 _MOST_IGNORED = 200
-_LONGEST_MESSAGE = (
-    400  # characters; longer ones are cut, as OpenNap does for the sake of old clients
-)
+# Characters; longer ones are cut, as OpenNap does for the sake of old clients
+_LONGEST_MESSAGE = 400
 _LEVEL = "User"  # there are no others here
 
 

@@ -41,9 +41,8 @@ from p2pswarm.wire.krpc import (
 __all__ = ["Dht", "DhtStatus", "NetworkStatus"]
 
 _TICK = 5.0  # seconds: one node in doubt is pinged, as libtorrent
-_JOINING = (
-    10.0  # seconds that a lookup waits for the first node; a walk that begins with saved nodes, too
-)
+# Seconds that a lookup waits for the first node; a walk that begins with saved nodes, too
+_JOINING = 10.0
 _LONGEST_REST = 300.0  # seconds between attempts to get in
 _PACE = 1.0  # seconds between two announces of seeds, and between two of others
 _IDLE = 100  # open questions; with more, who asks us for the first time is pinged later

@@ -31,9 +31,8 @@ class Entry:
         self.number = int.from_bytes(self.id, "big")
         self.place = place_of(self.address)
         self.secure = is_secure(self.id, self.address.host)
-        self.seen = self.asked = (
-            _NEVER  # when it answered last; when we asked it last to see whether it lives
-        )
+        # When it answered last; when we asked it last to see whether it lives
+        self.seen = self.asked = _NEVER
         self.failures = 0
         self.spare = False
 
@@ -163,9 +162,8 @@ class Table:
         deepest = max((i for i, bucket in enumerate(self._buckets) if bucket.nodes), default=-1)
         for index, bucket in enumerate(self._buckets[: deepest + 1]):
             if now - bucket.changed >= self.GOOD:
-                bucket.changed = (
-                    now  # it is looked after; should nobody be there, not at once again
-                )
+                # It is looked after; should nobody be there, not at once again
+                bucket.changed = now
                 return self._within(index, dice)
         return None
 

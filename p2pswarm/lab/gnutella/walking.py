@@ -39,9 +39,8 @@ class Walker:
         self.links: dict[Link, None] = {}
         self._here, self._guid = Address(host, PORT), number.to_bytes(16, "big")
         self._walks = walks
-        self._back: Link | None = (
-            None  # who brought the query first; None: nobody yet, or it is ours
-        )
+        # Who brought the query first; None: nobody yet, or it is ours
+        self._back: Link | None = None
         self._tried: set[Link] = set()
 
     def joined(self, link: Link) -> None:

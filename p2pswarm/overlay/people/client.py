@@ -15,9 +15,7 @@ from random import Random
 from typing import Protocol
 
 from p2pswarm.disk.pool import DiskPool
-from p2pswarm.errors import (
-    NetworkError,
-)
+from p2pswarm.errors import NetworkError
 from p2pswarm.formats.ids import Address
 from p2pswarm.formats.people.record import Record
 from p2pswarm.formats.zones import Zone, zone_of

@@ -39,7 +39,7 @@ async def greet(
 
 async def prove(meeting: Meeting, address: Address, welcome: Welcome, proofs: Proofs) -> bool:
     """Show who we are, if we have a name; whether it is believed. Raises NetworkError, RemoteError."""
-    shown = proofs.show(welcome.nonce, welcome.node)
+    shown = proofs.show(welcome.nonce, welcome.node, address)
     if shown is None:
         return False
     try:

@@ -52,7 +52,7 @@ class Keeping:
         proofs: Proofs,
         known: Known,
         dice: Random,
-        owner: "Owner",
+        owner: Owner,
     ) -> None:
         self._port, self._node, self._proofs, self._known = port, node, proofs, known
         self._dice, self._owner = dice, owner
@@ -128,9 +128,7 @@ class Keeping:
     def _turned_down(self, address: Address, error: TurnedDownError) -> None:
         self._note(address, error)
         refusal, now = error.refusal, self._clock()
-        if (
-            refusal.reason is Reason.NOT_SUPER
-        ):  # or not yet: it may have begun in this moment, as we
+        if refusal.reason is Reason.NOT_SUPER:  # or not yet: it may begin in this moment, as we do
             self._known.ordinary(address)
             self._choosing.failed(address, now)
         elif refusal.reason is Reason.SELF:

@@ -42,8 +42,8 @@ MOST_GUESTS = 1024  # connections
 
 _NO_KEY = bytes(KEY_SIZE)
 
-Check: TypeAlias = Callable[[Prove, bytes], bytes]
-"""The key that somebody proves with this nonce. Raises RemoteError."""
+Check: TypeAlias = Callable[[Prove, bytes, Address], bytes]
+"""The key that somebody proves with this nonce at this end of ours. Raises RemoteError."""
 
 
 class Relay:
@@ -91,9 +91,9 @@ class Relay:
 
     # What a guest says
 
-    def prove(self, proof: Prove, nonce: bytes) -> bytes:
+    def prove(self, proof: Prove, nonce: bytes, local: Address) -> bytes:
         """Raises RemoteError."""
-        return self._check(proof, nonce)
+        return self._check(proof, nonce, local)
 
     def asked(self, guest: RelayGuest, wish: Wish) -> None:
         """It is joined, or waits, or is refused."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from p2pswarm.errors import NetworkError, RemoteProtocolError
+from p2pswarm.formats.ids import Address
 from p2pswarm.net.stream import Stream
 from p2pswarm.overlay.limits import Tokens
 from p2pswarm.wire.people.dictionary import PeopleMessage
@@ -29,8 +30,8 @@ LINGER = 2.0  # seconds for the last word to leave
 class Desk(Protocol):
     """Who decides."""
 
-    def prove(self, proof: Prove, nonce: bytes) -> bytes:
-        """The key that is proved. Raises RemoteError."""
+    def prove(self, proof: Prove, nonce: bytes, local: Address) -> bytes:
+        """The key that is proved, at this end of ours. Raises RemoteError."""
 
     def asked(self, guest: "RelayGuest", wish: Relay) -> None:
         """It is joined, or waits, or is refused."""
@@ -72,7 +73,8 @@ class RelayGuest:
             return
         match message.kind:
             case PeopleKind.PROVE if not self.key and not self._asked:
-                self.key = self._desk.prove(Prove.read(message.body), self._nonce)
+                shown, local = Prove.read(message.body), self.stream.local
+                self.key = self._desk.prove(shown, self._nonce, local)
                 self.say(Proved())
             case PeopleKind.RELAY if not self._asked:
                 self._asked = True

@@ -21,7 +21,7 @@ PAUSE = 2.0  # seconds between looks whether he is
 
 
 class Ringer:
-    """`ring`."""
+    """Rings, one after the other or many at once: each knows nothing of the others."""
 
     def __init__(self, finder: Finder, visits: Visits) -> None:
         self._finder, self._visits = finder, visits

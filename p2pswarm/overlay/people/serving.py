@@ -87,6 +87,7 @@ class Serving:
     async def run(self, carrying: Carrying | None = None) -> None:
         """Until cancelled. Raises PortTakenError."""
         await self._people.open()
+        self._people.proofs.here = self._here
         self._send(self.directory.join(self._known(), self._clock()))
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -94,6 +95,10 @@ class Serving:
                 await self._steps()
         finally:
             self._send(self.directory.leave(self._clock()))
+
+    def _here(self) -> Sequence[Address]:
+        here = self.directory.membership.address
+        return () if here is None else (here,)
 
     async def _steps(self) -> None:
         knocked = self._clock()

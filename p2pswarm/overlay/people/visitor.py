@@ -1,7 +1,7 @@
 """One connection to us as a super node: somebody who is at home here, or who came for a moment.
 
 The one hard thing: it is a stranger until it has proved a key, and most are worth nothing after that either.
-So what it may ask and how often is bounded per connection, who only visits is sent away after a minute, and
+So what it may ask and how often is bounded per connection, who only visits is sent away after a while, and
 nothing that it says is kept beyond its rings.
 """
 
@@ -12,6 +12,7 @@ from typing import Protocol
 from typing_extensions import override
 
 from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError
+from p2pswarm.formats.people.certificate import Revocations
 from p2pswarm.overlay.limits import Tokens
 from p2pswarm.overlay.people.homes import Homes
 from p2pswarm.overlay.people.proving import Proofs
@@ -38,9 +39,8 @@ __all__ = ["Desk", "Visitor"]
 
 VISIT_TIME = 90.0  # seconds: a ring and its answer, and some questions
 QUESTIONS = (2.0, 20.0)  # a second, and saved up: each may make us ask on
-PROOF_TIME = (
-    15.0  # seconds for the first: a proof that somebody else was made to give is not kept for later
-)
+# Seconds for the first: a proof that somebody else was made to give is not kept for later
+PROOF_TIME = 15.0
 PROOFS = 3  # of one connection: it may have been renewed
 
 
@@ -70,6 +70,7 @@ class Visitor:
         self.key = b""
         """Proved; empty before."""
         self.name = ""
+        self._serial = 0  # of the certificate
         self._nonce, self._homes, self._proofs = nonce, homes, proofs
         self._desk, self._swarms, self._gone = desk, swarms, gone
         self._clock = asyncio.get_running_loop().time
@@ -89,6 +90,11 @@ class Visitor:
     def part(self, why: str) -> None:
         """Say so, and hang up."""
         self.link.part(Bye(why).encode().encode(), why)
+
+    def judge(self, revoked: Revocations) -> None:
+        """The authority took something back: whether that is what it proved to be."""
+        if self._serial in revoked.serials:
+            self.part(f"the certificate of {self.name} has been revoked")
 
     # What it says
 
@@ -115,14 +121,15 @@ class Visitor:
         if self._shown > PROOFS:
             raise RemoteProtocolError("it proves who it is again and again")
         try:
-            certificate = self._proofs.check(Prove.read(frame.body), self._nonce)
+            shown, local = Prove.read(frame.body), self.link.stream.local
+            certificate = self._proofs.check(shown, self._nonce, local)
         except RemoteError as error:
             self._refuse(Reason.NOT_WANTED, str(error)[:MAX_TEXT])
             return
         late = self._clock() - self._since > PROOF_TIME
         if late and certificate.key != self.key:
             raise RemoteProtocolError("it shows a key that it did not come with")
-        self.key, self.name = certificate.key, certificate.name
+        self.key, self.name, self._serial = certificate.key, certificate.name, certificate.serial
         if self.want is Want.HOME and not self._homes.came(self, self.key):
             self._refuse(Reason.FULL, "this super node has no place for more guests")
             return

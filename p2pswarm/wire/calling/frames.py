@@ -34,6 +34,7 @@ class CallKind(IntEnum):
     HELLO = 0x01
     HEARD = 0x02
     BYE = 0x03
+    PLACES = 0x04
     TEXT = 0x10
     DATA = 0x11
     DATA_END = 0x12

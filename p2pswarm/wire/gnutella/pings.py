@@ -18,9 +18,8 @@ from p2pswarm.wire.gnutella.numbers import pack_number
 
 __all__ = ["GUESS_VERSION", "Ping", "Pong", "pong_ggep"]
 
-GUESS_VERSION = (
-    0x02  # 0.2, of GUESS as gtk-gnutella documents it: the major number in the high half
-)
+# 0.2, of GUESS as gtk-gnutella documents it: the major number in the high half
+GUESS_VERSION = 0x02
 MAX_HOSTS = 64  # of an IPP list we look at; gtk-gnutella sends 10
 
 _PONG = Struct("<H4sII")

@@ -9,9 +9,11 @@ from typing import ClassVar, Self
 
 from typing_extensions import override
 
+from p2pswarm.formats.ids import Address
 from p2pswarm.wire.people.dictionary import PeopleMessage
 from p2pswarm.wire.people.frames import PeopleKind
 from p2pswarm.wire.supernode.dictionary import BareMessage, Fields, Value, read_word
+from p2pswarm.wire.supernode.packing import pack_address
 
 __all__ = [
     "KEY_SIZE",
@@ -46,9 +48,9 @@ class No(StrEnum):
     TOO_OFTEN = "too-often"
 
 
-def proof(nonce: bytes, node: bytes) -> bytes:
-    """What is signed to be at home: the nonce of this connection, and whose guest one is."""
-    return b"p2pswarm home " + nonce + node
+def proof(nonce: bytes, node: bytes, at: Address) -> bytes:
+    """What is signed to be at home: this connection's nonce, whose guest one is, and where one dialed."""
+    return b"p2pswarm home " + nonce + node + pack_address(at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,18 @@ class Prove(PeopleMessage):
     kind: ClassVar[int] = PeopleKind.PROVE
 
     certificate: bytes
+    at: Address
+    """Where I dialed."""
     signature: bytes
     """Of `proof` by the certified key."""
 
     @override
     def _written(self) -> dict[str, Value]:
-        return {"certificate": self.certificate, "signature": self.signature}
+        return {
+            "at": pack_address(self.at),
+            "certificate": self.certificate,
+            "signature": self.signature,
+        }
 
     @override
     @classmethod
@@ -71,6 +79,7 @@ class Prove(PeopleMessage):
         fields = Fields(body)
         return cls(
             fields.within("certificate", 1, MAX_CERTIFICATE),
+            fields.address("at"),
             fields.raw("signature", SIGNATURE_SIZE),
         )
 

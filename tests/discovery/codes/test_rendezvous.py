@@ -28,6 +28,7 @@ from p2pswarm.wire.rendezvous import (
     decode,
     encode,
 )
+from tests.support.patience import PATIENCE
 from tracker.app import TrackerService
 from tracker.config import TrackerSettings
 
@@ -63,7 +64,7 @@ class Giver:
         return LINK
 
     async def next(self) -> str:
-        return await asyncio.wait_for(self.happened.get(), 10)
+        return await asyncio.wait_for(self.happened.get(), PATIENCE)
 
 
 @asynccontextmanager
@@ -101,7 +102,7 @@ async def liar(serve: Serve) -> AsyncIterator[str]:
 
 
 async def heard(socket: web.WebSocketResponse) -> Message:
-    return decode(await socket.receive_bytes(timeout=10))
+    return decode(await socket.receive_bytes(timeout=PATIENCE))
 
 
 async def say(socket: web.WebSocketResponse, message: Message) -> None:
@@ -176,7 +177,7 @@ async def test_a_rendezvous_does_not_make_a_giver_draw_another_code(
 
     async with liar(serve) as place:
         giver = Giver(place, client)
-        await asyncio.wait_for(_until_unreachable_twice(giver), 10)
+        await asyncio.wait_for(_until_unreachable_twice(giver), PATIENCE)
     assert giver.given.code.number == 7
     assert len(giver.seen) == 1
 

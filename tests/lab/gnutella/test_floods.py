@@ -60,7 +60,6 @@ def test_one_flood_tells_what_every_smaller_one_does(origin: int) -> None:
     assert check(GRAPH, origin)[-1] == saturation(GRAPH)
 
 
-@pytest.mark.timeout(120)
 def test_it_does_so_on_a_crawl_and_saturates_it_exactly() -> None:
     """Node 0 of the crawl is at most six hops from everybody, so that a TTL of seven is enough."""
     graph = load("p2p-Gnutella08").largest()

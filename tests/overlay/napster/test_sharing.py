@@ -9,6 +9,7 @@ import pytest
 
 from p2pswarm.overlay.napster import sharing
 from p2pswarm.overlay.napster.client import Napster
+from tests.support.patience import PATIENCE
 from tests.support.scripted_napster import Guest, Server, client
 
 
@@ -35,7 +36,7 @@ A, B = shared(r"Music\a.mp3", b"aaa"), shared(r"Music\live\b.mp3", b"bbb")
 async def batch(guest: Guest) -> list[tuple[int, str]]:
     """What comes up to the next ping, which is answered."""
     told: list[tuple[int, str]] = []
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(PATIENCE):
         while (message := await guest.next())[0] != 750:
             told.append(message)
     guest.say(750)

@@ -17,6 +17,7 @@ from p2pswarm.overlay.people.swarming import Swarming
 from p2pswarm.reach.offers import RelayAt
 from p2pswarm.reach.relayed import NO_KEY, Credential, Relays
 from p2pswarm.wire.data import DataFramer
+from p2pswarm.wire.people.ringing import Prove
 from tests.support.people_world import Clerk, Town, me_of, play
 from tests.support.relaying import Hearing
 
@@ -38,8 +39,8 @@ async def serving(town: Town, terms: Terms | None) -> Clerk:
     """A super node that carries, too."""
     people = await town.people()
 
-    def check(shown: object, nonce: bytes) -> bytes:
-        return people.proofs.check(shown, nonce).key  # type: ignore[arg-type]
+    def check(shown: Prove, nonce: bytes, local: Address) -> bytes:
+        return people.proofs.check(shown, nonce, local).key
 
     carrying = Carrying(people._port, relays_of(people), terms, check, Random(1))
     return await town.supernode(people, carrying)

@@ -308,3 +308,28 @@ def test_no_super_node_has_us_dial_one_host_again_and_again(tmp_path: Path) -> N
         await town.close()
 
     simulate(tmp_path, story)
+
+
+@pytest.mark.sim
+def test_a_relayed_peer_moves_to_a_direct_path_as_soon_as_there_is_one(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        town = Town(world)
+        await town.open()
+        (seed, _), (away, _) = [await town.node(Kind.PORT, down_limit=500) for _ in range(2)]
+        routers = [world.loop.routers[f"20.0.0.{number}"] for number in (1, 2)]
+        for router in routers:
+            router.lets_in = lambda protocol, source: not source[0].startswith("20.")
+        meta, folder = world.content(SIZE, 1 << 15)
+        await seed.add(meta, data=folder)
+        torrent = await world.download(away, meta)
+        await world.until(lambda: torrent.peers, 30.0)
+        [peer] = torrent.peers.values()
+        assert peer.stream.relayed
+        for router in routers:
+            router.lets_in = lambda protocol, source: True
+        await world.until(lambda: not town.relayed, 300.0)
+        [peer] = torrent.peers.values()
+        assert peer.stream.utp
+        await town.close()
+
+    simulate(tmp_path, story)

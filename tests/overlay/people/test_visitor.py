@@ -51,8 +51,8 @@ class Stranger:
         return self
 
     def proof(self, who: Person, node: bytes = b"") -> Prove:
-        text = proof(self.welcome.nonce, node or self.welcome.node)
-        return Prove(who.certificate.der, who.key.sign(text))
+        text = proof(self.welcome.nonce, node or self.welcome.node, self.there)
+        return Prove(who.certificate.der, self.there, who.key.sign(text))
 
     async def refused(self) -> Refuse:
         frame = await self.meeting.hear(PeopleKind.REFUSE, patience=5)
@@ -85,7 +85,7 @@ def test_a_certificate_of_another_service_or_one_that_is_none(tmp_path: Path) ->
         foreign.meeting.say(foreign.proof(Person("bob", by=1)))
         assert "another login service" in (await foreign.refused()).text
         broken = await Stranger(town, 1).greeted()
-        broken.meeting.say(Prove(b"0\x82nonsense", b"s" * 64))
+        broken.meeting.say(Prove(b"0\x82nonsense", broken.there, b"s" * 64))
         assert (await broken.refused()).reason is Reason.NOT_WANTED
 
     play(tmp_path, story, supers=1)

@@ -113,7 +113,6 @@ async def asks(node: Node, folder: Path) -> int:
     return len(hits)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("role", ["ordinary", "super", "auto"])
 def test_a_whole_node_dials_a_victim_once_in_ten_minutes(tmp_path: Path, role: str) -> None:
     async def story(world: World) -> None:
@@ -152,7 +151,6 @@ def test_a_whole_node_dials_a_victim_once_in_ten_minutes(tmp_path: Path, role: s
     simulate(tmp_path, story)
 
 
-@pytest.mark.timeout(90)  # real searches of twenty nodes for ten minutes
 def test_a_network_of_twenty_does_not_either(tmp_path: Path) -> None:
     async def story(crowd: Crowd) -> None:
         world = crowd.world

@@ -71,7 +71,8 @@ def test_the_bytes_of_a_question() -> None:
 
 
 def test_what_is_signed_to_be_at_home() -> None:
-    assert proof(b"N" * 32, NODE) == b"p2pswarm home " + b"N" * 32 + b"n" * 16
+    signed = b"p2pswarm home " + b"N" * 32 + b"n" * 16 + b"\x01\x02\x03\x04\x1a\xe1"
+    assert proof(b"N" * 32, NODE, HERE) == signed
 
 
 def test_the_majority_is_more_than_half() -> None:
@@ -95,8 +96,8 @@ def test_the_majority_is_more_than_half() -> None:
         lambda: Stored(TOKEN, 0, 0),
         lambda: Hello(NODE, Want.HOME, 0),
         lambda: Hello(NODE + b"x", Want.HOME, 1),
-        lambda: Prove(b"c" * 1025, b"s" * 64),
-        lambda: Prove(b"c", b"s" * 63),
+        lambda: Prove(b"c" * 1025, HERE, b"s" * 64),
+        lambda: Prove(b"c", HERE, b"s" * 63),
         lambda: Ring(b"k" * 32, b"s" * 16, b"o" * 4097),
         lambda: Ready(b"c" * 7, b"pass", 1, HERE),
         lambda: Swarm((InfoHash(b"h" * 20),) * 101, ()),
@@ -118,7 +119,7 @@ def test_the_largest_of_each_fits_into_its_frame() -> None:
         Found(TOKEN, b"r" * 900, 72 * 3600, True, 8, 1000),
         Ring(b"k" * 32, b"s" * 16, b"o" * 4096),
         Swarm((InfoHash(b"h" * 20),) * 100, (six,) * 16),
-        Prove(b"c" * 1024, b"s" * 64),
+        Prove(b"c" * 1024, six, b"s" * 64),
     ):
         assert read_frame(message.encode()) == message
         assert message.encode().encode()

@@ -55,9 +55,8 @@ _OTHER = (5.0, 50.0)  # kinds that nobody knows
 # Patches, in usual ones (64Ki slots of 4 bits), each a third of a millisecond; the largest is 64 of them.
 _PATCHES = (0.5, 64.0)
 USUAL_PATCH = 32 << 10  # bytes, unpacked
-LARGE = (
-    4096  # bytes of a message; the specification drops what is larger, here it counts as several
-)
+# Bytes of a message; the specification drops what is larger, here it counts as several
+LARGE = 4096
 _PATIENCE = (20.0, 5000.0)  # messages over the limit: a storm of some minutes, then it is an attack
 _MISTAKES = (
     1 / 30,

@@ -86,9 +86,8 @@ class DynamicQuery(Generic[Link]):
         self._sent: dict[Link, int] = {}  # TTL
         self._per_hop = PER_HOP
         self._began = 0.0
-        self._routed = (
-            0  # results that went to the leaf, and of them when it last said how many it kept
-        )
+        # Results that went to the leaf, and of them when it last said how many it kept
+        self._routed = 0
         self._routed_then = 0
         self._leaf_is_asked = False  # and its answer awaited, until `due`
 

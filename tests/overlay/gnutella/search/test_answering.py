@@ -24,6 +24,7 @@ from p2pswarm.wire.gnutella.descriptor import Descriptor, Kind
 from p2pswarm.wire.gnutella.hit import QueryHit
 from p2pswarm.wire.gnutella.query import Query, QueryFlags
 from tests.support.catalogs import opened
+from tests.support.patience import PATIENCE
 
 MOON = b"blue moon" * 1000
 PROXY = Address("192.0.2.9", 6346)
@@ -52,7 +53,7 @@ class Mouth:
         working = asyncio.ensure_future(self.answering.run())
         end = Query("blue moon")
         self.ask(end, 255)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not self.said or self.said[-1][0] != 255:
                 await asyncio.sleep(0)
         working.cancel()
@@ -173,7 +174,7 @@ async def test_a_long_line_of_queries_has_an_end(share: Path) -> None:
             us.ask(Query("blue"))
         assert len(us.answering._waiting) == MOST_WAITING
         working = asyncio.ensure_future(us.answering.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while us.answering._waiting:
                 await asyncio.sleep(0)
         working.cancel()
