@@ -120,6 +120,11 @@ class Discovery:
             self._ranged[near] = LateRanged(near=near, hosts=self._hosts)
         return WebSeeds(metainfo, self._ranged[near], self._clock)
 
+    def moved(self) -> None:
+        """We are in another network."""
+        if self._lsd is not None:
+            self._lsd.moved()
+
     def named(self, node: Address) -> None:
         """A peer says that it is a node of the DHT (BEP 5's PORT)."""
         if self.dht is not None:

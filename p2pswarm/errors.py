@@ -174,6 +174,10 @@ class DiskError(HostError):
         self.errno = errno
 
 
+class DiskClosedError(DiskError):
+    """Whoever had the files open closed them meanwhile."""
+
+
 class DiskFullError(DiskError):
     """No room on the disk, or the quota is used up."""
 

@@ -1,7 +1,7 @@
 """Being a super node for people: as long as we are one in the supernode network, and know a login service.
 
 The one hard thing: nothing here may wait for the login service but the first time. Its authority is asked for
-once, and what it took back every hour, as long as it answers.
+once, and what it took back every hour, as long as it answers; that goes for who serves nobody, too.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from p2pswarm.wire.people.ringing import Prove
 if TYPE_CHECKING:
     from p2pswarm.overlay.supernode.client import Supernode
 
-__all__ = ["Hosting", "Parts", "introduced"]
+__all__ = ["Hosting", "Parts", "introduced", "refreshing"]
 
 log = logging.getLogger(__name__)
 
@@ -112,9 +112,11 @@ class Hosting:
         contacts = serving.directory.contacts
         parts.reach.neighbours = lambda: [each.address for each in contacts.members()]
         log.info("people: we serve")
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(serving.run(self._carrying(parts)))
-            tasks.create_task(self._refreshing(parts.identity, serving))
+        parts.identity.hearers.append(serving.revoke)
+        try:
+            await serving.run(self._carrying(parts))
+        finally:
+            parts.identity.hearers.remove(serving.revoke)
 
     def _carrying(self, parts: Parts) -> Carrying:
         """What we do for guests beside the directory."""
@@ -137,15 +139,15 @@ class Hosting:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _refreshing(self, identity: Identity, serving: Serving) -> None:
-        """What was taken back, now and then."""
-        while True:
-            await asyncio.sleep(REFRESH * self._dice.uniform(0.5, 1.0))
-            url = self._settings.login or identity.login or ""
+
+async def refreshing(identity: Identity, login: str, port: Port, dice: Random) -> None:
+    """Until cancelled: what the login service took back, asked now and then."""
+    while True:
+        await asyncio.sleep(REFRESH * dice.uniform(0.5, 1.0))
+        url = login or identity.login
+        if url:
             with suppress(P2PSwarmError):
-                await introduced(identity, url, self._port)
-            if identity.revoked is not None:
-                serving.revoke(identity.revoked)
+                await introduced(identity, url, port)
 
 
 async def introduced(identity: Identity, url: str, port: Port) -> None:

@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,10 +23,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from p2pswarm.disk.handles import FILE_FLAGS, disk_error, sync_folder
+from p2pswarm.disk.handles import FILE_FLAGS, disk_error, read_kept, sync_folder
 from p2pswarm.errors import FormatError, HostError
 from p2pswarm.formats.people.certificate import Authority, Certificate, Revocations
 from p2pswarm.formats.signing import SigningKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["FOLDER", "Identity"]
 
@@ -45,6 +48,8 @@ class Identity:
         self.certificate: Certificate | None = None
         self.authority: Authority | None = None
         self.revoked: Revocations | None = None
+        self.hearers: list[Callable[[Revocations], None]] = []
+        """Who ends what goes on with somebody whose certificate was taken back; told of each newer list."""
         self.login: str | None = None
         """The URL of the service that the authority is of."""
 
@@ -105,6 +110,8 @@ class Identity:
             return False
         self._write(_REVOKED, revoked.der)
         self.revoked = revoked
+        for hear in list(self.hearers):
+            hear(revoked)
         return True
 
     def wanes(self, now: float) -> bool:
@@ -129,8 +136,7 @@ class Identity:
     def _file(self, name: str) -> bytes | None:
         path = self.folder / name
         try:
-            with path.open("rb") as file:
-                return file.read(_LONGEST)
+            return read_kept(path, _LONGEST)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -150,8 +156,7 @@ def _key_in(path: Path) -> SigningKey:
     try:
         if not path.exists():
             _create(path, _to_pem(SigningKey.new()))
-        with path.open("rb") as file:
-            data = file.read(_LONGEST)
+        data = read_kept(path, _LONGEST)
     except OSError as error:
         raise disk_error("use", path, error) from error
     try:

@@ -234,6 +234,7 @@ class Node:
         magnets = Magnets(kept, disk, surroundings, self._finding, self._torrents)
         self._machinery = _Machinery(disk, discovery, desk, surroundings, magnets, kept)
         await self._port.open()
+        self._port.whereabouts.moved = self._moved
         self._is_open = True
         await discovery.open()
         if self.settings.meet:
@@ -241,6 +242,13 @@ class Node:
                 discovery.introducer = await self.people.meet()
             except NetworkError as error:
                 log.warning("nobody introduces peers to us: %s", error)
+
+    def _moved(self) -> None:
+        """We are in another network: whoever knew where we were is told again, as soon as is polite."""
+        if self._machinery is not None:
+            self._machinery.discovery.moved()
+        for torrent in self._torrents.values():
+            torrent.finding.need_more()
 
     async def aclose(self) -> None:
         """Tell trackers, note what we have, close everything. May be called twice; takes at most 3 s."""

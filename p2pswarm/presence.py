@@ -21,7 +21,7 @@ from p2pswarm.discovery.places import need_one, places
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import HostError, NetworkError
 from p2pswarm.formats.ids import Address
-from p2pswarm.hosting import Hosting, Parts, introduced
+from p2pswarm.hosting import Hosting, Parts, introduced, refreshing
 from p2pswarm.identity import FOLDER, Identity
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.identity import Identity as NodeName
@@ -67,6 +67,7 @@ class Presence:
         self._swarming: Swarming | None = None
         self._name: NodeName | None = None
         self._hosting = Hosting(settings, port, dice, self._once_open)
+        self._refreshing: asyncio.Task[None] | None = None
         self._over = False
 
     # What it is made of, once it is open
@@ -124,6 +125,10 @@ class Presence:
         name = self._name = await disk.run(NodeName.take, folder / "id", fresh, "people")
         network = People(port, disk, dice, identity, name.guid, folder, options)
         await network.open()
+        identity.hearers.append(network.door.judge)
+        self._refreshing = asyncio.create_task(
+            refreshing(identity, self._settings.login, port, dice)
+        )
         relays = Relays(port, name.guid, lambda: _credential(identity))
         relays.known = lambda node: next((h.address for h in network.homes if h.node == node), None)
         relays.open()
@@ -195,6 +200,8 @@ class Presence:
     async def aclose(self) -> None:
         """Say goodbye to everybody."""
         self._over = True
+        if self._refreshing is not None:
+            self._refreshing.cancel()
         await self._hosting.aclose()
         if self._swarming is not None:
             await self._swarming.leave()

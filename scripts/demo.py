@@ -30,7 +30,7 @@ from p2pswarm.cli.views import Sample, bar_line
 from p2pswarm.config import format_rate, format_size
 
 DOWNLOADERS = 3
-PATIENCE = 30.0  # seconds for a program to start, or for anything at all to move
+PATIENCE = 60.0  # seconds for a program to start, or for anything at all to move
 STOPPING = 5.0  # seconds for a program to end; it promises 3
 
 console = Console(stderr=True, highlight=False)

@@ -108,6 +108,15 @@ def test_damaged_files_are_told_in_one_line(folder: Path, name: str) -> None:
         Identity.load(folder)
 
 
+@pytest.mark.parametrize("name", ["authority.pem", "certificate.pem", "revoked.crl", "key.pem"])
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(folder: Path, name: str) -> None:
+    registered(folder)
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    with pytest.raises(HostError, match=r"is damaged|holds no key"):
+        _ = Identity.load(folder).key
+
+
 def test_a_file_that_holds_no_key_is_never_replaced(folder: Path) -> None:
     folder.mkdir(parents=True)
     other = ec.generate_private_key(ec.SECP256R1())

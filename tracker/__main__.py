@@ -11,6 +11,7 @@ import asyncio
 import logging
 import resource
 import signal
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import Field, fields
@@ -24,6 +25,7 @@ import click
 from platformdirs import user_config_path
 
 from p2pswarm.errors import HostError
+from p2pswarm.net.descriptors import keep_standard_descriptors
 from tracker.app import TrackerService
 from tracker.config import TrackerSettings
 
@@ -155,7 +157,12 @@ def _allow_many_connections() -> None:
 def main() -> None:
     # Until the service is up, SIGTERM is Ctrl-C: process 1 of a container would otherwise not hear it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app(prog_name="p2pswarm-tracker")
+    keep_standard_descriptors()
+    try:
+        app(prog_name="p2pswarm-tracker")
+    except OSError as error:  # of standard output, on a disk that is full
+        sys.stderr.write(f"p2pswarm-tracker: {error.strerror or error}\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@ answer gets more time. When all places are taken, whoever has done nothing for l
 newcomer. The connections are kept in the order of their last answer, so looking for the overdue ones
 touches no others, and one timer serves them all. A WebSocket has rules of its own (`rendezvous/door.py`); it
 takes a place and is not looked at here.
+
+The one hard thing: what a WebSocket brings in one read may be 40 000 pings, and aiohttp takes them all before
+anybody can hang up. So it gets a little in each turn of the loop, and the rest waits with the kernel.
 """
 
 import asyncio
@@ -27,7 +30,10 @@ __all__ = ["Connection", "PatientServer", "bencoded"]
 _MAX_CONNECTIONS = 16_384
 _MIN_CONNECTIONS = 32  # even where the system lets us have next to no files
 _SPARE_FILES = 128  # left for everything that is not a connection
+_SLICE = 1024  # bytes of a WebSocket in a turn of the loop
 _READS_ON = 64 << 10  # bytes that a reader of a large answer must take within `patience`
+
+_NOTHING = memoryview(b"")
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +46,7 @@ def bencoded(body: bytes) -> web.Response:
 class Connection(web.RequestHandler):
     """One client. `since` is when it last got an answer, `owed` how much of a large one is still to go."""
 
-    __slots__ = ("_server", "owed", "since")
+    __slots__ = ("_hushed", "_server", "_unread", "kept", "owed", "since")
 
     def __init__(self, server: "PatientServer", loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -51,6 +57,8 @@ class Connection(web.RequestHandler):
         )
         self._server = server
         self.since, self.owed = loop.time(), 0
+        self.kept = False  # it is a WebSocket
+        self._unread, self._hushed = _NOTHING, False
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -61,6 +69,41 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._server.dismiss(self)
         super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if not self.kept:
+            super().data_received(data)
+            if getattr(self, "_message_tail", b"") and self.transport is not None:
+                self.transport.abort()  # it does not wait for our handshake (RFC 6455, 4.1)
+        elif self._unread:
+            self._unread = memoryview(bytes(self._unread) + data)
+        elif not self._hushed:
+            self._unread = memoryview(data)
+            self.pause_reading()
+            self._take()
+
+    def hush(self) -> None:
+        """Nothing more that it says is heard; it may still be told something."""
+        self._hushed, self._unread = True, _NOTHING
+        self.pause_reading()
+
+    def _take(self) -> None:
+        """A slice, and the next one in the next turn."""
+        if self.transport is None or self._hushed:
+            return
+        data, self._unread = self._unread[:_SLICE], self._unread[_SLICE:]
+        super().data_received(bytes(data))
+        if self._unread:
+            self._loop.call_soon(self._take)
+        else:
+            self.resume_reading()
+
+    @override
+    def resume_reading(self, *args: bool, **more: bool) -> None:
+        """aiohttp says so, too, when it has room."""
+        if not self._unread and not self._hushed:
+            super().resume_reading(*args, **more)
 
     @override
     def handle_error(
@@ -110,11 +153,13 @@ class PatientServer(web.Server):
         self._waiting.pop(connection, None)
         self._kept.discard(connection)
 
-    def keep(self, connection: Connection) -> None:
-        """It becomes a WebSocket."""
+    def keep(self, connection: Connection) -> Callable[[], None]:
+        """It becomes a WebSocket; what is returned ends that it is heard."""
         if connection in self._waiting:
             del self._waiting[connection]
             self._kept.add(connection)
+            connection.kept = True
+        return connection.hush
 
     def answered(self, connection: Connection, size: int) -> None:
         """A complete request came in and gets an answer of `size` bytes."""

@@ -166,10 +166,17 @@ class Call:
                 await self.close()
                 return
             with suppress(TimeoutError, LocalProtocolError):
-                self.line.say(CallKind.BYE, reason[:_MOST_REASON].encode("utf-8", "replace"))
+                self._say_bye(reason)
                 async with asyncio.timeout(FAREWELL_TIME):
                     await self.line.settle()
         await self.close()
+
+    def break_off(self, why: str) -> None:
+        """Nothing goes on with the other side, who hears why if it still can."""
+        if not self.ended.done():
+            self._lost(NetworkError(why))
+            with suppress(LocalProtocolError):
+                self._say_bye(why)
 
     async def close(self) -> None:
         """Now. May be called twice."""
@@ -188,14 +195,25 @@ class Call:
             await self.line.keep()
         except NetworkError as error:
             if not self.ended.done():
-                self.ended.set_exception(error)
-                self.ended.exception()  # whoever has hung up meanwhile does not ask
+                self._lost(error)
         finally:
             roaming.cancel()
 
     async def _roam(self) -> None:
+        async def say(offer: bytes) -> None:
+            await self.line.room()
+            self.line.say(CallKind.PLACES, offer)
+
         if self._roaming is not None:
-            await self._roaming.run(lambda offer: self.line.say(CallKind.PLACES, offer))
+            await self._roaming.run(say)
+
+    def _lost(self, why: NetworkError) -> None:
+        self.ended.set_exception(why)
+        self.ended.exception()  # whoever has hung up meanwhile does not ask
+
+    def _say_bye(self, reason: str) -> None:
+        """Raises LocalProtocolError."""
+        self.line.say(CallKind.BYE, reason[:_MOST_REASON].encode("utf-8", "replace"))
 
     # Paths
 

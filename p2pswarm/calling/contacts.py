@@ -5,12 +5,12 @@ Plain calls that wait for the disk; everything raises DiskError.
 
 from pathlib import Path
 
-from p2pswarm.disk.handles import disk_error
+from p2pswarm.disk.handles import disk_error, read_kept
 
 __all__ = ["Contacts"]
 
 MOST = 10_000  # names
-_LONGEST = 64 * MOST  # characters that are read
+_LONGEST = 64 * MOST  # bytes that are read
 
 
 class Contacts:
@@ -36,8 +36,7 @@ class Contacts:
 
     def _names(self) -> set[str]:
         try:
-            with self._path.open(encoding="ascii", errors="replace") as file:
-                return set(file.read(_LONGEST).split())
+            return set(read_kept(self._path, _LONGEST).decode("ascii", "replace").split())
         except FileNotFoundError:
             return set()
         except OSError as error:

@@ -153,12 +153,16 @@ class Line:
     async def _breathe(self) -> None:
         """Tell that we are there, and notice when the other side is not. Raises NetworkError."""
         while True:
+            due = self._loop.time() + KEEP_EVERY
             await asyncio.sleep(KEEP_EVERY)
             listener, now = self._listener, self._loop.time()
             if listener is None:
                 if now - self._last_stream > LOST_AFTER:
                     raise NetworkError("the call was lost: there is no path to the other side")
-            elif now - listener.last > SILENT_AFTER:
+                continue
+            # While we stood still ourselves, we could hear nobody.
+            listener.last = min(now, listener.last + now - due)
+            if now - listener.last > SILENT_AFTER:
                 listener.stream.close(NetworkError("the other side is silent"))
             else:
                 self._control.mention(CallKind.HEARD, b"")

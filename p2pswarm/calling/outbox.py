@@ -2,7 +2,8 @@
 
 Each message is a file of its own, so that a command may add one while another delivers. Numbers only grow,
 also when the clock does not: whoever hears a number that is not higher than the last one has it already.
-Plain calls that wait for the disk; everything raises DiskError.
+What is damaged is left out, so that it does not keep what comes after it. Plain calls that wait for the disk;
+everything raises DiskError.
 """
 
 import os
@@ -10,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from p2pswarm.disk.handles import disk_error, sync_folder
-from p2pswarm.errors import HostError
+from p2pswarm.disk.handles import disk_error, read_kept, sync_folder
+from p2pswarm.errors import FormatError, HostError
 from p2pswarm.formats.people.names import parse_name
 from p2pswarm.wire.calling.letters import MOST_TEXT, Message
 
@@ -21,6 +22,8 @@ MOST_WAITING = 100  # messages for one person
 MOST_HEARD = 2_000  # senders that are remembered
 _LAST = "last"
 _DIGITS = 16
+_HIGHEST = 1 << 53
+_LONGEST_HEARD = 100 * MOST_HEARD  # bytes
 
 
 class Outbox:
@@ -34,7 +37,8 @@ class Outbox:
         with _told(self._folder):
             if not self._folder.is_dir():
                 return []
-            return sorted(each.name for each in self._folder.iterdir() if self.waiting(each.name))
+            names = [each.name for each in self._folder.iterdir() if _is_name(each.name)]
+            return sorted(name for name in names if self.waiting(name))
 
     def add(self, name: str, text: str, now: float) -> Message:
         """Raises HostError when the text cannot be one, or too many wait."""
@@ -56,7 +60,8 @@ class Outbox:
         """In order."""
         folder = self._folder / parse_name(name)
         with _told(folder):
-            return [self._read(folder, number) for number in self._numbers(folder)]
+            read = [self._read(folder, number) for number in self._numbers(folder)]
+            return [message for message in read if message is not None]
 
     def kept(self, name: str, number: int) -> None:
         """The other side has all up to this one."""
@@ -71,17 +76,21 @@ class Outbox:
     def _numbers(self, folder: Path) -> list[int]:
         if not folder.is_dir():
             return []
-        return sorted(int(each.name) for each in folder.iterdir() if each.name.isdigit())
+        return sorted(int(each.name) for each in folder.iterdir() if _is_number(each.name))
 
     def _last(self, folder: Path) -> int:
         """The highest number that was ever used."""
-        with suppress(FileNotFoundError, ValueError):
-            return max([int((folder / _LAST).read_text()), *self._numbers(folder)])
-        return max(self._numbers(folder), default=0)
+        last = ""
+        with suppress(FileNotFoundError):
+            last = _text(folder / _LAST, _DIGITS + 1)
+        return max([int(last) if _is_number(last) else 0, *self._numbers(folder)])
 
-    def _read(self, folder: Path, number: int) -> Message:
-        written, _, text = _path(folder, number).read_text("utf-8", "replace").partition("\n")
-        return Message(number, int(written) if written.isdigit() else 0, text)
+    def _read(self, folder: Path, number: int) -> Message | None:
+        """None for what the other side would not take."""
+        written, _, text = _text(_path(folder, number), MOST_TEXT + 100).partition("\n")
+        if not 0 < len(text.encode()) <= MOST_TEXT:
+            return None
+        return Message(number, int(written) if _is_number(written) else 0, text)
 
 
 class Heard:
@@ -106,11 +115,27 @@ class Heard:
 
     def _all(self) -> dict[str, int]:
         try:
-            lines = self._path.read_text("ascii", "replace").splitlines()
+            lines = _text(self._path, _LONGEST_HEARD).splitlines()
         except FileNotFoundError:
             return {}
         words = [line.split() for line in lines]
-        return {each[0]: int(each[1]) for each in words if len(each) == 2 and each[1].isdigit()}
+        return {each[0]: int(each[1]) for each in words if len(each) == 2 and _is_number(each[1])}
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return parse_name(text) == text
+    except FormatError:
+        return False
+
+
+def _is_number(text: str) -> bool:
+    """Of one of ours: the other side takes none that is higher."""
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= _HIGHEST
+
+
+def _text(path: Path, most: int) -> str:
+    return read_kept(path, most).decode("utf-8", "replace")
 
 
 def _path(folder: Path, number: int) -> Path:

@@ -21,7 +21,7 @@ from typing import Protocol
 from p2pswarm.calling.call import Call
 from p2pswarm.calling.roaming import Roaming
 from p2pswarm.errors import DeclinedError, FormatError, HostError, NoLoginError, RemoteError
-from p2pswarm.formats.people.certificate import Authority, Certificate
+from p2pswarm.formats.people.certificate import Authority, Certificate, Revocations
 from p2pswarm.formats.people.record import Record
 from p2pswarm.formats.signing import SigningKey
 from p2pswarm.identity import Identity
@@ -98,10 +98,12 @@ class Phone:
         self._directory, self._ways, self._identity = directory, ways, identity
         self._relays, self._wall = relays, wall
         self._ringing: dict[bytes, Incoming] = {}
+        self._calls: dict[Call, Certificate] = {}  # that are not over
         self._limits: OrderedDict[bytes, Tokens] = OrderedDict()
         self._clock = asyncio.get_running_loop().time
         self.on_incoming: Callable[[Incoming], None] = self._nobody_listens
         directory.on_ring = self._rung
+        identity.hearers.append(self._judge)
 
     @property
     def name(self) -> str:
@@ -244,6 +246,8 @@ class Phone:
         call = Call(other.name, meeting, connect, hello, calls=calls)
         call.key = other.key
         call.roams(self._roaming(meeting, other, (mine, theirs)))
+        self._calls[call] = other
+        call.ended.add_done_callback(lambda _: self._calls.pop(call))
         return call
 
     def _roaming(
@@ -260,6 +264,12 @@ class Phone:
             return offer
 
         return Roaming(meeting, offers, lambda: self._ways.gather(anew=True), sign, read)
+
+    def _judge(self, revoked: Revocations) -> None:
+        """The authority took something back: with whom that names no call goes on."""
+        for call, other in list(self._calls.items()):
+            if other.serial in revoked.serials:
+                call.break_off(f"the certificate of {other.name} has been revoked")
 
     async def _secured(
         self, meeting: Meeting, other: Certificate, framer: Framer, conversation: Conversation

@@ -32,6 +32,12 @@ class Pipe:
         self._came: asyncio.Queue[bytes] = asyncio.Queue()
         self._waiting = 0  # bytes in it
         self._ended = False
+        self._said_all = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Both programs had all of it."""
+        return self._said_all and self._ended and not self._waiting
 
     def got(self, frame: CallFrame) -> None:
         """A frame of the kind DATA or DATA_END. Raises RemoteProtocolError."""
@@ -59,6 +65,7 @@ class Pipe:
             self._line.say(CallKind.DATA, data)
         await self._line.room()
         self._line.say(CallKind.DATA_END)
+        self._said_all = True
 
     async def _in(self, ends: PipeEnds) -> None:
         while data := await self._came.get():

@@ -50,7 +50,7 @@ class Roaming:
         """Perhaps we are elsewhere."""
         self._bell.set()
 
-    async def run(self, say: Callable[[bytes], None]) -> None:
+    async def run(self, say: Callable[[bytes], Awaitable[None]]) -> None:
         """Until it is cancelled."""
         while True:
             await self._bell.wait()
@@ -58,7 +58,7 @@ class Roaming:
             found = await self._gather()
             if found[:2] != self._ours.candidates[:2]:
                 self._ours = self._sign(self._ours, found)
-                say(self._ours.encode())
+                await say(self._ours.encode())
                 self._meeting.renew(self._ours, self._theirs)
                 await asyncio.sleep(EVERY)
 

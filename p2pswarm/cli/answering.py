@@ -1,7 +1,8 @@
 """`answer`: be called by name. One conversation at a time, and beside it what needs no person.
 
-Who answers takes one call after the other; a machine, which has files or a pipe, takes one and ends. Whoever
-rings says what for: so messages are taken unasked, files as --accept says, and a person is asked for calls.
+Who answers takes one call after the other; a machine, which has files or a pipe, takes one and ends with it.
+Whoever rings says what for: so messages are taken unasked, files as --accept says, and a person is asked for
+calls.
 
 The one hard thing: strangers ring, too. Those who wait for the person are few and not for long, a few more
 bring something meanwhile, and one caller alone has one place of each kind.
@@ -55,7 +56,7 @@ def answer(
     --accept says, and messages that wait, ours for others as well, are delivered, also during a call.
     """
     check(talking, progress)
-    with Report(progress) as report:
+    with Report(progress, piped=talking.pipe) as report:
         work = partial(_answer, talking, receiving, networks, settings, report)
         return run(work, at_once=report.abandon, when_stopped=Exit.OK)
 
@@ -188,9 +189,7 @@ class _Desk:
 
     def _begin_beside(self, incoming: "Incoming") -> None:
         same = [each.name for each in self._beside.values() if each.want == incoming.want]
-        brings = self._reception.knows(incoming.want)
-        no_place = len(same) >= MOST_BESIDE or incoming.name in same
-        if no_place or (brings and self._talking.by_machine):
+        if len(same) >= MOST_BESIDE or incoming.name in same:
             self._end_lost(incoming)
             self._phone.decline(incoming, "busy")
             return

@@ -15,6 +15,7 @@ from p2pswarm import __version__
 from p2pswarm.cli.exits import EXPECTED, Exit, exit_code, one_line, words_of
 from p2pswarm.cli.flags import as_command
 from p2pswarm.cli.text import say
+from p2pswarm.net.descriptors import keep_standard_descriptors
 
 __all__ = ["app", "main", "run"]
 
@@ -182,9 +183,7 @@ def main() -> None:
     # SIGTERM is Ctrl-C from the first moment on. Left alone it ends us without tidying up, and as process 1
     # of a container it does nothing at all.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for name, mode in (("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # started with a closed descriptor
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123
+    keep_standard_descriptors()
     code = run(sys.argv[1:])
     gc.freeze()  # the interpreter's end would look through all modules for garbage: 30 ms
     sys.exit(code)

@@ -125,7 +125,7 @@ async def conversed(
 ) -> None:
     """From the answer to the end, whoever hangs up; `calls` where it is we who called.
 
-    Raises NetworkError when the call was lost.
+    Raises NetworkError when the call was lost, or a pipe ended too early.
     """
     try:
         await stop.unless(call.open())
@@ -136,10 +136,12 @@ async def conversed(
             await call.hang_up(f"no {call.wants} here, only a {talking.wants}")
     except StoppedError:
         report.note("hanging up")
-        if not calls:
+        if talking.pipe or not calls:
             raise
     finally:
         await call.hang_up()
     reason = printable(one_line(call.ended.result()))
     report.event("hung_up", name=call.other, reason=reason)
     report.note(f"the call with {call.other} is over{f': {reason}' if reason else ''}")
+    if talking.pipe and not call.pipe.is_whole:  # a script must not take it for all
+        raise NetworkError(f"the pipe with {call.other} is not whole")

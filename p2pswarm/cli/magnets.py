@@ -29,8 +29,8 @@ __all__ = ["link", "looked_for", "magnet", "read_magnet"]
 
 LONELY = 15.0  # seconds without a peer until the person hears what may help
 _MEET = (
-    "nobody was reached yet. Two behind routers that let nobody in are introduced, or relayed, by a "
-    "super node: --meet HOST:PORT, on both sides"
+    "nobody was reached yet. Two behind routers that let nobody in are introduced, or relayed, by a super "
+    "node: --meet HOST:PORT, on both sides"
 )
 _GUESS = 16 << 10  # bytes of metadata, until a peer says how many
 

@@ -35,8 +35,9 @@ _LAST_WORDS = 1.0  # seconds a reader gets to take the progress that is still qu
 class Report:
     """Use as a context manager: `with Report(progress) as report: report.status(...)`."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._make = _view_for(progress)
+    def __init__(self, progress: Progress, *, piped: bool = False) -> None:
+        """Where standard output is `piped` to somebody else, results are notes."""
+        self._make, self._piped = _view_for(progress), piped
         self.every = Bar.every if self._make is _bar else Nothing.every  # seconds between samples
         self._calls: SimpleQueue[Callable[[View], None] | None] = SimpleQueue()
         self._ending = threading.Event()  # nothing more is gathered
@@ -77,6 +78,9 @@ class Report:
 
     def result(self, line: str, **fields: Any) -> None:
         """What the command was asked for: `line` on stdout, or `fields` where that speaks JSON."""
+        if self._piped:
+            self.note(line, again=True)
+            return
         now = self._now()
         self._results += 1
         self._calls.put(lambda view: self._print_result(view, now, line, fields))

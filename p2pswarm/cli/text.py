@@ -7,6 +7,7 @@ escape. A result that goes into a pipe stays exact, so that `rm "$(p2pswarm get 
 
 import os
 import sys
+from contextlib import suppress
 
 __all__ = ["counted", "printable", "say", "tell_result"]
 
@@ -25,7 +26,8 @@ def _escaped(character: str) -> str:
 
 def say(text: object) -> None:
     """One line for the person at stderr, made harmless."""
-    print(f"p2pswarm: {printable(text)}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # nobody hears it, and the exit code still tells what went wrong
+        print(f"p2pswarm: {printable(text)}", file=sys.stderr, flush=True)
 
 
 def tell_result(text: object) -> None:

@@ -63,6 +63,10 @@ class Lsd:
             if interface not in self._ears:
                 await self._listen_on(interface)
 
+    def moved(self) -> None:
+        """It is: the next look is due."""
+        self._looked = float("-inf")
+
     async def _listen_on(self, interface: Interface) -> None:
         """One without multicast is left out."""
         family = family_of(interface.host)

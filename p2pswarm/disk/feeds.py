@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from p2pswarm.disk.alone import lock_alone
-from p2pswarm.disk.handles import FILE_FLAGS, disk_error, sync_folder, write_all
+from p2pswarm.disk.handles import FILE_FLAGS, disk_error, read_kept, sync_folder, write_all
 
 __all__ = ["FeedFile"]
 
@@ -27,8 +27,7 @@ class FeedFile:
     def read(self) -> bytes | None:
         """None where there is none. Raises DiskError."""
         try:
-            with self.path.open("rb") as file:
-                return file.read(_LONGEST)
+            return read_kept(self.path, _LONGEST)
         except FileNotFoundError:
             return None
         except OSError as error:

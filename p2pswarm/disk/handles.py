@@ -27,6 +27,7 @@ __all__ = [
     "forget_clean",
     "open_beneath",
     "open_folder",
+    "read_kept",
     "sync_folder",
     "write_all",
 ]
@@ -43,6 +44,16 @@ def disk_error(verb: str, path: str | Path, error: OSError) -> DiskError:
     kind = DiskFullError if number in (errno.ENOSPC, errno.EDQUOT) else DiskError
     reason = "a symbolic link is in the way" if number == errno.ELOOP else os.strerror(number)
     return kind(f"cannot {verb} {path}: {reason if number else error}", number)
+
+
+def read_kept(path: Path, most: int) -> bytes:
+    """So much of a file that we wrote; a FIFO in its place is empty. Raises OSError."""
+    with open(path, "rb", opener=_opener) as file:
+        return file.read(most) or b""
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | FILE_FLAGS)
 
 
 def write_all(fd: int, at: int, data: memoryview) -> None:
@@ -173,7 +184,7 @@ class OpenFiles:
         self.handles: dict[int, Handle] = {}
         self._written: set[int] = set()
         self.lost: DiskError | None = None  # a file that was closed said that a write was lost
-        self._closed = False
+        self.closed = False
 
     def __len__(self) -> int:
         return len(self.handles)
@@ -233,7 +244,7 @@ class OpenFiles:
         Raises DiskError when a write was lost.
         """
         with self._shelf.lock:
-            self._closed = True
+            self.closed = True
             unused = self._shelf.drop(list(self.handles.values()))
         for handle in unused:
             _close(handle)
@@ -253,7 +264,7 @@ class OpenFiles:
             before = self.handles.get(handle.file)
             unused = self._shelf.drop([before]) if before is not None else []
             self._shelf.put(handle)
-            if self._closed:
+            if self.closed:
                 self._shelf.drop([handle])  # whoever uses it closes it
             unused += self._shelf.drop_all_but(self._shelf.limit)
         for old in unused:

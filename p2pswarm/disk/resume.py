@@ -29,7 +29,7 @@ from p2pswarm.disk.journal import Journal
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.locks import Locks
 from p2pswarm.disk.storage import PAD, FileStat, Storage
-from p2pswarm.errors import DiskError, FormatError, InUseError
+from p2pswarm.errors import DiskClosedError, DiskError, FormatError, InUseError
 from p2pswarm.formats.bitfield import Bitfield
 from p2pswarm.formats.ids import InfoHash, PieceIndex
 
@@ -219,9 +219,9 @@ class Resume:
     ) -> bool:
         """Sync the data, then claim `bits`; for a disk thread. Pieces noted meanwhile stay noted.
 
-        False when it is closed, and nothing was written. Raises DiskError, DiskFullError: then the old
-        checkpoint and all notes are there still, and when it was the sync that failed, `unsafe(bits)` are
-        the pieces of which nobody knows what the disk holds.
+        False when it or the storage is closed, and nothing was written. Raises DiskError, DiskFullError:
+        then the old checkpoint and all notes are there still, and when it was the sync that failed,
+        `unsafe(bits)` are the pieces of which nobody knows what the disk holds.
         """
         with self._busy:
             if self._closed:  # the last checkpoint of a torrent on a disk that hung
@@ -231,7 +231,10 @@ class Resume:
                 with self._doubting:
                     self._doubtful |= lost
             doubtful = self._doubtful
-            self._sync(storage)
+            try:
+                self._sync(storage)
+            except DiskClosedError:  # the notes are there still
+                return False
             claimed = bits.copy()
             claimed[list(doubtful)] = False
             now = Checkpoint(claimed, storage.stats(), uploaded, downloaded)
@@ -276,6 +279,8 @@ class Resume:
     def _sync(self, storage: Storage) -> None:
         try:
             storage.sync()
+        except DiskClosedError:
+            raise
         except DiskError:
             self.sync_failed = True
             self._journal.distrust()

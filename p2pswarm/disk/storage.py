@@ -31,7 +31,7 @@ from p2pswarm.disk.handles import (
 from p2pswarm.disk.layout import Layout
 from p2pswarm.disk.parts import PartFile
 from p2pswarm.disk.preallocating import preallocate
-from p2pswarm.errors import DiskError
+from p2pswarm.errors import DiskClosedError, DiskError
 
 if TYPE_CHECKING:
     from p2pswarm.formats.metainfo import File
@@ -96,7 +96,8 @@ class Storage(Protocol):
         """Throw away all that the files hold; the next write makes them anew. Raises DiskError."""
 
     def sync(self) -> None:
-        """Return when all that was written before the call is on the disk. Raises DiskError."""
+        """Return when all that was written before the call is on the disk. Raises DiskError, and
+        DiskClosedError when it was closed first: of many files, each costs a turn of the disk."""
 
     @property
     def parts(self) -> PartFile | None:
@@ -291,6 +292,8 @@ class FileStorage:
         written = self._open.take_written()
         try:
             for file in sorted(written):
+                if self._open.closed:
+                    raise DiskClosedError("closed before all was on the disk")
                 self._sync_file(file)
                 written.discard(file)
         finally:

@@ -32,7 +32,7 @@ _CLIENT = b"-PS0100-"  # BEP 20, Azureus style: two letters, four digits
 _CLIENTS = {
     b"PS": "p2pswarm",
     b"LT": "libtorrent",
-    b"lt": "rTorrent",
+    b"lt": "libTorrent (rTorrent)",  # it says the version of its library
     b"qB": "qBittorrent",
     b"TR": "Transmission",
     b"A2": "aria2",
@@ -90,7 +90,8 @@ class PeerId(bytes):
         """The program's name and version as far as the id tells, else 'unknown'; printable ASCII."""
         if self[:1] == b"-" and self[7:8] == b"-" and self[1:7].isalnum():
             name = _CLIENTS.get(self[1:3], self[1:3].decode("ascii"))
-            return f"{name} {'.'.join(self[3:7].decode('ascii'))}"
+            # Beyond nine programs count with letters: rTorrent's 0.13.8 is 0D80.
+            return f"{name} {'.'.join(str(int(chr(digit), 36)) for digit in self[3:7])}"
         return "unknown"
 
     @override

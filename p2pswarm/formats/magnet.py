@@ -60,7 +60,8 @@ class Magnet:
             raise FormatError("a magnet link of too many parts") from error
         said: dict[str, list[str]] = {}
         for key, value in pairs:
-            said.setdefault(_NUMBERED.sub("", key.lower()), []).append(value.strip())
+            name = _NUMBERED.sub("", key.lower().removeprefix("amp;"))  # copied out of HTML
+            said.setdefault(name, []).append(value.strip())
         info_hash, v2 = _names(said.get("xt", ()))
         return cls(
             info_hash=info_hash,

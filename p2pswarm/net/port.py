@@ -20,11 +20,12 @@ from typing_extensions import override
 
 from p2pswarm.errors import LocalProtocolError, PortTakenError, RemoteProtocolError
 from p2pswarm.formats.ids import Address
-from p2pswarm.net.binding import ANY, Family, bound_addresses, family_of
+from p2pswarm.net.binding import ANY, Family, bound_addresses, family_of, own_addresses
 from p2pswarm.net.punching import dial_from
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.net.udp import DatagramHandler, Datagrams
 from p2pswarm.net.utp import Utp
+from p2pswarm.net.whereabouts import Whereabouts
 from p2pswarm.wire.framer import Framer, Scratch
 from p2pswarm.wire.sniff import DatagramGuest, Guest, SniffFramer
 
@@ -71,6 +72,7 @@ class Port:
         self._servers: tuple[asyncio.Server, ...] = ()
         self._datagrams = Datagrams()
         self._utp: Utp | None = None
+        self.whereabouts = Whereabouts(lambda: own_addresses(self._hosts))
 
     def route(self, guest: Guest, welcome: Callable[[Stream], None]) -> None:
         """Who takes care of this kind of guest."""
@@ -111,6 +113,7 @@ class Port:
         wishes = self._wishes()
         for number in wishes:
             if await self._listens(number):
+                self.whereabouts.begin()
                 return
         raise PortTakenError(f"no free port from {wishes[0]} to {wishes[-1]} on {self.host}")
 
@@ -192,7 +195,7 @@ class Port:
             address.port,
             local_addr=(here, 0) if here else None,
         )
-        return stream
+        return self.whereabouts.watch(stream)
 
     async def dial_from(
         self, number: int, address: Address, framer: Framer, conversation: Conversation
@@ -201,7 +204,7 @@ class Port:
         here = self._source_for(address)
         stream = Stream(framer, conversation)
         await dial_from((here or "", number), address, stream)
-        return stream
+        return self.whereabouts.watch(stream)
 
     @property
     def speaks_utp(self) -> bool:
@@ -263,6 +266,7 @@ class Port:
 
     async def _withdraw(self) -> None:
         """Nobody can come in by this number any more; another one may be tried."""
+        self.whereabouts.end()
         servers, self._servers, self._hosts = self._servers, (), ()
         for server in servers:
             server.close()
@@ -277,7 +281,7 @@ class Port:
         knocking = _Knocking(self, SniffFramer(self.scratch))
         stream = _Guest(knocking)
         knocking.stream = stream
-        self.stand(stream)
+        self.stand(self.whereabouts.watch(stream))
         if not self._servers:  # accepted before we closed, connected after
             stream.close()
         return stream

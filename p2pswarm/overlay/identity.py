@@ -10,7 +10,7 @@ import logging
 import os
 from pathlib import Path
 
-from p2pswarm.disk.handles import FILE_FLAGS
+from p2pswarm.disk.handles import FILE_FLAGS, disk_error
 
 __all__ = ["Identity"]
 
@@ -37,7 +37,9 @@ class Identity:
             path.parent.mkdir(parents=True, exist_ok=True)
             fd = os.open(path, _FLAGS, 0o600)
         except OSError as error:
-            log.warning("who we are in %s is not remembered: %s", network, error)
+            log.warning(
+                "who we are in %s is not remembered: %s", network, disk_error("use", path, error)
+            )
             return cls(fresh)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,7 +47,9 @@ class Identity:
         except BlockingIOError:
             os.close(fd)
         except OSError as error:
-            log.warning("who we are in %s is not remembered: %s", network, error)
+            log.warning(
+                "who we are in %s is not remembered: %s", network, disk_error("use", path, error)
+            )
             os.close(fd)
         return cls(fresh)
 

@@ -49,6 +49,7 @@ class RelayChannel:
         self._proved: asyncio.Future[None] = self._loop.create_future()
         self._heard = self._pinged = self._loop.time()
         self._knocked: float | None = None  # when, if that was not answered yet
+        self._due = self._heard
         self._timer: asyncio.Handle = self._loop.call_soon(self._tick)
 
     async def proved(self) -> None:
@@ -106,6 +107,8 @@ class RelayChannel:
 
     def _tick(self) -> None:
         now = self._loop.time()
+        # While we stood still ourselves, we could hear nobody.
+        self._heard = min(now, self._heard + now - self._due)
         if now - self._heard > SILENCE:
             self.close(NetworkError(f"the relay {self._address} is gone"))
             return
@@ -113,7 +116,8 @@ class RelayChannel:
             self._pinged = now
             self._stream.send(Ping().encode().encode())
         self._knock()
-        self._timer = self._loop.call_later(EVERY, self._tick)
+        self._due = now + EVERY
+        self._timer = self._loop.call_at(self._due, self._tick)
 
     # What it says by the connection
 

@@ -149,15 +149,16 @@ class Making:
         """One after the other, for both sides have to come to the same.
 
         What waits to be taken may be lost before it is, if one of us stands still for seconds; so this goes
-        on until one is taken.
+        on until one is taken, if one is wanted.
         """
         await asyncio.sleep(RELAY_HEAD_START if self._before is None else 0.0)
         for pause in RELAY_PAUSES:
             async with asyncio.TaskGroup() as tasks:
                 for relay in self._best_first(carries()):
-                    if self.done:
+                    waiting = self._streams.waiting
+                    if self.done or (waiting and not self._streams.wanted()):
                         return
-                    if self._streams.waiting:
+                    if waiting:
                         break
                     trying = tasks.create_task(self._relay(relay))
                     await asyncio.wait([trying], timeout=RELAY_STAGGER)

@@ -238,11 +238,16 @@ class Meeting:
             await asyncio.sleep(ROUND_PAUSE)
 
     async def _wanted_anew(self, making: Making) -> None:
-        """Until somebody wants one more, or another one, than this round has brought already, or tries."""
-        offers = self._offers
+        """Until somebody wants one more, or another one, than this round has brought already, or tries.
+
+        Or the one that there was is lost: such a round was in no hurry.
+        """
+        offers, before = self._offers, self.streams.used
+        worked = before is not None and before.works
         while True:
             await self._wanted.wait()
-            if making.done or self._offers is not offers:
+            lost = worked and before is not None and not before.works
+            if making.done or lost or self._offers is not offers:
                 return
             self._wanted.clear()
 

@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -63,6 +64,14 @@ CLOSE_FILES = 0.3  # for closing: stopping takes three seconds in all, on a disk
 FILES_AT_END = 100
 
 
+@dataclass(slots=True)
+class _Unflushed:
+    """What was written and may not be on the disk yet: bytes, and which files they are in."""
+
+    bytes: int = 0
+    files: set[int] = field(default_factory=set)
+
+
 class _Recalled(NamedTuple):
     """What a disk thread found out at the start: `good` of the `doubtful`, unless these are too many."""
 
@@ -107,8 +116,8 @@ class TorrentData:
         self._watching = Watching(metainfo, self._layout)
         self._recalled: _Recalled | P2PSwarmError | None = None
         self._noted: Bitfield | None = None  # what `prepare` need not note again
-        self._unflushed = 0  # bytes since the last checkpoint, and which files they are in
-        self._unflushed_files: set[int] = set()
+        self._unflushed = _Unflushed()  # since the last checkpoint
+        self._flushing: list[_Unflushed] = []  # by checkpoints that run
         self._jobs = _NO_JOBS  # not over, though whoever waited for one may be gone
         self._closing = False
         self._skipped: Set[int] = NO_FILES  # files that are not wanted
@@ -445,8 +454,8 @@ class TorrentData:
             raise LocalProtocolError(f"piece {piece} cannot be verified yet")
         self._watching.end()
         offset = piece * self._metainfo.piece_length
-        self._unflushed += len(data)
-        self._unflushed_files.update(self._layout.files_of(offset, len(data)))
+        self._unflushed.bytes += len(data)
+        self._unflushed.files.update(self._layout.files_of(offset, len(data)))
         self._disk.store(
             self._storage,
             offset,
@@ -486,9 +495,11 @@ class TorrentData:
 
         Raises DiskError.
         """
-        self._unflushed = 0
-        self._unflushed_files.clear()
-        return await self._run(self._checkpoint, have, uploaded, downloaded)
+        flushing, self._unflushed = self._unflushed, _Unflushed()
+        self._flushing.append(flushing)
+        noting = self._begin(self._checkpoint, have, uploaded, downloaded)
+        noting.add_done_callback(lambda _: self._flushing.remove(flushing))
+        return await result_of(noting)
 
     def _checkpoint(self, have: Bitfield, uploaded: int, downloaded: int) -> bool:
         if self._watching.breaks(self._storage.stats):
@@ -525,9 +536,8 @@ class TorrentData:
     async def close(self, have: Bitfield | None, uploaded: int, downloaded: int) -> None:
         """Note what there is (`have` None: nothing new is known) and close the files; a disk that hangs may
         finish that alone. Never raises."""
-        quick = self._unflushed <= FLUSH_AT_END and len(self._unflushed_files) <= FILES_AT_END
         try:
-            if have is not None and quick:
+            if have is not None and self._quickly_flushed():
                 async with asyncio.timeout(NOTE_AT_END):
                     await self.checkpoint(have, uploaded, downloaded)
         except (HostError, TimeoutError) as error:
@@ -544,6 +554,12 @@ class TorrentData:
         except (DiskError, TimeoutError) as error:
             log.warning("%s: files not closed well: %s", self._metainfo.name, _words(error))
 
+    def _quickly_flushed(self) -> bool:
+        """A checkpoint would wait for one that runs, too."""
+        waiting = (self._unflushed, *self._flushing)
+        files = sum(len(unflushed.files) for unflushed in waiting)
+        return files <= FILES_AT_END and sum(part.bytes for part in waiting) <= FLUSH_AT_END
+
     async def _run(self, job: Callable[..., T], *args: Any) -> T:
         return await result_of(self._begin(job, *args))
 
@@ -558,10 +574,11 @@ class TorrentData:
         job.exception()  # is raised where somebody waits still
 
     def _close_files(self) -> None:
+        """The storage first: a checkpoint that runs ends with the file that it is at."""
         try:
-            self._resume.close()
-        finally:
             self._storage.close()
+        finally:
+            self._resume.close()
 
 
 def _nothing(piece: PieceIndex) -> None:

@@ -1,6 +1,7 @@
 """Messages for who was not there: they wait, arrive once and in order, and are gone when they are known."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,39 @@ def test_it_has_its_bounds(outbox: Outbox) -> None:
         outbox.add("../../etc", "x", NOW)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"1800000000", b"1800000000\n", b"\0" * 5000, b"9" * 5000 + b"\n" + b"x" * 4000, None],
+)
+def test_what_is_damaged_does_not_keep_what_comes_after_it(
+    outbox: Outbox, tmp_path: Path, data: bytes | None
+) -> None:
+    first, second = outbox.add("bob", "first", NOW), outbox.add("bob", "second", NOW)
+    file = tmp_path / "outbox" / "bob" / f"{first.number:016}"
+    file.unlink()
+    if data is None:
+        os.mkfifo(file)
+    else:
+        file.write_bytes(data)
+    assert outbox.waiting("bob") == [second]
+
+
+def test_what_is_not_ours_in_the_outbox_is_not_looked_at(outbox: Outbox, tmp_path: Path) -> None:
+    message = outbox.add("bob", "hello", NOW)
+    for stray in (
+        ".DS_Store",
+        "Bob",
+        "bob/.9.swp",
+        "bob/\u00b2",
+        f"bob/{10**17}",
+        "bob/9999999999999999",
+    ):
+        (tmp_path / "outbox" / stray).write_text("x")
+    (tmp_path / "outbox" / "bob" / "last").write_text("9" * 5000)
+    assert (outbox.names(), outbox.waiting("bob")) == (["bob"], [message])
+    assert outbox.add("bob", "again", NOW).number == message.number + 1
+
+
 def test_a_disk_that_fails_is_a_disk_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DiskError):
@@ -83,6 +117,9 @@ def test_what_was_heard_is_remembered(tmp_path: Path) -> None:
     again = Heard(tmp_path / "people" / "heard")
     assert (again.last(bytes(32)), again.last(b"\1" * 32)) == (6, 7)
     lines = (tmp_path / "people" / "heard").read_text()
+    with (tmp_path / "people" / "heard").open("ab") as file:
+        file.write(b"\xff 3\n" + b"ab " + b"9" * 5000 + b"\n")
+    assert Heard(tmp_path / "people" / "heard").last(bytes(32)) == 6
     (tmp_path / "people" / "heard").write_text("junk\n" + "x y z\n" * MOST_HEARD + lines)
     again.note(b"\2" * 32, 1)
     assert again.last(bytes(32)) == 6

@@ -308,7 +308,8 @@ def test_who_rings_while_another_one_is_decided_on_waits_for_that(
 def test_a_pipe_needs_a_pipe(played: Callable[[Story], None]) -> None:
     async def story(commands: Commands, loop: VirtualLoop) -> None:
         answers = asyncio.ensure_future(commands.answer(Talking(audio=False)))
-        assert await commands.call("bob", Talking(pipe=True)) == Exit.OK
+        with pytest.raises(NetworkError, match="the pipe with bob is not whole"):
+            await commands.call("bob", Talking(pipe=True))
         assert commands.told["alice"].of("hung_up")[0]["reason"] == "no pipe here, only a call"
         commands.stops["bob"].request()
         await asyncio.gather(answers, return_exceptions=True)

@@ -220,6 +220,8 @@ def test_a_pipe_is_whole_before_anybody_hangs_up(
     assert between(tmp_path, caller, callee)[0] == [None, None]
     assert sorted(len(program.heard.rstrip(b"|")) for program in programs) == [30_000, 300_000]
     assert caller.call.wants == callee.call.wants == "pipe"
+    assert caller.call.pipe.is_whole
+    assert callee.call.pipe.is_whole
 
 
 def test_files_that_cannot_be_used_are_told_before_anybody_rings(tmp_path: Path) -> None:

@@ -82,9 +82,9 @@ def cost_of(searching: Program) -> dict[str, Any]:
 
 def test_with_two_tiers_everything_is_found_recursively_and_iteratively(mesh: Mesh) -> None:
     for node in range(12):
-        ultrapeer = ("--gnutella-role", "ultrapeer") if node < 3 else ()
+        role = ("--gnutella-role", "ultrapeer" if node < 3 else "leaf")
         others = range(node) if node < 3 else [node % 3]
-        mesh.share({f"common number {node}.txt": b"%d" % node}, others, *ultrapeer)
+        mesh.share({f"common number {node}.txt": b"%d" % node}, others, *role)
     mesh.joined()
     everything = sorted(f"common number {node}.txt" for node in range(12))
     rows, searching = mesh.find("common", 12)

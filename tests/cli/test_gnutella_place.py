@@ -117,7 +117,7 @@ def test_leaves_find_another_ultrapeer_when_theirs_dies(mesh: Mesh) -> None:
     mesh.share({}, (), *ULTRAPEER)
     mesh.share({}, [0], *ULTRAPEER)
     for number in range(2, 5):
-        mesh.share({f"blue moon {number}.txt": b"%d" % number}, [0])
+        mesh.share({f"blue moon {number}.txt": b"%d" % number}, [0], *LEAF)
     mesh.find("blue", 3)
     assert mesh.nodes[0].stop(signal.SIGKILL) == -signal.SIGKILL
     mesh.until(lambda: mesh.stands(1).get("leaves", 0) >= 3, "all have moved")

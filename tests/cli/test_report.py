@@ -47,6 +47,14 @@ def _drain(descriptor: int) -> None:
         return
 
 
+def test_a_result_stays_out_of_the_pipe_of_somebody_else(capfd: pytest.CaptureFixture[str]) -> None:
+    with Report(Progress(), piped=True) as report:
+        report.result("alice: good morning", name="alice")
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "alice: good morning" in err
+
+
 def test_a_reader_that_went_away_is_told_to_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     os.close(reading)

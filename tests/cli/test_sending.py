@@ -217,18 +217,6 @@ def test_what_waiting_does_not_help_ends_at_once(
     played(story)
 
 
-def test_a_machine_that_waits_for_a_call_takes_no_files(played: Callable[[Story], None]) -> None:
-    async def story(town: Town) -> None:
-        waits = asyncio.create_task(town.answer(Talking(out=town.folder / "out.wav")))
-        assert await town.send(town.write("notes.txt"), patience=1.0) is Exit.NO_PEERS
-        assert not waits.done()  # it is a call that it waits for
-        town.stops["bob"].request()
-        await asyncio.gather(waits, return_exceptions=True)
-        assert not (town.folder / "inbox" / "notes.txt").exists()
-
-    played(story)
-
-
 async def _say(town: Town, text: str, monkeypatch: pytest.MonkeyPatch) -> Exit:
     told: Any = town.told["alice"]
     who: Any = quiet(data_dir=town.folder / "alice")
@@ -330,6 +318,30 @@ def test_who_talks_gets_messages_and_files_meanwhile(
         town.stops["alice"].request()
         assert await talk is Exit.OK
         await bob
+
+    played(story)
+
+
+def test_a_machine_gets_messages_and_files_beside_its_call(
+    played: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(town: Town) -> None:
+        monkeypatch.setattr(calling, "telephone", town.telephone)
+        monkeypatch.setattr(calling, "TypedLines", lambda: Typed(stays=True))
+        bob = asyncio.ensure_future(town.answer(Talking(out=town.folder / "out.wav")))
+        await asyncio.sleep(1)
+        assert await _say(town, "before", monkeypatch) is Exit.OK
+        assert not bob.done()
+        talk = asyncio.ensure_future(town.call("bob", TEXT_ONLY))
+        await asyncio.sleep(5)
+        assert await _say(town, "are you recording?", monkeypatch) is Exit.OK
+        assert await town.send(town.write("notes.txt")) is Exit.OK
+        before, line, path = town.told["bob"].results
+        assert before.endswith("before")
+        assert line.endswith("are you recording?")
+        assert path == str(town.folder / "inbox" / "notes.txt")
+        town.stops["alice"].request()
+        assert [await talk, await bob] == [Exit.OK, Exit.OK]
 
     played(story)
 

@@ -1,5 +1,7 @@
 """What strangers wrote cannot act on a terminal, and stays exact in a pipe."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -26,6 +28,15 @@ def test_a_line_for_the_person(capfd: pytest.CaptureFixture[str]) -> None:
     assert out == ""
     assert err.startswith("p2pswarm: a\\x1b]0")
     assert err.count("\n") == 1
+
+
+def test_who_cannot_be_told_still_gets_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        monkeypatch.setattr("sys.stderr", full)
+        say("nobody is called nobody")  # raises nothing
+        monkeypatch.undo()
+        with suppress(OSError):
+            full.close()
 
 
 def test_a_result_in_a_pipe_is_exact(capfdbinary: pytest.CaptureFixture[bytes]) -> None:

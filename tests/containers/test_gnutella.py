@@ -75,10 +75,10 @@ def test_found_and_fetched_from_both_who_share_it(
 ) -> None:
     swarm = swarms(share=song, UP_LIMIT="4MiB/s", WORDS="blue moon", **way)
     swarm.up("ultrapeer", "leaf")
-    until(lambda: offered_by(swarm, 2), "both offer it", 60)
+    until(lambda: offered_by(swarm, 2), "both offer it")
     until(lambda: neighbours(swarm.one("ultrapeer")) == 2, "whoever asked is gone")
     swarm.up("seeker", alone=True)
-    until(lambda: is_fetched(swarm, swarm.of("leaf")[0]), "it is fetched", 60)
+    until(lambda: is_fetched(swarm, swarm.of("leaf")[0]), "it is fetched")
     assert len({event["address"] for event in swarm.one("seeker").told("peer_joined")}) == 2
 
 
@@ -86,7 +86,7 @@ def test_a_leaf_that_nobody_can_connect_to_is_pushed(swarms: Swarms, song: Path)
     swarm = swarms(share=song, WORDS="blue moon")
     swarm.up("ultrapeer", "walled")
     swarm.up("seeker", alone=True)
-    until(lambda: is_fetched(swarm, swarm.one("walled")), "it is fetched", 60)
+    until(lambda: is_fetched(swarm, swarm.one("walled")), "it is fetched")
     assert not swarm.one("seeker").told("peer_joined")
     until(lambda: latest(swarm.one("walled"))["received"].get("push", 0) > 0, "it was pushed")
 
@@ -94,7 +94,7 @@ def test_a_leaf_that_nobody_can_connect_to_is_pushed(swarms: Swarms, song: Path)
 def test_who_was_in_comes_back_by_the_host_cache_alone(swarms: Swarms, song: Path) -> None:
     swarm = swarms(share=song)
     swarm.up("ultrapeer", "leaf")
-    until(lambda: offered_by(swarm, 2), "both offer it", 60)
+    until(lambda: offered_by(swarm, 2), "both offer it")
     leaf = swarm.of("leaf")[0]
     search(leaf, "/tmp/home")
     told = search(leaf, "/tmp/home", "-u", "P2PSWARM_CONNECT")

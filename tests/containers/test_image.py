@@ -67,7 +67,7 @@ def test_what_hangs_is_not_well(
     )  # fmt: skip
     until(lambda: is_well(one), "it is well")
     one.kill("STOP")
-    until(lambda: one.look("{{.State.Health.Status}}") == "unhealthy", "it is seen", 40)
+    until(lambda: one.look("{{.State.Health.Status}}") == "unhealthy", "it is seen")
     assert "is stuck" in one.look("{{json .State.Health.Log}}")
 
 

@@ -28,7 +28,7 @@ def shared_by_two(swarm: Swarm) -> bool:
 
 def start(swarm: Swarm) -> None:
     swarm.up("index", "sharer")
-    until(lambda: shared_by_two(swarm), "both share it", 60)
+    until(lambda: shared_by_two(swarm), "both share it")
     swarm.up("finder")
 
 
@@ -47,7 +47,7 @@ def is_fetched(swarm: Swarm, song: Path) -> bool:
 def test_two_share_and_a_third_finds_and_fetches_from_both(swarms: Swarms, song: Path) -> None:
     swarm = swarms(share=song, UP_LIMIT="4MiB/s", WORDS="blue moon")
     start(swarm)
-    until(lambda: is_fetched(swarm, song), "it is fetched", 60)
+    until(lambda: is_fetched(swarm, song), "it is fetched")
     joined = {event["address"] for event in swarm.one("finder").told("peer_joined")}
     assert len(joined) == 2
 
@@ -55,7 +55,7 @@ def test_two_share_and_a_third_finds_and_fetches_from_both(swarms: Swarms, song:
 def test_hosts_that_nobody_can_dial_bring_it(swarms: Swarms, song: Path) -> None:
     swarm = swarms(share=song, FIREWALLED="true", WORDS="blue moon")
     start(swarm)
-    until(lambda: is_fetched(swarm, song), "it is fetched", 60)
+    until(lambda: is_fetched(swarm, song), "it is fetched")
     assert not swarm.one("finder").told("peer_joined")
 
 
@@ -63,12 +63,12 @@ def test_the_server_is_killed_while_it_is_fetched(swarms: Swarms, song: Path) ->
     swarm = swarms(share=song, UP_LIMIT="1MiB/s", WORDS="blue moon")
     start(swarm)
     finder, index = swarm.one("finder"), swarm.one("index")
-    until(lambda: finder.share_done() > 0.1, "it has begun", 60)
+    until(lambda: finder.share_done() > 0.1, "it has begun")
     index.kill()
-    until(lambda: is_fetched(swarm, song), "it is fetched all the same", 90)
+    until(lambda: is_fetched(swarm, song), "it is fetched all the same")
     index.start()
     until(lambda: index.look("{{.State.Health.Status}}") == "healthy", "the server is back")
-    until(lambda: shared_by_two(swarm), "both share it again", 100)  # the longest pause is 90 s
+    until(lambda: shared_by_two(swarm), "both share it again")  # the longest pause is 90 s
 
 
 def test_the_song_is_large_enough_for_something_to_happen(song: Path) -> None:

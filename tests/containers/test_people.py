@@ -32,7 +32,7 @@ def recorded(tmp_path: Path) -> Path:
 def heard_by(one: Container, tmp_path: Path) -> Path:
     """What was said to it, which has its place when it answers again."""
     heard = tmp_path / "heard.wav"
-    until(lambda: _copied(one, heard), "the voice is kept", 30)
+    until(lambda: _copied(one, heard), "the voice is kept")
     return heard
 
 
@@ -59,7 +59,7 @@ def test_a_voice_is_heard_and_what_is_given_arrives(
     swarm.up(*SERVICES)
     swarm.up("caller", alone=True)
     callee = swarm.one("alice")
-    until(lambda: bool(callee.told("call")), "the call is over", 90)
+    until(lambda: bool(callee.told("call")), "the call is over")
     assert swarm.one("caller").told("path")[-1]["direct"]
     assert likeness(VOICE, read_wav(heard_by(callee, tmp_path)))[0] > 0.9
     a_file_and_a_message_arrive(swarm)
@@ -71,7 +71,7 @@ def a_file_and_a_message_arrive(swarm: Swarm) -> None:
     typed(swarm, "send", "bob", "/share/call.wav")
     assert bob.run("sha256sum", "/config/received/call.wav").split()[0] == wanted
     assert told(typed(swarm, "message", "bob", "good morning"), "delivered")["messages"] == 1
-    until(lambda: "good morning" in str(bob.told("result")), "bob has read it", 10)
+    until(lambda: "good morning" in str(bob.told("result")), "bob has read it")
 
 
 def a_short_code_fetches(swarm: Swarm) -> None:
@@ -81,7 +81,7 @@ def a_short_code_fetches(swarm: Swarm) -> None:
     docker("exec", "--detach", bob.name, "sh", "-c", share)
     said = "cat /tmp/said 2>/dev/null || true"
     code = re.compile(r"\d+-[a-z]+-[a-z]+@[0-9.]+:\d+")
-    until(lambda: bool(code.search(bob.run("sh", "-c", said))), "there is a code", 20)
+    until(lambda: bool(code.search(bob.run("sh", "-c", said))), "there is a code")
     (found,) = set(code.findall(bob.run("sh", "-c", said)))
     got = told(typed(swarm, "get", found, "--output", "/tmp/got"), "result")
     assert Path(got["path"]).name == "call.wav"

@@ -67,10 +67,10 @@ def linked(swarm: Swarm) -> bool:
 def test_found_and_fetched_from_both_who_share_it(swarms: Swarms, song: Path, lookup: str) -> None:
     swarm = swarms(share=song, UP_LIMIT="4MiB/s", WORDS="blue moon", LOOKUP=lookup)
     swarm.up(*SUPERS, "ordinary")
-    until(lambda: linked(swarm), "the super nodes are linked", 60)
-    until(lambda: offered_by(swarm, 2), "both offer it", 60)
+    until(lambda: linked(swarm), "the super nodes are linked")
+    until(lambda: offered_by(swarm, 2), "both offer it")
     swarm.up("asker", alone=True)
-    until(lambda: is_fetched(swarm, swarm.of("ordinary")[0]), "it is fetched", 60)
+    until(lambda: is_fetched(swarm, swarm.of("ordinary")[0]), "it is fetched")
     assert len({event["address"] for event in swarm.one("asker").told("peer_joined")}) == 2
 
 
@@ -78,15 +78,15 @@ def test_who_cannot_be_dialed_is_pushed_through_its_parent(swarms: Swarms, song:
     swarm = swarms(share=song, WORDS="blue moon")
     swarm.up(*SUPERS, "hidden")
     swarm.up("asker", alone=True)
-    until(lambda: is_fetched(swarm, swarm.one("hidden")), "it is fetched", 60)
+    until(lambda: is_fetched(swarm, swarm.one("hidden")), "it is fetched")
     assert not swarm.one("asker").told("peer_joined")
 
 
 def test_children_of_a_killed_super_node_go_to_the_other(swarms: Swarms, song: Path) -> None:
     swarm = swarms(share=song)
     swarm.up(*SUPERS, "ordinary")
-    until(lambda: children(swarm, *SUPERS) == 2, "both have a parent", 60)
+    until(lambda: children(swarm, *SUPERS) == 2, "both have a parent")
     victim, left = SUPERS if children(swarm, "super1") else SUPERS[::-1]
     swarm.one(victim).kill()
-    until(lambda: children(swarm, left) == 2, "the other super node has both", 30)
-    until(lambda: offered_by(swarm, 2, left), "both offer it", 60)
+    until(lambda: children(swarm, left) == 2, "the other super node has both")
+    until(lambda: offered_by(swarm, 2, left), "both offer it")

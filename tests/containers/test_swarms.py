@@ -38,7 +38,7 @@ def test_the_tracker_dies_and_comes_back_in_between(swarms: Swarms) -> None:
     swarm.tracker.start()
     until(lambda: swarm.tracker.look("{{.State.Health.Status}}") == "healthy", "it is back")
     until_all(swarm.peers)
-    until(lambda: swarm.stats()["peers"] == 4, "all have registered again", 60)
+    until(lambda: swarm.stats()["peers"] == 4, "all have registered again")
     assert [peer.checksums() for peer in swarm.peers] == [swarm.shared()] * 3
 
 
@@ -56,7 +56,7 @@ def test_the_seed_goes_once_one_copy_is_out(swarms: Swarms) -> None:
     def out() -> bool:
         return len(set[int]().union(*(peer.pieces() for peer in swarm.peers))) == count
 
-    until(out, "one copy is out", 60)
+    until(out, "one copy is out")
     swarm.seed.kill()
     assert sum(peer.is_complete() for peer in swarm.peers) <= 1
     until_all(swarm.peers)
@@ -67,7 +67,7 @@ def test_a_peer_killed_at_half_goes_on_where_it_was(swarms: Swarms) -> None:
     swarm = swarms(**SLOW)
     swarm.up()
     peer = swarm.peers[0]
-    until(lambda: peer.share_done() >= 0.5, "half is there", 60)
+    until(lambda: peer.share_done() >= 0.5, "half is there")
     peer.kill()
     until(lambda: not peer.is_running(), "it is dead")
     first, lines = peer.pieces(), len(peer.events())
@@ -107,7 +107,7 @@ def test_a_foreign_client_takes_and_gives(
         "--enable-peer-exchange=false", "--bt-tracker-interval=2", "--file-allocation=none",
         "--seed-ratio=0.0", "http://tracker:6969/t/share.torrent",
     )  # fmt: skip
-    until(lambda: swarm.stats()["seeds"] == 3, "aria2 is a seed too", 60)
+    until(lambda: swarm.stats()["seeds"] == 3, "aria2 is a seed too")
     told = aria2.run("sh", "-c", "cd share && find . -type f -exec sha256sum {} +")
     assert dict(reversed(line.split("  ")) for line in told.splitlines()) == expected
     for one in (swarm.seed, *swarm.peers):

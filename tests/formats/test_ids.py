@@ -39,7 +39,8 @@ def test_a_peer_id_of_ours() -> None:
     ("head", "client"),
     [
         (b"-qB4630-", "qBittorrent 4.6.3.0"),
-        (b"-XY12ab-", "XY 1.2.a.b"),
+        (b"-lt0D80-", "libTorrent (rTorrent) 0.13.8.0"),
+        (b"-XY12ab-", "XY 1.2.10.11"),
         (b"M7-9-2--", "unknown"),
         (b"-TR\x1b[3m-", "unknown"),
         (b"-TR4000x", "unknown"),

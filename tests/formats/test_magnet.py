@@ -51,6 +51,7 @@ def test_the_link_to_version_2_has_its_names(v1: bool) -> None:
         f"MAGNET:?xt=urn:btih:{HEX.upper()}",
         "magnet:?xt=urn:btih:AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH",
         "magnet:?xt=urn:btih:aerukz4jvpg66ajdivtytk6n54asgrlh",
+        f"magnet:?dn=x&amp;tr=http://x/&amp;xt=urn:btih:{HEX}",
         f"  magnet:?dn=x&xt=urn%3Abtih%3A{HEX}\n",
         f"magnet:?xt.1=urn:sha1:AERUKZ4JVPG66AJDIVTYTK6N54ASGRLH&xt.2=urn:btih:{HEX}",
         f"magnet:?xt=urn:btih:junk&xt=urn:btih:{HEX}&xt=urn:btih:{'00' * 20}",

@@ -29,7 +29,7 @@ def test_takes_from_our_seed_which_dials_it(client: StartClient, lab: Lab) -> No
     with lab.foreign_get(client) as peer:
         until(lambda: lab.counts().incomplete == 1, "the client announces")
         with lab.seed():
-            until(peer.is_complete, "the download", 90)
+            until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == kept_by(client, ODD_FILES)
 
 
@@ -39,5 +39,5 @@ def test_dials_our_seed(client: StartClient, make_lab: Callable[..., Lab]) -> No
     lab = make_lab(interval=1800)
     lab.share(ODD_FILES)
     with lab.seed(), lab.foreign_get(client) as peer:
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == ODD_FILES

@@ -87,7 +87,7 @@ def test_dials_our_seed(
     lab = make_lab(interval=1800)
     lab.share(ODD_FILES)
     with lab.seed(*ours), lab.foreign_get(client, **theirs) as peer:
-        until(peer.is_complete, "the download", 30)
+        until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == ODD_FILES
 
 
@@ -122,7 +122,7 @@ def test_transmission_that_requires_it_takes(client: StartClient, lab: Lab) -> N
     with lab.foreign_get(client, encryption="required") as peer:
         until(lambda: lab.counts().incomplete == 1, "the client announces")
         with lab.seed(*REQUIRE):
-            until(peer.is_complete, "the download", 60)
+            until(peer.is_complete, "the download")
     assert lab.fetched("transmission") == kept_by(client, ODD_FILES)
 
 

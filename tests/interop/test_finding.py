@@ -9,6 +9,7 @@ from tests.interop.lab import Lab, StartClient
 from tests.interop.table import GIVES, TAKES, part
 from tests.interop.test_variants import some_files
 from tests.support.foreign import aria2, libtorrent, until
+from tests.support.patience import PATIENCE
 from tests.support.processes import Program
 
 pytestmark = pytest.mark.interop
@@ -25,7 +26,7 @@ SEARCHES: Mapping[StartClient, Mapping[str, Any]] = {
 }
 
 
-def meets(running: Program, address: str, within: float = 90.0) -> None:
+def meets(running: Program, address: str, within: float = PATIENCE) -> None:
     """Until it is connected to the host of this address."""
     host = address.partition(":")[0]
 
@@ -71,5 +72,5 @@ def test_it_finds_us_in_the_local_network(client: StartClient, lab: Lab) -> None
     files = some_files(100_000)
     lab.share(files, tracked=False)
     with lab.foreign_get(client, **SEARCHES[client]) as peer, lab.seed("--lsd"):
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == files

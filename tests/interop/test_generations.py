@@ -60,9 +60,9 @@ def test_gives_to_our_get(client: StartClient, kind: str, lab: Lab) -> None:
 def test_takes_from_our_seed(client: StartClient, kind: str, lab: Lab) -> None:
     lab.share(ODD_FILES, kind=kind)
     with lab.seed(), lab.foreign_get(client) as peer:
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
         for name in Metainfo.from_file(lab.torrent).names:
-            until(lambda name=name: lab.counts(name).complete == 2, "both swarms know both", 20)
+            until(lambda name=name: lab.counts(name).complete == 2, "both swarms know both")
     assert lab.fetched(client.__name__) == kept_by(client, ODD_FILES)
 
 
@@ -84,7 +84,7 @@ def test_takes_by_a_link(
 ) -> None:
     lab.share(ODD_FILES, kind=kind)
     with lab.seed(), lab.foreign_get(client, link(lab, first, second)) as peer:
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == kept_by(client, ODD_FILES)
 
 
@@ -96,7 +96,7 @@ def test_both_ways_with_nothing_in_the_clear(kind: str, lab: Lab) -> None:
     with lab.foreign_seed(libtorrent, **HIDDEN), lab.get(*hide) as get:
         assert get.wait() == 0, get.stderr
     with lab.seed(*hide), lab.foreign_get(libtorrent, **HIDDEN) as peer:
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
     assert lab.fetched("get") == lab.fetched("libtorrent") == ODD_FILES
 
 
@@ -108,5 +108,5 @@ def test_dials_who_knows_one_name(first: bool, second: bool, lab: Lab) -> None:
         lab.foreign_get(libtorrent, link(lab, first, second)) as peer,
         lab.get("-o", lab.source, "--stay", "--peer", peer.address),
     ):
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
     assert lab.fetched("libtorrent") == ODD_FILES

@@ -78,7 +78,7 @@ def test_gives_layers_and_leaves(client: StartClient, ours: tuple[str, ...], lab
 def test_takes_layers(client: StartClient, lab: Lab) -> None:
     lab.share(ODD_FILES, kind="--v2")
     with lab.seed(), lab.foreign_get(client, link(lab), alert_mask=LOG) as peer:
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
         expected = {("it", "HASH_REQUEST", LAYER), ("we", "HASHES", LAYER)}
         until(lambda: said(peer) == expected, "hashes of the layer, and no others")
     assert lab.fetched(client.__name__) == ODD_FILES

@@ -42,7 +42,7 @@ def test_takes_the_metadata_of_our_seed_which_dials_it(client: StartClient, lab:
     with lab.foreign_get(client, lab.link) as peer:
         until(lambda: lab.counts().incomplete == 1, "the client announces")
         with lab.seed():
-            until(peer.is_complete, "the download", 40)
+            until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == kept_by(client, ODD_FILES)
 
 
@@ -55,7 +55,7 @@ def test_takes_the_metadata_of_whoever_dials_it(client: StartClient, lab: Lab) -
         lab.foreign_get(client, lab.link) as peer,
         lab.get("-o", lab.source, "--stay", "--peer", peer.address),
     ):
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == kept_by(client, ODD_FILES)
 
 
@@ -64,7 +64,7 @@ def test_metadata_of_many_parts(lab: Lab) -> None:
     with lab.foreign_seed(libtorrent), lab.get(source=lab.link) as get:
         assert get.wait() == 0, get.stderr
     with lab.seed(), lab.foreign_get(libtorrent, lab.link) as peer:
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
     assert lab.fetched("libtorrent") == lab.fetched("get") == MANY_PIECES
 
 

@@ -17,7 +17,7 @@ def test_transmission_dials_our_seed(make_lab: Callable[..., Lab]) -> None:
     lab = make_lab(NETWORK, interval=1800)
     lab.share(ODD_FILES)
     with lab.seed(), lab.foreign_get(transmission) as peer:
-        until(peer.is_complete, "the download", 90)
+        until(peer.is_complete, "the download")
     assert lab.fetched("transmission") == kept_by(transmission, ODD_FILES)
 
 
@@ -32,7 +32,7 @@ def test_all_makes_in_one_swarm(make_lab: Callable[..., Lab]) -> None:
         lab.foreign_get(transmission) as three,
     ):
         for peer in (one, two, three):
-            until(peer.is_complete, "the download", 90)
+            until(peer.is_complete, "the download")
         get.wait_for("completed")
     assert lab.fetched("get") == lab.fetched("libtorrent") == lab.fetched("aria2") == ODD_FILES
     assert lab.fetched("transmission") == kept_by(transmission, ODD_FILES)

@@ -22,6 +22,7 @@ from tests.interop.test_variants import some_files
 from tests.support.dht_nodes import dht_of
 from tests.support.foreign import aria2, libtorrent, transmission, until
 from tests.support.foreign_dht import Ours
+from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.interop
 
@@ -58,7 +59,7 @@ def test_takes_over_ipv6(client: StartClient, make_lab: MakeLab) -> None:
     with lab.foreign_get(client) as peer:
         until(lambda: lab.counts().incomplete == 1, "the client announces")
         with lab.seed():
-            until(peer.is_complete, "the download", 60)
+            until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == FILES
 
 
@@ -116,9 +117,9 @@ def test_it_finds_us_in_the_local_network(client: StartClient, lab: Lab) -> None
     lab.share(FILES, tracked=False)
     lab.new_address()
     with lab.foreign_get(client, lpd=True) as peer:
-        time.sleep(6)  # in the first five seconds it hears nobody
+        time.sleep(8)  # in the first five seconds it hears nobody
         with lab.seed("--lsd"):
-            until(peer.is_complete, "the download", 60)
+            until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == FILES
 
 
@@ -157,7 +158,7 @@ def test_we_introduce_two_of_them(client: StartClient, make_lab: MakeLab) -> Non
             dials = {**how, "peer_connect_timeout": 3, "peers": [third]}
             place = (lab.home / "dials", lab.torrent, lab.folder("dials"), other)
             with behind_a_nat(one, other), client(*place, **dials) as peer:
-                until(lambda: is_punched(peer, one), "a connection through the holes", 60)
+                until(lambda: is_punched(peer, one), "a connection through the holes")
 
 
 def is_punched(client: Any, host: str) -> bool:
@@ -193,7 +194,7 @@ def test_we_find_it_by_the_dht(client: StartClient, nodes: Sequence[Ours], lab: 
     place = (lab.home / "seeds", lab.torrent, lab.source, lab.new_address())
     seed = client(*place, seed=True, **in_the_dht(client, nodes))
     with seed, lab.get(*us_in_the_dht(nodes)) as get:
-        assert get.wait() == 0, get.stderr
+        assert get.wait(2 * PATIENCE) == 0, get.stderr
     assert lab.fetched("get") == FILES
 
 
@@ -205,5 +206,5 @@ def test_it_finds_us_by_the_dht(client: StartClient, nodes: Sequence[Ours], lab:
     with lab.seed(*us_in_the_dht(nodes)):
         until(lambda: sum(len(node.dht.store) for node in nodes) >= 8, "our announce")
         with lab.foreign_get(client, **in_the_dht(client, nodes)) as peer:
-            until(peer.is_complete, "the download", 150)
+            until(peer.is_complete, "the download", 2 * PATIENCE)
     assert lab.fetched(client.__name__) == FILES

@@ -40,7 +40,7 @@ def test_takes_from_our_partial_seed(client: StartClient, kind: str, lab: Lab) -
             get.wait_for("completed")
         assert set(lab.fetched("get")) == set(CHOSEN)
         with lab.foreign_get(client, link(lab)) as peer:
-            until(peer.is_complete, "the download of what is chosen", 60)
+            until(peer.is_complete, "the download of what is chosen")
         assert get.stop() == 0, get.stderr
     assert chosen(lab.fetched(client.__name__)) == chosen(lab.fetched("get")) == WANTED
 
@@ -52,7 +52,7 @@ def test_gives_what_was_chosen(client: StartClient, kind: str, lab: Lab) -> None
     lab.share(ODD_FILES, kind=kind)
     with lab.foreign_get(client, link(lab)) as peer:
         with lab.seed():
-            until(peer.is_complete, "the download of what is chosen", 60)
+            until(peer.is_complete, "the download of what is chosen")
         with lab.get(source=link(lab)) as get:
             assert get.wait() == 0, get.stderr
     assert lab.fetched("get") == WANTED

@@ -34,7 +34,7 @@ def test_who_announces_by_udp_takes_from_our_seed(client: StartClient, lab: Lab)
     with lab.foreign_get(client, **NEEDS.get(client, {})) as peer:
         until(lambda: lab.counts().incomplete == 1, "the client announces")
         with lab.seed():
-            until(peer.is_complete, "the download", 90)
+            until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == FILES
 
 

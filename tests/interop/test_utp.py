@@ -48,7 +48,7 @@ def test_dials_our_seed(client: StartClient, make_lab: Callable[..., Lab]) -> No
     lab = make_lab(interval=1800)
     lab.share(MANY_PACKETS)
     with lab.seed(*OURS), lab.foreign_get(client, **ALONE) as peer:
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == MANY_PACKETS
 
 
@@ -59,7 +59,7 @@ def test_takes_from_our_seed_which_dials_it(client: StartClient, lab: Lab) -> No
     with lab.foreign_get(client, **by_utp(client)) as peer:
         until(lambda: lab.counts().incomplete == 1, "the client announces")
         with lab.seed(*OURS):
-            until(peer.is_complete, "the download", 90)
+            until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == kept_by(client, ODD_FILES)
 
 
@@ -78,5 +78,5 @@ def test_takes_encrypted(client: StartClient, make_lab: Callable[..., Lab]) -> N
     lab = make_lab(interval=1800)
     lab.share(ODD_FILES)
     with lab.seed(*OURS, "--encryption", "require"), lab.foreign_get(client, **FORCED) as peer:
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
     assert lab.fetched(client.__name__) == ODD_FILES

@@ -29,7 +29,7 @@ def test_large_pieces(client: StartClient, piece_length: str, lab: Lab) -> None:
     with lab.foreign_seed(client), lab.get() as get:
         assert get.wait() == 0, get.stderr
     with lab.seed(), lab.foreign_get(client) as peer:
-        until(peer.is_complete, "the download", 60)
+        until(peer.is_complete, "the download")
     assert lab.fetched("get") == lab.fetched(client.__name__) == files
 
 
@@ -43,8 +43,8 @@ def test_three_of_different_makes_fetch_at_once(lab: Lab) -> None:
         lab.foreign_get(aria2) as other,
     ):
         get.wait_for("completed")
-        until(one.is_complete, "libtorrent's download", 60)
-        until(other.is_complete, "aria2's download", 60)
+        until(one.is_complete, "libtorrent's download")
+        until(other.is_complete, "aria2's download")
         assert get.stop() == 0
     copies = [lab.fetched(name) for name in ("get", "libtorrent", "aria2")]
     assert copies == [files] * 3

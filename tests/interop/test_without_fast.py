@@ -73,7 +73,7 @@ def test_libtorrent_takes_from_our_seed(lab: Lab) -> None:
             in_the_middle("127.0.0.9", f"127.0.0.2:{port}") as middle,
             lab.foreign_get(libtorrent, peers=[middle]) as peer,
         ):
-            until(peer.is_complete, "the download", 40)
+            until(peer.is_complete, "the download")
     assert lab.fetched("libtorrent") == ODD_FILES
 
 

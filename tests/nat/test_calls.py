@@ -168,7 +168,7 @@ def test_without_the_login_service_a_voice_is_heard_through_two_symmetric_router
     pairs = [("symmetric-calls", "symmetric-answers"), ("lossy-calls", "lossy-answers")]
     everybody, size = people | lossy, 0.0
     for turn in range(CALLED):
-        with ThreadPoolExecutor(2) as pool:
+        with stopwatch() as watch, ThreadPoolExecutor(2) as pool:
             works = [
                 pool.submit(
                     heard_by, everybody[one], everybody[other], wav, tmp_path / f"{one} {turn}.wav"
@@ -183,8 +183,9 @@ def test_without_the_login_service_a_voice_is_heard_through_two_symmetric_router
                 f"20 s of voice, {each.path}, {loss:.0%} lost on the link: correlation "
                 f"{correlation:.3f}, mouth to ear {each.delay_ms} ms, lost {each.loss:.1%}"
             )
-        clear = alike[0] > 0.9 and heard[0].loss < 0.01
-        well = alike[1] > 0.7 and LOSS / 2 < heard[1].loss < LOSS * 2
+        missed = watch.held / 20
+        clear = alike[0] > 0.9 and heard[0].loss < 0.02 + missed
+        well = alike[1] > 0.7 and LOSS / 2 < heard[1].loss < LOSS * 2 + missed
         if clear and well:
             break
     until(lambda: town.relayed - carried >= size, "relays say so")
@@ -211,6 +212,26 @@ def heard_by(caller: User, callee: User, said: Path, file: Path) -> Heard:
         whole, path = answering.latest("call"), answering.latest("path")
     size = whole["rate_in"] / 8 * whole["heard"] * FRAME
     return Heard(file, path["path"], whole["delay_ms"], whole["loss"], size)
+
+
+def test_who_walks_into_another_network_is_heard_directly_there(
+    lab: World, people: dict[str, User], tmp_path: Path, tell: Tell
+) -> None:
+    caller, callee = people["port-calls"], people["port-answers"]
+    wav = tmp_path / "30 s.wav"
+    write_wav(wav, speech(30))
+    with (
+        callee.answers("--no-audio", to=caller) as answering,
+        caller.runs("call", callee.name, "--in", wav) as calling,
+    ):
+        until(lambda: answering.latest("quality").get("heard", 0) > 40, "a voice is heard", 40)
+        until(lambda: calling.latest("path")["direct"], "directly", 10)
+        lab.move(caller.host, "port")
+        moved = time.monotonic()
+        callee.host.count_from(caller.host)
+        until(lambda: callee.host.delivered_from(caller.host) > 5_000, "directly again", 25)
+        tell(f"directly again {time.monotonic() - moved:.1f} s after the walk")
+        until(lambda: answering.latest("quality")["heard"] > 40, "the voice is heard again", 10)
 
 
 def test_when_a_relay_dies_another_one_carries_the_voice_within_five_seconds(

@@ -25,12 +25,16 @@ class Host:
     def __init__(
         self, kind: str, inner: Namespace, gate: Namespace, address: str, public: str
     ) -> None:
-        self.kind = kind
-        self.namespace, self._gate = inner, gate
-        self.address, self.public = address, public
+        self.namespace = inner
         self.inside = inner.inside
         self.link: Link | None = None
         """To the middle, if it is one with a weather; the first direction is that of what it sends."""
+        self.moved(kind, gate, address, public)
+
+    def moved(self, kind: str, gate: Namespace, address: str, public: str) -> None:
+        """That is where it is now."""
+        self.kind, self._gate = kind, gate
+        self.address, self.public = address, public
 
     def count_from(self, other: "Host") -> None:
         """From now on, for `delivered_from`."""
@@ -68,10 +72,21 @@ class World:
     def _at(self, number: int, edge: Namespace, kind: str, public: str, *, careless: bool) -> Host:
         if kind == "none":
             return Host(kind, edge, self.middle, public, public)
-        edge.forwards()
-        inner, address = self._behind(number, edge)
+        inner, address = self._namespace(), _behind(number)
         edge.rules(*rules(kind, address, careless=careless))
+        self._plug(number, edge, inner)
         return Host(kind, inner, edge, address, public)
+
+    def move(self, host: Host, kind: str) -> None:
+        """It is behind another router now, in another network, with another address of its own."""
+        host.namespace.ip("link delete eth")
+        number = next(self._numbers)
+        edge, public = self._namespace(), f"11.{number}.0.1"
+        host.link = self._link(number, edge, "wan", public, None)
+        address = _behind(number)
+        edge.rules(*rules(kind, address))  # first: what passes without them is never translated
+        self._plug(number, edge, host.namespace)
+        host.moved(kind, edge, address, public)
 
     def lose(self, host: Host, share: float) -> None:
         """Its link to the world loses this share of what it sends and of what it gets."""
@@ -109,21 +124,24 @@ class World:
         _until_carried((self.middle, f"to{number}"), (edge, name))
         return link
 
-    def _behind(self, number: int, router: Namespace) -> tuple[Namespace, str]:
-        inner = self._namespace()
+    def _plug(self, number: int, router: Namespace, inner: Namespace) -> None:
+        router.forwards()
         router.ip(
             f"link add lan type veth peer name eth netns {inner.path}",
             f"address add 192.168.{number}.1/24 dev lan",
             "link set lan up",
         )
-        address = f"192.168.{number}.2"
         inner.ip(
-            f"address add {address}/24 dev eth",
+            f"address add {_behind(number)}/24 dev eth",
             "link set eth up",
             f"route add default via 192.168.{number}.1",
         )
         _until_carried((router, "lan"), (inner, "eth"))
-        return inner, address
+
+
+def _behind(number: int) -> str:
+    """The address of the one host behind this router."""
+    return f"192.168.{number}.2"
 
 
 def _until_carried(*ends: tuple[Namespace, str]) -> None:

@@ -210,6 +210,7 @@ async def with_dht(
     pinged: list[Address] = []
     surroundings = replace(node._working().surroundings, dht=pinged.append)
     node._machinery = replace(node._working(), surroundings=surroundings)
+    node._welcoming._settings = replace(node.settings, dht=True)  # as its handshake says
     torrent = await node.add(meta, data=folder)
     await world.until(lambda: torrent.state == Seeding())
     stranger = await Stranger.meet(world, world.host(), node, meta.info_hash, reserved=reserved)

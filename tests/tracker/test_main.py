@@ -1,5 +1,6 @@
 """The program: its options in this process, its life and death in one of its own."""
 
+import errno
 import json
 import os
 import resource
@@ -116,6 +117,25 @@ def test_a_bad_file_is_a_usage_error(run: Callable[..., Result], tmp_path: Path,
     file = tmp_path / "x.toml"
     file.write_bytes(text.encode("latin-1"))
     assert run("--config", str(file)).exit_code == 2
+
+
+def test_a_home_that_is_no_folder_has_no_file(run: Callable[..., Result]) -> None:
+    """As users have it under whom services run."""
+    assert run(XDG_CONFIG_HOME=os.devnull).output.strip() == repr(TrackerSettings())
+
+
+def test_what_nobody_can_be_told_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(program, "app", full)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "p2pswarm-tracker: No space left on device\n"
 
 
 def test_help_has_an_example(run: Callable[..., Result]) -> None:

@@ -6,6 +6,7 @@ connection that does not answer a ping is dropped.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
@@ -23,10 +24,13 @@ __all__ = ["Door"]
 
 _SWEEP = 1.0  # seconds
 _PING = 20.0  # seconds; who does not answer one within half of that is gone
-_PINGS_A_SECOND, _PINGS_AT_ONCE = 1.0, 10.0  # of a guest, and its answers to ours
+_PINGS_A_SECOND, _PINGS_AT_ONCE = 1.0, 4.0  # of a guest, and its answers to ours
 _FAREWELL = 1.0  # seconds for the other side to close, too
 _GOING_AWAY = 1001
 _UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade"}
+
+# aiohttp warns of each who asks for a protocol inside the WebSocket, in his words: no log needs them.
+logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 
 
 class Door:
@@ -49,9 +53,10 @@ class Door:
         await asyncio.gather(*(socket.close(code=_GOING_AWAY) for socket in self._inside))
 
     async def answer(
-        self, request: web.BaseRequest, caller: str, keep: Callable[[], None]
+        self, request: web.BaseRequest, caller: str, keep: Callable[[], Callable[[], None]]
     ) -> web.StreamResponse:
-        """Until the guest leaves; `keep` is called when its connection is a WebSocket."""
+        """Until the guest leaves; `keep` is called when its connection is a WebSocket, and what it returns
+        when nothing more is to be heard of it."""
         if not _from_here(request):
             return web.Response(status=403, text="that page is not of this server\n")
         socket = web.WebSocketResponse(
@@ -69,13 +74,15 @@ class Door:
             return web.Response(status=503, text="too many\n", headers={"Retry-After": "10"})
         try:
             await socket.prepare(request)
-            keep()
+            hush = keep()
             self._inside.add(socket)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_tell(socket, guest, awake))
                 with suppress(ConnectionError):
                     await self._hear(socket, guest)
                 guest.end()
+                if guest.rude:
+                    hush()
         except ConnectionError:  # it was gone before the handshake
             return web.Response(status=400)
         finally:
@@ -95,6 +102,8 @@ class Door:
                         await socket.pong(message.data)
                 case _:
                     guest.refuse(Why.RUDE)
+            if guest.over:
+                break
 
     def _received(self, guest: Guest, data: bytes) -> None:
         try:

@@ -34,12 +34,23 @@ class Tokens:
 class Guest:
     """One connection from `host`, one of its `line`; when it is `over` it is told what waits, and ends."""
 
-    __slots__ = ("_wake", "budget", "host", "line", "number", "out", "over", "since", "visit")
+    __slots__ = (
+        "_wake",
+        "budget",
+        "host",
+        "line",
+        "number",
+        "out",
+        "over",
+        "rude",
+        "since",
+        "visit",
+    )
 
     def __init__(self, host: str, line: str, now: float, wake: Callable[[], None]) -> None:
         self.host, self.line, self.since, self._wake = host, line, now, wake
         self.out: deque[Message] = deque()
-        self.over = False
+        self.over = self.rude = False
         self.number: Number | None = None  # as a giver
         self.visit: Visit | None = None  # as a taker
         self.budget = Tokens(GIVER_A_SECOND, GIVER_AT_ONCE, now)
@@ -56,6 +67,7 @@ class Guest:
 
     def refuse(self, why: Why, retry: int = 0) -> None:
         """Its last message."""
+        self.rude |= why is Why.RUDE
         self.tell(Refused(why, retry))
         self.end()
 

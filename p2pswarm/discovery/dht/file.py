@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from p2pswarm.discovery.dht.saved import SavedTable
-from p2pswarm.disk.handles import disk_error
+from p2pswarm.disk.handles import disk_error, read_kept
 from p2pswarm.errors import FormatError
 
 __all__ = ["read_table", "write_table"]
@@ -23,8 +23,7 @@ def read_table(folder: Path) -> SavedTable:
     """An empty one where there is none that can be read; never a reason to stop."""
     path = folder / NAME
     try:
-        with path.open("rb") as file:
-            return SavedTable.decode(file.read(_LONGEST))
+        return SavedTable.decode(read_kept(path, _LONGEST))
     except FileNotFoundError:
         pass
     except (OSError, FormatError) as error:

@@ -129,7 +129,9 @@ class Authority:
         if now > certificate.ends:
             raise FormatError(f"the certificate of {certificate.name} has expired")
         if now < certificate.begins - _SKEW:
-            raise FormatError(f"the certificate of {certificate.name} is of the future")
+            raise FormatError(
+                f"the certificate of {certificate.name} begins in the future: is the clock right?"
+            )
         if revoked is not None and certificate.serial in revoked.serials:
             raise FormatError(f"the certificate of {certificate.name} has been revoked")
 

@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 
-from p2pswarm.disk.handles import disk_error
+from p2pswarm.disk.handles import disk_error, read_kept
 from p2pswarm.disk.pool import DiskPool
 from p2pswarm.errors import DiskError
 from p2pswarm.overlay.hosts.host import MOST_BYTES
@@ -59,8 +59,7 @@ class HostFile:
 def _read(path: Path) -> bytes:
     """Empty where there is none. Raises DiskError."""
     try:
-        with path.open("rb") as file:
-            return file.read(MOST_BYTES + 1)
+        return read_kept(path, MOST_BYTES + 1)
     except FileNotFoundError:
         return b""
     except OSError as error:

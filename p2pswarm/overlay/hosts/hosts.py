@@ -150,9 +150,7 @@ class Hosts:
         try:
             read = read_hosts(data)
         except FormatError as error:
-            log.warning(
-                "%s: the host cache cannot be read, so it starts empty: %.200s", self.network, error
-            )
+            log.warning("%s: what was remembered of hosts starts empty: %s", self.network, error)
             return
         for host, teller in read:
             if host.proven and not host.failed:

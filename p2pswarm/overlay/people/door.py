@@ -11,6 +11,7 @@ from ipaddress import IPv6Address
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.people.certificate import Revocations
 from p2pswarm.formats.zones import owner_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
@@ -64,6 +65,11 @@ class Door:
         self._desk = self._carrying = None
         for visitor in list(self._visitors):
             visitor.part(why)
+
+    def judge(self, revoked: Revocations) -> None:
+        """The authority took something back: whose certificate that was is no guest any more."""
+        for visitor in list(self._visitors):
+            visitor.judge(revoked)
 
     @property
     def serves(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Protocol
 from typing_extensions import override
 
 from p2pswarm.errors import NetworkError, RemoteError, RemoteProtocolError
+from p2pswarm.formats.people.certificate import Revocations
 from p2pswarm.overlay.limits import Tokens
 from p2pswarm.overlay.people.homes import Homes
 from p2pswarm.overlay.people.proving import Proofs
@@ -69,6 +70,7 @@ class Visitor:
         self.key = b""
         """Proved; empty before."""
         self.name = ""
+        self._serial = 0  # of the certificate
         self._nonce, self._homes, self._proofs = nonce, homes, proofs
         self._desk, self._swarms, self._gone = desk, swarms, gone
         self._clock = asyncio.get_running_loop().time
@@ -88,6 +90,11 @@ class Visitor:
     def part(self, why: str) -> None:
         """Say so, and hang up."""
         self.link.part(Bye(why).encode().encode(), why)
+
+    def judge(self, revoked: Revocations) -> None:
+        """The authority took something back: whether that is what it proved to be."""
+        if self._serial in revoked.serials:
+            self.part(f"the certificate of {self.name} has been revoked")
 
     # What it says
 
@@ -122,7 +129,7 @@ class Visitor:
         late = self._clock() - self._since > PROOF_TIME
         if late and certificate.key != self.key:
             raise RemoteProtocolError("it shows a key that it did not come with")
-        self.key, self.name = certificate.key, certificate.name
+        self.key, self.name, self._serial = certificate.key, certificate.name, certificate.serial
         if self.want is Want.HOME and not self._homes.came(self, self.key):
             self._refuse(Reason.FULL, "this super node has no place for more guests")
             return

@@ -18,7 +18,7 @@ from p2pswarm.wire.utp.packet import (
     DATA,
     FIN,
     HEADER,
-    PAD,
+    PADDING,
     RESET,
     STATE,
     SYN,
@@ -140,7 +140,8 @@ class Connection:
         self._note_times(packet, now)
         sender = self.sender
         try:
-            sender.got_ack(packet.ack, packet.sacked, packet.window, now, self._ours)
+            said = packet.ack, packet.sacked, packet.window
+            sender.got_ack(*said, now, self._ours, farther=packet.farther)
         except RemoteProtocolError as error:
             self.give_up(error)
             return
@@ -193,7 +194,7 @@ class Connection:
         for sent in due:
             first = sent.kind << 4 | 1
             if sent.pad:
-                head = pack(first, PAD, number, micros, reply, window, sent.seq, ack)
+                head = pack(first, PADDING, number, micros, reply, window, sent.seq, ack)
                 out.append(head + padding(sent.pad) + sent.payload)
             else:
                 head = pack(first, 0, number, micros, reply, window, sent.seq, ack)

@@ -7,12 +7,14 @@ The one hard thing: a probe may be lost as everything else is lost. It is believ
 two losses of that size.
 """
 
+from p2pswarm.wire.utp.packet import LEAST_PADDING
+
 __all__ = ["PathMtu"]
 
 _HEADERS = {4: 20 + 8, 6: 40 + 8}  # of IP and UDP
 _SMALLEST = {4: 576, 6: 1280}  # RFC 791, RFC 8200
 _LARGEST = 1500
-_NEAR = 16  # bytes; nearer it is not searched
+_NEAR = 2 * LEAST_PADDING  # bytes; nearer it is not searched
 _LOSSES = 2
 
 

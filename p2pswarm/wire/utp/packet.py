@@ -13,7 +13,8 @@ __all__ = [
     "DATA",
     "FIN",
     "HEADER",
-    "PAD",
+    "LEAST_PADDING",
+    "PADDING",
     "RESET",
     "SACK",
     "STATE",
@@ -29,9 +30,13 @@ DATA, FIN, STATE, RESET, SYN = range(5)
 HEADER = struct.Struct(">BBHIIIHH")
 _VERSION = 1
 SACK = 1
-PAD = 0x50
-"""Ours, and nobody's: skipped as every unknown extension. It makes a probe large without more payload."""
-MOST_EXTENSIONS = 16  # in a chain; a probe of ours has four at most
+PADDING = 2
+"""The first extension of a probe. It makes one large without more payload. libutp takes nothing for uTP whose
+first extension is none of its own: this is its 8 bits of options, which nobody has used."""
+_BITS = 8  # bytes of that; libutp takes no other size
+_PAD = 0x50  # what follows is ours, and nobody's: skipped as every unknown extension
+LEAST_PADDING = 12  # bytes
+MOST_EXTENSIONS = 16  # in a chain; a probe of ours has five at most
 
 
 class Packet(NamedTuple):
@@ -49,6 +54,8 @@ class Packet(NamedTuple):
     ack: int
     payload: bytes = b""
     sacked: int = 0
+    farther: bool = False
+    """Something arrived early, but farther than the sender tells of: libutp tells of 30 packets."""
 
     def pack(self, extension: int = 0, rest: bytes = b"") -> bytes:
         """`rest` are the extensions, of which the first is of this kind."""
@@ -69,14 +76,15 @@ def ahead(one: int, other: int) -> int:
 
 
 def padding(size: int) -> bytes:
-    """Extensions of exactly so many bytes, 2 at least, the first of kind `PAD`."""
-    parts: list[bytes] = []
+    """Extensions of exactly so many bytes, `LEAST_PADDING` at least, the first of kind `PADDING`."""
+    parts = [bytes((_PAD, _BITS)) + bytes(_BITS)]
+    size -= len(parts[0])
     while size:
         length = min(size, 257)
         if size - length == 1:  # too little for one more
             length -= 1
         size -= length
-        parts.append(bytes((PAD if size else 0, length - 2)) + bytes(length - 2))
+        parts.append(bytes((_PAD if size else 0, length - 2)) + bytes(length - 2))
     return b"".join(parts)
 
 
@@ -90,13 +98,14 @@ def read(data: bytes) -> Packet:
     if extension:
         sacked, start = _extensions(data, extension)
     else:
-        sacked, start = 0, HEADER.size
-    return Packet(first >> 4, connection, sent, delay, window, seq, ack, data[start:], sacked)
+        sacked, start = None, HEADER.size
+    numbers = (connection, sent, delay, window, seq, ack)
+    return Packet(first >> 4, *numbers, data[start:], sacked or 0, sacked == 0)
 
 
-def _extensions(data: bytes, kind: int) -> tuple[int, int]:
-    """What arrived early, and where the payload begins. Each takes two bytes, so that none goes round."""
-    at, sacked = HEADER.size, 0
+def _extensions(data: bytes, kind: int) -> tuple[int | None, int]:
+    """What arrived early, if it says, and where the payload begins. Each takes two bytes: none goes round."""
+    at, sacked = HEADER.size, None
     for _ in range(MOST_EXTENSIONS):
         if at + 2 > len(data):
             break

@@ -10,6 +10,7 @@ and then asks whether there is room again.
 """
 
 from collections import deque
+from itertools import islice
 
 from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.wire.utp.delays import DelayHistory
@@ -24,6 +25,9 @@ LONGEST_TIMEOUT = 30.0
 ASK_AFTER = 0.03  # beyond two round trips
 FIRST_TIMEOUT = 1.0  # RFC 6298
 REORDERED = 3  # packets that may overtake one
+UNHEARD = (
+    31  # packets behind its ack that are not there, if libutp says that what it has is farther
+)
 AT_ONCE = 64  # packets; a whole window at once overflows the 208 KiB that most sockets have
 MOST_PACKETS = 1000  # on their way; libutp keeps 1024 that are early
 
@@ -110,11 +114,14 @@ class Sender:
         return packets
 
     def _again(self, room: float, packets: list[Sent]) -> float:
+        """The first that is missing goes even where there is no room (RFC 6675, 5): the other side may have
+        all the rest, and tell of little of it."""
+        first = (self.acked + 1) & 0xFFFF
         while self._lost and len(packets) < AT_ONCE:
             sent = self._flight.get(self._lost[0])
             if sent is not None and sent.lost:
                 size = len(sent.payload)
-                if size > room and (self._bytes or packets):
+                if size > room and (self._bytes or packets) and sent.seq != first:
                     break
                 room -= size
                 self._bytes += size
@@ -178,8 +185,20 @@ class Sender:
 
     # What the other side says
 
-    def got_ack(self, ack: int, sacked: int, window: int, now: float, delays: DelayHistory) -> None:
-        """Up to `ack`, and these bits beyond. Raises RemoteProtocolError when that was never sent."""
+    def got_ack(
+        self,
+        ack: int,
+        sacked: int,
+        window: int,
+        now: float,
+        delays: DelayHistory,
+        *,
+        farther: bool = False,
+    ) -> None:
+        """Up to `ack`, and these bits beyond, or something `farther`.
+
+        Raises RemoteProtocolError when that was never sent.
+        """
         steps = (ack - self.acked) & 0xFFFF
         outstanding = (self.seq - 1 - self.acked) & 0xFFFF
         if steps >= 0x8000:
@@ -204,8 +223,8 @@ class Sender:
             self._progress(arrived, now)
             self.ledbat.acked(size, delays.queueing, limited=self._limited)
             self.ledbat.at_least(self.mtu.size)
-            if self._early:
-                self._find_lost(now)
+            if self._early or farther:
+                self._find_lost(now, MOST_PACKETS if self._early else UNHEARD)
 
     def _arrived_early(self, bits: int, arrived: list[Sent]) -> None:
         while bits:
@@ -242,10 +261,11 @@ class Sender:
             self._variance += (abs(self.round_trip - took) - self._variance) / 4
             self.round_trip += (took - self.round_trip) / 8
 
-    def _find_lost(self, now: float) -> None:
+    def _find_lost(self, now: float, most: int) -> None:
+        """Among the first so many."""
         oldest = self._latest[REORDERED - 1]
         cut = False
-        for sent in self._flight.values():
+        for sent in islice(self._flight.values(), most):
             if sent.stamp >= oldest:
                 if sent.times == 1:
                     break  # so are all behind it

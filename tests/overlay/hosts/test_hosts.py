@@ -236,6 +236,7 @@ def test_a_damaged_file_is_none(data: bytes, caplog: pytest.LogCaptureFixture) -
         hosts.load(data)
     assert len(hosts) == 0
     assert "starts empty" in caplog.text
+    assert "Error(" not in caplog.text  # a person reads it
 
 
 GOOD = {

@@ -531,8 +531,10 @@ async def test_wrong_passwords_run_out_and_the_key_does_not_care(world: World) -
 
 
 async def test_too_many_claims_are_told_to_wait(world: World) -> None:
-    statuses = [(await world.claim(signature=bytes(64)))[0] for _ in range(62)]
-    assert statuses.count(400) == 60
+    statuses = [400]
+    while statuses[-1] == 400 and len(statuses) < 200:  # in each second one more is let in
+        statuses.append((await world.claim(signature=bytes(64)))[0])
+    assert 60 <= statuses[1:].count(400) < 120
     assert statuses[-1] == 429
 
 

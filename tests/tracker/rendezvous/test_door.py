@@ -2,9 +2,11 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from p2pswarm.wire.rendezvous import (
     MOST_MESSAGE,
@@ -93,6 +95,15 @@ async def test_pages_of_others_are_sent_away(
         assert isinstance(await heard(giver), Claimed)
 
 
+async def test_a_protocol_that_a_guest_names_is_passed_over_and_not_logged(
+    service: TrackerService, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with session.ws_connect(door(service), protocols=("look here",)) as giver:
+        await say(giver, Claim(60))
+        assert isinstance(await heard(giver), Claimed)
+    assert not [record for record in caplog.records if record.name == "aiohttp.websocket"]
+
+
 async def test_who_asks_by_plain_http_is_told_and_gets_no_more_patience(
     service: TrackerService,
 ) -> None:
@@ -143,14 +154,10 @@ async def test_a_flood_of_connections_leaves_room_for_others(
 async def test_who_is_gone_before_the_handshake_leaves_no_trace(
     service: TrackerService, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lines = (
-        b"GET /code HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: YWFhYWFhYWFhYWFhYWFhYQ==\r\n\r\n"
-    )
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", service.port)) as rude:
             rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            rude.sendall(lines)  # and reset
+            rude.sendall(UPGRADE)  # and reset
     async with session.get(door(service).replace("/code", "/health")) as health:
         assert health.status == 200
     assert not service._codes._desk._guests
@@ -186,6 +193,44 @@ async def test_pings_are_answered_but_not_without_end(
             told = await guest.receive(timeout=PATIENCE)
         assert decode(told.data) == Refused(Why.RUDE)
     assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+UPGRADE = (
+    b"GET /code HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: YWFhYWFhYWFhYWFhYWFhYQ==\r\n\r\n"
+)
+PING = b"\x89\x80\0\0\0\0"
+
+
+async def test_of_a_flood_of_pings_only_the_first_are_read(
+    service: TrackerService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came in one read was read at once, before anybody could hang up: 40 000 of them."""
+    read = 0
+    take = web.RequestHandler.data_received
+
+    def counted(connection: web.RequestHandler, data: bytes) -> None:
+        nonlocal read
+        read += len(data)
+        take(connection, data)
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(UPGRADE)
+    await reader.readuntil(b"\r\n\r\n")
+    monkeypatch.setattr(web.RequestHandler, "data_received", counted)
+    writer.write(PING * 40_000)
+    with suppress(ConnectionError):
+        assert encode(Refused(Why.RUDE)) in await asyncio.wait_for(reader.read(), 15)
+    writer.close()
+    assert 0 < read < 1000 * len(PING)
+
+
+async def test_who_does_not_wait_for_our_handshake_is_cut(service: TrackerService) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(UPGRADE + PING)
+    with suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 15) == b""
+    writer.close()
 
 
 async def test_the_end_of_the_service_is_the_end_of_all_visits(
