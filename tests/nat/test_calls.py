@@ -4,6 +4,7 @@ All tests share one town. They stand in the order in which things get worse for 
 """
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
