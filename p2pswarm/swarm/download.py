@@ -19,6 +19,7 @@ from p2pswarm.swarm.blocks import Blocks
 from p2pswarm.swarm.holdings import Holdings
 from p2pswarm.swarm.picker import OpenPiece, PiecePicker
 from p2pswarm.swarm.pipeline import Pipeline
+from p2pswarm.swarm.refusals import Refusals
 from p2pswarm.swarm.trees import TreePeer, Trees
 from p2pswarm.wire.peer import Cancel, encode_requests
 
@@ -67,6 +68,7 @@ class Download:
         "_new_blocks",
         "_peer",
         "_probe",
+        "_refusals",
         "_silent_from",
         "asked",
         "hungry",
@@ -92,6 +94,7 @@ class Download:
         self._new_blocks = 0
         self._probe: int | None = None  # the block whose round trip is measured
         self._allowed: set[PieceIndex] = set()  # we may ask for these while choked
+        self._refusals = Refusals()
 
     def silent(self, now: float) -> bool:
         """It owes us blocks and has sent none for a minute, however often we asked again since."""
@@ -105,7 +108,7 @@ class Download:
         room = self.pipeline.room(len(self.asked))
         if not room or not peer.am_interested or not home.asking:
             return
-        if peer.stream.over:
+        if peer.stream.over or self._refusals.too_many:
             return
         have = self._askable()
         if have is None:
@@ -132,10 +135,10 @@ class Download:
         return not home.picker.is_suspect(piece) and home.blocks.open_sparingly(piece)
 
     def _askable(self) -> Bitfield | None:
-        """What may be asked for now: all it has, or while choked the fast pieces; None for nothing."""
+        """What may be asked for: what it has and gives; while choked the fast pieces; None for nothing."""
         have = self._peer.holdings.have
         if not self._peer.peer_choking:
-            return have
+            return self._refusals.without(have)
         if not self._allowed:
             return None
         only = Bitfield(len(have))
@@ -249,6 +252,7 @@ class Download:
             self._give_back(list(self.asked))
 
     def unchoked(self) -> None:
+        self._refusals.forget()
         self._last_block = self._home.clock()
         self.stalled = False
         self.pipeline.unchoked()
@@ -268,6 +272,8 @@ class Download:
             return self._is_late(block)
         picker.unask(block, self._peer)
         self._allowed.discard(piece)
+        if not self._peer.peer_choking:
+            self._refusals.add(piece, self._home.clock())
         self.release()
         return True
 
@@ -321,6 +327,7 @@ class Download:
         """Once a second: rate, depth of the pipeline, silence."""
         self.meter.tick(now)
         self.pipeline.tick(self.meter.latest, self.meter.rate)
+        self._refusals.tick(now)
         if self.asked and now - self._last_block > self._patience():
             self._stall()
 

@@ -118,7 +118,11 @@ def test_only_another_place_is_told_and_not_all_the_time() -> None:
     async def story(loop: VirtualLoop) -> None:
         roaming, meeting, (ours, theirs) = await alone([HOME, AWAY, HOME])
         said: list[bytes] = []
-        running = asyncio.create_task(roaming.run(said.append))
+
+        async def say(offer: bytes) -> None:
+            said.append(offer)
+
+        running = asyncio.create_task(roaming.run(say))
         for _ in range(3):
             roaming.woke()
             await asyncio.sleep(1.0)
