@@ -125,10 +125,6 @@ class Presence:
         name = self._name = await disk.run(NodeName.take, folder / "id", fresh, "people")
         network = People(port, disk, dice, identity, name.guid, folder, options)
         await network.open()
-        identity.hearers.append(network.door.judge)
-        self._refreshing = asyncio.create_task(
-            refreshing(identity, self._settings.login, port, dice)
-        )
         relays = Relays(port, name.guid, lambda: _credential(identity))
         relays.known = lambda node: next((h.address for h in network.homes if h.node == node), None)
         relays.open()
@@ -141,6 +137,10 @@ class Presence:
             relaying=relays,
         )
         await reach.open()
+        identity.hearers.append(network.door.judge)
+        self._refreshing = asyncio.create_task(
+            refreshing(identity, self._settings.login, port, dice)
+        )
         return Parts(identity, network, relays, reach, name.guid)
 
     async def _options(self) -> Options:

@@ -60,6 +60,7 @@ MAY_SLEEP = {
 VIRTUAL = (
     "tests.support.crowd",
     "p2pswarm.lab.loop",
+    "tests.support.scene",
     "tests.support.world",
     "tests.support.people_world",
     "tests.support.gnutella",

@@ -13,13 +13,7 @@ from p2pswarm.cli.exits import CommandError, Exit
 from p2pswarm.cli.following import Patience, follow as watch, telling
 from p2pswarm.cli.health import beating
 from p2pswarm.cli.magnets import looked_for
-from p2pswarm.cli.options import (
-    FeedArgument,
-    Followers,
-    Output,
-    Progress,
-    Subscription,
-)
+from p2pswarm.cli.options import FeedArgument, Followers, Output, Progress, Subscription
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, run
 from p2pswarm.cli.transfer import complete, stopped_code

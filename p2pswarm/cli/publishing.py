@@ -17,13 +17,7 @@ from p2pswarm.cli.following import follow as watch, telling
 from p2pswarm.cli.health import beating
 from p2pswarm.cli.keyfile import key_in, warn_of_readers
 from p2pswarm.cli.making import hashing
-from p2pswarm.cli.options import (
-    KeyArgument,
-    Linking,
-    PathArgument,
-    Progress,
-    Salted,
-)
+from p2pswarm.cli.options import KeyArgument, Linking, PathArgument, Progress, Salted
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError, run
 from p2pswarm.cli.transfer import checked, refuse_incomplete

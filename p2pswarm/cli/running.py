@@ -1,8 +1,8 @@
 """Runs the asynchronous part of a command: uvloop where it exists, open files, Ctrl-C.
 
 The first SIGINT or SIGTERM asks the command to end, which it does cleanly; the second ends the process at
-once. A command looks at `Stop.requested` between its steps, sleeps with `Stop.sleep`, and wraps what may
-take long in `Stop.unless`.
+once. A terminal that is closed (SIGHUP) asks, too. A command looks at `Stop.requested` between its steps,
+sleeps with `Stop.sleep`, and wraps what may take long in `Stop.unless`.
 """
 
 import asyncio
@@ -40,6 +40,11 @@ class Stop:
         self.requested = True
         self._asked.set()
         self.wake()
+
+    def hang_up(self) -> None:
+        """The terminal is closed: both the kernel and the shell say so, and that is not Ctrl-C twice."""
+        if not self.requested:
+            self.request()
 
     def wake(self) -> None:
         """Something changed: whoever sleeps should look."""
@@ -87,6 +92,8 @@ async def _supervised(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.request)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        loop.add_signal_handler(signal.SIGHUP, stop.hang_up)
     try:
         return await work(stop)
     except StoppedError:

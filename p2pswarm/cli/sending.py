@@ -228,12 +228,14 @@ async def _message(
         raise CommandError(f"{name} is you", Exit.ERROR)
     kept = Outbox(settings.data_dir / KEPT / "outbox")
     said = await asyncio.to_thread(kept.add, name, text, time.time())
+    report.note(f"looking for {name}")
     try:
         async with telephone(networks, settings, report, stop) as line:
             async with asyncio.timeout(DELIVERY_TIME):
                 await stop.unless(deliver(line, name, report))
     except (RemoteError, TimeoutError) as error:
-        report.note(f"{words_of(error)}; your message waits, and answer delivers it")
+        reason = f"{name} takes long" if isinstance(error, TimeoutError) else words_of(error)
+        report.note(f"{reason}; your message waits, and answer delivers it")
     waits = said in await asyncio.to_thread(kept.waiting, name)
     report.result("waiting" if waits else "delivered", name=name, delivered=not waits)
     return Exit.OK

@@ -43,6 +43,7 @@ async def _whois(
     from p2pswarm.node import Node
     from p2pswarm.overlay.query import Lookup
 
+    report.note(f"looking for {name}")
     async with Node(settings, networks) as node:
         await stop.unless(node.people.open())
         recursive = inquiry.lookup is Lookup.RECURSIVE

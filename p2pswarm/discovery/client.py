@@ -10,6 +10,7 @@ none, unless all that it asks may go equally near.
 A node that uses certain local addresses asks from those, and from a family that has none it does not ask.
 """
 
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -218,6 +219,8 @@ def in_words(error: Exception) -> str:
             return "the server's certificate is not valid for it"
         case aiohttp.ServerDisconnectedError():
             return "the server closed the connection without an answer"
+        case OSError(errno=int(number)) if number > 0:
+            return f"cannot be reached: {os.strerror(number)}"  # asyncio's words are a programmer's
         case OSError():
             return f"cannot be reached: {error.strerror or 'no connection'}"
         case aiohttp.ClientError():

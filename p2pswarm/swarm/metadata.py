@@ -31,10 +31,7 @@ from p2pswarm.swarm.status import MetadataStatus
 from p2pswarm.wire.extension.holepunch import Holepunch
 from p2pswarm.wire.extension.numbers import PEX
 from p2pswarm.wire.extension.pex import PexFlag
-from p2pswarm.wire.peer import (
-    PeerFramer,
-    longest_message,
-)
+from p2pswarm.wire.peer import PeerFramer, longest_message
 
 __all__ = ["MetadataSwarm"]
 

@@ -40,9 +40,8 @@ async def seed(torrents: Sequence[Path], data: Path, state: Path, host: str) -> 
 def main() -> None:
     folder, data, state, host = sys.argv[1:]
     torrents = sorted(Path(folder).iterdir())
-    gc.set_threshold(
-        50_000
-    )  # as our command does: little of what a node makes is garbage in cycles
+    # As our command does: little of what a node makes is garbage in cycles
+    gc.set_threshold(50_000)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(seed(torrents, Path(data), Path(state), host))
 

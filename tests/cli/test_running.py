@@ -21,7 +21,7 @@ def test_the_result_of_the_work_is_the_exit_code() -> None:
     assert run(work) is Exit.NO_PEERS
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_asks_for_an_end(number: int) -> None:
     async def work(stop: Stop) -> Exit:
         os.kill(os.getpid(), number)
@@ -71,6 +71,30 @@ async def test_a_sleeper_is_woken() -> None:
     asyncio.get_running_loop().call_soon(stop.wake)
     await asyncio.wait_for(stop.sleep(600), PATIENCE)
     assert not stop.requested
+
+
+def test_a_terminal_that_is_closed_twice_ends_nothing_at_once() -> None:
+    async def work(stop: Stop) -> Exit:
+        for _ in range(2):  # the kernel says it, and the shell
+            os.kill(os.getpid(), signal.SIGHUP)
+            await stop.sleep(0.01)
+        assert stop.requested
+        return Exit.OK
+
+    assert run(work) is Exit.OK
+
+
+def test_under_nohup_a_closed_terminal_is_nothing() -> None:
+    async def work(stop: Stop) -> Exit:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await stop.sleep(0.01)
+        return Exit.ERROR if stop.requested else Exit.OK
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run(work) is Exit.OK
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_second_signal_ends_the_process_at_once() -> None:

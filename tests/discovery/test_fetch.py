@@ -1,6 +1,7 @@
 """Our client as HTTP client, against a server that says exactly what it should not."""
 
 import asyncio
+import errno
 import gzip
 import socket
 import ssl
@@ -9,11 +10,14 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from p2pswarm.discovery import client as room
+from p2pswarm.discovery.client import in_words
 from p2pswarm.discovery.families import NoAddressError
 from p2pswarm.discovery.fetch import HttpFetch
 from p2pswarm.errors import TrackerError
@@ -529,3 +533,10 @@ async def test_a_closed_client_opens_again(server: Server, fetch: HttpFetch) -> 
     for _ in range(2):
         assert await fetch(server.url("/announce"), 5) == b"x"
         await fetch.aclose()
+
+
+def test_a_closed_port_is_said_in_the_system_s_words() -> None:
+    refused = OSError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 1)")
+    key: Any = None
+    said = in_words(aiohttp.ClientConnectorError(key, refused))
+    assert said == "cannot be reached: Connection refused"

@@ -212,6 +212,28 @@ def test_another_network_is_noticed_with_the_next_announce(
     story(tell)
 
 
+def test_another_network_is_noticed_within_a_minute_when_an_address_was_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[Interface] = []
+    other = Interface("10.1.1.1", 4)
+
+    async def note(_: Multicast, interface: Interface) -> None:
+        opened.append(interface)
+
+    async def tell(street: Street) -> None:
+        monkeypatch.setattr(Multicast, "open", note)
+        source = street.source(A)
+        await asyncio.sleep(20)
+        street.interfaces[:] = [other]
+        street.lsd.moved()
+        source.need_more()
+        await asyncio.sleep(60)
+        assert opened == [other]
+
+    story(tell)
+
+
 def test_interfaces_are_those_that_are_bound() -> None:
     assert interfaces(["127.0.0.1"]) == [Interface("127.0.0.1", 1)]
     assert interfaces(["127.0.0.7"]) == [Interface("127.0.0.7", 1)]

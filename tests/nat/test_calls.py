@@ -219,20 +219,20 @@ def test_who_walks_into_another_network_is_heard_directly_there(
     lab: World, people: dict[str, User], tmp_path: Path, tell: Tell
 ) -> None:
     caller, callee = people["port-calls"], people["port-answers"]
-    wav = tmp_path / "30 s.wav"
-    write_wav(wav, speech(30))
+    wav = tmp_path / "2 minutes.wav"  # longer than all of this takes on a busy machine
+    write_wav(wav, speech(120))
     with (
         callee.answers("--no-audio", to=caller) as answering,
         caller.runs("call", callee.name, "--in", wav) as calling,
     ):
-        until(lambda: answering.latest("quality").get("heard", 0) > 40, "a voice is heard", 40)
-        until(lambda: calling.latest("path")["direct"], "directly", 10)
+        until(lambda: answering.latest("quality").get("heard", 0) > 40, "a voice is heard")
+        until(lambda: calling.latest("path")["direct"], "directly")
         lab.move(caller.host, "port")
         moved = time.monotonic()
         callee.host.count_from(caller.host)
-        until(lambda: callee.host.delivered_from(caller.host) > 5_000, "directly again", 25)
+        until(lambda: callee.host.delivered_from(caller.host) > 5_000, "directly again")
         tell(f"directly again {time.monotonic() - moved:.1f} s after the walk")
-        until(lambda: answering.latest("quality")["heard"] > 40, "the voice is heard again", 10)
+        until(lambda: answering.latest("quality")["heard"] > 40, "the voice is heard again")
 
 
 def test_when_a_relay_dies_another_one_carries_the_voice_within_five_seconds(

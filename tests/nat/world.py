@@ -78,7 +78,7 @@ class World:
         return Host(kind, inner, edge, address, public)
 
     def move(self, host: Host, kind: str) -> None:
-        """It is behind another router now, in another network, with another address of its own."""
+        """Who was behind a router is behind another one: another network, another address of its own."""
         host.namespace.ip("link delete eth")
         number = next(self._numbers)
         edge, public = self._namespace(), f"11.{number}.0.1"

@@ -6,7 +6,6 @@ guess with what it says, so only "busy", said before that, makes it come again.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from math import ceil
@@ -209,8 +208,4 @@ def _door(rendezvous: str) -> URL:
 def _said(error: Exception) -> str:
     if isinstance(error, aiohttp.WSServerHandshakeError):
         return f"it is none, or has no place for us (HTTP status {error.status})"
-    if isinstance(error, aiohttp.ClientConnectorError) and error.errno:
-        return (
-            f"cannot be reached: {os.strerror(error.errno)}"  # its own words name the address again
-        )
     return in_words(error) if isinstance(error, aiohttp.ClientError | OSError) else str(error)

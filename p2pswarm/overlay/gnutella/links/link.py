@@ -26,11 +26,7 @@ from p2pswarm.overlay.gnutella.links.traffic import LinkFramer, Traffic
 from p2pswarm.wire.framer import Scratch
 from p2pswarm.wire.gnutella.bye import Bye
 from p2pswarm.wire.gnutella.deflate import Deflater
-from p2pswarm.wire.gnutella.descriptor import (
-    HEADER_SIZE,
-    Descriptor,
-    Kind,
-)
+from p2pswarm.wire.gnutella.descriptor import HEADER_SIZE, Descriptor, Kind
 
 __all__ = ["NOWHERE", "Hearer", "Link"]
 
