@@ -57,7 +57,7 @@ class Gathering:
         self._gathering = asyncio.Lock()
         self._found: tuple[Candidates, Sequence[str], float] | None = None  # where, until when
         self._visit: Stream | None = None
-        self._visited = _Visit()
+        self._visited: _Visit | None = None
         self._seen: Address | None = None  # on that visit
         self.number = 0
         """From which TCP number super nodes were asked where they see us; 0 when none was."""
@@ -196,12 +196,14 @@ class Gathering:
 
     async def _visit_lasts(self, own: Sequence[str]) -> bool:
         """Whoever is in another network now does not hear that it ended."""
-        visit = self._visit
-        if visit is None or visit.over or self._seen is None or visit.local.host not in own:
+        visit, visited = self._visit, self._visited
+        if visit is None or visited is None or visit.over or self._seen is None:
+            return False
+        if visit.local.host not in own:
             return False
         try:
             async with asyncio.timeout(ALIVE_TIME):
-                return await self._visited.answers(visit)
+                return await visited.answers(visit)
         except TimeoutError:
             return False
 

@@ -423,6 +423,8 @@ def _hints(given: Mapping[bytes, bytes]) -> Iterator[str]:
 
 
 def _read_body(body: bytes) -> dict[bytes, Any]:
+    """Blank lines around it are those of a script that wrote it: other clients overlook what follows."""
+    body = body.strip()
     answer = bencode.decode(body, max_depth=10, max_size=MAX_REPLY, max_tokens=_MAX_TOKENS)
     if not isinstance(answer, dict):
         raise FormatError("the tracker's answer is not a dictionary")

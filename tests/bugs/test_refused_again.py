@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from p2pswarm.wire.peer import HaveAll, Reject, Request, Unchoke
+from tests.support.scene import PIECES, Scene, downloading
 from tests.support.stranger import Stranger
-from tests.swarm.test_peer import PIECES, Scene, downloading
 
 
 def refusing(scene: Scene, pieces: range, count: list[int]) -> Callable[[Stranger, object], None]:

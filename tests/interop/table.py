@@ -62,7 +62,9 @@ Written by `scripts/test-interop` from the outcomes of its tests: a cell names w
 cell was not tried, in most cases because the client has no such part. A number refers to a reason below.
 """
 _MARKS = {GIVES: "←", TAKES: "→"}
-_NAMES = {"libtorrent": "libtorrent", "transmission": "Transmission", "aria2": "aria2"}
+_NAMES = {
+    "libtorrent": "libtorrent", "transmission": "Transmission", "aria2": "aria2", "rtorrent": "rTorrent",
+}  # fmt: skip
 
 
 def part(name: str, way: str) -> pytest.MarkDecorator:
@@ -143,7 +145,7 @@ def _told(*command: str) -> str:
     if shutil.which(command[0]) is None:
         return "?"
     told = subprocess.run(command, capture_output=True, text=True, check=False)
-    number = re.search(r"\d+\.\d+[\d.]*", told.stdout + told.stderr)
+    number = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr)
     return number[0] if number else "?"
 
 
@@ -151,6 +153,7 @@ VERSIONS: Mapping[str, Callable[[], str]] = {
     "libtorrent": lambda: version("libtorrent"),
     "transmission": lambda: _told("transmission-daemon", "--version"),
     "aria2": lambda: _told("aria2c", "--version"),
+    "rtorrent": lambda: _told("rtorrent", "-h"),
 }
 
 

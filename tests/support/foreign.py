@@ -29,7 +29,8 @@ from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT, Program
 
 __all__ = [
-    "Client", "aria2", "libtorrent", "makes_empty_files", "opentracker", "transmission", "until",
+    "Client", "aria2", "foreign_process", "libtorrent", "makes_empty_files", "opentracker", "require",
+    "transmission", "until",
 ]  # fmt: skip
 
 _LIBTORRENT = ROOT / "scripts" / "bench" / "libtorrent_peer.py"
@@ -59,7 +60,8 @@ def until(condition: Callable[[], bool], what: str, within: float = PATIENCE) ->
         time.sleep(0.05)
 
 
-def _require(there: bool, name: str) -> None:
+def require(there: bool, name: str) -> None:
+    """Skip the test for want of this program; fail it in CI."""
     if there:
         return
     if os.environ.get("CI") == "true":
@@ -68,7 +70,7 @@ def _require(there: bool, name: str) -> None:
 
 
 @contextmanager
-def _process(home: Path, *command: object, **how: Any) -> Iterator["subprocess.Popen[str]"]:
+def foreign_process(home: Path, *command: object, **how: Any) -> Iterator["subprocess.Popen[str]"]:
     """The client in a home of its own; its words are kept in `home/said`; killed if it still runs."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "said").open("w") as said:
@@ -118,7 +120,7 @@ def libtorrent(
     **settings: object,
 ) -> Iterator[_Libtorrent]:
     """`settings` are libtorrent's own; `peers` (host:port) are dialed at once."""
-    _require(find_spec("libtorrent") is not None, "libtorrent")
+    require(find_spec("libtorrent") is not None, "libtorrent")
     options = [f"--set={name}={json.dumps(value)}" for name, value in settings.items()]
     options += [f"--peer={peer}" for peer in peers] + ["--seed"] * seed
     command = (
@@ -130,7 +132,7 @@ def libtorrent(
         str(Address(host, 0)),
         *options,
     )
-    with _process(home, *command, stdout=subprocess.PIPE) as process:
+    with foreign_process(home, *command, stdout=subprocess.PIPE) as process:
         running = _Libtorrent(process, home, host)
         try:
             yield running
@@ -167,13 +169,13 @@ def aria2(
     options: Sequence[str] = (),
 ) -> Iterator[_Aria2]:
     """`options` are aria2's own. It listens to IPv4 in any case."""
-    _require(shutil.which("aria2c") is not None, "aria2")
+    require(shutil.which("aria2c") is not None, "aria2")
     port = number_for(host)
     if ":" in host:
         options = ("--disable-ipv6=false", *options)
     place = (f"--dir={folder}", f"--interface={host}", f"--listen-port={port}")
     role = ("--seed-ratio=0.0", "--check-integrity=true") if seed else ("--seed-time=0",)
-    with _process(home, "aria2c", *_ARIA2, *place, *role, *options, torrent) as process:
+    with foreign_process(home, "aria2c", *_ARIA2, *place, *role, *options, torrent) as process:
         yield _Aria2(process, home, str(Address(host, port)))
 
 
@@ -245,7 +247,7 @@ def transmission(
     `encryption` is required, preferred or tolerated. With nodes of a DHT it is one of them. It listens to
     IPv4 in any case.
     """
-    _require(shutil.which("transmission-daemon") is not None, "transmission-daemon")
+    require(shutil.which("transmission-daemon") is not None, "transmission-daemon")
     port, rpc, family = number_for(host), number_for("127.0.0.1"), "-I" if ":" in host else "-i"
     folder.mkdir(parents=True, exist_ok=True)
     config = home / "config"
@@ -256,7 +258,7 @@ def transmission(
     ways = {"dht": bool(dht), "lpd": lpd, "utp": utp, "portmap": False}
     chosen = [f"--{name}" if on else f"--no-{name}" for name, on in ways.items()]
     chosen.append(f"--encryption-{encryption}")
-    with _process(home, "transmission-daemon", "-f", *place, *remote, *chosen):
+    with foreign_process(home, "transmission-daemon", "-f", *place, *remote, *chosen):
         running = _Transmission(home, str(Address(host, port)), rpc)
         until(running.answers, "transmission-daemon answers")
         running.call("torrent-add", filename=str(torrent))
@@ -268,14 +270,14 @@ def transmission(
 @contextmanager
 def opentracker(home: Path, info_hash: bytes, host: str) -> Iterator[str]:
     """Where it can be asked by UDP. It serves one info-hash, as Debian's build needs a list of them."""
-    _require(shutil.which("opentracker") is not None, "opentracker")
+    require(shutil.which("opentracker") is not None, "opentracker")
     port = number_for(host)
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # it gives up root's rights before it reads the list
         served = Path(folder, "list")
         served.write_text(f"{info_hash.hex()}\n")
         place = ("-i", host, "-p", port, "-P", port, "-w", served, "-d", "/")
-        with _process(home, "opentracker", *place):
+        with foreign_process(home, "opentracker", *place):
             until(lambda: _accepts(host, port), "opentracker listens")
             yield f"udp://{host}:{port}/announce"
 

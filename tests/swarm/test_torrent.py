@@ -100,8 +100,9 @@ def test_there_are_so_many_places_and_no_more(tmp_path: Path) -> None:
         for stranger in strangers:
             stranger.introduce(meta.info_hash, Reserved.ours(), PeerId.new(world.dice))
         await asyncio.sleep(1)
-        assert [stranger.over for stranger in strangers] == [False] * 3 + [True] * 2
-        strangers[0].close()
+        inside = [stranger for stranger in strangers if not stranger.over]  # who was heard first
+        assert len(inside) == 3
+        inside[0].close()
         await asyncio.sleep(1)
         await Stranger.meet(world, world.host(), node, meta.info_hash)
         assert len(torrent.peers) == 3

@@ -476,3 +476,10 @@ def test_the_scrape_convention(announce: str, expected: str | None) -> None:
             scrape_url(announce)
     else:
         assert scrape_url(announce) == expected
+
+
+@pytest.mark.parametrize("body", [b"%b\r\n", b"\n%b", b" %b\n\n"])
+def test_blank_lines_around_an_answer_are_overlooked(body: bytes) -> None:
+    """Scripts end in a line break, and trackers are scripts."""
+    reply = Reply(60, peers=b"\1\2\3\4\5\6")
+    assert Reply.decode(body % reply.encode()) == reply

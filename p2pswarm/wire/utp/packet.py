@@ -114,7 +114,7 @@ def _extensions(data: bytes, kind: int) -> tuple[int | None, int]:
         at += 2 + size
         if at > len(data):
             break
-        if kind == SACK:
+        if kind == SACK and size:
             # Of any size: libtorrent does not keep to multiples of four.
             sacked = int.from_bytes(body, "little")
         if not following:

@@ -91,7 +91,12 @@ def test_broken_packets(data: bytes) -> None:
 def test_libtorrent_has_selective_acks_of_any_size(rest: str, sacked: int) -> None:
     data = bytes.fromhex("2101") + bytes(18) + bytes.fromhex(rest)
     assert read(data).sacked == sacked
-    assert read(data).farther == (not sacked)
+    assert not read(data).farther
+
+
+def test_libutp_tells_of_nothing_where_what_it_has_is_farther() -> None:
+    packet = read(bytes.fromhex("2101") + bytes(18) + bytes.fromhex("0004 00000000"))
+    assert (packet.sacked, packet.farther) == (0, True)
 
 
 def test_unknown_extensions_are_skipped() -> None:
