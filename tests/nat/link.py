@@ -22,7 +22,9 @@ from heapq import heappop, heappush
 from math import inf
 from random import Random
 
-__all__ = ["Lane", "Link", "Weather", "tun"]
+__all__ = ["TUN", "Lane", "Link", "Weather", "tun"]
+
+TUN = "/dev/net/tun"
 
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000  # <linux/if_tun.h>
 _LARGEST = 65_536
@@ -127,7 +129,7 @@ class Link:
 
 def tun(name: str) -> int:
     """A new device of the namespace that we are in; it is there while this is open."""
-    device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    device = os.open(TUN, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     flags = _IFF_TUN | _IFF_NO_PI
     ioctl(device, _TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
     return device

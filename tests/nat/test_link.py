@@ -1,5 +1,6 @@
 """The bad link is what it says: its lanes on a clock of their own, and packets of a real one, counted."""
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from random import Random
 
 import pytest
 
-from tests.nat.link import Lane, Weather
+from tests.nat.link import TUN, Lane, Weather
 from tests.nat.world import Host, World, world
 from tests.support.patience import PATIENCE
 
@@ -99,6 +100,7 @@ def echoed(lab: World, far: Host, within: float) -> float:
 
 
 @pytest.mark.skipif(not Path("/dev/net/tun").exists(), reason="NOT TESTED: there is no TUN here")
+@pytest.mark.skipif(not os.access(TUN, os.R_OK | os.W_OK), reason="there is no TUN device to use")
 def test_a_host_may_hang_on_one(lab: World) -> None:
     far = lab.host(weather=Weather(delay=0.1))
     assert echoed(lab, far, PATIENCE) > 0.2
