@@ -4,7 +4,8 @@ A torrent says where its files go, so every element is checked after decoding: n
 target directory, nothing means another thing on another system, nothing shows a reader something
 else than it is. Three treatments:
 
-- unsafe: MetainfoError that names the element and the fault;
+- unsafe: MetainfoError that names the element and the fault; what Windows alone takes for something else is
+  as libtorrent has it on POSIX: `Film: Part 2` and `R.E.M.` are names, a drive and a device are not;
 - too long for a file system (255 bytes): shortened, the extension kept;
 - twins, equal once case and Unicode are folded, or a file where another file needs a directory: the
   later file gets a number, `name (2).ext`.
@@ -52,8 +53,8 @@ _FAULTS = [
         (r"\x00", "holds a NUL"),
         (rf"[\n{_CONTROLS}]", "holds a control character"),
         (r"[/\\]", "holds a slash or a backslash"),
-        (r":", "holds a colon, a drive or a hidden stream on Windows"),
-        (r"[. ]\Z", "ends with a dot or a space"),
+        (r"\A.:|:\$", "holds a drive or a hidden stream of Windows"),
+        (r" \Z|\A\.{3,}\Z", "ends with a space or is dots alone"),
         # Microsoft, "Naming Files, Paths, and Namespaces": with any extension too
         (rf"\A{_WINDOWS_DEVICES}(?:\.|\Z)", "is a reserved name on Windows"),
         (rf"[{_TURNING}]", "holds a character that turns text around"),
@@ -64,12 +65,14 @@ _FAULTS = [
 ]
 # The same rules for a whole path at once, each element between two newlines: a million elements
 # take a second. test_paths holds both against each other.
-_BAD = re.compile(rf"[\x00{_CONTROLS}/\\:{_TURNING}{_INVISIBLE}]")
-_BAD_ELEMENT = re.compile(rf"\n(?:[\u200c\u200d]*\n|{_WINDOWS_DEVICES}[.\n])")
+_BAD = re.compile(rf"[\x00{_CONTROLS}/\\{_TURNING}{_INVISIBLE}]|:\$")
+_BAD_ELEMENT = re.compile(rf"\n(?:[\u200c\u200d]*\n|\.+\n|.:|{_WINDOWS_DEVICES}[.\n])")
 _PERCENT = re.compile(_OUT_BY_PERCENT, re.MULTILINE)
 # Full-width dots and dot leaders become dots under NFKC. A full-width slash alone stays: titles
 # have it, and no file system takes it for a slash.
 _DOTS = re.compile(r"(?:^|[/\\])\.\.?(?:$|[/\\])", re.MULTILINE)
+
+_DOTS_AT_END = re.compile(r"\.+$", re.MULTILINE)
 
 # Windows-1252, with `_` for what is no letter: a wrong guess shall be ugly, not dangerous.
 _GUESS = "".join(
@@ -112,7 +115,7 @@ def without_twins(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
     Directories that differ in case only are left: nothing in them collides. Time: O(n log n).
     """
-    keys = [_folded("\n".join(path)) for path in paths]
+    keys = [_undotted(_folded("\n".join(path))) for path in paths]
     ordered = sorted(keys)
     if all(a != b and not b.startswith(a + "\n") for a, b in pairwise(ordered)):
         return list(paths)
@@ -143,7 +146,8 @@ class _Places:
         """`path` with the first number that is free: `name (2).ext`."""
         stem, extension = _halves(path[-1])
         stem = _cut(stem, MAX_ELEMENT - _ROOM_FOR_NUMBER - _size(extension))
-        before, after = _folded("\n".join((*path[:-1], stem))), _folded(extension)
+        above = "".join(f"{name}\n" for name in path[:-1])
+        before, after = _undotted(_folded(above)) + _folded(stem), _undotted(_folded(extension))
         number = self._last.get((before, after), 1) + 1
         while (key := f"{before} ({number}){after}") in self._given or not self.take(key):
             number += 1
@@ -176,7 +180,6 @@ def _is_plain(path: tuple[str, ...]) -> bool:
     text = "\n".join(("", *path, ""))
     return not (
         text.count("\n") != len(path) + 1
-        or ".\n" in text
         or " \n" in text
         or _BAD.search(text)
         or _BAD_ELEMENT.search(text)
@@ -195,6 +198,11 @@ def _folded(text: str) -> str:
         return text.lower()
     text = unicodedata.normalize("NFD", _without_joiners(text))
     return unicodedata.normalize("NFD", text.casefold())
+
+
+def _undotted(text: str) -> str:
+    """VFAT and Windows drop dots at the end of an element."""
+    return _DOTS_AT_END.sub("", text) if "." in text else text
 
 
 def _without_joiners(text: str) -> str:
