@@ -42,6 +42,9 @@ _WINDOWS_DEVICES = r"(?i:con|prn|aux|nul|(?:com|lpt)[1-9\u00b9\u00b2\u00b3]) *"
 _CONTROLS = r"\x01-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029"  # a terminal's escapes among them
 _TURNING = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _INVISIBLE = r"\u00ad\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"
+_STREAM = (
+    r":\$|\.\w{1,8}:\w"  # name:$DATA, readme.txt:hidden; a title has no extension before its colon
+)
 _OUT_BY_PERCENT = r"(?i:(?:^|%2f|%5c)(?:\.|%2e){1,2}(?:$|%2f|%5c))"
 
 # What one element is searched for, and what is said when it is found.
@@ -53,7 +56,7 @@ _FAULTS = [
         (r"\x00", "holds a NUL"),
         (rf"[\n{_CONTROLS}]", "holds a control character"),
         (r"[/\\]", "holds a slash or a backslash"),
-        (r"\A.:|:\$", "holds a drive or a hidden stream of Windows"),
+        (rf"\A.:|{_STREAM}", "holds a colon as a drive or a hidden stream of Windows does"),
         (r" \Z|\A\.{3,}\Z", "ends with a space or is dots alone"),
         # Microsoft, "Naming Files, Paths, and Namespaces": with any extension too
         (rf"\A{_WINDOWS_DEVICES}(?:\.|\Z)", "is a reserved name on Windows"),
@@ -65,7 +68,7 @@ _FAULTS = [
 ]
 # The same rules for a whole path at once, each element between two newlines: a million elements
 # take a second. test_paths holds both against each other.
-_BAD = re.compile(rf"[\x00{_CONTROLS}/\\{_TURNING}{_INVISIBLE}]|:\$")
+_BAD = re.compile(rf"[\x00{_CONTROLS}/\\{_TURNING}{_INVISIBLE}]|{_STREAM}")
 _BAD_ELEMENT = re.compile(rf"\n(?:[\u200c\u200d]*\n|\.+\n|.:|{_WINDOWS_DEVICES}[.\n])")
 _PERCENT = re.compile(_OUT_BY_PERCENT, re.MULTILINE)
 # Full-width dots and dot leaders become dots under NFKC. A full-width slash alone stays: titles

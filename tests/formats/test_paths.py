@@ -11,8 +11,8 @@ from p2pswarm.formats import paths
 
 # Letters of every kind, and everything that a rule is about.
 NAUGHTY = st.sampled_from(
-    [".", "..", "/", "\\", ":", "\0", "\n", "\x1b", "\x7f", "\x85", " ", "%2e", "%2F", "con", "LPT1",
-     "aux.", "\u202e", "\u2066", "\u200b", "\u200c", "\u200d", "\ufeff", "\u2028", "\uff0e", "\uff0f",
+    [".", "..", "/", "\\", ":", ".a:b", ":$", "\0", "\n", "\x1b", "\x7f", "\x85", " ", "%2e",
+     "%2F", "con", "LPT1", "aux.", "\u202e", "\u2066", "\u200b", "\u200c", "\u200d", "\ufeff", "\u2028", "\uff0e", "\uff0f",
      "\u2024", "\u2025", "a", "A", "\u00e9", "e\u0301", "\u4e2d", "COM\u00b9", "x" * 120, "\U0001f469"]
 )  # fmt: skip
 NAMES = st.lists(NAUGHTY, max_size=4).map("".join) | st.text(max_size=6)
@@ -72,7 +72,8 @@ def test_a_fault_is_told_with_its_name() -> None:
     "name",
     ["a", ".hidden", "..a", "a..b", "-rf", "a b", "~", "$HOME", "<b>", "a%b", "%2", "a%2Fb", "100%",
      "confetti", "con-1.txt", "com10", "console", "nul0", "caf\u00e9", "\u4e2d\u6587",
-     "Film: Part 2.mkv", "12:30", "R.E.M.", "...and more...", "Fate\uff0fZero", "Wait\u2026", "\U0001f469\u200d\U0001f680", "\u0645\u06cc\u200c\u062e", "\ufffd"],
+     "Film: Part 2.mkv", "12:30", "Re:Zero", "R.E.M.", "...and more...",
+     "Fate\uff0fZero", "Wait\u2026", "\U0001f469\u200d\U0001f680", "\u0645\u06cc\u200c\u062e", "\ufffd"],
 )  # fmt: skip
 def test_what_is_unusual_but_harmless_stays(name: str) -> None:
     assert paths.safe_path([name.encode()], "path") == (name,)

@@ -157,6 +157,7 @@ HOSTILE: dict[str, Hostile] = {
     "name-backslash": Hostile(_named("..\\..\\boot.ini"), "slash"),
     "name-drive": Hostile(_named("C:"), "colon"),
     "name-stream": Hostile(_named("readme.txt:hidden"), "colon"),
+    "name-stream-of-data": Hostile(_named("readme::$DATA"), "colon"),
     "name-nul": Hostile(_named("photo.jpg\0.exe"), "NUL"),
     "name-newline": Hostile(_named("a\nb"), "control character"),
     "name-escape": Hostile(_named("\x1b]0;owned\x07"), "control character"),
@@ -165,7 +166,6 @@ HOSTILE: dict[str, Hostile] = {
     "name-device": Hostile(_named("CON"), "reserved"),
     "name-device-extension": Hostile(_named("aux.c"), "reserved"),
     "name-device-superscript": Hostile(_named("LPT\u00b9.txt"), "reserved"),
-    "name-ends-with-dot": Hostile(_named("file."), "ends with"),
     "name-ends-with-space": Hostile(_named("file "), "ends with"),
     "name-three-dots": Hostile(_named("..."), "ends with"),
     "name-turned-around": Hostile(_named("photo\u202egpj.exe"), "turns text around"),
@@ -197,6 +197,8 @@ _TINY = {b"name": b"f", b"piece length": 1, b"length": 1, b"pieces": HASH}
 ODD: dict[str, bytes] = {
     "plain": single(),
     "plain-folder": multi([b"a"], [b"d", b"b"]),
+    "name-with-colon": _named("Re:Zero, Film: Part 2.mkv"),
+    "name-ends-with-dot": _named("R.E.M."),
     "unsorted-keys": b"d4:infod12:piece lengthi1e4:name1:f6:pieces20:%b6:lengthi1ee1:alee" % HASH,
     "unknown-keys": single(
         {b"x-cross-seed": b"abc", b"profiles": [{b"a": 1}]}, {b"azureus": {b"n": 1}}
