@@ -13,7 +13,8 @@ from p2pswarm.formats import paths
 NAUGHTY = st.sampled_from(
     [".", "..", "/", "\\", ":", ".a:b", ":$", "\0", "\n", "\x1b", "\x7f", "\x85", " ", "%2e",
      "%2F", "con", "LPT1", "aux.", "\u202e", "\u2066", "\u200b", "\u200c", "\u200d", "\ufeff", "\u2028",
-     "\uff0e", "\uff0f", "\u2024", "\u2025", "a", "A", "\u00e9", "e\u0301", "\u4e2d", "COM\u00b9", "x" * 120, "\U0001f469"]
+     "\uff0e", "\uff0f", "\u2024", "\u2025",
+     "a", "A", "\u00e9", "e\u0301", "\u4e2d", "COM\u00b9", "x" * 120, "\U0001f469"]
 )  # fmt: skip
 NAMES = st.lists(NAUGHTY, max_size=4).map("".join) | st.text(max_size=6)
 SAFE = st.text(st.sampled_from("aAbB\u00e9E\u0301\u00df.()2 x"), min_size=1, max_size=6).filter(
