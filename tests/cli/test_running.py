@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +15,14 @@ from tests.support.patience import PATIENCE
 from tests.support.processes import ROOT
 
 
+@pytest.fixture
+def on_a_terminal() -> Iterator[None]:
+    """The tests may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def test_the_result_of_the_work_is_the_exit_code() -> None:
     async def work(stop: Stop) -> Exit:
         return Exit.NO_PEERS
@@ -21,6 +30,7 @@ def test_the_result_of_the_work_is_the_exit_code() -> None:
     assert run(work) is Exit.NO_PEERS
 
 
+@pytest.mark.usefixtures("on_a_terminal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_asks_for_an_end(number: int) -> None:
     async def work(stop: Stop) -> Exit:
@@ -73,6 +83,7 @@ async def test_a_sleeper_is_woken() -> None:
     assert not stop.requested
 
 
+@pytest.mark.usefixtures("on_a_terminal")
 def test_a_terminal_that_is_closed_twice_ends_nothing_at_once() -> None:
     async def work(stop: Stop) -> Exit:
         for _ in range(2):  # the kernel says it, and the shell
