@@ -18,6 +18,7 @@ __all__ = ["ROOT", "Program", "program"]
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
+_SHOWN = 20  # events of a program from which something is missing
 
 
 class Program:
@@ -72,7 +73,8 @@ class Program:
                 left = deadline - time.monotonic()
                 if left <= 0 or self._ended:
                     why = "the program ended" if self._ended else f"not within {within} s"
-                    raise AssertionError(f"no {what}: {why}\n{self.stderr}")
+                    last = "\n".join(map(str, self.events[-_SHOWN:]))
+                    raise AssertionError(f"no {what}: {why}\n{self.stderr}\n{last}")
                 self._news.wait(left)
         return found
 
