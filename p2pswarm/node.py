@@ -247,8 +247,9 @@ class Node:
         """We are in another network: whoever knew where we were is told again, as soon as is polite."""
         if self._machinery is not None:
             self._machinery.discovery.moved()
-        for torrent in self._torrents.values():
-            torrent.finding.need_more()
+        for roster in (self._torrents, *self._pieceless()):
+            for swarm in roster.values():
+                swarm.finding.need_more()
 
     async def aclose(self) -> None:
         """Tell trackers, note what we have, close everything. May be called twice; takes at most 3 s."""

@@ -46,7 +46,7 @@ def bencoded(body: bytes) -> web.Response:
 class Connection(web.RequestHandler):
     """One client. `since` is when it last got an answer, `owed` how much of a large one is still to go."""
 
-    __slots__ = ("_hushed", "_server", "_unread", "kept", "owed", "since")
+    __slots__ = ("_full", "_hushed", "_server", "_unread", "kept", "owed", "since")
 
     def __init__(self, server: "PatientServer", loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -59,6 +59,7 @@ class Connection(web.RequestHandler):
         self.since, self.owed = loop.time(), 0
         self.kept = False  # it is a WebSocket
         self._unread, self._hushed = _NOTHING, False
+        self._full = False  # aiohttp takes no more of what it says for now
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -80,13 +81,13 @@ class Connection(web.RequestHandler):
             self._unread = memoryview(bytes(self._unread) + data)
         elif not self._hushed:
             self._unread = memoryview(data)
-            self.pause_reading()
+            self._stop_listening()
             self._take()
 
     def hush(self) -> None:
         """Nothing more that it says is heard; it may still be told something."""
         self._hushed, self._unread = True, _NOTHING
-        self.pause_reading()
+        self._stop_listening()
 
     def _take(self) -> None:
         """A slice, and the next one in the next turn."""
@@ -96,14 +97,26 @@ class Connection(web.RequestHandler):
         super().data_received(bytes(data))
         if self._unread:
             self._loop.call_soon(self._take)
-        else:
-            self.resume_reading()
+        elif not self._full and self.transport is not None:
+            self.transport.resume_reading()
+
+    def _stop_listening(self) -> None:
+        """Behind aiohttp's back, which then does not pause when it is full: it would take that for done."""
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    @override
+    def pause_reading(self) -> None:
+        self._full = True
+        super().pause_reading()
 
     @override
     def resume_reading(self, *args: bool, **more: bool) -> None:
-        """aiohttp says so, too, when it has room."""
-        if not self._unread and not self._hushed:
-            super().resume_reading(*args, **more)
+        """aiohttp has room again."""
+        self._full = False
+        super().resume_reading(*args, **more)
+        if self._unread or self._hushed:
+            self._stop_listening()
 
     @override
     def handle_error(

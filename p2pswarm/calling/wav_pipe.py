@@ -8,6 +8,7 @@ import os
 import stat
 import struct
 import threading
+from contextlib import closing
 from pathlib import Path
 from queue import Empty, Full, Queue
 
@@ -68,10 +69,9 @@ class WavFromPipe:
 
     def _read(self) -> None:
         try:
-            reader = WavReader(self._path)
-            while self._put(frame := reader.frame()) and frame is not None:
-                pass
-            reader.close()
+            with closing(WavReader(self._path)) as reader:
+                while self._put(frame := reader.frame()) and frame is not None:
+                    pass
         except HostError as error:
             self._put(error)
         except OSError as error:

@@ -11,6 +11,7 @@ A node that uses certain local addresses asks from those, and from a family that
 """
 
 import os
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -219,6 +220,8 @@ def in_words(error: Exception) -> str:
             return "the server's certificate is not valid for it"
         case aiohttp.ServerDisconnectedError():
             return "the server closed the connection without an answer"
+        case _ if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
+            return "the encrypted connection broke off"  # its numbers are no errno
         case OSError(errno=int(number)) if number > 0:
             return f"cannot be reached: {os.strerror(number)}"  # asyncio's words are a programmer's
         case OSError():

@@ -42,9 +42,8 @@ _WINDOWS_DEVICES = r"(?i:con|prn|aux|nul|(?:com|lpt)[1-9\u00b9\u00b2\u00b3]) *"
 _CONTROLS = r"\x01-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029"  # a terminal's escapes among them
 _TURNING = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _INVISIBLE = r"\u00ad\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"
-_STREAM = (
-    r":\$|\.\w{1,8}:\w"  # name:$DATA, readme.txt:hidden; a title has no extension before its colon
-)
+# name:$DATA, readme.txt:hidden; a title has no extension before its colon
+_STREAM = r":\$|\.\w{1,8}:\w"
 _OUT_BY_PERCENT = r"(?i:(?:^|%2f|%5c)(?:\.|%2e){1,2}(?:$|%2f|%5c))"
 
 # What one element is searched for, and what is said when it is found.
@@ -57,9 +56,9 @@ _FAULTS = [
         (rf"[\n{_CONTROLS}]", "holds a control character"),
         (r"[/\\]", "holds a slash or a backslash"),
         (rf"\A.:|{_STREAM}", "holds a colon as a drive or a hidden stream of Windows does"),
-        (r" \Z|\A\.{3,}\Z", "ends with a space or is dots alone"),
-        # Microsoft, "Naming Files, Paths, and Namespaces": with any extension too
-        (rf"\A{_WINDOWS_DEVICES}(?:\.|\Z)", "is a reserved name on Windows"),
+        (r" \Z|\A[. ]{3,}\Z|\A \.\Z", "ends with a space or is dots and spaces alone"),
+        # Microsoft, "Naming Files, Paths, and Namespaces": with any extension or stream too
+        (rf"\A{_WINDOWS_DEVICES}(?:[.:]|\Z)", "is a reserved name on Windows"),
         (rf"[{_TURNING}]", "holds a character that turns text around"),
         # The joiners U+200C and U+200D spell Persian and emoji: refused where nothing else stands.
         (rf"[{_INVISIBLE}]|\A[\u200c\u200d]+\Z", "holds an invisible character"),
@@ -69,13 +68,13 @@ _FAULTS = [
 # The same rules for a whole path at once, each element between two newlines: a million elements
 # take a second. test_paths holds both against each other.
 _BAD = re.compile(rf"[\x00{_CONTROLS}/\\{_TURNING}{_INVISIBLE}]|{_STREAM}")
-_BAD_ELEMENT = re.compile(rf"\n(?:[\u200c\u200d]*\n|\.+\n|.:|{_WINDOWS_DEVICES}[.\n])")
+_BAD_ELEMENT = re.compile(rf"\n(?:[\u200c\u200d]*\n|[. ]+\n|.:|{_WINDOWS_DEVICES}[.:\n])")
 _PERCENT = re.compile(_OUT_BY_PERCENT, re.MULTILINE)
 # Full-width dots and dot leaders become dots under NFKC. A full-width slash alone stays: titles
 # have it, and no file system takes it for a slash.
 _DOTS = re.compile(r"(?:^|[/\\])\.\.?(?:$|[/\\])", re.MULTILINE)
 
-_DOTS_AT_END = re.compile(r"\.+$", re.MULTILINE)
+_DOTS_AT_END = re.compile(r"(?<![. ])[. ]*\.$", re.MULTILINE)  # from where they begin: linear
 
 # Windows-1252, with `_` for what is no letter: a wrong guess shall be ugly, not dangerous.
 _GUESS = "".join(
@@ -204,7 +203,7 @@ def _folded(text: str) -> str:
 
 
 def _undotted(text: str) -> str:
-    """VFAT and Windows drop dots at the end of an element."""
+    """VFAT drops dots at the end of an element, and Windows spaces before them, too."""
     return _DOTS_AT_END.sub("", text) if "." in text else text
 
 

@@ -70,9 +70,8 @@ def read_head(read: Callable[[int], bytes]) -> WavHead:
             return _with_size(head, long if kind == b"RF64" else size)
         if name == b"fmt " and size <= _MOST_FORMAT:
             head = _head(_exactly(read, size + size % 2))
-        elif (
-            name == b"ds64" and 16 <= size <= _MOST_FORMAT
-        ):  # EBU Tech 3306: of the file, of the sound
+        elif name == b"ds64" and 16 <= size <= _MOST_FORMAT:
+            # EBU Tech 3306: of the file, of the sound
             long = int.from_bytes(_exactly(read, size + size % 2)[8:16], "little")
         else:
             _skip(read, size + size % 2)

@@ -128,7 +128,9 @@ class Meeting:
     def renew(self, ours: Offer, theirs: Offer) -> None:
         """One of the two says other places than before (`Offer.renewed`): they are tried."""
         named, now = _named(ours, theirs), self._loop.time()
-        new = self._ways.strangers.barred(named - self._named, now)
+        # What they say again is tried again, so it counts again; what we say makes no host of theirs new.
+        tried = named if theirs is not self._offers[1] else named - self._named
+        new = self._ways.strangers.barred(tried, now)
         self._barred, self._named = (self._barred & named) | new, named
         self._offers = ours, theirs
         self.checks.renew(_ranked(ours, theirs, self._barred), now)

@@ -20,7 +20,7 @@ MOST_PROVED = 1000
 
 
 class Strangers:
-    """`barred` before each meeting, `proved` in it."""
+    """`barred` before each meeting, and when other places are named in it; `proved` in it."""
 
     def __init__(self) -> None:
         self._tried: OrderedDict[str, tuple[float, int]] = OrderedDict()  # since when, how often

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from random import Random
 
 from p2pswarm.formats.ids import Address
+from p2pswarm.formats.zones import owner_of
 from p2pswarm.overlay.people.contacts import Contact, Contacts
 from p2pswarm.overlay.people.moving import Moving
 from p2pswarm.overlay.people.questions import Questions
@@ -35,6 +36,7 @@ FIRST_KNOCK, LONGEST_KNOCK = 0.5, 10.0  # seconds to the next, while nobody is t
 CALLED_BACK = 1.0  # seconds until one of those is called back again when it calls
 TOLD_IN_GOSSIP = 12
 MOST_SEEN = 20
+MOST_LIARS = 2  # who say together where we are, and are not believed
 
 
 class Membership:
@@ -55,9 +57,8 @@ class Membership:
         self._contacts, self._questions = contacts, questions
         self._given, self._moved, self._revoked, self._dice = address, moved, revoked, dice
         self._seen: OrderedDict[Address, Address] = OrderedDict()  # by whom, and where
-        self._known: dict[
-            Address, float
-        ] = {}  # of whom we were told first, and when we called back
+        # Of whom we were told first, and when we called back
+        self._known: dict[Address, float] = {}
         self._began = self._ask_again = float("-inf")
         self._knock_at = self._stirred = float("-inf")
         self._pause_of_knocks = FIRST_KNOCK
@@ -78,6 +79,15 @@ class Membership:
             return given.normal
         told = Counter(self._seen.values()).most_common(1)
         return told[0][0] if told else None
+
+    @property
+    def agreed(self) -> Address | None:
+        """Where three others at least, and more than half of them, see us: what fewer say may be a lie."""
+        hosts = {owner_of(by): where.host for by, where in self._seen.items()}
+        for host, tellers in Counter(hosts.values()).most_common(1):
+            if tellers >= MOST_LIARS + 1 and 2 * tellers > len(hosts):
+                return next(where for where in self._seen.values() if where.host == host)
+        return None
 
     def _seen_at(self, by: Address, where: Address) -> None:
         remember(self._seen, by, where, MOST_SEEN)

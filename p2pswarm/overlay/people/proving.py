@@ -50,7 +50,7 @@ class Proofs:
     def __init__(self, who: Who, node: bytes, wall: Callable[[], float]) -> None:
         self.who, self._node, self._wall = who, node, wall
         self.here: Callable[[], Iterable[Address]] = tuple
-        """Where we are as a super node, as far as others told us."""
+        """Where we are as a super node, as far as so many others told us that no one of them can lie."""
 
     def show(self, nonce: bytes, node: bytes, at: Address) -> Prove | None:
         """What we say to the super node `node`, dialed there; None while we have no name."""

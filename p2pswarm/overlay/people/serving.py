@@ -97,7 +97,7 @@ class Serving:
             self._send(self.directory.leave(self._clock()))
 
     def _here(self) -> Sequence[Address]:
-        here = self.directory.membership.address
+        here = self.directory.membership.agreed
         return () if here is None else (here,)
 
     async def _steps(self) -> None:

@@ -36,7 +36,7 @@ first extension is none of its own: this is its 8 bits of options, which nobody 
 _BITS = 8  # bytes of that; libutp takes no other size
 _PAD = 0x50  # what follows is ours, and nobody's: skipped as every unknown extension
 LEAST_PADDING = 12  # bytes
-MOST_EXTENSIONS = 16  # in a chain; a probe of ours has five at most
+MOST_EXTENSIONS = 16  # in a chain; a probe of ours has seven at most
 
 
 class Packet(NamedTuple):

@@ -25,9 +25,8 @@ LONGEST_TIMEOUT = 30.0
 ASK_AFTER = 0.03  # beyond two round trips
 FIRST_TIMEOUT = 1.0  # RFC 6298
 REORDERED = 3  # packets that may overtake one
-UNHEARD = (
-    31  # packets behind its ack that are not there, if libutp says that what it has is farther
-)
+# Packets behind its ack that are not there, if libutp says that what it has is farther
+UNHEARD = 31
 AT_ONCE = 64  # packets; a whole window at once overflows the 208 KiB that most sockets have
 MOST_PACKETS = 1000  # on their way; libutp keeps 1024 that are early
 
