@@ -87,7 +87,10 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     file = path or user_config_path("p2pswarm") / "tracker.toml"
     try:
         with file.open("rb") as opened:
-            table = tomllib.loads(opened.read(_LONGEST_CONFIG).decode())
+            data = opened.read(_LONGEST_CONFIG + 1)
+        if len(data) > _LONGEST_CONFIG:
+            raise ValueError("longer than a configuration is")  # noqa: TRY301 - said as the others
+        table = tomllib.loads(data.decode())
     except (FileNotFoundError, NotADirectoryError):
         if path is not None:
             raise click.BadParameter(f"{file} does not exist") from None

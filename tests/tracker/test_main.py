@@ -119,6 +119,14 @@ def test_a_bad_file_is_a_usage_error(run: Callable[..., Result], tmp_path: Path,
     assert run("--config", str(file)).exit_code == 2
 
 
+def test_half_of_a_file_that_is_too_long_is_not_taken_for_all(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    file = tmp_path / "long.toml"
+    file.write_text("interval = 900\n" + "#" * (1 << 20) + "\nnothing of the kind")
+    assert run("--config", str(file)).exit_code == 2
+
+
 def test_a_home_that_is_no_folder_has_no_file(run: Callable[..., Result]) -> None:
     """As users have it under whom services run."""
     assert run(XDG_CONFIG_HOME=os.devnull).output.strip() == repr(TrackerSettings())
