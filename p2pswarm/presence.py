@@ -25,6 +25,7 @@ from p2pswarm.hosting import Hosting, Parts, introduced, refreshing
 from p2pswarm.identity import FOLDER, Identity
 from p2pswarm.net.port import Port
 from p2pswarm.overlay.identity import Identity as NodeName
+from p2pswarm.overlay.living import Life, at_once
 from p2pswarm.overlay.people.client import People, PeopleStatus
 from p2pswarm.overlay.people.slots import Slots
 from p2pswarm.overlay.people.swarming import Swarming
@@ -67,7 +68,7 @@ class Presence:
         self._swarming: Swarming | None = None
         self._name: NodeName | None = None
         self._hosting = Hosting(settings, port, dice, self._once_open)
-        self._refreshing: asyncio.Task[None] | None = None
+        self._refreshing = Life("asking what was taken back")
         self._over = False
 
     # What it is made of, once it is open
@@ -138,8 +139,8 @@ class Presence:
         )
         await reach.open()
         identity.hearers.append(network.door.judge)
-        self._refreshing = asyncio.create_task(
-            refreshing(identity, self._settings.login, port, dice)
+        await self._refreshing.begin(
+            at_once, lambda: refreshing(identity, self._settings.login, port, dice)
         )
         return Parts(identity, network, relays, reach, name.guid)
 
@@ -200,8 +201,7 @@ class Presence:
     async def aclose(self) -> None:
         """Say goodbye to everybody."""
         self._over = True
-        if self._refreshing is not None:
-            self._refreshing.cancel()
+        await self._refreshing.end()
         await self._hosting.aclose()
         if self._swarming is not None:
             await self._swarming.leave()

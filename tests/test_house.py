@@ -17,7 +17,6 @@ OWNERS = {
     "p2pswarm/news.py": "the end of `News` cancels its work and waits for it",
     "p2pswarm/following.py": "`unless_superseded` waits for what it starts",
     "p2pswarm/hosting.py": "`Hosting.aclose` cancels its service and waits for it",
-    "p2pswarm/presence.py": "`Presence.aclose` cancels what renews its certificate",
     "p2pswarm/networks.py": "`Networks.aclose` cancels what goes on by itself and waits for it",
     "p2pswarm/calling/taking.py": "`_take_one` cancels what it starts and waits for it",
     "p2pswarm/calling/session.py": "`_until_over` cancels the work and waits for it",

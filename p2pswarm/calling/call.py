@@ -5,6 +5,7 @@ pipe on top. The path may change at any time; `on_path` tells how it goes now.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -19,12 +20,14 @@ from p2pswarm.calling.roaming import Roaming
 from p2pswarm.calling.sealing import media_keys
 from p2pswarm.calling.statistics import Quality
 from p2pswarm.calling.talk import Sink, Source, Talk
-from p2pswarm.errors import LocalProtocolError, NetworkError, RemoteProtocolError
+from p2pswarm.errors import LocalProtocolError, NetworkError, RemoteProtocolError, first_of
 from p2pswarm.reach.paths import Path
 from p2pswarm.wire.calling.frames import CallFrame, CallHello, CallKind
 from p2pswarm.wire.calling.media import Report, Voice
 
 __all__ = ["MOST_TEXT", "Call", "Paths"]
+
+log = logging.getLogger(__name__)
 
 MOST_TEXT = 4000  # bytes of one line of chat
 _MOST_REASON = 100  # characters
@@ -190,14 +193,17 @@ class Call:
             self.ended.set_result("we hung up")
 
     async def _keep(self) -> None:
-        roaming = asyncio.create_task(self._roam())
         try:
-            await self.line.keep()
-        except NetworkError as error:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._roam())
+                await self.line.keep()
+        except ExceptionGroup as group:
+            error = first_of(group)
+            if not isinstance(error, NetworkError):
+                log.exception("a bug in p2pswarm", exc_info=error)
+                error = NetworkError("the call was lost by a fault of this program")
             if not self.ended.done():
                 self._lost(error)
-        finally:
-            roaming.cancel()
 
     async def _roam(self) -> None:
         async def say(offer: bytes) -> None:

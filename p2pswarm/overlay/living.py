@@ -7,7 +7,7 @@ from typing import Any
 
 from p2pswarm.errors import NetworkError
 
-__all__ = ["Life"]
+__all__ = ["Life", "at_once"]
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,10 @@ class Life:
             task.cancel()
             closing()
             await asyncio.wait([task])
+
+
+async def at_once() -> None:
+    """Nothing has to be there first."""
 
 
 def _ended(life: asyncio.Task[None]) -> None:

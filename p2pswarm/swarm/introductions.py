@@ -146,7 +146,7 @@ class Introductions:
     def _note(self, who: bytes, stream: Stream) -> None:
         last = self._relayed.pop(who, None)
         times = 1 if last is None else last.times + 1
-        pause = min(PAUSE * 2.0 ** (times - 1), LONGEST_PAUSE)
+        pause = min(PAUSE * 2.0 ** min(times - 1, 10), LONGEST_PAUSE)
         self._relayed[who] = _Relayed(stream, times, self._node.clock() + pause)
         if len(self._relayed) > MOST_REMEMBERED:
             self._relayed.popitem(last=False)

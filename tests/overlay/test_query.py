@@ -20,7 +20,7 @@ SHA1 = b"\x11" * 20
         ("..", "file"),
         ("", "file"),
         ("dir/", "file"),
-        ("what?: a <title>.mp3", "what_ a _title_.mp3"),
+        ("what?: a <title>.mp3", "what?: a <title>.mp3"),
         ("nul.mp3", "file"),
         ("a\nb\x1b[31m.txt", "a_b_[31m.txt"),
         ("photo\u202egpj.exe", "photo_gpj.exe"),

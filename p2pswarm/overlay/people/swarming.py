@@ -25,7 +25,7 @@ from p2pswarm.formats.zones import owner_of
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Conversation, Stream
 from p2pswarm.overlay.limits import Introductions
-from p2pswarm.overlay.living import Life
+from p2pswarm.overlay.living import Life, at_once
 from p2pswarm.overlay.people.post import Post
 from p2pswarm.reach.offers import RelayAt
 from p2pswarm.reach.relayed import NO_KEY, Relays
@@ -43,10 +43,13 @@ MOST_WAITING = 16  # relays at a time that we wait for, of all torrents
 MOST_SOUGHT = 4 * SWARMS_MOST  # swarms
 AT_A_TIME = 4  # swarms whose super nodes are looked up together
 EVERY = 20.0  # seconds between looks at where we are: some NATs forget after 30
-LOOK_EVERY = 900.0  # seconds between lookups of the super nodes of a swarm, and half of that more
+# Seconds between lookups of the super nodes of a swarm, and half of that more. Soon at first, doubled each
+# time: in a network that begins, one of two peers may have seen one of them where the other saw three.
+LOOK_SOON, LOOK_EVERY = 10.0, 900.0
 SAY_EVERY = 120.0  # seconds after which the same is said again, to hear of more
 REST = 5.0  # seconds until something is tried again, doubled with each failure
 MOST_REST = 900.0
+MOST_DOUBLED = 10  # times
 
 Place = Callable[[bytes], Awaitable[Sequence[SuperNode]]]
 """The super nodes of the slot of a hash. Raises NetworkError."""
@@ -61,6 +64,7 @@ class _Sought:
     nodes: Sequence[SuperNode] = ()  # the nearest first
     look: float = float("-inf")  # when to look them up again
     failures: int = 0
+    looks: int = 0
 
 
 @dataclass(slots=True)
@@ -101,7 +105,7 @@ class Swarming:
         self._life = Life("meeting peers")
 
     async def join(self) -> None:
-        await self._life.begin(_at_once, self._live)
+        await self._life.begin(at_once, self._live)
 
     async def leave(self) -> None:
         await self._life.end(self._part)
@@ -169,10 +173,14 @@ class Swarming:
             return
         sought.failures = 0
         sought.nodes = sorted(nodes, key=lambda each: sought.name.nearness(each.node))
-        sought.look = self._clock() + LOOK_EVERY * self._dice.uniform(1.0, 1.5)
+        pause = min(LOOK_SOON * 2.0 ** min(sought.looks, MOST_DOUBLED), LOOK_EVERY)
+        sought.look = self._clock() + pause * self._dice.uniform(1.0, 1.5)
+        sought.looks += 1
 
     def _pause(self, failures: int) -> float:
-        return min(REST * 2.0**failures, MOST_REST) * self._dice.uniform(0.5, 1.5)
+        return min(REST * 2.0 ** min(failures, MOST_DOUBLED), MOST_REST) * self._dice.uniform(
+            0.5, 1.5
+        )
 
     def _wanted(self) -> dict[bytes, tuple[SuperNode, set[InfoHash]]]:
         """The super nodes to be connected to, and the swarms of each."""
@@ -259,7 +267,3 @@ class Swarming:
         posts, self._staff = self._staff.posts, _Staff()
         for post in posts.values():
             post.part()
-
-
-async def _at_once() -> None:
-    """Nothing has to be there first."""

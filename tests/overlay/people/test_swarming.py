@@ -1,7 +1,7 @@
 """Swarms of two whom nobody can dial, in virtual time: introduced by a super node, directly or relayed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -141,6 +141,30 @@ def test_when_a_relay_dies_another_one_is_taken_and_the_rest_comes(
                 transport.abort()
         await relay.port.close()
         await world.until(lambda: torrent.status().done == 3_000_000, 300.0)
+        await town.close()
+
+    simulate(tmp_path, story)
+
+
+@pytest.mark.sim
+def test_two_who_saw_different_super_nodes_of_a_network_that_begins_meet_soon(
+    tmp_path: Path,
+) -> None:
+    async def story(world: World) -> None:
+        town = Town(world)
+        await town.open()
+        (seed, one), (away, other) = [await town.node(Kind.PORT) for _ in range(2)]
+        meta, folder = world.content(SIZE, 1 << 15)
+        for swarming, seen in ((one, town.told[:1]), (other, town.told[1:])):
+            looks = iter([seen])
+
+            async def place(_: bytes, looks: Iterator[Sequence[Told]] = looks) -> Sequence[Told]:
+                return next(looks, town.told)
+
+            swarming._place = place
+        await seed.add(meta, data=folder)
+        torrent = await world.download(away, meta)
+        await world.until(lambda: torrent.peers, 30.0)
         await town.close()
 
     simulate(tmp_path, story)
