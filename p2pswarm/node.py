@@ -129,7 +129,7 @@ class Node:
             self._places,
             self._torrents,
             self._pieceless,
-            self._working,
+            lambda: self._is_open,
         )
         self._welcoming.route()
         self._network_settings = networks or NetworkSettings()

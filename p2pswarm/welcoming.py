@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Union
 
 from p2pswarm.config import Settings
+from p2pswarm.errors import RemoteProtocolError
 from p2pswarm.formats.ids import InfoHash, PeerId
 from p2pswarm.net.port import Port
 from p2pswarm.net.slices import Slices
@@ -45,14 +46,14 @@ class Welcoming:
         places: Places,
         torrents: Roster[Torrent],
         pieceless: Callable[[], Iterable[Roster[Pieceless]]],
-        still_working: Callable[[], object],
+        is_open: Callable[[], bool],
     ) -> None:
-        """`still_working` raises HostError when nobody may come any more."""
+        """Nobody may come while we are not open."""
         self._settings, self._port, self._me, self._dice = settings, port, me, dice
         self._places = places
         self._torrents = torrents
         self._pieceless = pieceless
-        self._still_working = still_working
+        self._is_open = is_open
         self._slices = Slices()  # in which hidden handshakes are answered
 
     def route(self) -> None:
@@ -82,7 +83,9 @@ class Welcoming:
         )
 
     def _answering(self, stream: Stream) -> Answering:
-        self._still_working()
+        """Raises RemoteProtocolError while we leave, and listen still."""
+        if not self._is_open():
+            raise RemoteProtocolError("we leave")
         return Answering(
             stream,
             self._me,

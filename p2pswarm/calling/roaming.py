@@ -64,9 +64,10 @@ class Roaming:
 
     def got(self, body: bytes) -> None:
         """The other side is elsewhere. Raises RemoteError."""
+        if not self._heard.take(self._clock()):  # before a signature is checked, which costs more
+            return
         theirs = self._read(body)
         if not theirs.renews(self._theirs):
             raise RemoteProtocolError("an offer that belongs to another call")
-        if self._heard.take(self._clock()):
-            self._theirs = theirs
-            self._meeting.renew(self._ours, theirs)
+        self._theirs = theirs
+        self._meeting.renew(self._ours, theirs)

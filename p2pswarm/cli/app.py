@@ -185,8 +185,18 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     keep_standard_descriptors()
     code = run(sys.argv[1:])
+    _flush()
     gc.freeze()  # the interpreter's end would look through all modules for garbage: 30 ms
     sys.exit(code)
+
+
+def _flush() -> None:
+    """Now, for nobody may read any more: the interpreter would make that 120, and say so at length."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -12,6 +12,7 @@ Datagrams come and go under the same number, but only of a node that has somebod
 import asyncio
 import errno
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -148,6 +149,9 @@ class Port:
         """Raises OSError."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(self.knock, host, self.number, backlog=BACKLOG)
+        if None in server.sockets:  # uvloop, when another program took the number in this moment
+            server.close()
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         self._servers += (server,)
         self._hosts += (host,)
         self.number = server.sockets[0].getsockname()[1]

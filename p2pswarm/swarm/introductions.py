@@ -36,7 +36,8 @@ GATHER_TIME = 1.0  # seconds for others to introduce the same peer, where nothin
 MOST_MEETING = 20  # peers that we are introduced to at a time
 MOST_WAYS = 2  # relays that are tried to reach one peer
 MOST_RELAYING = 4  # at a time
-RELAYED_AGAIN = 100.0  # seconds between dials to a host that a relay joins us with
+RELAYED_AGAIN = 100.0  # seconds between dials to a host that a relay joins us with,
+MOST_DIALS = 3  # of which the others wait as long as for anybody
 PAUSE = 30.0  # seconds until a relay may bring the same peer again, doubled with each time
 LONGEST_PAUSE = 600.0
 MOST_REMEMBERED = 200
@@ -53,6 +54,13 @@ class _Relayed:
     stream: Stream
     times: int
     again: float
+    dials: int = 0  # of ours since, at where it says to be
+
+    def may_dial(self, there: Address | None) -> bool:
+        """Whether it says to be where it said when the relay joined us, and was not dialed there in vain."""
+        same = there is not None and there.host == self.stream.remote.host
+        self.dials += 1
+        return same and self.dials <= MOST_DIALS
 
 
 class Introductions:
@@ -91,7 +99,7 @@ class Introductions:
     async def _reach(self, who: bytes, there: Address | None, connected: Connected) -> None:
         relayed = self._is_relayed(who)
         try:
-            again = RELAYED_AGAIN if relayed else AGAIN
+            again = RELAYED_AGAIN if relayed and self._relayed[who].may_dial(there) else AGAIN
             await self._punch(there, self._meeting[who][0].third, again)
         finally:
             ways = sorted(self._meeting.pop(who), key=lambda each: each.third)

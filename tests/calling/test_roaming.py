@@ -138,12 +138,13 @@ def test_only_another_place_is_told_and_not_all_the_time() -> None:
 def test_few_of_their_places_are_tried_and_none_of_another_call() -> None:
     async def story(loop: VirtualLoop) -> None:
         roaming, meeting, (ours, theirs) = await alone([HOME])
+        for wrong in (offers()[1].encode(), b"what is that", bytes(5000)):
+            with pytest.raises(RemoteError):
+                roaming.got(wrong)
+        await asyncio.sleep(60.0)
         for _ in range(20):
             roaming.got(theirs.renewed(THEM, AWAY, NOW).encode())
         assert len(meeting.offers) == 3
         assert meeting.offers[-1][0] is ours
-        for wrong in (offers()[1].encode(), b"what is that", bytes(5000)):
-            with pytest.raises(RemoteError):
-                roaming.got(wrong)
 
     play(story)
