@@ -94,7 +94,7 @@ class Someone:
     async def ring(self, record: Record, offer: bytes, *, session: bytes) -> bytes:
         return await self.exchange.ring(record.name, offer, session)
 
-    async def gather(self) -> Candidates:
+    async def gather(self, *, anew: bool = False) -> Candidates:
         return Candidates()
 
     def begin(self, mine: Offer, theirs: Offer) -> FakeMeeting:
