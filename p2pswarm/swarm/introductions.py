@@ -56,10 +56,10 @@ class _Relayed:
     again: float
     dials: int = 0  # of ours since, at where it says to be
 
-    def may_dial(self, there: Address | None) -> bool:
-        """Whether it says to be where it said when the relay joined us, and was not dialed there in vain."""
-        same = there is not None and there.host == self.stream.remote.host
+    def take_dial(self, there: Address | None) -> bool:
+        """Whether one more is ours: it says to be where it said when the relay joined us, and few were."""
         self.dials += 1
+        same = there is not None and there.host == self.stream.remote.host
         return same and self.dials <= MOST_DIALS
 
 
@@ -99,7 +99,7 @@ class Introductions:
     async def _reach(self, who: bytes, there: Address | None, connected: Connected) -> None:
         relayed = self._is_relayed(who)
         try:
-            again = RELAYED_AGAIN if relayed and self._relayed[who].may_dial(there) else AGAIN
+            again = RELAYED_AGAIN if relayed and self._relayed[who].take_dial(there) else AGAIN
             await self._punch(there, self._meeting[who][0].third, again)
         finally:
             ways = sorted(self._meeting.pop(who), key=lambda each: each.third)
