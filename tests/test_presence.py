@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm import hosting
+from p2pswarm import hosting, presence
 from p2pswarm.config import NetworkSettings
 from p2pswarm.errors import HostError, NetworkError, UnknownNameError
 from p2pswarm.formats.ids import Address
@@ -125,7 +125,8 @@ def test_a_login_service_that_comes_late_is_waited_for(
             raise NetworkError("it does not answer")
         identity.trust(issuer().authority, url)
 
-    monkeypatch.setattr(hosting, "introduced", introduced)
+    for room in (hosting, presence):  # which has its own name for it, from its first import on
+        monkeypatch.setattr(room, "introduced", introduced)
 
     async def story(world: World) -> None:
         host = world.host()

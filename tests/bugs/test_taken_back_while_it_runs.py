@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from p2pswarm import hosting
+from p2pswarm import hosting, presence
 from p2pswarm.errors import NetworkError
 from p2pswarm.identity import Identity
 from p2pswarm.lab.loop import VirtualLoop, play
@@ -43,7 +43,8 @@ def test_a_guest_whom_it_names_is_sent_away_when_its_super_node_hears(
     async def introduced(identity: Identity, url: str, port: Port) -> None:
         identity.revoke(issuer().revoke(taken_back, 1 + len(taken_back), time.time()))
 
-    monkeypatch.setattr(hosting, "introduced", introduced)
+    for room in (hosting, presence):  # which has its own name for it, from its first import on
+        monkeypatch.setattr(room, "introduced", introduced)
     monkeypatch.setattr(hosting, "REFRESH", 20.0)
 
     async def story(world: World) -> None:
