@@ -50,7 +50,7 @@ class Line:
         self.greeted = asyncio.Event()
         """The other side greeted us: who is there is there."""
         self.changed: Callable[[], None] = _nothing
-        """Another stream than the first one is in use."""
+        """Another stream is in use; it may be the first one, where the greeting came early."""
 
     # What others may do
 

@@ -94,13 +94,16 @@ class WavToPipe:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._pipe: int | None = None
+        self._begun = False  # the head went; nothing makes sense before it
 
     def play(self, number: int, frame: bytes) -> None:
         """What is late is not made up for, as in a loudspeaker."""
         try:
             if self._pipe is None:
                 self._pipe = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            if not self._begun:
                 os.write(self._pipe, _HEAD)
+                self._begun = True
             os.write(self._pipe, frame)  # less than PIPE_BUF, so it goes whole or not at all
         except BlockingIOError:
             return

@@ -8,7 +8,8 @@ What comes from a place that nobody named is one more way. Answers that stay awa
 The one hard thing: both sides have to use the same way. One leads, by the order of their keys, and says in
 each check of a way whether it is the one; the other follows as soon as the way is good for it, too.
 
-Nobody is flooded: a way is tried some fifty times, few there are, and only who knows the password adds one.
+Nobody is flooded: a way is tried some fifty times for each offer that names it, few there are, and only who
+knows the password adds one.
 """
 
 from collections import OrderedDict
