@@ -19,6 +19,7 @@ from p2pswarm.formats.people.certificate import Revocations
 from p2pswarm.identity import Identity
 from p2pswarm.net.binding import bound_addresses
 from p2pswarm.net.port import Port
+from p2pswarm.net.tasks import tell_bug
 from p2pswarm.overlay.people.carrying import Carrying
 from p2pswarm.overlay.people.client import People
 from p2pswarm.overlay.people.quotas import Terms
@@ -78,7 +79,7 @@ class Hosting:
             before.cancel()
         if serves:
             self._service = asyncio.create_task(self._serve(supernode, before))
-            self._service.add_done_callback(_ended)
+            self._service.add_done_callback(tell_bug)
 
     async def aclose(self) -> None:
         """Say goodbye to our guests."""
@@ -172,8 +173,3 @@ def _known(supernode: "Supernode", network: People) -> list[Address]:
 def _keep(identity: Identity, revoked: Revocations) -> None:
     with suppress(DiskError):  # it is told again after we have started again
         identity.revoke(revoked)
-
-
-def _ended(service: "asyncio.Task[None]") -> None:
-    if not service.cancelled() and (error := service.exception()) is not None:
-        log.error("a bug in p2pswarm", exc_info=error)

@@ -23,6 +23,7 @@ from p2pswarm.errors import BusyError, HostError, NetworkError
 from p2pswarm.fetching import Fetching, renamed
 from p2pswarm.formats.ids import Address, InfoHash
 from p2pswarm.formats.metainfo import Metainfo
+from p2pswarm.net.tasks import tell_bug
 from p2pswarm.overlay.catalog import Catalog
 from p2pswarm.overlay.network import FileNetwork, NetworkStatus
 from p2pswarm.overlay.query import Hit, Query
@@ -271,8 +272,7 @@ class Networks:
 
     def _ended(self, chore: asyncio.Task[None]) -> None:
         self._chores.discard(chore)
-        if not chore.cancelled() and (error := chore.exception()) is not None:
-            log.error("a bug in p2pswarm", exc_info=error)
+        tell_bug(chore)
 
     # Sharing
 

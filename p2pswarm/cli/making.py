@@ -48,7 +48,7 @@ def create(
                 raise CommandError(f"{target} is not a file, so it is not replaced", Exit.ERROR)
         if not target.parent.is_dir():  # said now, not after an hour of hashing
             raise CommandError(f"{target.parent} is not a folder", Exit.ERROR)
-        show = hashing(Path(os.path.realpath(path)).name, "hashing", report)
+        show = hashing(called(path), "hashing", report)
         metainfo = made(path, creation, creation.tracker, show, report.note)
         _write(target, metainfo.raw, replace=replacing.force)
         names = {"info_hash": metainfo.info_hash.hex()}
@@ -116,6 +116,11 @@ def _name(text: str) -> "InfoHash":
     return load(Path(text)).info_hash
 
 
+def called(path: Path) -> str:
+    """The name of a file or folder, whatever links lead there; links in a circle keep theirs."""
+    return Path(os.path.realpath(path)).name
+
+
 def hashing(name: str, state: str, report: Report) -> Callable[[int, int], None]:
     """A callback for (bytes done, bytes in all) that shows rate and remaining time."""
     began = shown = time.monotonic()
@@ -169,7 +174,7 @@ def load(torrent: Path) -> "Metainfo":
 
 
 def _target(output: Path | None, path: Path) -> Path:
-    name = Path(f"{Path(os.path.realpath(path)).name}.torrent")
+    name = Path(f"{called(path)}.torrent")
     if output is None:
         return name
     return output / name if output.is_dir() else output

@@ -5,7 +5,6 @@ forgotten signs a second release 1, which is a lie to everybody who has the firs
 """
 
 import asyncio
-import os
 import time
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from p2pswarm.cli.feeds import facts, news_of
 from p2pswarm.cli.following import follow as watch, telling
 from p2pswarm.cli.health import beating
 from p2pswarm.cli.keyfile import key_in, warn_of_readers
-from p2pswarm.cli.making import hashing
+from p2pswarm.cli.making import called, hashing
 from p2pswarm.cli.options import KeyArgument, Linking, PathArgument, Progress, Salted
 from p2pswarm.cli.report import Report
 from p2pswarm.cli.running import Stop, StoppedError, run
@@ -102,7 +101,7 @@ def _make(path: Path, report: Report, stop: Stop) -> "Metainfo":
     from p2pswarm.disk.create import create
     from p2pswarm.formats.building import Generation
 
-    show = hashing(Path(os.path.realpath(path)).name, "hashing", report)
+    show = hashing(called(path), "hashing", report)
 
     def progress(done: int, total: int) -> None:
         if stop.requested:

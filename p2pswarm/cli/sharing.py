@@ -5,7 +5,6 @@ side reaches; the default is the address this machine would send from.
 """
 
 import asyncio
-import os
 import shlex
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 from p2pswarm.cli.codes import CodeOffer, code_given
 from p2pswarm.cli.exits import Exit
 from p2pswarm.cli.health import beating
-from p2pswarm.cli.making import hashing, made
+from p2pswarm.cli.making import called, hashing, made
 from p2pswarm.cli.networking import watching
 from p2pswarm.cli.options import Creation, Meeting, Offering, PathArgument, Progress, Sharing
 from p2pswarm.cli.report import Report
@@ -149,7 +148,7 @@ def _make(
     path: Path, creation: Creation, trackers: Sequence[str], report: Report, stop: Stop
 ) -> "Metainfo":
     """Runs in a thread; Ctrl-C ends it at the next piece."""
-    show = hashing(Path(os.path.realpath(path)).name, "hashing", report)
+    show = hashing(called(path), "hashing", report)
 
     def progress(done: int, total: int) -> None:
         if stop.requested:

@@ -1,15 +1,13 @@
 """Being in a network: from `join` to `leave`, whatever happens between the two."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from p2pswarm.errors import NetworkError
+from p2pswarm.net.tasks import tell_bug
 
 __all__ = ["Life", "at_once"]
-
-log = logging.getLogger(__name__)
 
 
 class Life:
@@ -34,7 +32,7 @@ class Life:
             if self._ends != ends:
                 raise NetworkError(f"we left {self._network} while we joined it")
             self._task = asyncio.create_task(live())
-            self._task.add_done_callback(_ended)
+            self._task.add_done_callback(tell_bug)
 
     async def end(self, closing: Callable[[], None] = lambda: None) -> None:
         """`closing` is called when there is something to end. May be called twice."""
@@ -48,8 +46,3 @@ class Life:
 
 async def at_once() -> None:
     """Nothing has to be there first."""
-
-
-def _ended(life: asyncio.Task[None]) -> None:
-    if not life.cancelled() and (error := life.exception()) is not None:
-        log.error("a bug in p2pswarm", exc_info=error)

@@ -5,7 +5,6 @@ nothing else: who sends what belongs to none hears nothing.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -13,6 +12,7 @@ from p2pswarm.errors import LocalProtocolError, NetworkError, RemoteProtocolErro
 from p2pswarm.formats.ids import Address
 from p2pswarm.net.port import Port
 from p2pswarm.net.stream import Stream
+from p2pswarm.net.tasks import tell_bug
 from p2pswarm.reach import stun
 from p2pswarm.reach.answering import Answering
 from p2pswarm.reach.elsewhere import Elsewhere
@@ -25,8 +25,6 @@ from p2pswarm.wire.reaching import Greeting, GreetingFramer
 from p2pswarm.wire.sniff import DatagramGuest, Guest
 
 __all__ = ["Reach"]
-
-log = logging.getLogger(__name__)
 
 MOST_MEETINGS = 64
 
@@ -107,8 +105,7 @@ class Reach:
 
     def _ended(self, life: "asyncio.Task[None]") -> None:
         self._lives.discard(life)
-        if not life.cancelled() and (error := life.exception()) is not None:
-            log.error("a bug in p2pswarm", exc_info=error)
+        tell_bug(life)
 
     # Datagrams
 

@@ -189,47 +189,48 @@ def test_a_thousand_torrents_are_not_said_all_at_once() -> None:
     story(tell)
 
 
-def test_another_network_is_noticed_with_the_next_announce(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    opened: list[Interface] = []
-    other = Interface("10.1.1.1", 4)
+OTHER = Interface("10.1.1.1", 4)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Interface]:
+    """Where somebody began to listen."""
+    interfaces: list[Interface] = []
 
     async def note(_: Multicast, interface: Interface) -> None:
-        opened.append(interface)
+        interfaces.append(interface)
 
+    monkeypatch.setattr(Multicast, "open", note)
+    return interfaces
+
+
+def test_another_network_is_noticed_with_the_next_announce(
+    opened: list[Interface],
+) -> None:
     async def tell(street: Street) -> None:
-        monkeypatch.setattr(Multicast, "open", note)
         street.source(A)
         await asyncio.sleep(100)
-        street.interfaces[:] = [other]
+        street.interfaces[:] = [OTHER]
         assert not opened
         await asyncio.sleep(300)
-        assert opened == [other]
+        assert opened == [OTHER]
         assert street.ear.closed
-        assert street.lsd._ears.keys() == {other}
+        assert street.lsd._ears.keys() == {OTHER}
 
     story(tell)
 
 
 def test_another_network_is_noticed_within_a_minute_when_an_address_was_lost(
-    monkeypatch: pytest.MonkeyPatch,
+    opened: list[Interface],
 ) -> None:
-    opened: list[Interface] = []
-    other = Interface("10.1.1.1", 4)
-
-    async def note(_: Multicast, interface: Interface) -> None:
-        opened.append(interface)
-
     async def tell(street: Street) -> None:
-        monkeypatch.setattr(Multicast, "open", note)
         source = street.source(A)
         await asyncio.sleep(20)
-        street.interfaces[:] = [other]
+        street.interfaces[:] = [OTHER]
         street.lsd.moved()
         source.need_more()
         await asyncio.sleep(60)
-        assert opened == [other]
+        assert opened == [OTHER]
 
     story(tell)
 

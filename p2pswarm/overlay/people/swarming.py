@@ -173,14 +173,12 @@ class Swarming:
             return
         sought.failures = 0
         sought.nodes = sorted(nodes, key=lambda each: sought.name.nearness(each.node))
-        pause = min(LOOK_SOON * 2.0 ** min(sought.looks, MOST_DOUBLED), LOOK_EVERY)
+        pause = _doubled(LOOK_SOON, sought.looks, LOOK_EVERY)
         sought.look = self._clock() + pause * self._dice.uniform(1.0, 1.5)
         sought.looks += 1
 
     def _pause(self, failures: int) -> float:
-        return min(REST * 2.0 ** min(failures, MOST_DOUBLED), MOST_REST) * self._dice.uniform(
-            0.5, 1.5
-        )
+        return _doubled(REST, failures, MOST_REST) * self._dice.uniform(0.5, 1.5)
 
     def _wanted(self) -> dict[bytes, tuple[SuperNode, set[InfoHash]]]:
         """The super nodes to be connected to, and the swarms of each."""
@@ -267,3 +265,7 @@ class Swarming:
         posts, self._staff = self._staff.posts, _Staff()
         for post in posts.values():
             post.part()
+
+
+def _doubled(seconds: float, times: int, most: float) -> float:
+    return min(seconds * 2.0 ** min(times, MOST_DOUBLED), most)
